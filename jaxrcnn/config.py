@@ -1,0 +1,293 @@
+"""Every field of an experiment, as frozen dataclasses.
+
+A config is hashable, so that it can be a static argument under ``jax.jit``; sequences are tuples.
+The string under a field is its help. `check` refuses what cannot work, in one line.
+"""
+
+import dataclasses
+from typing import Literal
+
+
+class ConfigError(ValueError):
+    """A field that is unknown, ill-typed or cannot go with another; the message is one line."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BackboneConfig:
+    name: Literal[
+        "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext101_32x8d", "vgg16"
+    ] = "resnet50"
+    """Network that makes the features."""
+    norm: Literal["frozen", "group", "batch", "none"] = "frozen"
+    """Normalisation: frozen affine constants, group norm (32 groups), or batch norm over the global
+    batch. VGG16 knows 'none' only."""
+    stride_in_1x1: bool = False
+    """Put a bottleneck's stride in its 1x1 convolution (Caffe2, MSRA weights) instead of the 3x3."""
+    frozen_stages: int = 2
+    """First stages that are not trained and cost no backward pass: 1 is the stem, 2 adds res2."""
+    dilated_res5: bool = False
+    """Keep stride 16 in res5 by dilation (DC5)."""
+    width: int = 64
+    """Channels of the stem; stages have width x 1, 2, 4, 8 (times 4 in bottlenecks)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NeckConfig:
+    name: Literal["fpn", "c4", "c5"] = "fpn"
+    """Feature maps handed on: the FPN's P2-P6, res4 alone (C4), or res5 (DC5; VGG16's conv5)."""
+    channels: int = 256
+    """Channels of every FPN level."""
+    norm: Literal["none", "group", "batch"] = "none"
+    """Normalisation after the FPN's convolutions."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AnchorConfig:
+    sizes: tuple[tuple[float, ...], ...] = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))
+    """Square root of the anchors' areas in pixels, a tuple for every level."""
+    ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    """Height over width."""
+    offset: float = 0.0
+    """Place of the first anchor's centre in a cell, as a fraction of the stride."""
+    rounded: bool = False
+    """Round the corners of the anchor at the origin to whole pixels, as torchvision does."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RpnConfig:
+    channels: int = 0
+    """Channels of the hidden convolutions; 0 takes those of the features."""
+    convs: int = 1
+    """Hidden 3x3 convolutions."""
+    foreground_iou: float = 0.7
+    """Anchors of at least this overlap with a ground-truth box are foreground."""
+    background_iou: float = 0.3
+    """Anchors of less overlap with every ground-truth box are background; those between are left out."""
+    low_quality_matches: bool = True
+    """Make the best anchors of every ground-truth box foreground, however small their overlap."""
+    samples: int = 256
+    """Anchors of a picture that enter the losses."""
+    foreground_fraction: float = 0.5
+    """Largest share of foreground among them."""
+    coder_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    """Factors on the box deltas (x, y, width, height)."""
+    box_loss: Literal["smooth_l1", "l1", "huber", "giou", "diou", "ciou"] = "l1"
+    """Loss of the box deltas; the IoU losses compare decoded boxes."""
+    box_loss_beta: float = 1.0
+    """Where smooth L1 or Huber goes from quadratic to linear."""
+    objectness_weight: float = 1.0
+    """Factor on the objectness loss."""
+    box_weight: float = 1.0
+    """Factor on the box loss."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ProposalsConfig:
+    stop_gradient: bool = True
+    """The gate. True: the second stage's loss does not reach the proposals' coordinates (approximate
+    joint training). False: it does, through pooling and through the regression targets."""
+    pre_nms_train: int = 2000
+    """Best anchors of each level that go into NMS, in training."""
+    pre_nms_test: int = 1000
+    """Best anchors of each level that go into NMS, in inference."""
+    post_nms_train: int = 1000
+    """Proposals of a picture, in training."""
+    post_nms_test: int = 1000
+    """Proposals of a picture, in inference."""
+    nms_iou: float = 0.7
+    """Overlap above which the worse of two proposals is dropped."""
+    min_size: float = 0.0
+    """Smallest side of a proposal, pixels."""
+    append_ground_truth: bool = True
+    """Add the ground-truth boxes to the proposals in training."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RoiConfig:
+    op: Literal["align", "align_unaligned", "pool", "crop_resize", "warp", "precise"] = "align"
+    """RoIAlign with the half-pixel shift, RoIAlign without, RoIPool, TF's crop_and_resize with max-pool,
+    RoIWarp, or PrRoIPool."""
+    output_size: int = 7
+    """Side of the pooled window."""
+    sampling_ratio: int = 2
+    """Samples of a bin along each axis; 0 takes as many as the bin is pixels wide."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxHeadConfig:
+    name: Literal["two_fc", "conv_fc", "res5"] = "two_fc"
+    """Two fully connected layers, four convolutions and one such layer, or ResNet's fifth stage."""
+    channels: int = 1024
+    """Width of the fully connected layers."""
+    conv_channels: int = 256
+    """Width of the convolutions of conv_fc."""
+    convs: int = 4
+    """Convolutions of conv_fc."""
+    norm: Literal["none", "group", "batch"] = "none"
+    """Normalisation of conv_fc's convolutions."""
+    dropout: float = 0.0
+    """Share of the fully connected layers' outputs dropped in training (the paper's VGG16: 0.5)."""
+    class_agnostic: bool = False
+    """One set of box deltas for all classes."""
+    foreground_iou: float = 0.5
+    """Proposals of at least this overlap are foreground."""
+    background_iou: float = 0.0
+    """Proposals of less than foreground_iou and at least this overlap are background."""
+    samples: int = 512
+    """Proposals of a picture that the head trains on."""
+    foreground_fraction: float = 0.25
+    """Largest share of foreground among them."""
+    coder_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
+    """Factors on the box deltas (x, y, width, height)."""
+    box_loss: Literal["smooth_l1", "l1", "huber", "giou", "diou", "ciou"] = "l1"
+    """Loss of the box deltas; the IoU losses compare decoded boxes."""
+    box_loss_beta: float = 1.0
+    """Where smooth L1 or Huber goes from quadratic to linear."""
+    class_weight: float = 1.0
+    """Factor on the class loss."""
+    box_weight: float = 1.0
+    """Factor on the box loss."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectionsConfig:
+    score_threshold: float = 0.05
+    """Lowest score of a detection."""
+    nms_iou: float = 0.5
+    """Overlap above which the worse of two detections of one class is dropped."""
+    max_detections: int = 100
+    """Detections of a picture."""
+    pre_nms: int = 2000
+    """Best scoring (RoI, class) pairs that go into NMS."""
+    soft_nms: Literal["none", "linear", "gaussian"] = "none"
+    """Lower the scores of overlapping detections instead of dropping them."""
+    soft_nms_sigma: float = 0.5
+    """Width of the Gaussian penalty."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    num_classes: int = 80
+    """Object classes, the background not counted."""
+    pixel_mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    """Subtracted from the red, green and blue of a pixel (0..255)."""
+    pixel_std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    """What the difference is divided by."""
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of the networks' activations. Parameters, boxes and losses are float32."""
+    backbone: BackboneConfig = BackboneConfig()
+    neck: NeckConfig = NeckConfig()
+    anchors: AnchorConfig = AnchorConfig()
+    rpn: RpnConfig = RpnConfig()
+    proposals: ProposalsConfig = ProposalsConfig()
+    roi: RoiConfig = RoiConfig()
+    box_head: BoxHeadConfig = BoxHeadConfig()
+    detections: DetectionsConfig = DetectionsConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    format: Literal["shapes", "coco", "voc"] = "coco"
+    """The drawn data set, COCO's json, or VOC's folders."""
+    root: str = ""
+    """Folder of the data: the one that holds annotations/ and the split's folder (coco), or
+    Annotations/, ImageSets/ and JPEGImages/ (voc; a split may name a folder below it)."""
+    train_splits: tuple[str, ...] = ("train2017",)
+    """Splits to train on, e.g. train2017, trainval, or VOC2007/trainval VOC2012/trainval."""
+    eval_split: str = "val2017"
+    """Split to evaluate on."""
+    classes: tuple[str, ...] = ()
+    """Class names in the order of their labels; empty takes COCO's categories, VOC's twenty, or for
+    another VOC folder the names that its annotations hold, sorted."""
+    short_side: int = 800
+    """Pictures are resized so that the shorter side has this many pixels ..."""
+    long_side: int = 1333
+    """... and the longer side at most this many."""
+    train_short_sides: tuple[int, ...] = ()
+    """Short sides to draw from in training; empty takes short_side."""
+    horizontal_flip: float = 0.5
+    """Share of the training pictures that are mirrored."""
+    keep_difficult: bool = False
+    """Train on VOC's difficult boxes instead of ignoring them."""
+    skip_empty: bool = True
+    """Leave pictures without objects out of training (Detectron2 does)."""
+    on_error: Literal["raise", "skip"] = "raise"
+    """What to do with a record that is broken: stop, or leave it out, count it and say so."""
+    workers: int = 0
+    """Processes that read pictures; 0 reads in threads of this one. Batches do not depend on it."""
+    num_train_pictures: int = 256
+    """Pictures of the drawn training set (format shapes)."""
+    num_eval_pictures: int = 64
+    """Pictures of the drawn held-back set (format shapes)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    name: Literal["sgd", "adamw"] = "sgd"
+    """Stochastic gradient descent with momentum, or AdamW."""
+    learning_rate: float = 0.02
+    """Largest learning rate, for reference_batch_size pictures a step."""
+    reference_batch_size: int = 0
+    """Batch size that learning_rate is meant for: it is scaled by batch_size over this; 0 never scales."""
+    momentum: float = 0.9
+    """SGD's momentum."""
+    weight_decay: float = 1e-4
+    """Factor of the weight decay."""
+    decay_norm_and_bias: bool = False
+    """Let norms and biases decay too."""
+    warmup_steps: int = 1000
+    """Steps over which the learning rate rises in a line from warmup_factor to 1."""
+    warmup_factor: float = 0.001
+    """Share of the learning rate at step 0."""
+    schedule: Literal["step", "cosine", "constant"] = "step"
+    """After the warm-up: drop at the milestones, follow half a cosine to zero, or stay."""
+    milestones: tuple[int, ...] = (60000, 80000)
+    """Steps at which the learning rate drops (schedule step)."""
+    drop_factor: float = 0.1
+    """What it is multiplied by there."""
+    clip_norm: float = 0.0
+    """Largest norm of the whole gradient; 0 never clips."""
+    accumulate: int = 1
+    """Batches whose gradients are averaged before one update."""
+    ema_decay: float = 0.0
+    """Decay of the moving average of the parameters that evaluation uses; 0 keeps none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    batch_size: int = 16
+    """Pictures of a step, over all devices."""
+    steps: int = 90000
+    """Steps of the whole run."""
+    log_every: int = 20
+    """Steps between two lines of metrics."""
+    eval_every: int = 5000
+    """Steps between two evaluations; the end is always evaluated; 0 evaluates there only."""
+    checkpoint_every: int = 5000
+    """Steps between two checkpoints; the end always has one."""
+    keep_checkpoints: int = 2
+    """Checkpoints that are kept."""
+    init: str = ""
+    """A finished run's workdir whose parameters to start from; empty starts from random weights."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalConfig:
+    metric: Literal["coco", "voc07", "voc"] = "coco"
+    """COCO's average precision, VOC 2007's 11-point, or VOC's area under the curve. COCO's is always
+    computed as well."""
+    batch_size: int = 8
+    """Pictures of an evaluation step, over all devices."""
+    pictures: int = 8
+    """Pictures drawn with their detections after an evaluation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    seed: int = 0
+    """Seed of the parameters, the order of the pictures and every draw in training."""
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+    eval: EvalConfig = EvalConfig()

@@ -1,0 +1,83 @@
+"""The legend of shapes, and the records that travel along the detector's arrows.
+
+    N   pictures in a batch            H, W   height and width of the padded network input, pixels
+    G   ground-truth boxes, padded     K      object classes; label 0 is the background
+    A   anchors over all levels        L      levels of the feature pyramid
+    R   proposals of one picture       S      sampled RoIs of one picture
+    D   detections of one picture      P      side of the pooled RoI window
+
+Boxes are ``(x0, y0, x1, y1)``, float32, in pixels of the padded network input, continuous
+coordinates: the width is ``x1 - x0``. Sizes are ``(height, width)``. Images are NHWC. Arrays are
+padded to static shapes and carry a boolean mask; what stands in a masked place never reaches a
+loss, a gradient or a metric.
+"""
+
+from typing import NamedTuple
+
+import jax
+
+Array = jax.Array
+
+
+class Batch(NamedTuple):
+    """Pictures of one bucket shape with their ground truth."""
+
+    images: Array  # (N, H, W, 3) uint8 or float32, RGB, 0..255; anything beyond image_sizes
+    image_sizes: Array  # (N, 2) int32, height and width of the picture inside the padding
+    image_index: Array  # (N,) int32, place in the data set; random draws are folded from it
+    image_weights: Array  # (N,) float32, weight of the picture's losses; 0 marks a padded picture
+    boxes: Array  # (N, G, 4) float32
+    labels: Array  # (N, G) int32, 1..K
+    box_valid: Array  # (N, G) bool, False marks padding
+    box_ignore: Array  # (N, G) bool, ignore region: a crowd, or VOC's difficult
+    box_weights: Array  # (N, G) float32, weight of what is matched to this box
+
+
+class RpnOutput(NamedTuple):
+    """What the region proposal network says of every anchor, levels concatenated."""
+
+    objectness: Array  # (N, A) float32, logits
+    deltas: Array  # (N, A, 4) float32
+
+
+class Proposals(NamedTuple):
+    """Boxes that may hold an object, best first."""
+
+    boxes: Array  # (N, R, 4) float32
+    scores: Array  # (N, R) float32, objectness logits; -inf where padded
+    valid: Array  # (N, R) bool
+
+
+class RoiSamples(NamedTuple):
+    """The proposals that the second stage trains on, with what each should say."""
+
+    boxes: Array  # (N, S, 4) float32
+    labels: Array  # (N, S) int32, 0 is the background
+    matched_boxes: Array  # (N, S, 4) float32, ground truth of the foreground
+    weights: Array  # (N, S) float32, weight of the matched ground truth; 1 for the background
+    valid: Array  # (N, S) bool
+
+
+class BoxOutput(NamedTuple):
+    """What the box head says of every RoI."""
+
+    class_logits: Array  # (N, S, K + 1) float32
+    deltas: Array  # (N, S, K, 4) float32; (N, S, 1, 4) where regression is class-agnostic
+
+
+class Losses(NamedTuple):
+    """The four losses of joint training, scalars in float32 (paper, section 3.1.2)."""
+
+    rpn_objectness: Array
+    rpn_box: Array
+    box_class: Array
+    box_reg: Array
+
+
+class Detections(NamedTuple):
+    """What is found, best first."""
+
+    boxes: Array  # (N, D, 4) float32
+    scores: Array  # (N, D) float32, 0 where padded
+    labels: Array  # (N, D) int32, 1..K
+    valid: Array  # (N, D) bool
