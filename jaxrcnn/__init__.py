@@ -1,0 +1,1 @@
+"""Faster R-CNN in JAX: pure functions under one jit, trained in one traced step."""

@@ -1,0 +1,1 @@
+"""Pictures and boxes from disk or drawn, as batches."""

@@ -1,0 +1,1 @@
+"""Average precision by COCO's and VOC's protocols."""

@@ -1,0 +1,1 @@
+"""The detector's steps, on the records of jaxrcnn.types."""
