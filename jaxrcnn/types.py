@@ -53,7 +53,7 @@ class RoiSamples(NamedTuple):
 
     boxes: Array  # (N, S, 4) float32
     labels: Array  # (N, S) int32, 0 is the background
-    matched_boxes: Array  # (N, S, 4) float32, ground truth of the foreground
+    matched_boxes: Array  # (N, S, 4) float32, ground truth; the box itself for the background
     weights: Array  # (N, S) float32, weight of the matched ground truth; 1 for the background
     valid: Array  # (N, S) bool
 

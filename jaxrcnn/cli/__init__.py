@@ -1,1 +1,45 @@
-"""python -m jaxrcnn ..."""
+"""python -m jaxrcnn COMMAND ..."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from jaxrcnn.cli.parsing import OneLineParser, fail
+from jaxrcnn.config import ConfigError
+
+COMMANDS = {
+    "evaluate": "Measure a run's average precision on its evaluation split.",
+    "predict": "Find the objects in pictures with a run's detector.",
+}
+"""Name and summary. jaxrcnn.cli.NAME has add_arguments(parser) and main(arguments) -> int."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code; argv is sys.argv[1:] unless given.
+
+    Only the module of the command that was asked for is imported. Wrong input ends the program:
+    one line on stderr and exit code 2.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] not in COMMANDS:
+        _say_commands(argv)
+    name, *words = argv
+    command = importlib.import_module(f"jaxrcnn.cli.{name}")
+    parser = OneLineParser(prog=f"jaxrcnn {name}", description=COMMANDS[name], allow_abbrev=False)
+    command.add_arguments(parser)
+    arguments = parser.parse_args(words)
+    from jaxrcnn.data.records import DataError  # train.py's --help need not wait for the readers
+
+    try:
+        return command.main(arguments)
+    except (ConfigError, DataError) as error:
+        fail(str(error))
+
+
+def _say_commands(argv: Sequence[str]) -> None:
+    """Ends the program with the help, or with what is wrong about the first word."""
+    parser = OneLineParser(prog="jaxrcnn", description="Faster R-CNN in JAX.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        commands.add_parser(name, help=summary)
+    parser.parse_args(argv[:1])

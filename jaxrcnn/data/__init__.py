@@ -1,1 +1,24 @@
 """Pictures and boxes from disk or drawn, as batches."""
+
+from jaxrcnn.data.coco import read_coco
+from jaxrcnn.data.datasets import open_datasets, open_eval_dataset, open_train_dataset
+from jaxrcnn.data.loader import BatchStream, EvalBatch, eval_batches, train_batches
+from jaxrcnn.data.records import DataError, Dataset, Record
+from jaxrcnn.data.synthetic import shapes_dataset
+from jaxrcnn.data.voc import read_voc
+
+__all__ = [
+    "BatchStream",
+    "DataError",
+    "Dataset",
+    "EvalBatch",
+    "Record",
+    "eval_batches",
+    "open_datasets",
+    "open_eval_dataset",
+    "open_train_dataset",
+    "read_coco",
+    "read_voc",
+    "shapes_dataset",
+    "train_batches",
+]

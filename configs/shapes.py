@@ -1,0 +1,66 @@
+"""A small ResNet-18 FPN on drawn shapes: no data needed, minutes on a CPU.
+
+Command   python train.py
+Hardware  not yet run here
+Time      not yet measured here
+Score     not yet measured here
+"""
+
+from jaxrcnn.config import (
+    AnchorConfig,
+    BackboneConfig,
+    BoxHeadConfig,
+    Config,
+    DataConfig,
+    DetectionsConfig,
+    EvalConfig,
+    ModelConfig,
+    NeckConfig,
+    OptimizerConfig,
+    ProposalsConfig,
+    RpnConfig,
+    TrainConfig,
+)
+
+
+def get_config() -> Config:
+    return Config(
+        model=ModelConfig(
+            num_classes=4,
+            backbone=BackboneConfig(name="resnet18", norm="group", frozen_stages=0, width=16),
+            neck=NeckConfig(name="fpn", channels=64),
+            anchors=AnchorConfig(sizes=((12.0,), (24.0,), (48.0,), (96.0,), (192.0,))),
+            rpn=RpnConfig(samples=128),
+            proposals=ProposalsConfig(
+                pre_nms_train=500,
+                pre_nms_test=250,
+                post_nms_train=200,
+                post_nms_test=100,
+            ),
+            box_head=BoxHeadConfig(name="two_fc", channels=256, samples=64),
+            detections=DetectionsConfig(max_detections=50, pre_nms=300),
+        ),
+        data=DataConfig(
+            format="shapes",
+            short_side=128,
+            long_side=192,
+            num_train_pictures=256,
+            num_eval_pictures=64,
+        ),
+        train=TrainConfig(
+            batch_size=8,
+            steps=400,
+            log_every=10,
+            eval_every=200,
+            checkpoint_every=200,
+            optimizer=OptimizerConfig(
+                learning_rate=0.02,
+                momentum=0.9,
+                weight_decay=1e-4,
+                warmup_steps=50,
+                milestones=(320,),
+                clip_norm=10.0,
+            ),
+        ),
+        eval=EvalConfig(metric="coco", batch_size=8),
+    )

@@ -1,0 +1,45 @@
+"""What the commands share: arguments are checked, and wrong ones end the program in one line."""
+
+import argparse
+import math
+import sys
+from typing import NoReturn
+
+
+def fail(message: str) -> NoReturn:
+    """Ends the program: the message on one line of stderr, exit code 2."""
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    raise SystemExit(2)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """argparse without the usage above an error."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program."""
+        fail(f"{message}; see {self.prog} --help")
+
+
+def step(text: str) -> int:
+    """The type of an argument that is a whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"got {text!r}, takes a whole number from 0")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """The type of an argument that is a whole number from 1."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"got {text!r}, takes a whole number from 1")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """The type of an argument that is a number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, takes a number from 0 to 1")
+    return number

@@ -1,0 +1,130 @@
+"""Configs as flat fields, as JSON, and what differs between two of them."""
+
+import dataclasses
+import json
+import typing
+from typing import Any, Literal
+
+from jaxrcnn.config import Config, ConfigError
+
+
+def field_types(kind: type = Config, prefix: str = "") -> dict[str, Any]:
+    """Dotted name of every leaf field, e.g. ``model.rpn.samples``, and its annotated type."""
+    types = {}
+    for name, annotation in typing.get_type_hints(kind).items():
+        if dataclasses.is_dataclass(annotation):
+            types |= field_types(typing.cast(type, annotation), f"{prefix}{name}.")
+        else:
+            types[prefix + name] = annotation
+    return types
+
+
+def field_values(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Dotted name of every leaf field and its value, in the order of `field_types`."""
+    values = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            values |= field_values(value, f"{prefix}{field.name}.")
+        else:
+            values[prefix + field.name] = value
+    return values
+
+
+def describe_type(annotation: Any) -> str:
+    """What a field takes, in words that end an error message."""
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if typing.get_origin(annotation) is tuple:
+        if typing.get_origin(arguments[0]) is tuple:
+            return "a tuple of tuples such as '((8,), (16, 32))'"
+        many = "any number of" if arguments[-1] is Ellipsis else str(len(arguments))
+        return f"{many} {arguments[0].__name__} values"
+    return "True or False" if annotation is bool else annotation.__name__
+
+
+def convert(value: Any, annotation: Any) -> Any:
+    """A plain Python or JSON value as the annotated type: lists become tuples, ints may be floats.
+
+    Raises:
+        ValueError: the value is of another type, or a tuple has another length.
+    """
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Literal:
+        fits = isinstance(value, str) and value in arguments
+        constructor = str
+    elif typing.get_origin(annotation) is tuple:
+        if not isinstance(value, tuple | list):
+            raise ValueError(f"{value!r} is no tuple")
+        if arguments[-1] is Ellipsis:
+            arguments = arguments[:1] * len(value)
+        return tuple(convert(item, kind) for item, kind in zip(value, arguments, strict=True))
+    else:
+        accepted = (int, float) if annotation is float else annotation
+        fits = isinstance(value, accepted) and isinstance(value, bool) == (annotation is bool)
+        constructor = annotation
+    if not fits:
+        raise ValueError(f"{value!r} is not {describe_type(annotation)}")
+    return constructor(value)
+
+
+def config_to_dict(config: Config) -> dict[str, Any]:
+    """The config as nested dicts of plain values."""
+    return dataclasses.asdict(config)
+
+
+def config_from_dict(tree: Any, kind: Any = Config, prefix: str = "") -> Any:
+    """The inverse of `config_to_dict`.
+
+    Raises:
+        ConfigError: a field is unknown, missing or ill-typed.
+    """
+    types = typing.get_type_hints(kind)
+    if not isinstance(tree, dict):
+        raise ConfigError(
+            f"{prefix.rstrip('.') or 'config'}: got {tree!r}, takes a group of fields"
+        )
+    for name in [*tree, *types]:
+        if name not in types:
+            raise ConfigError(f"unknown field {prefix}{name}")
+        if name not in tree:
+            raise ConfigError(f"missing field {prefix}{name}")
+    return kind(**{name: _field(tree[name], types[name], prefix + name) for name in types})
+
+
+def _field(value: Any, annotation: Any, name: str) -> Any:
+    if dataclasses.is_dataclass(annotation):
+        return config_from_dict(value, annotation, f"{name}.")
+    try:
+        return convert(value, annotation)
+    except ValueError:
+        raise ConfigError(f"{name}: got {value!r}, takes {describe_type(annotation)}") from None
+
+
+def config_to_json(config: Config) -> str:
+    """The config as indented JSON, every field written out."""
+    return json.dumps(config_to_dict(config), indent=2) + "\n"
+
+
+def config_from_json(text: str) -> Config:
+    """The inverse of `config_to_json`.
+
+    Raises:
+        ConfigError: the text is no JSON, or a field is unknown, missing or ill-typed.
+    """
+    try:
+        tree = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"the config is no JSON: {error}") from None
+    return config_from_dict(tree)
+
+
+def config_differences(there: Config, here: Config) -> list[str]:
+    """A line for every field that differs, such as ``train.steps: 1000 there, 2000 here``."""
+    theirs, ours = field_values(there), field_values(here)
+    return [
+        f"{name}: {theirs[name]!r} there, {ours[name]!r} here"
+        for name in ours
+        if theirs[name] != ours[name]
+    ]

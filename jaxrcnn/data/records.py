@@ -1,0 +1,167 @@
+"""What a data set is once it is open: records with checked boxes, and the map of its classes.
+
+Category ids and names of the source become labels 1..K here, at the door; `Dataset.category_ids`
+and `Dataset.class_names` lead back at the exit.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+
+class DataError(ValueError):
+    """A data set cannot be read: one line with the file, the record, the fault and a remedy."""
+
+
+REMEDY = "correct it, or leave such records out with data.on_error=skip"
+
+
+def fault(file: str, record: str, what: str, remedy: str = REMEDY) -> DataError:
+    """The error for one faulty record, on one line whatever a parser's message looked like."""
+    return DataError(" ".join(f"{file}: {record}: {what}; {remedy}".split()))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """One picture and what is annotated on it; boxes xyxy in pixels of the original picture."""
+
+    image_id: int  # the data set's own id; VOC: running number in the list of the splits, from 1
+    name: str  # COCO's file_name, VOC's id
+    file: str  # path of the picture; "" where it is drawn
+    height: int
+    width: int
+    boxes: np.ndarray  # (G, 4) float32, continuous coordinates
+    labels: np.ndarray  # (G,) int32, 1..K
+    ignore: np.ndarray  # (G,) bool, not to be trained on
+    crowd: np.ndarray  # (G,) bool, COCO's iscrowd
+    difficult: np.ndarray  # (G,) bool, VOC's difficult
+    area: np.ndarray  # (G,) float32, as annotated (COCO), or of the box
+    annotation_ids: np.ndarray  # (G,) int64
+
+
+def read_file(record: Record) -> np.ndarray:
+    """The picture of a record, (H, W, 3) uint8 RGB.
+
+    A file that is stored rotated is turned as its EXIF tag says where only that agrees with the
+    annotated size.
+
+    Raises:
+        DataError: the file cannot be decoded, or has another size than annotated.
+    """
+    from PIL import Image, ImageOps
+
+    expected = (record.width, record.height)
+    try:
+        with Image.open(record.file) as picture:
+            if picture.size != expected:
+                picture = ImageOps.exif_transpose(picture)
+            size = picture.size
+            pixels = np.asarray(picture.convert("RGB"))
+    except Exception as error:  # a broken file makes Pillow's decoders raise nearly any type
+        what = f"the picture cannot be decoded ({error})"
+        raise fault(record.file, f"image {record.image_id}", what) from error
+    if size != expected:
+        what = (
+            f"the picture is {size[0]}x{size[1]} pixels (width x height), "
+            f"annotated as {record.width}x{record.height}"
+        )
+        raise fault(record.file, f"image {record.image_id}", what)
+    return pixels
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """The records of one or more splits, in a fixed order, and how to read their pictures."""
+
+    name: str  # the splits, joined by "+"
+    records: tuple[Record, ...]
+    class_names: tuple[str, ...]  # label k is class_names[k - 1] ...
+    category_ids: tuple[int, ...]  # ... and the source's category_ids[k - 1]
+    reader: Callable[[Record], np.ndarray] = read_file
+    skipped: tuple[str, ...] = ()  # a line for each faulty record that was left out
+    clipped: int = 0  # boxes that reached out of their picture by up to a pixel, and were cut
+    other_boxes: int = 0  # boxes of categories that data.classes does not name, left out
+    empty: int = 0  # pictures without objects, left out
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @functools.cached_property
+    def max_boxes(self) -> int:
+        """Most boxes on one picture, those to ignore included."""
+        return max((len(record.boxes) for record in self.records), default=0)
+
+    @functools.cached_property
+    def sizes(self) -> np.ndarray:
+        """Height and width of every picture, (n, 2) int64."""
+        sizes = [(record.height, record.width) for record in self.records]
+        return np.array(sizes, np.int64).reshape(-1, 2)  # (n, 2), also where n is 0
+
+    def read_image(self, index: int) -> np.ndarray:
+        """Picture `index`, (H, W, 3) uint8 RGB of the record's size.
+
+        Raises:
+            DataError: see `read_file`.
+        """
+        return self.reader(self.records[index])
+
+    def without_empty(self) -> "Dataset":
+        """The same data set without the pictures that hold no box to train on, counted."""
+        kept = tuple(record for record in self.records if not record.ignore.all())
+        empty = self.empty + len(self.records) - len(kept)
+        return dataclasses.replace(self, records=kept, empty=empty)
+
+    def summary(self) -> str:
+        """What was read and what was left out, on one line."""
+        boxes = sum(len(record.boxes) for record in self.records)
+        ignored = sum(int(record.ignore.sum()) for record in self.records)
+        parts = [
+            f"{self.name}: {len(self.records)} pictures, {boxes} boxes ({ignored} to ignore), "
+            f"{len(self.class_names)} classes"
+        ]
+        counts = (
+            (self.empty, "pictures without objects left out"),
+            (len(self.skipped), "faulty records left out"),
+            (self.clipped, "boxes cut at the border"),
+            (self.other_boxes, "boxes of other categories left out"),
+        )
+        parts += [f"{count} {what}" for count, what in counts if count]
+        return "; ".join(parts)
+
+
+def make_record(
+    image_id: int,
+    name: str,
+    file: str,
+    size: tuple[int, int],
+    boxes: np.ndarray,
+    labels: Sequence[int],
+    annotation_ids: Sequence[int],
+    *,
+    crowd: Sequence[bool] | None = None,
+    difficult: Sequence[bool] | None = None,
+    area: Sequence[float] | None = None,
+    keep_difficult: bool = False,
+) -> Record:
+    """A record from plain sequences; no crowds, nothing difficult and the box's area by default."""
+    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)  # (G, 4), also where G is 0
+    none = np.zeros(len(boxes), bool)
+    crowds = none if crowd is None else np.array(crowd, bool)
+    difficults = none if difficult is None else np.array(difficult, bool)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) if area is None else area
+    return Record(
+        image_id=image_id,
+        name=name,
+        file=file,
+        height=size[0],
+        width=size[1],
+        boxes=boxes,
+        labels=np.array(labels, np.int32),
+        ignore=crowds if keep_difficult else crowds | difficults,
+        crowd=crowds,
+        difficult=difficults,
+        area=np.array(areas, np.float32),
+        annotation_ids=np.array(annotation_ids, np.int64),
+    )

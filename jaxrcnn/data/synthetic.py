@@ -1,0 +1,226 @@
+"""A data set that is drawn, not stored: flat shapes in soft light on textured grounds.
+
+A picture is a function of (seed, index) alone. Every shape is a polygon, so its box is exact: the
+extent of its corners.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxrcnn.data.records import Dataset, Record, make_record
+
+SHAPES = ("disk", "rectangle", "triangle", "star")
+"""Class names in the order of their labels."""
+MIN_SIDE, MAX_SIDE = 96, 144
+"""Smallest and largest side of a picture, pixels."""
+MIN_RADIUS, MAX_RADIUS = 6.0, 32.0
+"""Of the circle around a shape, pixels."""
+MAX_SHAPES = 6
+MAX_IOU = 0.3
+"""Largest overlap of two shapes' boxes."""
+MIN_VISIBLE = 0.5
+"""Smallest share of a shape that those in front of it leave uncovered."""
+TRIES = 40
+"""Places that are tried for a shape before it is left out."""
+SHADOW_MARGIN = 10
+"""Pixels around a shape that its shadow reaches at most."""
+SUPERSAMPLING = 4
+"""Samples of a pixel along each axis, against jagged edges."""
+
+
+class Shape(NamedTuple):
+    """One shape of a scene."""
+
+    label: int  # 1..4, place in SHAPES from 1
+    corners: np.ndarray  # (m, 2) float64, x and y in pixels
+    colour: np.ndarray  # (3,) float64, 0..255
+
+    @property
+    def box(self) -> np.ndarray:
+        """Extent of the corners, (4,) float64 xyxy."""
+        return np.concatenate([self.corners.min(axis=0), self.corners.max(axis=0)])
+
+
+class Scene(NamedTuple):
+    """A picture before it is painted."""
+
+    height: int
+    width: int
+    shapes: tuple[Shape, ...]  # from back to front
+    ground_seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ShapesReader:
+    """Paints the picture of a record."""
+
+    seed: int
+
+    def __call__(self, record: Record) -> np.ndarray:
+        """The picture, (H, W, 3) uint8 RGB."""
+        return paint(compose(self.seed, record.image_id))
+
+
+def shapes_dataset(num_pictures: int, seed: int) -> Dataset:
+    """Pictures of 1 to 6 disks, rectangles, triangles and stars each, 96 to 144 pixels a side.
+
+    Args:
+        num_pictures: how many.
+        seed: of the pictures; a smaller set of the same seed is the beginning of a larger one.
+    """
+    records = []
+    boxes_before = 0
+    for image_id in range(1, num_pictures + 1):
+        scene = compose(seed, image_id)
+        number = len(scene.shapes)
+        records.append(
+            make_record(
+                image_id,
+                f"shapes_{seed}_{image_id:05d}",
+                "",
+                (scene.height, scene.width),
+                np.array([shape.box for shape in scene.shapes]),
+                [shape.label for shape in scene.shapes],
+                range(boxes_before + 1, boxes_before + 1 + number),
+            )
+        )
+        boxes_before += number
+    return Dataset(
+        name=f"shapes ({num_pictures} pictures, seed {seed})",
+        records=tuple(records),
+        class_names=SHAPES,
+        category_ids=tuple(range(1, len(SHAPES) + 1)),
+        reader=ShapesReader(seed),
+    )
+
+
+def compose(seed: int, image_id: int) -> Scene:
+    """Place the shapes of a picture, one after the other, where they do not hide each other."""
+    rng = np.random.default_rng((seed, image_id))
+    height, width = (int(side) for side in rng.integers(MIN_SIDE, MAX_SIDE + 1, 2))
+    shapes: list[Shape] = []
+    visible: list[np.ndarray] = []  # what is uncovered of each shape, (H, W) float32
+    areas: list[float] = []
+    for _ in range(rng.integers(1, MAX_SHAPES + 1)):
+        for _ in range(TRIES):
+            shape = _draw_shape(rng, height, width)
+            if any(_iou(shape.box, other.box) > MAX_IOU for other in shapes):
+                continue
+            mask = coverage(shape.corners, height, width)
+            remaining = [part * (1 - mask) for part in visible]
+            if all(
+                part.sum() >= MIN_VISIBLE * area
+                for part, area in zip(remaining, areas, strict=True)
+            ):
+                shapes.append(shape)
+                visible = [*remaining, mask]
+                areas.append(mask.sum())
+                break
+    return Scene(height, width, tuple(shapes), int(rng.integers(2**31)))
+
+
+def _draw_shape(rng: np.random.Generator, height: int, width: int) -> Shape:
+    """A shape of random kind, size, turn, place and colour that lies inside the picture."""
+    label = int(rng.integers(1, len(SHAPES) + 1))
+    radius = np.exp(rng.uniform(np.log(MIN_RADIUS), np.log(MAX_RADIUS)))
+    turn = rng.uniform(0, 2 * np.pi)
+    outline = _outline(SHAPES[label - 1], rng.uniform(0.5, 1.0))
+    cos, sin = np.cos(turn), np.sin(turn)
+    corners = radius * outline @ np.array([[cos, sin], [-sin, cos]])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    corners += rng.uniform(1 - low, np.array([width, height]) - 1 - high)
+    colour = _colour(
+        hue=rng.uniform(), saturation=rng.uniform(0.6, 0.95), value=rng.uniform(0.75, 1.0)
+    )
+    return Shape(label, corners, colour)
+
+
+def _outline(kind: str, aspect: float) -> np.ndarray:
+    """Corners around the origin, (m, 2), on or inside the unit circle."""
+    if kind == "rectangle":
+        corners = np.array([[1, aspect], [-1, aspect], [-1, -aspect], [1, -aspect]])
+        return corners / np.hypot(1, aspect)
+    number, inner = {"disk": (64, 1.0), "triangle": (3, 1.0), "star": (10, 0.45)}[kind]
+    angles = 2 * np.pi * np.arange(number) / number
+    lengths = np.where(np.arange(number) % 2 == 0, 1.0, inner)
+    return lengths[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def _colour(hue: float, saturation: float, value: float) -> np.ndarray:
+    """Red, green and blue of a hue, 0..255; all arguments 0..1."""
+    ramps = np.abs((hue + np.array([0, 2 / 3, 1 / 3])) % 1 * 6 - 3) - 1
+    return 255 * value * (1 - saturation + saturation * np.clip(ramps, 0, 1))
+
+
+def coverage(corners: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Share of each pixel that a polygon covers, (H, W) float32 in 0..1."""
+    from PIL import Image, ImageDraw
+
+    canvas = Image.new("L", (width * SUPERSAMPLING, height * SUPERSAMPLING))
+    # Pillow's coordinates are those of the centres of the pixels.
+    points = [tuple(point) for point in corners * SUPERSAMPLING - 0.5]
+    ImageDraw.Draw(canvas).polygon(points, fill=255)
+    return np.asarray(canvas.reduce(SUPERSAMPLING), np.float32) / 255
+
+
+def _iou(box: np.ndarray, other: np.ndarray) -> float:
+    sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
+    overlap = np.prod(np.maximum(sides, 0))
+    return overlap / (np.prod(box[2:] - box[:2]) + np.prod(other[2:] - other[:2]) - overlap)
+
+
+def paint(scene: Scene) -> np.ndarray:
+    """The picture of a scene, (H, W, 3) uint8 RGB."""
+    rng = np.random.default_rng(scene.ground_seed)
+    picture = _ground(rng, scene.height, scene.width)
+    for shape in scene.shapes:
+        _paint_shape(picture, shape)
+    picture += rng.normal(0, 2, picture.shape)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def _paint_shape(picture: np.ndarray, shape: Shape) -> None:
+    """Add a shape and its soft shadow to a picture (H, W, 3) float32, in place."""
+    x0, y0, x1, y1 = shape.box
+    left, top = (max(0, int(edge) - SHADOW_MARGIN) for edge in (x0, y0))
+    window = picture[top : int(y1) + SHADOW_MARGIN, left : int(x1) + SHADOW_MARGIN]
+    height, width = window.shape[:2]
+    corners = shape.corners - (left, top)
+    window *= 1 - 0.45 * _blur(coverage(corners + 2.0, height, width), 2.0)[..., None]
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    # Light falls from the upper left.
+    slope = (columns + left - x0) / (x1 - x0) + (rows + top - y0) / (y1 - y0) - 1
+    lit = (1 - 0.22 * slope[..., None]) * shape.colour
+    window += coverage(corners, height, width)[..., None] * (lit - window)
+
+
+def _ground(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """A textured ground, (H, W, 3) float32: cloudy colours, a grating, and lines that distract."""
+    from PIL import Image
+
+    base = _colour(rng.uniform(), rng.uniform(0.05, 0.35), rng.uniform(0.25, 0.75))
+    cells = base + rng.normal(0, 18, (5, 6, 1)) + rng.normal(0, 9, (5, 6, 3))
+    cells = np.clip(cells, 0, 255).astype(np.uint8)
+    clouds = Image.fromarray(cells).resize((width, height), Image.Resampling.BICUBIC)
+    ground = np.asarray(clouds, np.float32).copy()
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    turn, wavelength = rng.uniform(0, np.pi), rng.uniform(6, 24)
+    along = np.cos(turn) * columns + np.sin(turn) * rows
+    ground += rng.uniform(0, 14) * np.sin(2 * np.pi / wavelength * along)[..., None]
+    for _ in range(rng.integers(0, 5)):
+        turn, thickness = rng.uniform(0, np.pi), rng.uniform(0.5, 1.5)
+        x, y = rng.uniform(0, width), rng.uniform(0, height)
+        distance = np.cos(turn) * (columns - x) + np.sin(turn) * (rows - y)
+        line = np.exp(-((distance / thickness) ** 2))
+        ground += rng.uniform(-50, 50) * line[..., None]
+    return ground
+
+
+def _blur(mask: np.ndarray, radius: float) -> np.ndarray:
+    """A mask of 0..1, blurred by a Gaussian of `radius` pixels."""
+    from PIL import Image, ImageFilter
+
+    picture = Image.fromarray((mask * 255).astype(np.uint8))
+    return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255

@@ -1,0 +1,243 @@
+"""Faster R-CNN (arXiv 1506.01497) as pure functions: pictures to losses, pictures to detections.
+
+Read `forward_train` beside the paper, one line an arrow:
+
+    image -> features -> anchors -> RPN -> proposals -> gradient gate -> sampled RoIs
+          -> RoI features -> box head -> losses
+
+A `Detector` says which pieces are used; the arrays they need are its `Variables`. To exchange a
+piece, hand another one to `build`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrcnn.config import AnchorConfig, ModelConfig
+from jaxrcnn.nets.backbone import build_backbone
+from jaxrcnn.nets.heads import build_box_head, build_rpn_head
+from jaxrcnn.ops.anchors import pyramid_anchors
+from jaxrcnn.ops.roi import RoiOp
+from jaxrcnn.ops.sampling import Sampler, sample
+from jaxrcnn.stages.detections import detect
+from jaxrcnn.stages.inputs import clean, normalise
+from jaxrcnn.stages.losses import box_head_losses, rpn_losses
+from jaxrcnn.stages.pooling import ROI_OPS, pool_rois
+from jaxrcnn.stages.proposals import propose
+from jaxrcnn.stages.rois import sample_rois
+from jaxrcnn.stages.rpn import concatenate_levels, sample_anchors
+from jaxrcnn.types import Array, Batch, BoxOutput, Detections, Losses, Proposals
+
+Variables = Mapping[str, Mapping[str, Any]]
+"""Collection ("params", "constants", "batch_stats") -> part ("backbone", ...) -> arrays."""
+
+SAMPLE_SIZE = (64, 64)  # of the picture that `init` traces; the parameters do not depend on it
+
+
+class Detector(NamedTuple):
+    """The pieces of a detector. Hashable, so that it can be a static argument under jit."""
+
+    config: ModelConfig
+    backbone: Any  # module: (N, H, W, 3) -> tuple of (N, H_l, W_l, C); .strides, .roi_levels
+    rpn_head: Any  # module: those maps -> logits (N, H_l, W_l, C), deltas (N, H_l, W_l, C*4)
+    box_head: Any  # module: (M, P, P, C) -> logits (M, K + 1), deltas (M, K or 1, 4)
+    roi_op: RoiOp
+    anchor_sampler: Sampler
+    roi_sampler: Sampler
+
+
+def build(
+    config: ModelConfig,
+    *,
+    backbone: Any = None,
+    roi_op: RoiOp | None = None,
+    anchor_sampler: Sampler = sample,
+    roi_sampler: Sampler = sample,
+) -> Detector:
+    """The detector that a config describes, with own pieces in place of some.
+
+    Args:
+        config: of the model.
+        backbone: a module as in `Detector`, instead of config.backbone and config.neck.
+        roi_op: a function as in `jaxrcnn.ops.roi`, instead of config.roi.op.
+        anchor_sampler, roi_sampler: functions such as `jaxrcnn.ops.sampling.sample`.
+    """
+    return Detector(
+        config=config,
+        backbone=backbone or build_backbone(config.backbone, config.neck, config.compute_dtype),
+        rpn_head=build_rpn_head(config),
+        box_head=build_box_head(config),
+        roi_op=roi_op or ROI_OPS[config.roi.op],
+        anchor_sampler=anchor_sampler,
+        roi_sampler=roi_sampler,
+    )
+
+
+def init(detector: Detector, key: Array) -> Variables:
+    """Random parameters, drawn from the key; float32."""
+    keys = jax.random.split(key, 3)
+    image = jnp.zeros((1, *SAMPLE_SIZE, 3))
+    backbone = detector.backbone.init(keys[0], image)
+    features = detector.backbone.apply(backbone, image)
+    side = detector.config.roi.output_size
+    parts = {
+        "backbone": backbone,
+        "rpn_head": detector.rpn_head.init(keys[1], features),
+        "box_head": detector.box_head.init(
+            keys[2], jnp.zeros((1, side, side, features[0].shape[-1]))
+        ),
+    }
+    return {
+        collection: {name: part.get(collection, {}) for name, part in parts.items()}
+        for collection in ("params", "constants", "batch_stats")
+    }
+
+
+def forward_train(
+    detector: Detector, variables: Variables, batch: Batch, key: Array, train: bool = True
+) -> tuple[Losses, Variables]:
+    """The four losses of a batch: all of joint training but the optimiser.
+
+    Args:
+        detector: the pieces.
+        variables: their arrays.
+        batch: pictures with ground truth.
+        key: of this step; a picture's draws depend on it and on image_index alone.
+        train: False runs the networks in inference mode, for the validation loss.
+
+    Returns:
+        The losses, and the variables with new batch statistics.
+    """
+    config, strides = detector.config, detector.backbone.strides
+    batch = clean(batch)
+    anchor_keys, roi_keys, dropout_key = draw_keys(key, batch.image_index)
+
+    images = normalise(batch.images, batch.image_sizes, config)
+    features, variables = apply(detector, "backbone", variables, images, train)
+    anchors, level_sizes = draw_anchors(features, strides, config.anchors)
+    rpn_maps, variables = apply(detector, "rpn_head", variables, features, train)
+    rpn = concatenate_levels(*rpn_maps)
+    proposals = propose(rpn, anchors, level_sizes, batch.image_sizes, config, train=True)
+    proposals = gate(proposals, config.proposals.stop_gradient)
+    rois = sample_rois(roi_keys, proposals, batch, config, detector.roi_sampler)
+    pooled = pool(detector, features, rois.boxes)
+    head, variables = apply(detector, "box_head", variables, pooled, train, dropout_key)
+    output = split_pictures(head, len(rois.boxes))
+    anchor_samples = sample_anchors(
+        anchor_keys, anchors, batch, config.rpn, detector.anchor_sampler
+    )
+    losses = Losses(
+        *rpn_losses(rpn, anchors, anchor_samples, batch.image_weights, config.rpn),
+        *box_head_losses(output, rois, batch.image_weights, config.box_head),
+    )
+    return losses, variables
+
+
+def forward_infer(
+    detector: Detector, variables: Variables, images: Array, image_sizes: Array
+) -> Detections:
+    """Detections of a batch of pictures.
+
+    Args:
+        detector: the pieces.
+        variables: their arrays.
+        images: (N, H, W, 3) uint8 or float32, RGB, 0..255, padded.
+        image_sizes: (N, 2) height and width inside the padding.
+
+    Returns:
+        Detections (N, D, ...), boxes in pixels of the padded input.
+    """
+    config, strides = detector.config, detector.backbone.strides
+    images = normalise(images, image_sizes, config)
+    features, _ = apply(detector, "backbone", variables, images)
+    anchors, level_sizes = draw_anchors(features, strides, config.anchors)
+    rpn_maps, _ = apply(detector, "rpn_head", variables, features)
+    rpn = concatenate_levels(*rpn_maps)
+    proposals = propose(rpn, anchors, level_sizes, image_sizes, config, train=False)
+    pooled = pool(detector, features, proposals.boxes)
+    head, _ = apply(detector, "box_head", variables, pooled)
+    output = split_pictures(head, len(images))
+    return detect(output, proposals, image_sizes, config)
+
+
+@jax.named_scope("gate")
+def gate(proposals: Proposals, stop_gradient: bool) -> Proposals:
+    """The gradient gate: closed, the second stage's loss does not reach the proposals' boxes.
+
+    Closed is approximate joint training (paper, section 3.2, iii). Open, the loss flows on through
+    the RoI op and through the regression targets, which are encoded against the proposals.
+    """
+    return jax.lax.stop_gradient(proposals) if stop_gradient else proposals
+
+
+def apply(
+    detector: Detector,
+    name: str,
+    variables: Variables,
+    x: Any,
+    train: bool = False,
+    dropout_key: Array | None = None,
+) -> tuple[Any, Variables]:
+    """Run one network of the detector.
+
+    Args:
+        detector: the pieces.
+        name: "backbone", "rpn_head" or "box_head".
+        variables: of the whole detector.
+        x: what the network takes.
+        train: training mode: batch norm takes the batch's statistics, dropout drops.
+        dropout_key: for dropout, in training.
+
+    Returns:
+        What the network gives, and the variables with its new batch statistics.
+    """
+    own = {collection: parts[name] for collection, parts in variables.items()}
+    rngs = None if dropout_key is None else {"dropout": dropout_key}
+    with jax.named_scope(name):
+        y, new = getattr(detector, name).apply(
+            own, x, train=train, mutable=["batch_stats"], rngs=rngs
+        )
+    statistics = {**variables["batch_stats"], name: new.get("batch_stats", {})}
+    return y, {**variables, "batch_stats": statistics}
+
+
+def draw_keys(key: Array, image_index: Array) -> tuple[Array, Array, Array]:
+    """Keys for a step's draws: anchors (N,), RoIs (N,), dropout (one).
+
+    A picture's keys are folded from its place in the data set, so that neither its place in the
+    batch nor the number of devices changes a draw.
+    """
+    dropout_key, key = jax.random.split(key)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, image_index)  # (N,)
+    pairs = jax.vmap(jax.random.split)(keys)  # (N, 2)
+    return pairs[:, 0], pairs[:, 1], dropout_key
+
+
+def draw_anchors(
+    features: Sequence[Array], strides: Sequence[int], config: AnchorConfig
+) -> tuple[Array, tuple[int, ...]]:
+    """Anchors (A, 4), a constant of the traced program, and how many each level has."""
+    sizes = tuple((x.shape[1], x.shape[2]) for x in features)
+    anchors = pyramid_anchors(
+        sizes, tuple(strides), config.sizes, config.ratios, config.offset, config.rounded
+    )
+    per_cell = [len(level) * len(config.ratios) for level in config.sizes]
+    return jnp.asarray(anchors), tuple(h * w * n for (h, w), n in zip(sizes, per_cell, strict=True))
+
+
+def pool(detector: Detector, features: Sequence[Array], boxes: Array) -> Array:
+    """RoI features (N*S, P, P, C) of boxes (N, S, 4), from the maps that serve the box head."""
+    levels = detector.backbone.roi_levels
+    strides = detector.backbone.strides[:levels]
+    return pool_rois(features[:levels], strides, boxes, detector.roi_op, detector.config.roi)
+
+
+def split_pictures(head: tuple[Array, Array], n: int) -> BoxOutput:
+    """The box head's answer by picture."""
+    class_logits, deltas = head
+    return BoxOutput(
+        class_logits.reshape(n, -1, class_logits.shape[-1]),  # (N*S, K+1) -> (N, S, K+1)
+        deltas.reshape(n, -1, *deltas.shape[1:]),  # (N*S, K, 4) -> (N, S, K, 4)
+    )

@@ -1,0 +1,149 @@
+"""COCO's average precision and recall, by pycocotools, from records in memory."""
+
+import contextlib
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pycocotools.coco import COCO
+
+    from jaxrcnn.data.records import Dataset
+
+SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+"""COCO's twelve numbers, in the order of pycocotools' `COCOeval.stats`."""
+
+
+class PictureDetections(NamedTuple):
+    """What is found in one picture, no padding."""
+
+    boxes: np.ndarray  # (D, 4) float32, xyxy in pixels of the original picture
+    scores: np.ndarray  # (D,) float32
+    labels: np.ndarray  # (D,) int32, 1..K
+
+
+def detections_to_coco(
+    dataset: "Dataset", detections: Mapping[int, PictureDetections]
+) -> list[dict[str, Any]]:
+    """Detections in COCO's results format, ready for ``json.dump``.
+
+    Args:
+        dataset: gives the pictures' ids and the category id of every label.
+        detections: what is found, by the picture's place in the data set.
+
+    Returns:
+        A dict for each detection, pictures in the data set's order: image_id, category_id, bbox as
+        ``[x, y, width, height]`` in pixels (three decimals), score (seven decimals, which keep
+        apart nearly all that float32 does).
+    """
+    return [
+        {
+            "image_id": dataset.records[index].image_id,
+            "category_id": int(dataset.category_ids[int(label) - 1]),
+            "bbox": _xywh(box),
+            "score": round(float(score), 7),
+        }
+        for index in sorted(detections)
+        for box, score, label in zip(*detections[index], strict=True)
+    ]
+
+
+def coco_metrics(dataset: "Dataset", results: list[dict[str, Any]]) -> dict[str, float]:
+    """Average precision and recall of boxes, over all pictures of the data set.
+
+    Crowds, and VOC's difficult boxes as well, are ignore regions: a detection inside one counts
+    neither as found nor as false, and one that is missed costs nothing. Sizes (small, medium,
+    large) go by the records' ``area``, which in COCO is the mask's.
+
+    Args:
+        dataset: the ground truth.
+        results: COCO's results format, as from `detections_to_coco`; left as it is.
+
+    Returns:
+        ``eval/AP``, ``eval/AP50``, ``eval/AP75``, ``eval/APs``, ``eval/APm``, ``eval/APl``,
+        ``eval/AR1``, ``eval/AR10``, ``eval/AR100``, ``eval/ARs``, ``eval/ARm``, ``eval/ARl`` and
+        ``eval/AP_<class name>``, from 0 to 1. A number that does not exist, because the data set
+        has no object of the size or class (COCO's -1), is left out.
+
+    Raises:
+        ValueError: a result names a picture or a category that the data set does not have.
+    """
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = _index(dataset, _truth_annotations(dataset))
+        found = _index(dataset, _result_annotations(dataset, results))
+        evaluation = COCOeval(truth, found, "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+
+    values: dict[str, float] = dict(zip(SUMMARY, evaluation.stats, strict=True))
+    names = dict(zip(dataset.category_ids, dataset.class_names, strict=True))
+    # (T thresholds, R recalls, K classes, A sizes, M detections): any size, most detections
+    precision = evaluation.eval["precision"][:, :, :, 0, -1]
+    for k, category_id in enumerate(evaluation.params.catIds):
+        values[f"AP_{names[category_id]}"] = precision[:, :, k].mean()
+    return {f"eval/{key}": float(value) for key, value in values.items() if value >= 0}
+
+
+def _index(dataset: "Dataset", annotations: list[dict[str, Any]]) -> "COCO":
+    from pycocotools.coco import COCO
+
+    coco: Any = COCO()  # an index of anything; its stub wants one kind of annotation
+    coco.dataset = {
+        "images": [
+            {"id": record.image_id, "height": int(record.height), "width": int(record.width)}
+            for record in dataset.records
+        ],
+        "categories": [
+            {"id": int(category_id), "name": name}
+            for category_id, name in zip(dataset.category_ids, dataset.class_names, strict=True)
+        ],
+        "annotations": annotations,
+    }
+    coco.createIndex()
+    return coco
+
+
+def _truth_annotations(dataset: "Dataset") -> list[dict[str, Any]]:
+    annotations = []
+    for record in dataset.records:
+        ignored = record.crowd | record.difficult
+        for box, label, ignore, area in zip(
+            record.boxes, record.labels, ignored, record.area, strict=True
+        ):
+            annotations.append(
+                {
+                    # From 1, whatever the file says: COCOeval takes a match with id 0 for none.
+                    "id": len(annotations) + 1,
+                    "image_id": record.image_id,
+                    "category_id": int(dataset.category_ids[int(label) - 1]),
+                    "bbox": _xywh(box),
+                    "area": float(area),
+                    "iscrowd": int(ignore),
+                }
+            )
+    return annotations
+
+
+def _result_annotations(dataset: "Dataset", results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What COCO.loadRes adds to results; it takes no empty list and changes its argument."""
+    pictures = {record.image_id for record in dataset.records}
+    categories = set(dataset.category_ids)
+    for result in results:
+        if result["image_id"] not in pictures:
+            raise ValueError(f"results hold an unknown image_id: {result['image_id']!r}")
+        if result["category_id"] not in categories:
+            raise ValueError(f"results hold an unknown category_id: {result['category_id']!r}")
+    return [
+        {**result, "id": number, "area": result["bbox"][2] * result["bbox"][3], "iscrowd": 0}
+        for number, result in enumerate(results, 1)
+    ]
+
+
+def _xywh(box: np.ndarray) -> list[float]:
+    x0, y0, x1, y1 = (float(corner) for corner in box)
+    return [round(x0, 3), round(y0, 3), round(x1 - x0, 3), round(y1 - y0, 3)]

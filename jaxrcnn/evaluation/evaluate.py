@@ -1,0 +1,102 @@
+"""A detector's detections on a whole data set, what they are worth, and what a person sees."""
+
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxrcnn.config import Config
+from jaxrcnn.data.loader import eval_batches
+from jaxrcnn.data.records import Dataset
+from jaxrcnn.evaluation.coco import PictureDetections, coco_metrics, detections_to_coco
+from jaxrcnn.evaluation.voc import voc_metrics
+from jaxrcnn.types import Batch, Detections
+from jaxrcnn.visualize import draw_comparison, save_picture_sheet
+
+Predict = Callable[[Batch], tuple[Detections, Mapping[str, Any]]]
+"""Detections and validation losses of a batch."""
+
+
+class Found(NamedTuple):
+    """What a detector finds in a data set."""
+
+    detections: dict[int, PictureDetections]  # by the picture's place in the data set
+    losses: dict[str, float]  # means over the pictures, named "eval/loss..."
+    unread: tuple[str, ...]  # a line for each picture that could not be read
+
+
+def find(predict: Predict, dataset: Dataset, config: Config) -> Found:
+    """Run a detector over a data set; boxes come back in pixels of the original pictures.
+
+    Raises:
+        DataError: a picture is unreadable and data.on_error is "raise".
+    """
+    detections: dict[int, PictureDetections] = {}
+    sums: dict[str, float] = {}
+    pictures = 0
+    stream = eval_batches(dataset, config)
+    for batch, scales in stream:
+        found, losses = predict(batch)
+        real = np.flatnonzero(batch.image_weights)
+        pictures += len(real)
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0.0) + float(value) * len(real)
+        host = Detections(*(np.asarray(x) for x in found))
+        for place in real.tolist():
+            index = int(batch.image_index[place])
+            detections[index] = _original(host, place, scales[place], dataset, index)
+    means = {f"eval/{name}": value / max(pictures, 1) for name, value in sums.items()}
+    return Found(detections, means, tuple(stream.unread))
+
+
+def measure(found: Found, dataset: Dataset, config: Config) -> dict[str, float]:
+    """COCO's metrics, VOC's where config.eval.metric asks for them, and the validation losses."""
+    metrics = coco_metrics(dataset, detections_to_coco(dataset, found.detections))
+    if config.eval.metric != "coco":
+        eleven_point = config.eval.metric == "voc07"
+        metrics |= voc_metrics(dataset, found.detections, eleven_point=eleven_point)
+    return metrics | found.losses
+
+
+def write_detections(
+    path: pathlib.Path, dataset: Dataset, detections: Mapping[int, PictureDetections]
+) -> None:
+    """Write detections in COCO's results format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(detections_to_coco(dataset, detections)) + "\n", encoding="utf-8")
+
+
+def draw_pictures(path: pathlib.Path, dataset: Dataset, found: Found, pictures: int) -> None:
+    """Draw some pictures of the data set with ground truth and detections, side by side."""
+    chosen = sorted(found.detections)
+    chosen = chosen[:: max(1, len(chosen) // max(pictures, 1))][:pictures]
+    if chosen:
+        save_picture_sheet(
+            path,
+            [
+                draw_comparison(
+                    dataset.read_image(i),
+                    found.detections[i],
+                    dataset.records[i],
+                    dataset.class_names,
+                )
+                for i in chosen
+            ],
+        )
+
+
+def _original(
+    found: Detections, place: int, scale: np.ndarray, dataset: Dataset, index: int
+) -> PictureDetections:
+    """The detections of one picture of a batch, unpadded, in pixels of the original picture."""
+    kept = np.asarray(found.valid[place])
+    record = dataset.records[index]
+    boxes = np.asarray(found.boxes[place])[kept] / scale[[1, 0, 1, 0]]
+    limits = np.array([record.width, record.height, record.width, record.height], np.float32)
+    return PictureDetections(
+        np.clip(boxes, 0, limits).astype(np.float32),
+        np.asarray(found.scores[place])[kept],
+        np.asarray(found.labels[place])[kept],
+    )

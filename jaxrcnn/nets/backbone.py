@@ -1,0 +1,64 @@
+"""The backbone: a feature extractor and its neck, built from the config."""
+
+import flax.linen as nn
+
+from jaxrcnn.config import BackboneConfig, ConfigError, NeckConfig
+from jaxrcnn.nets import resnet, vgg
+from jaxrcnn.nets.fpn import FPN
+from jaxrcnn.types import Array
+
+STAGES = {"fpn": (2, 3, 4, 5), "c4": (4,), "c5": (5,)}
+
+
+class Backbone(nn.Module):
+    """Normalised pixels to feature maps. The extractor is named ``body``, the pyramid ``fpn``."""
+
+    config: BackboneConfig
+    neck: NeckConfig
+    dtype: str = "float32"
+
+    def setup(self) -> None:
+        """Make the parts."""
+        if self.config.name == "vgg16":
+            self.body = vgg.VGG16(self.config.frozen_stages, self.dtype)
+        else:
+            self.body = resnet.ResNet(self.config, STAGES[self.neck.name], self.dtype)
+        if self.neck.name == "fpn":
+            self.fpn = FPN(self.neck.channels, self.neck.norm, self.dtype)
+
+    def __call__(self, x: Array, train: bool = False) -> tuple[Array, ...]:
+        """Map (N, H, W, 3) to maps (N, H_l, W_l, C_l) in `dtype`, fine to coarse."""
+        maps = self.body(x, train)
+        return self.fpn(maps, train) if self.neck.name == "fpn" else maps
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Pixels between neighbouring cells of every map."""
+        if self.neck.name == "fpn":
+            return (4, 8, 16, 32, 64)
+        undilated_res5 = self.neck.name == "c5" and not self.config.dilated_res5
+        return (32,) if undilated_res5 and self.config.name != "vgg16" else (16,)
+
+    @property
+    def roi_levels(self) -> int:
+        """How many of the maps, from the finest, serve the box head: not P6."""
+        return 4 if self.neck.name == "fpn" else 1
+
+
+def build_backbone(backbone: BackboneConfig, neck: NeckConfig, compute_dtype: str) -> Backbone:
+    """Build the backbone.
+
+    Raises ConfigError for parts that do not fit.
+    """
+    if backbone.name == "vgg16" and (neck.name != "c5" or backbone.norm != "none"):
+        raise ConfigError("backbone vgg16 goes with neck.name 'c5' and backbone.norm 'none' only")
+    if neck.name == "fpn" and backbone.dilated_res5:
+        raise ConfigError("neck fpn needs res5 at stride 32: set backbone.dilated_res5 to False")
+    return Backbone(backbone, neck, compute_dtype)
+
+
+def frozen_modules(config: BackboneConfig) -> tuple[str, ...]:
+    """Names of the modules in a backbone's ``body`` that are not trained."""
+    if config.name == "vgg16":
+        return vgg.frozen_modules(config.frozen_stages)
+    return resnet.frozen_modules(config.name, config.frozen_stages)

@@ -1,0 +1,205 @@
+"""Non-maximum suppression: of boxes that overlap, the best stays.
+
+In shapes, N is the boxes of one picture, D the places for those kept, and T the boxes of a tile.
+"""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxrcnn.ops.boxes import iou_matrix
+from jaxrcnn.types import Array
+
+TILE = 512
+"""Boxes decided at a time: overlaps take memory for TILE * (TILE + D) pairs, never for N * N."""
+
+
+class _Boxes(NamedTuple):
+    """Boxes that suppress those of their own group."""
+
+    boxes: Array  # (..., 4) float32
+    groups: Array  # (...) int32
+
+
+class _Kept(NamedTuple):
+    """What is kept so far, best first."""
+
+    boxes: _Boxes  # (D, ...), zeros where still free
+    index: Array  # (D,) int32
+    count: Array  # () int32
+
+
+def nms(
+    boxes: Array,
+    scores: Array,
+    valid: Array,
+    iou_threshold: float,
+    max_output: int,
+    groups: Array | None = None,
+) -> tuple[Array, Array]:
+    """Greedy suppression: what the sequential algorithm keeps, computed in parallel.
+
+    From the best score down, a box is kept unless its IoU with one that is kept exceeds the
+    threshold; of equal scores the earlier box is the better. No gradient passes: gather by index.
+
+    Args:
+        boxes: (N, 4) float32.
+        scores: (N,) float32.
+        valid: (N,) bool; what stands in other places is of no matter, NaN included.
+        iou_threshold: at least 0.
+        max_output: places D.
+        groups: (N,) int32; boxes suppress those of their own group only. None: one group.
+
+    Returns:
+        (D,) int32 indices of the best boxes kept, best first, 0 where padded, and their (D,) mask.
+    """
+    candidates = _candidates(boxes, valid, groups)
+    order = jnp.lexsort((-lax.stop_gradient(scores), ~valid)).astype(jnp.int32)
+    candidates, valid = jax.tree.map(lambda x: x[order], (candidates, valid))
+    kept = _sweep(candidates, valid, order, iou_threshold, max_output)
+    return kept.index, jnp.arange(max_output) < kept.count
+
+
+def _candidates(boxes: Array, valid: Array, groups: Array | None) -> _Boxes:
+    """The boxes with zeros for padding, which overlap nothing, and cut off from the gradient."""
+    boxes = lax.stop_gradient(jnp.where(valid[:, None], boxes, 0))
+    return _Boxes(boxes, jnp.zeros(valid.shape, jnp.int32) if groups is None else groups)
+
+
+def _sweep(
+    candidates: _Boxes, valid: Array, index: Array, iou_threshold: float, max_output: int
+) -> _Kept:
+    """Go through the sorted candidates tile by tile until they or the places run out.
+
+    A tile is cleared of what the boxes kept before it suppress, then decided in itself.
+    """
+    num_boxes = valid.shape[0]
+    tile = max(1, min(TILE, num_boxes))
+    padding = -num_boxes % tile if num_boxes else tile
+    sorted_boxes = jax.tree.map(
+        lambda x: jnp.pad(x, [(0, padding)] + [(0, 0)] * (x.ndim - 1)), (candidates, valid, index)
+    )
+    num_valid = jnp.sum(valid)
+
+    def unfinished(state: tuple[Array, _Kept]) -> Array:
+        start, kept = state
+        return (start < num_valid) & (kept.count < max_output)
+
+    def decide_tile(state: tuple[Array, _Kept]) -> tuple[Array, _Kept]:
+        start, kept = state
+        boxes, candidate, index = jax.tree.map(
+            lambda x: lax.dynamic_slice_in_dim(x, start, tile), sorted_boxes
+        )
+        candidate &= ~jnp.any(_rivals(kept.boxes, boxes, iou_threshold), axis=0)
+        keep = _suppress(candidate, jnp.triu(_rivals(boxes, boxes, iou_threshold), k=1))
+        return start + tile, _append(kept, boxes, index, keep)
+
+    nothing = _Kept(
+        jax.tree.map(lambda x: jnp.zeros((max_output, *x.shape[1:]), x.dtype), candidates),
+        jnp.zeros(max_output, jnp.int32),
+        jnp.int32(0),
+    )
+    _, kept = lax.while_loop(unfinished, decide_tile, (jnp.int32(0), nothing))
+    return kept
+
+
+def _rivals(a: _Boxes, b: _Boxes, iou_threshold: float) -> Array:
+    """Pairs of one group whose IoU exceeds the threshold, (A, B) bool."""
+    same_group = a.groups[:, None] == b.groups
+    return same_group & (iou_matrix(a.boxes, b.boxes) > iou_threshold)
+
+
+def _suppress(candidate: Array, beats: Array) -> Array:
+    """Greedy choice among the (T,) candidates, where beats[j, i] says that j < i would drop i.
+
+    It is the only solution of ``keep[i] = candidate[i] and no j < i with keep[j] and beats[j, i]``:
+    keep[0] is given, and each keep[i] follows from those before it. Putting a guess into the
+    right-hand side again and again finds it: a place is final one round after all that can drop it
+    are, so the first place is final after one round, and at least one more after each. What a round
+    does not change solves the equation. The rounds do not grow with the boxes kept, but with the
+    longest chain in which each box decides on the next.
+    """
+
+    def decide(keep: Array) -> Array:
+        return candidate & ~jnp.any(beats & keep[:, None], axis=0)
+
+    def changed(guesses: tuple[Array, Array]) -> Array:
+        last, keep = guesses
+        return jnp.any(last != keep)
+
+    def advance(guesses: tuple[Array, Array]) -> tuple[Array, Array]:
+        _, keep = guesses
+        return keep, decide(keep)
+
+    _, keep = lax.while_loop(changed, advance, (candidate, decide(candidate)))
+    return keep
+
+
+def _append(kept: _Kept, boxes: _Boxes, index: Array, keep: Array) -> _Kept:
+    """Put what is kept of a tile behind the boxes before it; what finds no place is dropped."""
+    max_output = kept.index.shape[0]
+    place = jnp.where(keep, kept.count + jnp.cumsum(keep) - 1, max_output)
+    return _Kept(
+        jax.tree.map(lambda old, new: old.at[place].set(new, mode="drop"), kept.boxes, boxes),
+        kept.index.at[place].set(index, mode="drop"),
+        jnp.minimum(kept.count + jnp.sum(keep), max_output).astype(jnp.int32),
+    )
+
+
+def soft_nms(
+    boxes: Array,
+    scores: Array,
+    valid: Array,
+    iou_threshold: float,
+    max_output: int,
+    groups: Array | None = None,
+    *,
+    method: Literal["linear", "gaussian"],
+    sigma: float,
+    score_threshold: float,
+) -> tuple[Array, Array, Array]:
+    """Lower the scores of boxes that overlap a better one instead of dropping them.
+
+    Box by box, the best that remains is taken and the scores of the others are multiplied by
+    ``1 - iou`` where it exceeds the threshold (linear), or by ``exp(-iou**2 / sigma)`` (gaussian):
+    arXiv 1704.04503, section 3. It is sequential by nature, a step for each place of the output.
+
+    Args:
+        boxes: (N, 4) float32.
+        scores: (N,) float32, not negative.
+        valid: (N,) bool; what stands in other places is of no matter, NaN included.
+        iou_threshold: used by the linear method only.
+        max_output: places D.
+        groups: (N,) int32; boxes lower the scores of their own group only. None: one group.
+        method: how scores fall with the overlap.
+        sigma: width of the Gaussian.
+        score_threshold: boxes whose score is not above it are dropped.
+
+    Returns:
+        (D,) int32 indices, best first, 0 where padded; their (D,) lowered scores, 0 where padded;
+        and their (D,) mask.
+    """
+    candidates = _candidates(boxes, valid, groups)
+
+    def take_best(place: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        remaining, index, taken = state
+        best = jnp.argmax(remaining)
+        index = index.at[place].set(best.astype(jnp.int32))
+        taken = taken.at[place].set(remaining[best])
+        iou = iou_matrix(candidates.boxes[best][None], candidates.boxes)[0]
+        if method == "linear":
+            factor = jnp.where(iou > iou_threshold, 1 - iou, 1)
+        else:
+            factor = jnp.exp(-jnp.square(iou) / sigma)
+        rival = candidates.groups == candidates.groups[best]
+        return jnp.where(rival, remaining * factor, remaining).at[best].set(-1), index, taken
+
+    # -1 marks what is gone: no factor lifts it above 0, and a score of 0 is dropped.
+    remaining = lax.stop_gradient(jnp.where(valid, scores, -1))
+    index = jnp.zeros(max_output, jnp.int32)
+    taken = jnp.zeros(max_output, scores.dtype)
+    _, index, taken = lax.fori_loop(0, max_output, take_best, (remaining, index, taken))
+    keep_valid = taken > max(score_threshold, 0)
+    return jnp.where(keep_valid, index, 0), jnp.where(keep_valid, taken, 0), keep_valid

@@ -1,0 +1,113 @@
+"""Weighted sums of table rows, with a number of terms that is known only at run time.
+
+Every interpolating RoI op is such a sum: RoIAlign over samples, PrRoIPool over pixels. Terms are
+made one step at a time and never kept, so that memory does not grow with their number, forward or
+backward.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+
+
+class Term(NamedTuple):
+    """One row of the table for every place of the result."""
+
+    index: Array  # (...) int32, rows of the table
+    weight: Array  # (...) float32
+
+
+Stencil = Callable[[Array, Any, Any], Sequence[Term]]
+
+
+@jax.custom_batching.custom_vmap
+def largest(counts: Array) -> Array:
+    """The largest of a few numbers of steps: () int32, 0 for none.
+
+    Under `jax.vmap` it is the largest of the whole batch. A loop with a bound for each element
+    would copy all that it carries at every step, to hold back the elements that are done.
+    """
+    return jnp.max(counts, initial=0)
+
+
+@largest.def_vmap
+def _largest_of_batch(axis_size: int, in_batched: list[bool], counts: Array) -> tuple[Array, bool]:
+    del axis_size, in_batched
+    return largest(counts.reshape(-1)), False
+
+
+def stencil_sum(
+    stencil: Stencil, table: Array, geometry: Any, constants: Any, steps: Array | int
+) -> Array:
+    """Sum weight * table[index] over the terms of all steps.
+
+    It has a gradient in `table` and `geometry`, and that gradient has a derivative in forward mode
+    (`jax.jvp` of `jax.grad`); forward mode straight through the sum is not there.
+
+    Args:
+        stencil: module-level function (step, geometry, constants) -> terms. Beyond what a place of
+            the result needs, its weights are 0.
+        table: (T, C), float32 or bfloat16.
+        geometry: floating-point arrays that the weights depend on; a pytree.
+        constants: integer arrays; a pytree.
+        steps: () int32.
+
+    Returns:
+        (..., C), float32 (float64 where the weights are).
+    """
+    return _sum_of_steps(stencil, table, geometry, constants, steps)
+
+
+def _sum_steps(
+    stencil: Stencil, table: Array, geometry: Any, constants: Any, steps: Array | int
+) -> Array:
+    def add_step(step: Array, total: Array) -> Array:
+        for index, weight in stencil(step, geometry, constants):
+            total += weight[..., None] * table[index]
+        return total
+
+    weight = jax.eval_shape(stencil, jnp.int32(0), geometry, constants)[0].weight
+    zeros = jnp.zeros((*weight.shape, table.shape[-1]), weight.dtype)
+    return jax.lax.fori_loop(0, steps, add_step, zeros)
+
+
+def _forward(
+    stencil: Stencil, table: Array, geometry: Any, constants: Any, steps: Array | int
+) -> tuple[Array, Any]:
+    result = _sum_steps(stencil, table, geometry, constants, steps)
+    return result, (table, geometry, constants, steps)
+
+
+def _backward(stencil: Stencil, residuals: Any, cotangent: Array) -> tuple[Array, Any, None, None]:
+    table, geometry, constants, steps = residuals
+
+    def add_term(of_table: Array, term: Term) -> tuple[Array, Array]:
+        of_table = of_table.at[term.index].add(term.weight[..., None] * cotangent)
+        return of_table, jnp.sum(cotangent * table[term.index], -1)
+
+    def add_step(step: Array, gradients: tuple[Array, Any]) -> tuple[Array, Any]:
+        of_table, of_geometry = gradients
+
+        def weights(geometry: Any) -> tuple[Array, Array]:
+            # (...) a term -> (J, ...)
+            terms = jax.tree.map(
+                lambda *parts: jnp.stack(parts), *stencil(step, geometry, constants)
+            )
+            return terms.weight, terms.index
+
+        weight, pull_back, index = jax.vjp(weights, geometry, has_aux=True)
+        of_table, of_weights = jax.lax.scan(add_term, of_table, Term(index, weight))
+        (step_of_geometry,) = pull_back(of_weights)
+        return of_table, jax.tree.map(jnp.add, of_geometry, step_of_geometry)
+
+    zeros = jnp.zeros(table.shape, cotangent.dtype), jax.tree.map(jnp.zeros_like, geometry)
+    of_table, of_geometry = jax.lax.fori_loop(0, steps, add_step, zeros)
+    return of_table.astype(table.dtype), of_geometry, None, None
+
+
+_sum_of_steps = jax.custom_vjp(_sum_steps, nondiff_argnums=(0,))
+_sum_of_steps.defvjp(_forward, _backward)

@@ -1,0 +1,36 @@
+"""The batch's door: pixels are normalised, and padding goes no further."""
+
+import jax.numpy as jnp
+
+from jaxrcnn.config import ModelConfig
+from jaxrcnn.types import Array, Batch
+
+
+def clean(batch: Batch) -> Batch:
+    """Zeros where a ground-truth place is padded, so that garbage there (even NaN) is harmless."""
+    real = batch.box_valid | batch.box_ignore
+    return batch._replace(
+        boxes=jnp.where(real[..., None], batch.boxes, 0.0).astype(jnp.float32),
+        labels=jnp.where(real, batch.labels, 0),
+        box_weights=jnp.where(batch.box_valid, batch.box_weights, 0.0).astype(jnp.float32),
+    )
+
+
+def normalise(images: Array, image_sizes: Array, config: ModelConfig) -> Array:
+    """Subtract the mean, divide by the standard deviation, zero the padding.
+
+    Args:
+        images: (N, H, W, 3) uint8 or float, RGB, 0..255.
+        image_sizes: (N, 2) height and width of each picture inside the padding.
+        config: pixel_mean and pixel_std.
+
+    Returns:
+        (N, H, W, 3) float32. Zeros beyond the picture, as torchvision and Detectron2 pad.
+    """
+    pixels = (images.astype(jnp.float32) - jnp.asarray(config.pixel_mean)) / jnp.asarray(
+        config.pixel_std
+    )
+    rows = jnp.arange(images.shape[1]) < image_sizes[:, 0, None]  # (N, H)
+    columns = jnp.arange(images.shape[2]) < image_sizes[:, 1, None]  # (N, W)
+    inside = rows[:, :, None, None] & columns[:, None, :, None]  # (N, H, W, 1)
+    return jnp.where(inside, pixels, 0.0)

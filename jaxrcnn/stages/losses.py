@@ -1,0 +1,141 @@
+"""The four losses of joint training (paper, section 3.1.2; Fast R-CNN, section 2.3).
+
+Normalised as Detectron2 does: both RPN losses by the number of anchors that are asked for in all
+pictures, both losses of the second stage by the number of RoIs that were drawn. The weight of a
+picture or a box scales its terms and not the normaliser; pictures of weight 0 are padding and do
+not count there.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from jaxrcnn.config import BoxHeadConfig, RpnConfig
+from jaxrcnn.ops.boxes import complete_iou, decode, distance_iou, encode, generalized_iou
+from jaxrcnn.stages.assignment import Assignment
+from jaxrcnn.types import Array, BoxOutput, RoiSamples, RpnOutput
+
+BoxLoss = Literal["smooth_l1", "l1", "huber", "giou", "diou", "ciou"]
+IOU_LOSSES = {"giou": generalized_iou, "diou": distance_iou, "ciou": complete_iou}
+
+
+def regression_loss(error: Array, kind: BoxLoss, beta: float) -> Array:
+    """Elementwise loss of a difference of box deltas, any shape, float32.
+
+    "smooth_l1" is quadratic below beta with slope 1 beyond (Fast R-CNN, equation 3, there beta 1);
+    "huber" is beta times that, so its slope is beta; "l1" is the absolute value.
+    """
+    size = jnp.abs(error)
+    if kind == "l1" or beta == 0:
+        return size
+    smooth = jnp.where(size < beta, 0.5 * error**2 / beta, size - 0.5 * beta)
+    return beta * smooth if kind == "huber" else smooth
+
+
+def box_loss(
+    deltas: Array,
+    references: Array,
+    targets: Array,
+    coder_weights: Sequence[float],
+    kind: BoxLoss,
+    beta: float,
+) -> Array:
+    """Loss of box deltas against target boxes, summed over the coordinates.
+
+    Differentiable in the references too: they enter through the encoded targets, or for the IoU
+    losses through the decoded boxes. That is the route "targets" of the open gate.
+
+    Args:
+        deltas: (..., 4) what the network said, float32.
+        references: (..., 4) anchors or proposals, pixels.
+        targets: (..., 4) ground truth, pixels.
+
+    Returns:
+        (...) float32.
+    """
+    if kind in IOU_LOSSES:
+        return 1.0 - IOU_LOSSES[kind](decode(deltas, references, coder_weights), targets)
+    return regression_loss(deltas - encode(targets, references, coder_weights), kind, beta).sum(-1)
+
+
+@jax.named_scope("rpn_losses")
+def rpn_losses(
+    rpn: RpnOutput,
+    anchors: Array,
+    samples: Assignment,
+    image_weights: Array,
+    config: RpnConfig,
+) -> tuple[Array, Array]:
+    """Objectness and box loss of the RPN over a batch, scalars.
+
+    Args:
+        rpn: (N, A, ...) the network's answer.
+        anchors: (A, 4) pixels.
+        samples: (N, S, ...) the anchors that are trained.
+        image_weights: (N,).
+        config: kind and factors of the losses.
+    """
+    logits = jnp.take_along_axis(rpn.objectness, samples.index, 1)  # (N, S)
+    deltas = jnp.take_along_axis(rpn.deltas, samples.index[..., None], 1)  # (N, S, 4)
+    weights = samples.weights * image_weights[:, None]
+    # Binary cross-entropy of the logits: log(1 + exp(x)) - x * target.
+    objectness = jax.nn.softplus(logits) - logits * samples.foreground
+    regression = box_loss(
+        deltas,
+        anchors[samples.index],
+        samples.matched_boxes,
+        config.coder_weights,
+        config.box_loss,
+        config.box_loss_beta,
+    )
+    count = jnp.maximum(config.samples * (image_weights > 0).sum(), 1)
+    return (
+        config.objectness_weight * _masked_sum(objectness * weights, samples.valid) / count,
+        config.box_weight * _masked_sum(regression * weights, samples.foreground) / count,
+    )
+
+
+@jax.named_scope("box_head_losses")
+def box_head_losses(
+    output: BoxOutput, samples: RoiSamples, image_weights: Array, config: BoxHeadConfig
+) -> tuple[Array, Array]:
+    """Class and box loss of the second stage over a batch, scalars.
+
+    Args:
+        output: (N, S, ...) the box head's answer.
+        samples: (N, S, ...) the RoIs it was asked about.
+        image_weights: (N,).
+        config: kind and factors of the losses.
+    """
+    weights = samples.weights * image_weights[:, None]
+    log_probabilities = jax.nn.log_softmax(output.class_logits.astype(jnp.float32))
+    cross_entropy = -_take_class(log_probabilities, samples.labels)
+    foreground = samples.valid & (samples.labels > 0)
+    of_class = jnp.minimum(jnp.maximum(samples.labels - 1, 0), output.deltas.shape[2] - 1)
+    deltas = jnp.take_along_axis(output.deltas, of_class[..., None, None], 2)[:, :, 0]
+    regression = box_loss(
+        deltas,
+        samples.boxes,
+        samples.matched_boxes,
+        config.coder_weights,
+        config.box_loss,
+        config.box_loss_beta,
+    )
+    counted = samples.valid & (image_weights[:, None] > 0)
+    count = jnp.maximum(counted.sum(), 1)
+    return (
+        config.class_weight * _masked_sum(cross_entropy * weights, samples.valid) / count,
+        config.box_weight * _masked_sum(regression * weights, foreground) / count,
+    )
+
+
+def _take_class(values: Array, labels: Array) -> Array:
+    """values (N, S, K + 1) at labels (N, S) -> (N, S)."""
+    return jnp.take_along_axis(values, labels[..., None], 2)[..., 0]
+
+
+def _masked_sum(values: Array, mask: Array) -> Array:
+    """Sum of the values where the mask is set, in float32."""
+    return jnp.where(mask, values, 0.0).astype(jnp.float32).sum()

@@ -1,0 +1,63 @@
+"""The region proposal network's answer, and the anchors it is trained on (paper, section 3.1)."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from jaxrcnn.config import RpnConfig
+from jaxrcnn.ops.sampling import Sampler
+from jaxrcnn.stages.assignment import Assignment, Thresholds, assign
+from jaxrcnn.types import Array, Batch, RpnOutput
+
+
+def concatenate_levels(logits: Sequence[Array], deltas: Sequence[Array]) -> RpnOutput:
+    """The head's maps as one list of anchors, in the order of `jaxrcnn.ops.anchors`.
+
+    Args:
+        logits: a (N, H, W, C) map for each level, C anchors a cell.
+        deltas: a (N, H, W, C*4) map for each level.
+    """
+    n = logits[0].shape[0]
+    return RpnOutput(
+        # (N, H, W, C) -> (N, H*W*C) -> (N, A)
+        objectness=jnp.concatenate([x.reshape(n, -1) for x in logits], 1).astype(jnp.float32),
+        # (N, H, W, C*4) -> (N, H*W*C, 4) -> (N, A, 4)
+        deltas=jnp.concatenate([x.reshape(n, -1, 4) for x in deltas], 1).astype(jnp.float32),
+    )
+
+
+@jax.named_scope("sample_anchors")
+def sample_anchors(
+    keys: Array, anchors: Array, batch: Batch, config: RpnConfig, sampler: Sampler
+) -> Assignment:
+    """Label the anchors of every picture and draw those that are trained (section 3.1.2).
+
+    Args:
+        keys: (N,) one a picture.
+        anchors: (A, 4) pixels.
+        batch: ground truth.
+        config: thresholds, number and share of foreground.
+        sampler: draws from the labelled anchors.
+
+    Returns:
+        Assignment with (N, S, ...) arrays, S = config.samples.
+    """
+    thresholds = Thresholds(
+        config.foreground_iou, config.background_iou, low_quality_matches=config.low_quality_matches
+    )
+    every = jnp.ones(len(anchors), bool)
+
+    def of_image(key: Array, truth: Batch) -> Assignment:
+        return assign(
+            key,
+            anchors,
+            every,
+            truth,
+            thresholds,
+            config.samples,
+            config.foreground_fraction,
+            sampler,
+        )
+
+    return jax.vmap(of_image)(keys, batch)

@@ -1,0 +1,121 @@
+"""Checkpoints of a run: the whole training state, written by orbax."""
+
+import pathlib
+from typing import Any, Self
+
+import jax
+from orbax.checkpoint.experimental import v1 as ocp
+
+from jaxrcnn.config import ConfigError
+from jaxrcnn.detector import Variables
+from jaxrcnn.training.step import TrainState
+
+
+class Checkpoints:
+    """The checkpoints of a run, in WORKDIR/checkpoints/STEP.
+
+    A checkpoint is written beside and renamed when whole, so a run that dies leaves the one before.
+
+    Args:
+        workdir: the run's folder.
+        keep: how many are kept, the last ones.
+    """
+
+    def __init__(self, workdir: pathlib.Path, keep: int = 1) -> None:
+        training = ocp.training
+        self.folder = (workdir / "checkpoints").resolve()  # orbax wants an absolute path
+        self._checkpointer = training.Checkpointer(
+            self.folder,
+            save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
+            preservation_policy=training.preservation_policies.LatestN(keep),
+            cleanup_tmp_directories=True,
+        )
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints that are there, ascending."""
+        return sorted(checkpoint.step for checkpoint in self._checkpointer.checkpoints)
+
+    def save(self, state: TrainState) -> None:
+        """Write the state, unless its step is written already.
+
+        Raises:
+            OSError: it was not written.
+        """
+        step = int(state.step)
+        if step not in self.steps and not self._checkpointer.save(step, state):
+            raise OSError(f"{self.folder}: the checkpoint of step {step} was not written")
+
+    def restore(self, like: TrainState) -> TrainState:
+        """The state of the last step.
+
+        Args:
+            like: a state; gives structure, shapes and placing.
+
+        Raises:
+            ConfigError: there is no checkpoint, or it does not fit.
+        """
+        step = self._find(None)
+        self._check(_shapes(self._checkpointer.metadata(step).metadata), _shapes(like))
+        return self._checkpointer.load(step, like)
+
+    def restore_variables(self, like: Variables, step: int | None = None) -> Variables:
+        """What to evaluate of a step: the averaged parameters where there are such.
+
+        Args:
+            like: variables; give structure, shapes and placing.
+            step: of the checkpoint, by default the last.
+
+        Raises:
+            ConfigError: there is no such checkpoint, or it does not fit.
+        """
+        step = self._find(step)
+        saved: Any = self._checkpointer.metadata(step).metadata
+        averaged = saved["average"] is not None
+        self._check(_shapes(saved["variables"]), _shapes(like))
+        wanted = {
+            **jax.tree.map(lambda _: ocp.PLACEHOLDER, saved),
+            "variables": like,
+            **({"average": like["params"]} if averaged else {}),
+        }
+        state = self._checkpointer.load(step, wanted)
+        if not averaged:
+            return state["variables"]
+        return {**state["variables"], "params": state["average"]}
+
+    def _find(self, step: int | None) -> int:
+        """The step asked for, or the last one, if there is such a checkpoint."""
+        steps = self.steps
+        if steps and step is None:
+            return steps[-1]
+        if step not in steps or step is None:
+            there = ", ".join(map(str, steps)) or "none"
+            asked = "" if step is None else f" of step {step}"
+            raise ConfigError(f"{self.folder}: no checkpoint{asked}; there are: {there}")
+        return step
+
+    def _check(self, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+        """See that two trees have the same arrays; a difference names the first of them."""
+        for name in sorted(saved.keys() | wanted.keys()):
+            there, here = saved.get(name, "nothing"), wanted.get(name, "nothing")
+            if there != here:
+                raise ConfigError(
+                    f"{self.folder}: the checkpoint does not fit this model: {name} is {there} "
+                    f"there, {here} here"
+                )
+
+    def close(self) -> None:
+        """Wait for what is being written."""
+        self._checkpointer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _shapes(tree: Any) -> dict[str, Any]:
+    """Shapes of a tree's arrays by their path."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): x.shape for path, x in leaves}

@@ -1,0 +1,110 @@
+"""The loop around the training step: logging, evaluation, checkpoints."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import jax
+
+from jaxrcnn.config import Config
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.metrics import MetricsWriter, Progress
+from jaxrcnn.training.sharding import Programs
+from jaxrcnn.training.step import TrainState
+from jaxrcnn.types import Array, Batch
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss is infinite or not a number; the last checkpoint is from before."""
+
+
+class Log:
+    """Metrics since the last line: kept on the device, so that logging does not hold up steps."""
+
+    def __init__(self, config: Config, writer: MetricsWriter, progress: Progress) -> None:
+        self._batch_size = config.train.batch_size
+        self._writer, self._progress = writer, progress
+        self.restart()
+
+    def restart(self) -> None:
+        """Leave the time until now out of images_per_second."""
+        self._pending: list[Mapping[str, Array]] = []
+        self._began = time.monotonic()
+
+    def add(self, metrics: Mapping[str, Array]) -> None:
+        """Take the metrics of one step."""
+        self._pending.append(metrics)
+
+    def flush(self, step: int) -> None:
+        """Write the means over the steps since the last line.
+
+        Raises:
+            NonFiniteLossError: names the first step with such a loss.
+        """
+        rows = jax.device_get(self._pending)
+        if not rows:
+            return
+        seconds = time.monotonic() - self._began
+        means = {f"train/{name}": sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+        means["train/learning_rate"] = rows[-1]["learning_rate"]
+        means["train/images_per_second"] = self._batch_size * len(rows) / seconds
+        self._writer.write(step, means)
+        self._progress.log(step, means["train/loss"], means["train/images_per_second"])
+        for number, row in enumerate(rows, step - len(rows) + 1):
+            bad = [name for name, value in row.items() if not math.isfinite(value)]
+            if bad:
+                raise NonFiniteLossError(
+                    f"step {number}: {', '.join(bad)} not finite; the last checkpoint is from "
+                    "before; a lower train.optimizer.learning_rate, a longer warmup_steps or a "
+                    "clip_norm helps most often"
+                )
+        self.restart()
+
+
+def run_steps(
+    config: Config,
+    programs: Programs,
+    state: TrainState,
+    batches: Iterator[Batch],
+    checkpoints: Checkpoints,
+    log: Log,
+    evaluate: Callable[[TrainState], None],
+) -> TrainState:
+    """Train from the state's step to the end.
+
+    Args:
+        config: of the run.
+        programs: compiled for it.
+        state: to go on from.
+        batches: those of the steps that are left, in host memory.
+        checkpoints: where the states go.
+        log: where the metrics go.
+        evaluate: called every train.eval_every steps and at the end.
+
+    Returns:
+        The last state, which has a checkpoint.
+
+    Raises:
+        NonFiniteLossError: training diverged.
+    """
+    wanted = config.train
+    # Pipelined collectives of several virtual CPU devices can wait for each other's threads.
+    one_at_a_time = jax.default_backend() == "cpu" and jax.local_device_count() > 1
+    for step in range(int(state.step) + 1, wanted.steps + 1):
+        with jax.profiler.StepTraceAnnotation("train", step_num=step):
+            state, metrics = programs.train_step(state, programs.put_batch(next(batches)))
+        if one_at_a_time:
+            jax.block_until_ready(state)
+        log.add(metrics)
+        last = step == wanted.steps
+        save = last or step % wanted.checkpoint_every == 0
+        judge = last or (wanted.eval_every > 0 and step % wanted.eval_every == 0)
+        if save or judge or step % wanted.log_every == 0:
+            log.flush(step)
+        if save:
+            checkpoints.save(state)
+        if judge:
+            evaluate(state)
+        if save or judge:
+            log.restart()
+    return state

@@ -1,0 +1,69 @@
+"""The optimiser that a config describes, as a composition of optax transformations."""
+
+from typing import Any
+
+import jax
+import optax
+
+from jaxrcnn.config import Config, OptimizerConfig
+from jaxrcnn.nets.backbone import frozen_modules
+
+
+def build_optimizer(config: Config) -> optax.GradientTransformation:
+    """Clip, decay, momentum or Adam, learning rate; frozen parameters stay as they are.
+
+    The weight decay is added to the gradient before the momentum (SGD, as torch) or after Adam's
+    scaling (AdamW).
+    """
+    wanted = config.train.optimizer
+    clip = [optax.clip_by_global_norm(wanted.clip_norm)] if wanted.clip_norm > 0 else []
+    decay = optax.add_decayed_weights(wanted.weight_decay, _decayed(wanted))
+    scale = (
+        [decay, optax.trace(wanted.momentum)]
+        if wanted.name == "sgd"
+        else [optax.scale_by_adam(), decay]
+    )
+
+    def of_update(count: jax.Array) -> jax.Array:
+        return learning_rate(config, count * wanted.accumulate)
+
+    trained = optax.chain(*clip, *scale, optax.scale_by_learning_rate(of_update))
+    optimizer = optax.partition(
+        {"trained": trained, "frozen": optax.set_to_zero()},
+        lambda params: jax.tree_util.tree_map_with_path(
+            lambda path, _: "frozen" if _is_frozen(path, config) else "trained", params
+        ),
+    )
+    if wanted.accumulate == 1:
+        return optimizer
+    return optax.MultiSteps(optimizer, wanted.accumulate).gradient_transformation()
+
+
+def learning_rate(config: Config, step: jax.Array | int) -> jax.Array:
+    """The learning rate of a step: linear warm-up, then as config.train.optimizer.schedule says."""
+    wanted = config.train.optimizer
+    peak = wanted.learning_rate
+    if wanted.reference_batch_size:  # the linear scaling rule, arXiv 1706.02677
+        peak *= config.train.batch_size / wanted.reference_batch_size
+    warmup = wanted.warmup_steps
+    if wanted.schedule == "cosine":
+        after = optax.cosine_decay_schedule(1.0, max(config.train.steps - warmup, 1))
+    else:
+        milestones = wanted.milestones if wanted.schedule == "step" else ()
+        after = optax.piecewise_constant_schedule(
+            1.0, {m - warmup: wanted.drop_factor for m in milestones}
+        )
+    rise = optax.linear_schedule(wanted.warmup_factor, 1.0, max(warmup, 1))
+    return peak * optax.join_schedules([rise, after], [warmup])(step)
+
+
+def _decayed(config: OptimizerConfig) -> Any:
+    """Mask of what decays: by default the kernels, that is arrays of two dimensions or more."""
+    return lambda params: jax.tree.map(lambda x: config.decay_norm_and_bias or x.ndim > 1, params)
+
+
+def _is_frozen(path: tuple[Any, ...], config: Config) -> bool:
+    """Whether a parameter belongs to a frozen stage of the backbone's body."""
+    names = [entry.key for entry in path]
+    frozen = frozen_modules(config.model.backbone)
+    return names[:2] == ["backbone", "body"] and names[2] in frozen

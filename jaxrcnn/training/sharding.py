@@ -1,0 +1,50 @@
+"""All local devices: pictures are shared out, parameters are everywhere, one program."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.detector import Detector
+from jaxrcnn.training.step import create_state, eval_step, train_step
+from jaxrcnn.types import Batch
+
+
+class Programs(NamedTuple):
+    """The compiled programs of a run, and the placing of their arguments."""
+
+    create_state: Callable[..., Any]  # () -> TrainState
+    train_step: Callable[..., Any]  # (state, batch) -> (state, metrics); consumes the state
+    eval_step: Callable[..., Any]  # (variables, batch) -> (detections, losses)
+    put_batch: Callable[[Batch], Batch]  # host arrays -> the devices
+
+
+def compile_programs(detector: Detector, config: Config) -> Programs:
+    """The programs of a run on all local devices.
+
+    Raises:
+        ConfigError: a batch cannot be shared out evenly.
+    """
+    devices = jax.local_devices()
+    for field, size in (
+        ("train.batch_size", config.train.batch_size),
+        ("eval.batch_size", config.eval.batch_size),
+    ):
+        if size % len(devices):
+            raise ConfigError(
+                f"--config.{field}: got {size}, takes a multiple of the {len(devices)} devices"
+            )
+    mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    shared_out = NamedSharding(mesh, PartitionSpec("batch"))
+    create = jax.jit(create_state, static_argnums=(0, 1), out_shardings=everywhere)
+    train = jax.jit(train_step, static_argnums=(0, 1), donate_argnums=2, out_shardings=everywhere)
+    evaluate = jax.jit(eval_step, static_argnums=(0, 1), out_shardings=everywhere)
+    return Programs(
+        create_state=lambda: create(detector, config),
+        train_step=lambda state, batch: train(detector, config, state, batch),
+        eval_step=lambda variables, batch: evaluate(detector, config, variables, batch),
+        put_batch=lambda batch: jax.device_put(batch, shared_out),
+    )

@@ -1,0 +1,70 @@
+"""A run's folder: which config it belongs to, and the names of its classes."""
+
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.config_io import config_differences, config_from_json, config_to_json
+
+
+class Classes(NamedTuple):
+    """The classes of a data set: label k is names[k - 1], the source's category ids[k - 1]."""
+
+    names: tuple[str, ...]
+    ids: tuple[int, ...]
+
+
+def claim(workdir: pathlib.Path, config: Config) -> None:
+    """Make the folder of a run and write its config.json, or see that it is the same.
+
+    Raises:
+        ConfigError: the folder holds a run of another config; names the differing fields.
+    """
+    path = workdir / "config.json"
+    if path.exists():
+        differences = config_differences(read_config(workdir), config)
+        if differences:
+            raise ConfigError(
+                f"{workdir} holds a run of another config ({'; '.join(differences)}); "
+                "take another --workdir, or the same config to go on"
+            )
+        return
+    workdir.mkdir(parents=True, exist_ok=True)
+    path.write_text(config_to_json(config), encoding="utf-8")
+
+
+def read_config(workdir: pathlib.Path) -> Config:
+    """The config of a run.
+
+    Raises:
+        ConfigError: there is none, or it cannot be read.
+    """
+    path = workdir / "config.json"
+    if not path.is_file():
+        raise ConfigError(f"{workdir} is not the folder of a run: it has no config.json")
+    try:
+        return config_from_json(path.read_text(encoding="utf-8"))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def write_classes(workdir: pathlib.Path, names: Sequence[str], ids: Sequence[int]) -> None:
+    """Keep the classes with the run, so that predicting needs no data set."""
+    text = json.dumps({"names": list(names), "ids": list(ids)}, indent=2)
+    (workdir / "classes.json").write_text(text + "\n", encoding="utf-8")
+
+
+def read_classes(workdir: pathlib.Path) -> Classes:
+    """The classes of a run.
+
+    Raises:
+        ConfigError: there is no classes.json, or it cannot be read.
+    """
+    path = workdir / "classes.json"
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        return Classes(tuple(tree["names"]), tuple(tree["ids"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}); start the run again") from error

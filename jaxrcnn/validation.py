@@ -1,0 +1,258 @@
+"""Refuses a config that cannot work, in one line that begins with the field's dotted name."""
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from jaxrcnn.config import Config, ConfigError, DataConfig, ModelConfig, TrainConfig
+from jaxrcnn.config_io import field_values
+
+Rules = Iterator[tuple[bool, str]]
+"""Whether something is wrong, and the line that says so."""
+
+AT_LEAST_ONE = (
+    "model.num_classes",
+    "model.neck.channels",
+    "model.rpn.samples",
+    "model.proposals.pre_nms_train",
+    "model.proposals.pre_nms_test",
+    "model.proposals.post_nms_train",
+    "model.proposals.post_nms_test",
+    "model.roi.output_size",
+    "model.box_head.channels",
+    "model.box_head.conv_channels",
+    "model.box_head.samples",
+    "model.detections.max_detections",
+    "model.detections.pre_nms",
+    "data.short_side",
+    "data.long_side",
+    "data.train_short_sides",
+    "data.num_train_pictures",
+    "data.num_eval_pictures",
+    "train.batch_size",
+    "train.steps",
+    "train.log_every",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "train.optimizer.accumulate",
+    "train.optimizer.milestones",
+    "eval.batch_size",
+)
+
+NOT_NEGATIVE = (
+    "seed",
+    "model.backbone.frozen_stages",
+    "model.rpn.channels",
+    "model.rpn.convs",
+    "model.rpn.box_loss_beta",
+    "model.rpn.objectness_weight",
+    "model.rpn.box_weight",
+    "model.proposals.min_size",
+    "model.roi.sampling_ratio",
+    "model.box_head.convs",
+    "model.box_head.box_loss_beta",
+    "model.box_head.class_weight",
+    "model.box_head.box_weight",
+    "data.workers",
+    "train.eval_every",
+    "train.optimizer.learning_rate",
+    "train.optimizer.reference_batch_size",
+    "train.optimizer.weight_decay",
+    "train.optimizer.warmup_steps",
+    "train.optimizer.clip_norm",
+    "eval.pictures",
+)
+
+POSITIVE = (
+    "model.pixel_std",
+    "model.anchors.sizes",
+    "model.anchors.ratios",
+    "model.rpn.coder_weights",
+    "model.box_head.coder_weights",
+    "model.detections.soft_nms_sigma",
+)
+
+FROM_ZERO_TO_ONE = (
+    "model.anchors.offset",
+    "model.rpn.foreground_iou",
+    "model.rpn.background_iou",
+    "model.rpn.foreground_fraction",
+    "model.proposals.nms_iou",
+    "model.box_head.foreground_iou",
+    "model.box_head.background_iou",
+    "model.box_head.foreground_fraction",
+    "model.detections.score_threshold",
+    "model.detections.nms_iou",
+    "data.horizontal_flip",
+    "train.optimizer.warmup_factor",
+    "train.optimizer.drop_factor",
+)
+
+FROM_ZERO_BELOW_ONE = (
+    "model.box_head.dropout",
+    "train.optimizer.momentum",
+    "train.optimizer.ema_decay",
+)
+
+BASIC_BLOCKS = ("resnet18", "resnet34")
+
+
+def check(config: Config) -> None:
+    """Returns if the config can work.
+
+    Raises:
+        ConfigError: a number is out of its range, or two fields cannot go together.
+    """
+    rules = itertools.chain(
+        _ranges(config), _model(config.model), _data(config), _training(config.train)
+    )
+    for wrong, line in rules:
+        if wrong:
+            raise ConfigError(line)
+
+
+def _ranges(config: Config) -> Rules:
+    """Of every number, or every number in a tuple."""
+    values = field_values(config)
+    for name, value in values.items():
+        finite = all(isinstance(x, int) or math.isfinite(x) for x in _numbers(value))
+        yield not finite, f"{name}: got {value}, takes finite numbers"
+    # jax.random.key takes 32 bits and forgets the others.
+    yield config.seed >= 2**32, f"seed: got {config.seed}, takes less than 2 ** 32"
+    ranges = (
+        (AT_LEAST_ONE, lambda x: x >= 1, "at least 1"),
+        (NOT_NEGATIVE, lambda x: x >= 0, "at least 0"),
+        (POSITIVE, lambda x: x > 0, "more than 0"),
+        (FROM_ZERO_TO_ONE, lambda x: 0 <= x <= 1, "0 to 1"),
+        (FROM_ZERO_BELOW_ONE, lambda x: 0 <= x < 1, "0 to less than 1"),
+    )
+    for names, fits, words in ranges:
+        for name in names:
+            value = values[name]
+            yield not all(map(fits, _numbers(value))), f"{name}: got {value}, takes {words}"
+
+
+def _numbers(value: Any) -> Iterable[float]:
+    if isinstance(value, tuple):
+        return [number for item in value for number in _numbers(item)]
+    return [value] if isinstance(value, int | float) else []
+
+
+def _model(model: ModelConfig) -> Rules:
+    yield from _backbone(model)
+    yield from _anchors(model)
+    for name, part in (("rpn", model.rpn), ("box_head", model.box_head)):
+        yield (
+            part.background_iou > part.foreground_iou,
+            f"model.{name}.background_iou: got {part.background_iou}, takes at most "
+            f"model.{name}.foreground_iou, {part.foreground_iou}",
+        )
+    yield (
+        model.roi.op in ("crop_resize", "warp") and model.roi.sampling_ratio == 0,
+        f"model.roi.sampling_ratio: got 0, model.roi.op {model.roi.op} takes at least 1",
+    )
+    yield (
+        model.box_head.name == "res5" and model.neck.name != "c4",
+        f"model.box_head.name: res5 goes with model.neck.name c4 only, got {model.neck.name}",
+    )
+
+
+def _backbone(model: ModelConfig) -> Rules:
+    backbone, neck = model.backbone, model.neck.name
+    vgg = backbone.name == "vgg16"
+    yield (
+        backbone.frozen_stages > 5,
+        f"model.backbone.frozen_stages: got {backbone.frozen_stages}, takes 0 to 5",
+    )
+    yield (
+        backbone.width < 8 or backbone.width % 8 != 0,
+        f"model.backbone.width: got {backbone.width}, takes a multiple of 8",
+    )
+    yield (
+        vgg and backbone.width != 64,
+        f"model.backbone.width: got {backbone.width}, vgg16 has 64",
+    )
+    yield (
+        vgg and neck != "c5",
+        f"model.neck.name: got {neck}, model.backbone.name vgg16 goes with c5 only",
+    )
+    yield (
+        vgg and backbone.norm != "none",
+        f"model.backbone.norm: got {backbone.norm}, vgg16 takes none only",
+    )
+    yield (
+        backbone.dilated_res5 and (vgg or neck != "c5"),
+        "model.backbone.dilated_res5: goes with a ResNet and model.neck.name c5 only, "
+        f"got {backbone.name} and {neck}",
+    )
+    yield (
+        backbone.stride_in_1x1 and (vgg or backbone.name in BASIC_BLOCKS),
+        f"model.backbone.stride_in_1x1: {backbone.name} has no bottlenecks",
+    )
+
+
+def _anchors(model: ModelConfig) -> Rules:
+    sizes = model.anchors.sizes
+    maps = 5 if model.neck.name == "fpn" else 1
+    counts = sorted({len(level) for level in sizes})
+    yield (
+        len(sizes) != maps,
+        f"model.anchors.sizes: got sizes for {len(sizes)} levels, "
+        f"model.neck.name {model.neck.name} makes {maps}",
+    )
+    yield len(counts) > 1, f"model.anchors.sizes: got {counts} sizes a level, takes equally many"
+    yield counts == [0], "model.anchors.sizes: got no sizes, takes one or more for a level"
+    yield not model.anchors.ratios, "model.anchors.ratios: got nothing, takes one or more"
+
+
+def _data(config: Config) -> Rules:
+    data, classes = config.data, config.data.classes
+    yield (
+        data.short_side > data.long_side,
+        f"data.short_side: got {data.short_side}, takes at most data.long_side, {data.long_side}",
+    )
+    yield (
+        any(side > data.long_side for side in data.train_short_sides),
+        f"data.train_short_sides: got {data.train_short_sides}, takes at most data.long_side, "
+        f"{data.long_side}",
+    )
+    yield (
+        len(set(classes)) < len(classes),
+        f"data.classes: got {classes}, takes every name once",
+    )
+    yield (
+        bool(classes) and len(classes) != config.model.num_classes,
+        f"model.num_classes: got {config.model.num_classes}, data.classes names {len(classes)}",
+    )
+    if data.format != "shapes":
+        yield from _files(data)
+
+
+def _files(data: DataConfig) -> Rules:
+    yield not data.root, f"data.root: got nothing, data.format {data.format} takes a folder"
+    yield not data.train_splits, "data.train_splits: got nothing, takes one or more"
+    yield not data.eval_split, "data.eval_split: got nothing, takes the name of a split"
+
+
+def _training(train: TrainConfig) -> Rules:
+    optimizer, milestones = train.optimizer, train.optimizer.milestones
+    yield (
+        optimizer.warmup_steps > train.steps,
+        f"train.optimizer.warmup_steps: got {optimizer.warmup_steps}, takes at most train.steps, "
+        f"{train.steps}",
+    )
+    yield (
+        optimizer.accumulate > train.steps,
+        f"train.optimizer.accumulate: got {optimizer.accumulate}, takes at most train.steps, "
+        f"{train.steps}",
+    )
+    yield (
+        any(a >= b for a, b in itertools.pairwise(milestones)),
+        f"train.optimizer.milestones: got {milestones}, takes ascending steps",
+    )
+    yield (
+        optimizer.schedule == "step" and any(m < optimizer.warmup_steps for m in milestones),
+        f"train.optimizer.milestones: got {milestones}, takes steps after "
+        f"train.optimizer.warmup_steps, {optimizer.warmup_steps}",
+    )

@@ -1,0 +1,310 @@
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from jaxrcnn.cli.options import parse_train_arguments
+from jaxrcnn.config import Config
+from jaxrcnn.config_io import field_types
+
+SHAPES = """
+from jaxrcnn.config import Config, DataConfig, TrainConfig
+
+def get_config():
+    return Config(seed=5, data=DataConfig(format="shapes"), train=TrainConfig(batch_size=3))
+"""
+
+
+@pytest.fixture
+def shapes(tmp_path):
+    path = tmp_path / "shapes.py"
+    path.write_text(SHAPES)
+    return path
+
+
+@pytest.fixture
+def parse(shapes):
+    return lambda *words: parse_train_arguments(words, default_config=shapes)
+
+
+@pytest.fixture
+def complain(parse, capsys):
+    """The one line that a command line ends in."""
+
+    def complain(*words):
+        with pytest.raises(SystemExit) as stop:
+            parse(*words)
+        assert stop.value.code == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith("error: ")
+        assert said.err.count("\n") == 1
+        return said.err.removeprefix("error: ").strip()
+
+    return complain
+
+
+def test_without_arguments_the_default_config_and_a_workdir_of_its_name(parse):
+    arguments = parse()
+    assert arguments.config.seed == 5
+    assert arguments.config.train.batch_size == 3
+    assert arguments.config_name == "shapes"
+    assert arguments.workdir == pathlib.Path("runs/shapes")
+
+
+def test_config_and_workdir_are_taken_with_a_space_or_an_equals_sign(parse, tmp_path):
+    other = tmp_path / "other.py"
+    other.write_text(SHAPES.replace("seed=5", "seed=6"))
+    spaced = parse("--config", str(other), "--workdir", "a/b")
+    joined = parse(f"--config={other}", "--workdir=a/b")
+    assert spaced == joined
+    assert spaced.config.seed == 6
+    assert spaced.config_name == "other"
+    assert spaced.workdir == pathlib.Path("a/b")
+    assert parse("--config", str(other)).workdir == pathlib.Path("runs/other")
+
+
+@pytest.mark.parametrize(
+    ("words", "pick", "value"),
+    [
+        (["--config.train.steps", "2000"], lambda c: c.train.steps, 2000),
+        (["--config.train.steps=2000"], lambda c: c.train.steps, 2000),
+        (["--config.data.train-short-sides", "8"], lambda c: c.data.train_short_sides, (8,)),
+        (["--config.model.rpn.box_weight", "1"], lambda c: c.model.rpn.box_weight, 1.0),
+        (["--config.model.rpn.box_weight", "1e-3"], lambda c: c.model.rpn.box_weight, 1e-3),
+        (["--config.model.neck.norm", "group"], lambda c: c.model.neck.norm, "group"),
+        (["--config.train.init="], lambda c: c.train.init, ""),
+        (["--config.train.init", "a b=c"], lambda c: c.train.init, "a b=c"),
+        (["--config.train.init=a=b"], lambda c: c.train.init, "a=b"),
+        (["--config.data.train_splits", "a", "b"], lambda c: c.data.train_splits, ("a", "b")),
+        (["--config.data.train_splits=a"], lambda c: c.data.train_splits, ("a",)),
+        (["--config.data.train_splits", "('a', 'b')"], lambda c: c.data.train_splits, ("a", "b")),
+        (["--config.data.classes"], lambda c: c.data.classes, ()),
+        (["--config.data.classes", "()"], lambda c: c.data.classes, ()),
+        (["--config.model.pixel_mean", "-1", "2", "3"], lambda c: c.model.pixel_mean, (-1, 2, 3)),
+        (["--config.model.pixel_mean", "[1, 2, 3]"], lambda c: c.model.pixel_mean, (1, 2, 3)),
+        (
+            ["--config.model.anchors.sizes", "((8,), (16,), [32], (64,), (128,))"],
+            lambda c: c.model.anchors.sizes,
+            ((8,), (16,), (32,), (64,), (128,)),
+        ),
+        (["--config.seed", "1", "--config.seed", "2"], lambda c: c.seed, 2),
+    ],
+)  # fmt: skip
+def test_a_field_is_set(parse, words, pick, value):
+    assert pick(parse(*words).config) == value
+
+
+@pytest.mark.parametrize("word", ["False", "false", "0"])
+def test_words_for_false(parse, word):
+    flag = "--config.model.proposals.stop_gradient"
+    assert parse(flag, word).config.model.proposals.stop_gradient is False
+
+
+@pytest.mark.parametrize("word", ["True", "true", "1"])
+def test_words_for_true(parse, word):
+    flag = "--config.data.keep_difficult"
+    assert parse(flag, word).config.data.keep_difficult is True
+
+
+def test_what_is_set_is_all_that_changes_and_the_config_is_frozen(parse):
+    plain, changed = parse().config, parse("--config.model.anchors.ratios", "1", "2").config
+    assert changed != plain
+    assert hash(changed) != hash(plain)
+    assert changed.train == plain.train
+    assert changed.model.rpn == plain.model.rpn
+    assert type(changed) is Config
+    assert all(isinstance(ratio, float) for ratio in changed.model.anchors.ratios)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["--config.model.rpn.sampels", "3"],
+            "unknown field --config.model.rpn.sampels; did you mean --config.model.rpn.samples?",
+        ),
+        (
+            ["--config.rpn.samples=3"],
+            "unknown field --config.rpn.samples; did you mean --config.model.rpn.samples?",
+        ),
+        (
+            ["--train.steps", "3"],
+            "unknown field --train.steps; did you mean --config.train.steps?",
+        ),
+        (["--confg", "a.py"], "unknown field --confg; did you mean --config?"),
+        (["--config.zzz", "3"], "unknown field --config.zzz; --help lists all"),
+        (
+            ["--config.model.neck", "c4"],
+            "unknown field --config.model.neck; it is a group of .name, .channels, .norm",
+        ),
+        (
+            ["--config.eval.zzz", "3"],
+            "unknown field --config.eval.zzz; --config.eval has metric, batch_size, pictures",
+        ),
+        (["--config.train.steps", "many"], "--config.train.steps: got 'many', takes int"),
+        (["--config.train.steps", "1.5"], "--config.train.steps: got '1.5', takes int"),
+        (["--config.train.steps", "1", "2"], "--config.train.steps: got '1 2', takes int"),
+        (["--config.train.steps"], "--config.train.steps: got nothing, takes int"),
+        (["--config.train.steps="], "--config.train.steps: got '', takes int"),
+        (
+            ["--config.model.neck.name", "fpm"],
+            "--config.model.neck.name: got 'fpm', takes one of fpn, c4, c5 (nearest: fpn)",
+        ),
+        (
+            ["--config.data.skip_empty", "maybe"],
+            "--config.data.skip_empty: got 'maybe', takes True or False",
+        ),
+        (
+            ["--config.data.skip_empty"],
+            "--config.data.skip_empty: got nothing, takes True or False",
+        ),
+        (
+            ["--config.model.pixel_mean", "1", "2"],
+            "--config.model.pixel_mean: got '1 2', takes 3 float values",
+        ),
+        (
+            ["--config.data.train_short_sides", "640,800"],
+            "--config.data.train_short_sides: got '640,800', takes any number of int values",
+        ),
+        (
+            ["--config.data.train_splits", "('a', 3)"],
+            "--config.data.train_splits: got '('a', 3)', takes any number of str values",
+        ),
+        (
+            ["--config.model.anchors.sizes", "8", "16"],
+            "--config.model.anchors.sizes: got '8 16', "
+            "takes a tuple of tuples such as '((8,), (16, 32))'",
+        ),
+        (
+            ["--config.model.anchors.sizes", "((8,), (16,)"],
+            "--config.model.anchors.sizes: got '((8,), (16,)', "
+            "takes a tuple of tuples such as '((8,), (16, 32))'",
+        ),
+        (["many"], "unexpected 'many'; fields are set by --config.FIELD VALUE"),
+        (["--workdir"], "--workdir: got nothing, takes a path"),
+        (["--workdir", "a", "b"], "--workdir: got 'a b', takes a path"),
+        (["--config"], "--config: got nothing, takes a path"),
+        # The first of several faults is named.
+        (
+            ["--config.train.batch_size", "4", "--config.seed", "x", "--config.zzz", "3"],
+            "--config.seed: got 'x', takes int",
+        ),
+        # Combinations are refused at once, too.
+        (
+            ["--config.model.neck.name", "c4"],
+            "--config.model.anchors.sizes: got sizes for 5 levels, model.neck.name c4 makes 1",
+        ),
+        (
+            ["--config.data.format", "coco"],
+            "--config.data.root: got nothing, data.format coco takes a folder",
+        ),
+    ],
+)
+def test_wrong_input_ends_in_one_line(complain, words, line):
+    assert complain(*words) == line
+
+
+def test_a_config_file_that_is_not_there_and_its_neighbour(complain, shapes):
+    missing = shapes.with_name("shaeps.py")
+    assert complain("--config", str(missing)) == f"--config: no file {missing}; nearest: {shapes}"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("x = 1", "{path}: has no get_config()"),
+        ("def get_config():\n    return {}", "{path}: get_config() returned dict, not Config"),
+        (
+            "def get_config():\n    return confg",
+            "{path}, line 2: NameError: name 'confg' is not defined",
+        ),
+        ("def get_config(", "{path}: SyntaxError: '(' was never closed (wrong.py, line 1)"),
+        ("def get_config():\n    raise KeyError('get_config')", "{path}, line 2: KeyError: "),
+        ("def get_config():\n    raise ValueError('a\\nb')", "{path}, line 2: ValueError: a b"),
+        (
+            "from jaxrcnn.config import *\n"
+            "def get_config():\n    return Config(model=ModelConfig(rpn=RpnConfig(sampels=3)))",
+            "{path}, line 3: TypeError: ",
+        ),
+        (
+            "from jaxrcnn.config import *\n"
+            "def get_config():\n    return Config(train=TrainConfig(steps='many'))",
+            "{path}: train.steps: got 'many', takes int",
+        ),
+        (
+            "from jaxrcnn.config import *\n"
+            "def get_config():\n    return Config(model=ModelConfig(neck=RpnConfig()))",
+            "{path}: unknown field model.neck.",
+        ),
+    ],
+)
+def test_whatever_is_wrong_in_a_config_file_is_one_line(complain, tmp_path, text, line):
+    path = tmp_path / "wrong.py"
+    path.write_text(text)
+    assert complain("--config", str(path)).startswith(line.format(path=path))
+
+
+def test_a_config_file_may_write_lists_and_whole_numbers(parse, tmp_path):
+    path = tmp_path / "lists.py"
+    path.write_text(
+        "from jaxrcnn.config import *\n"
+        "def get_config():\n"
+        "    anchors = AnchorConfig(sizes=[[8], [16], [32], [64], [128]])\n"
+        "    return Config(model=ModelConfig(anchors=anchors), data=DataConfig(format='shapes'))"
+    )
+    config = parse("--config", str(path)).config
+    assert config.model.anchors.sizes == ((8.0,), (16.0,), (32.0,), (64.0,), (128.0,))
+    assert isinstance(hash(config), int)
+
+
+def test_a_config_file_that_was_just_changed_is_read_anew(parse, shapes):
+    assert parse().config.seed == 5
+    shapes.write_text(SHAPES.replace("seed=5", "seed=7"))
+    assert parse().config.seed == 7
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_help_shows_every_field_with_its_meaning_and_default(parse, capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with pytest.raises(SystemExit) as stop:
+        parse("--help")
+    assert not stop.value.code
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert max(map(len, said.out.splitlines())) <= columns
+    words = " ".join(said.out.replace("│", " ").split())
+    for name in field_types():
+        assert f"--config.{name} " in words
+    assert words.count("(default: ") == len(field_types()) + 2
+    assert (
+        "--config.train.batch_size INT Pictures of a step, over all devices. (default: 3)" in words
+    )
+    assert (
+        "--config.model.backbone.norm {frozen,group,batch,none} Normalisation: frozen affine "
+        "constants, group norm (32 groups), or batch norm over the global batch." in words
+    )
+    assert "--config.model.pixel_mean FLOAT FLOAT FLOAT Subtracted" in words
+    assert "(default: '((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))')" in words
+    assert "(default: runs/shapes)" in words
+
+
+def test_the_help_of_a_field_is_one_paragraph(parse, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit):
+        parse("--help")
+    assert "batch norm over the global batch. VGG16 knows 'none' only." in capsys.readouterr().out
+
+
+def test_no_stack_trace_reaches_a_person(shapes):
+    program = (
+        "import pathlib, sys; from jaxrcnn.cli.options import parse_train_arguments; "
+        "parse_train_arguments(default_config=pathlib.Path(sys.argv.pop(1)))"
+    )
+    words = [str(shapes), "--config.train.stps", "3"]
+    run = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr == (
+        "error: unknown field --config.train.stps; did you mean --config.train.steps?\n"
+    )

@@ -1,0 +1,109 @@
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxrcnn.config import Config, ConfigError, DataConfig, ModelConfig
+from jaxrcnn.data import DataError, open_datasets, read_coco, read_voc
+
+SHARED = pathlib.Path(__file__).parents[2].parent / "shared" / "data"
+needs_bccd = pytest.mark.skipif(not (SHARED / "bccd").is_dir(), reason="no bccd beside us")
+needs_coco = pytest.mark.skipif(not (SHARED / "coco_mini").is_dir(), reason="no coco_mini")
+
+
+def config_of(num_classes, **data):
+    return Config(model=ModelConfig(num_classes=num_classes), data=DataConfig(**data))
+
+
+def write_coco(root, split, names, categories_of_pictures):
+    """One picture for each entry, with one box for each of the category ids in it."""
+    (root / "annotations").mkdir(exist_ok=True)
+    (root / split).mkdir()
+    images, annotations = [], []
+    for image_id, categories in enumerate(categories_of_pictures):
+        file = f"{image_id}.png"
+        images.append({"id": image_id, "file_name": file, "height": 8, "width": 8})
+        Image.new("RGB", (8, 8)).save(root / split / file)
+        for category in categories:
+            box = {"id": len(annotations), "image_id": image_id, "category_id": category}
+            annotations.append({**box, "bbox": [1, 1, 4, 4]})
+    tables = {"images": images, "annotations": annotations}
+    tables["categories"] = [{"id": key, "name": name} for key, name in names.items()]
+    (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(tables))
+
+
+def test_shapes_draw_two_different_sets():
+    config = config_of(4, format="shapes", num_train_pictures=3, num_eval_pictures=2)
+    train, evaluation = open_datasets(config)
+    assert (len(train), len(evaluation)) == (3, 2)
+    assert train.read_image(0).tobytes() != evaluation.read_image(0).tobytes()
+
+
+def test_the_evaluation_set_is_numbered_like_the_training_set(tmp_path):
+    write_coco(tmp_path, "train", {1: "cat", 2: "dog"}, [[1, 2]])
+    write_coco(tmp_path, "val", {7: "dog", 9: "cat"}, [[7, 9]])
+    config = config_of(
+        2, root=str(tmp_path), train_splits=("train",), eval_split="val", skip_empty=False
+    )
+    train, evaluation = open_datasets(config)
+    assert train.class_names == evaluation.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(train.records[0].labels, [1, 2])
+    np.testing.assert_array_equal(evaluation.records[0].labels, [2, 1])
+    assert evaluation.category_ids == (9, 7)
+
+
+def test_empty_pictures_are_left_out_of_training_alone(tmp_path):
+    for split in ("train", "val"):
+        write_coco(tmp_path, split, {1: "cat"}, [[1], [], [1]])
+    config = config_of(1, root=str(tmp_path), train_splits=("train",), eval_split="val")
+    train, evaluation = open_datasets(config)
+    assert [record.image_id for record in train.records] == [0, 2]
+    assert train.summary().endswith("1 pictures without objects left out")
+    assert len(evaluation) == 3
+    kept = dataclasses.replace(config, data=dataclasses.replace(config.data, skip_empty=False))
+    assert len(open_datasets(kept)[0]) == 3
+
+
+def test_a_set_without_pictures_is_refused(tmp_path):
+    write_coco(tmp_path, "train", {1: "cat"}, [[]])
+    config = config_of(1, root=str(tmp_path), train_splits=("train",), eval_split="train")
+    with pytest.raises(DataError, match=r"^train: 0 pictures.*check data\.root"):
+        open_datasets(config)
+
+
+def test_another_number_of_classes_than_the_models_is_refused():
+    config = config_of(80, format="shapes", num_train_pictures=1)
+    with pytest.raises(ConfigError) as error:
+        open_datasets(config)
+    assert str(error.value) == (
+        "model.num_classes is 80, but shapes (1 pictures, seed 0) has 4 classes: "
+        "disk, rectangle, triangle, star"
+    )
+
+
+@needs_bccd
+@pytest.mark.parametrize("split", ["trainval", "test"])
+def test_bccd_reads_the_same_as_voc_and_as_coco(split):
+    root = str(SHARED / "bccd")
+    voc, coco = read_voc(root, (split,)), read_coco(root, (split,))
+    assert voc.class_names == coco.class_names == ("Platelets", "RBC", "WBC")
+    assert len(voc) == len(coco) == {"trainval": 292, "test": 72}[split]
+    for ours, theirs in zip(voc.records, coco.records, strict=True):
+        assert (ours.image_id, ours.file) == (theirs.image_id, theirs.file)
+        for field in ("boxes", "labels", "ignore", "area", "annotation_ids"):
+            np.testing.assert_array_equal(getattr(ours, field), getattr(theirs, field))
+
+
+@needs_coco
+def test_coco_mini_has_its_crowds_and_all_categories():
+    sets = [read_coco(str(SHARED / "coco_mini"), (f"{split}2017",)) for split in ("train", "val")]
+    assert [len(dataset) for dataset in sets] == [80, 79]
+    assert sum(record.crowd.sum() for dataset in sets for record in dataset.records) == 13
+    for dataset in sets:
+        assert len(dataset.class_names) == 80
+        assert dataset.category_ids[-1] == 90
+        assert dataset.skipped == ()
+        assert dataset.read_image(0).shape[2] == 3

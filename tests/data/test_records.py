@@ -1,0 +1,92 @@
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxrcnn.data.records import DataError, Dataset, fault, make_record, read_file
+
+
+def record_of(file, size, boxes=(), **more):
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    labels = range(1, len(boxes) + 1)
+    return make_record(7, "name", str(file), size, boxes, labels, labels, **more)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK"])
+def test_any_kind_of_picture_is_read_as_rgb(tmp_path, mode):
+    file = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    Image.new("RGB", (5, 3), (102, 102, 102)).convert(mode).save(file)
+    pixels = read_file(record_of(file, (3, 5)))
+    assert pixels.shape == (3, 5, 3)
+    assert pixels.dtype == np.uint8
+    assert (pixels == 102).all()
+
+
+def test_a_picture_is_turned_where_only_its_exif_tag_agrees_with_the_annotation(tmp_path):
+    stored = np.zeros((3, 5, 3), np.uint8)
+    stored[0, 0] = 200
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    Image.fromarray(stored).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_file(record_of(tmp_path / "a.png", (3, 5))), stored)
+    turned = read_file(record_of(tmp_path / "a.png", (5, 3)))
+    np.testing.assert_array_equal(turned, np.rot90(stored, -1))
+
+
+def test_a_picture_of_another_size_is_refused(tmp_path):
+    Image.new("RGB", (5, 3)).save(tmp_path / "a.png")
+    with pytest.raises(
+        DataError, match=r"a\.png: image 7: the picture is 5x3 .* as 6x3; "
+    ) as error:
+        read_file(record_of(tmp_path / "a.png", (3, 6)))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", "truncated"])
+def test_a_picture_that_cannot_be_decoded_is_refused(tmp_path, content):
+    file = tmp_path / "a.jpg"
+    if content == "truncated":
+        noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+        Image.fromarray(noise).save(file)
+        content = file.read_bytes()[:900]
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.jpg: image 7: the picture cannot be decoded"):
+        read_file(record_of(file, (64, 64)))
+
+
+def test_errors_are_one_line_and_survive_pickling():
+    error = fault("f.json", "image 3", "broken\n  badly")
+    assert str(error).startswith("f.json: image 3: broken badly; ")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_crowds_are_ignored_and_difficult_boxes_unless_they_are_kept():
+    boxes = [[0, 0, 2, 3], [0, 0, 4, 4], [1, 1, 2, 2]]
+    marks = {"crowd": [True, False, False], "difficult": [False, True, False]}
+    record = record_of("", (8, 8), boxes, **marks)
+    np.testing.assert_array_equal(record.ignore, [True, True, False])
+    np.testing.assert_array_equal(record.area, [6, 16, 1])
+    kept = record_of("", (8, 8), boxes, **marks, keep_difficult=True)
+    np.testing.assert_array_equal(kept.ignore, [True, False, False])
+    np.testing.assert_array_equal(kept.difficult, [False, True, False])
+
+
+def test_pictures_without_a_box_to_train_on_are_left_out_and_counted():
+    full = record_of("", (8, 8), [[0, 0, 2, 2]])
+    crowd = record_of("", (8, 8), [[0, 0, 2, 2]], crowd=[True])
+    dataset = Dataset("d", (record_of("", (8, 8)), full, crowd), ("a",), (1,), clipped=4)
+    assert dataset.max_boxes == 1
+    kept = dataset.without_empty()
+    assert kept.records == (full,)
+    assert kept.summary() == (
+        "d: 1 pictures, 1 boxes (0 to ignore), 1 classes; "
+        "2 pictures without objects left out; 4 boxes cut at the border"
+    )
+
+
+def test_a_data_set_without_records_has_sizes_and_no_boxes():
+    dataset = Dataset("d", (), ("a",), (1,))
+    assert dataset.max_boxes == 0
+    assert dataset.sizes.shape == (0, 2)
+    assert len(dataset) == 0

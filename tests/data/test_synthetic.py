@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+
+from jaxrcnn.data.synthetic import (
+    MAX_SHAPES,
+    MAX_SIDE,
+    MIN_SIDE,
+    SHAPES,
+    Scene,
+    compose,
+    coverage,
+    paint,
+    shapes_dataset,
+)
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return shapes_dataset(60, seed=3)
+
+
+def inside(corners, points):
+    """Winding number test of points (n, 2), from the sum of the angles under which sides show."""
+    spokes = corners[None] - points[:, None]
+    after = np.roll(spokes, -1, axis=1)
+    cross = spokes[..., 0] * after[..., 1] - spokes[..., 1] * after[..., 0]
+    angles = np.arctan2(cross, (spokes * after).sum(-1))
+    return np.abs(angles.sum(1)) > np.pi
+
+
+def test_boxes_are_tight_against_an_independent_mask(dataset):
+    step = 1 / 8
+    for record in dataset.records[:12]:
+        for box, shape in zip(record.boxes, compose(3, record.image_id).shapes, strict=True):
+            x = np.arange(box[0] - 2, box[2] + 2, step) + step / 2
+            y = np.arange(box[1] - 2, box[3] + 2, step) + step / 2
+            points = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+            hit = points[inside(shape.corners, points)]
+            tight = np.concatenate([hit.min(0), hit.max(0)])
+            assert np.abs(tight - box).max() < 0.5
+
+
+def test_coverage_is_the_area_of_the_polygon():
+    # A right triangle with legs of 20 and 10 pixels, and a rectangle on whole pixels.
+    triangle = np.array([[5.0, 5.0], [25.0, 5.0], [5.0, 15.0]])
+    assert coverage(triangle, 24, 32).sum() == pytest.approx(100, abs=8)
+    square = np.array([[4.0, 6.0], [12.0, 6.0], [12.0, 10.0], [4.0, 10.0]])
+    mask = coverage(square, 24, 32)
+    assert (mask[6:10, 4:12] > 0.7).all()
+    mask[5:11, 3:13] = 0
+    assert mask.sum() == 0
+
+
+def test_what_is_painted_stands_where_the_box_says(dataset):
+    for record in dataset.records[:12]:
+        scene = compose(3, record.image_id)
+        ground = paint(Scene(scene.height, scene.width, (), scene.ground_seed)).astype(float)
+        front = scene.shapes[-1]
+        alone = paint(scene._replace(shapes=(front,))).astype(float)
+        # The noise is drawn after the shapes and is the same; shadows darken by less than half,
+        # so a large rise or fall is the shape itself.
+        height, width = scene.height, scene.width
+        mask = coverage(front.corners, height, width)
+        changed = np.abs(alone - ground).max(-1)
+        assert (changed[mask == 1] > 0).mean() > 0.9
+        x0, y0, x1, y1 = record.boxes[-1]
+        rows, columns = np.mgrid[:height, :width]
+        far = (columns < x0 - 11) | (columns > x1 + 11) | (rows < y0 - 11) | (rows > y1 + 11)
+        assert (changed[far] == 0).all()
+
+
+def test_pictures_depend_on_seed_and_index_alone(dataset):
+    again = shapes_dataset(5, seed=3)
+    other = shapes_dataset(5, seed=4)
+    for index in (0, 4):
+        image = dataset.read_image(index)
+        np.testing.assert_array_equal(image, again.read_image(index))
+        np.testing.assert_array_equal(dataset.records[index].boxes, again.records[index].boxes)
+        assert other.read_image(index).tobytes() != image.tobytes()
+    assert dataset.read_image(0).tobytes() != dataset.read_image(1).tobytes()
+
+
+def test_records_keep_their_promises(dataset):
+    assert len(dataset) == 60
+    assert dataset.class_names == SHAPES
+    sides = dataset.sizes
+    assert sides.min() >= MIN_SIDE
+    assert sides.max() <= MAX_SIDE
+    assert (sides[:, 0] > sides[:, 1]).any()
+    assert (sides[:, 0] < sides[:, 1]).any()
+    assert {len(record.boxes) for record in dataset.records} == set(range(1, MAX_SHAPES + 1))
+    labels = np.concatenate([record.labels for record in dataset.records])
+    assert set(labels.tolist()) == {1, 2, 3, 4}
+    ids = np.concatenate([record.annotation_ids for record in dataset.records])
+    np.testing.assert_array_equal(ids, np.arange(1, len(labels) + 1))
+    for index, record in enumerate(dataset.records):
+        x0, y0, x1, y1 = record.boxes.T
+        assert (x0 >= 0).all()
+        assert (y0 >= 0).all()
+        assert (x1 <= record.width).all()
+        assert (y1 <= record.height).all()
+        assert np.minimum(x1 - x0, y1 - y0).min() > 4
+        assert not record.ignore.any()
+        if index < 5:
+            image = dataset.read_image(index)
+            assert image.shape == (record.height, record.width, 3)
+            assert image.dtype == np.uint8
+
+
+def test_no_shape_is_mostly_hidden_and_boxes_overlap_little(dataset):
+    for record in dataset.records[:30]:
+        scene = compose(3, record.image_id)
+        points = np.stack(np.mgrid[: scene.width, : scene.height], -1).reshape(-1, 2) + 0.5
+        masks = [inside(shape.corners, points) for shape in scene.shapes]
+        for place, mask in enumerate(masks):
+            hidden = np.any([mask & front for front in masks[place + 1 :]] or [mask & False], 0)
+            assert hidden.sum() <= 0.55 * mask.sum()
+        boxes = record.boxes.astype(float)
+        low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+        high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+        overlap = np.prod(np.maximum(high - low, 0), -1)
+        area = np.prod(boxes[:, 2:] - boxes[:, :2], -1)
+        iou = overlap / (area[:, None] + area[None] - overlap)
+        assert (iou[~np.eye(len(boxes), dtype=bool)] <= 0.3 + 1e-6).all()
+
+
+def test_an_empty_set_is_possible():
+    assert len(shapes_dataset(0, seed=0)) == 0

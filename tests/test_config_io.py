@@ -1,0 +1,143 @@
+import dataclasses
+import json
+from typing import Literal
+
+import pytest
+
+from jaxrcnn.config import AnchorConfig, Config, ConfigError, ModelConfig, TrainConfig
+from jaxrcnn.config_io import (
+    config_differences,
+    config_from_json,
+    config_to_json,
+    convert,
+    describe_type,
+    field_types,
+    field_values,
+)
+
+
+def changed_json(change):
+    tree = json.loads(config_to_json(Config()))
+    change(tree)
+    return json.dumps(tree)
+
+
+def test_json_and_back_is_the_same_config():
+    config = Config(
+        seed=7,
+        model=ModelConfig(anchors=AnchorConfig(sizes=((8.0, 12.0), (16.0, 24.5)))),
+        train=TrainConfig(steps=3, init="runs/a b"),
+    )
+    back = config_from_json(config_to_json(config))
+    assert back == config
+    assert hash(back) == hash(config)
+
+
+def test_json_holds_every_field_by_name():
+    tree = json.loads(config_to_json(Config()))
+    assert tree["model"]["rpn"]["samples"] == 256
+    assert tree["model"]["anchors"]["sizes"] == [[32.0], [64.0], [128.0], [256.0], [512.0]]
+    assert tree["data"]["skip_empty"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda t: t["train"].pop("steps"), "missing field train.steps"),
+        (lambda t: t["model"]["rpn"].update(sampels=3), "unknown field model.rpn.sampels"),
+        (lambda t: t.update(extra={}), "unknown field extra"),
+        (lambda t: t["train"].update(steps="many"), "train.steps: got 'many', takes int"),
+        (lambda t: t["train"].update(steps=1.5), "train.steps: got 1.5, takes int"),
+        (lambda t: t["train"].update(steps=True), "train.steps: got True, takes int"),
+        (lambda t: t["data"].update(skip_empty=1), "data.skip_empty: got 1, takes True or False"),
+        (
+            lambda t: t["model"]["rpn"].update(box_weight=None),
+            "model.rpn.box_weight: got None, takes float",
+        ),
+        (
+            lambda t: t["model"]["neck"].update(name="fpm"),
+            "model.neck.name: got 'fpm', takes one of fpn, c4, c5",
+        ),
+        (
+            lambda t: t["model"].update(pixel_mean=[1.0, 2.0]),
+            "model.pixel_mean: got [1.0, 2.0], takes 3 float values",
+        ),
+        (
+            lambda t: t["model"]["anchors"].update(sizes=[8.0, 16.0]),
+            "model.anchors.sizes: got [8.0, 16.0], "
+            "takes a tuple of tuples such as '((8,), (16, 32))'",
+        ),
+        (lambda t: t.update(model=3), "model: got 3, takes a group of fields"),
+    ],
+)
+def test_a_broken_tree_is_refused_in_a_line_that_names_the_field(change, line):
+    with pytest.raises(ConfigError) as caught:
+        config_from_json(changed_json(change))
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+def test_what_is_no_json_object_is_refused_in_one_line(text):
+    with pytest.raises(ConfigError) as caught:
+        config_from_json(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_whole_number_is_a_float_and_a_list_a_tuple():
+    text = changed_json(lambda t: t["train"]["optimizer"].update(learning_rate=1, milestones=[3]))
+    optimizer = config_from_json(text).train.optimizer
+    assert optimizer.learning_rate == 1.0
+    assert isinstance(optimizer.learning_rate, float)
+    assert optimizer.milestones == (3,)
+
+
+def test_differences_name_field_and_both_values():
+    here = Config(seed=1, train=TrainConfig(steps=2000))
+    there = Config(train=TrainConfig(steps=1000, init="a"))
+    assert config_differences(there, here) == [
+        "seed: 0 there, 1 here",
+        "train.steps: 1000 there, 2000 here",
+        "train.init: 'a' there, '' here",
+    ]
+    assert config_differences(here, here) == []
+
+
+def test_fields_are_the_leaves_and_types_and_values_agree():
+    types, values = field_types(), field_values(Config())
+    assert list(types) == list(values)
+    assert values["model.proposals.stop_gradient"] is True
+    assert types["train.steps"] is int
+    assert "model" not in types
+    assert not any(map(dataclasses.is_dataclass, values.values()))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        (int, "int"),
+        (bool, "True or False"),
+        (Literal["a", "b"], "one of a, b"),
+        (tuple[str, ...], "any number of str values"),
+        (tuple[float, float], "2 float values"),
+    ],
+)
+def test_types_are_described_in_words(annotation, words):
+    assert describe_type(annotation) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation"),
+    [
+        (1, bool),
+        ("1", int),
+        (b"a", str),
+        (["a"], Literal["a"]),
+        ("ab", tuple[str, ...]),
+        ((1.0, 2.0, 3.0), tuple[float, float]),
+        ((1.0,), tuple[float, float]),
+        ((True,), tuple[int, ...]),
+    ],
+)
+def test_values_of_another_type_are_not_converted(value, annotation):
+    with pytest.raises(ValueError, match=r"\w"):
+        convert(value, annotation)

@@ -1,0 +1,280 @@
+import ast
+import dataclasses
+import pathlib
+
+import pytest
+
+from jaxrcnn import validation
+from jaxrcnn.cli.config_file import load_config
+from jaxrcnn.config import ConfigError
+from jaxrcnn.config_io import config_from_json, config_to_json, field_values
+
+FOLDER = pathlib.Path(__file__).parents[1] / "configs"
+FILES = sorted(FOLDER.glob("*.py"))
+NAMES = [file.stem for file in FILES]
+
+DETECTRON2 = {
+    "model.pixel_mean": (123.675, 116.28, 103.53),
+    "model.pixel_std": (58.395, 57.12, 57.375),
+    "model.backbone.norm": "frozen",
+    "model.backbone.frozen_stages": 2,
+    "model.anchors.ratios": (0.5, 1.0, 2.0),
+    "model.anchors.offset": 0.0,
+    "model.rpn.foreground_iou": 0.7,
+    "model.rpn.background_iou": 0.3,
+    "model.rpn.low_quality_matches": True,
+    "model.rpn.samples": 256,
+    "model.rpn.foreground_fraction": 0.5,
+    "model.rpn.coder_weights": (1.0, 1.0, 1.0, 1.0),
+    "model.rpn.box_loss": "l1",
+    "model.proposals.stop_gradient": True,
+    "model.proposals.nms_iou": 0.7,
+    "model.proposals.min_size": 0.0,
+    "model.proposals.append_ground_truth": True,
+    "model.roi.op": "align",
+    "model.roi.sampling_ratio": 0,
+    "model.box_head.class_agnostic": False,
+    "model.box_head.foreground_iou": 0.5,
+    "model.box_head.background_iou": 0.0,
+    "model.box_head.samples": 512,
+    "model.box_head.foreground_fraction": 0.25,
+    "model.box_head.coder_weights": (10.0, 10.0, 5.0, 5.0),
+    "model.box_head.box_loss": "l1",
+    "model.detections.score_threshold": 0.05,
+    "model.detections.nms_iou": 0.5,
+    "model.detections.max_detections": 100,
+    "data.short_side": 800,
+    "data.long_side": 1333,
+    "data.skip_empty": True,
+    "train.batch_size": 16,
+    "train.optimizer.name": "sgd",
+    "train.optimizer.learning_rate": 0.02,
+    "train.optimizer.momentum": 0.9,
+    "train.optimizer.weight_decay": 0.0001,
+    "train.optimizer.warmup_factor": 0.001,
+    "train.optimizer.schedule": "step",
+    "train.optimizer.drop_factor": 0.1,
+    "train.optimizer.clip_norm": 0.0,
+}
+COCO = {
+    "model.num_classes": 80,
+    "data.format": "coco",
+    "data.train_splits": ("train2017",),
+    "data.eval_split": "val2017",
+    "data.train_short_sides": (640, 672, 704, 736, 768, 800),
+    "train.optimizer.warmup_steps": 1000,
+    "eval.metric": "coco",
+}
+FPN = {
+    "model.neck.name": "fpn",
+    "model.neck.channels": 256,
+    "model.anchors.sizes": ((32,), (64,), (128,), (256,), (512,)),
+    "model.proposals.pre_nms_train": 2000,
+    "model.proposals.pre_nms_test": 1000,
+    "model.proposals.post_nms_train": 1000,
+    "model.proposals.post_nms_test": 1000,
+    "model.roi.output_size": 7,
+    "model.box_head.name": "two_fc",
+    "model.box_head.channels": 1024,
+}
+ONE_MAP = {
+    "model.backbone.name": "resnet50",
+    "model.anchors.sizes": ((32, 64, 128, 256, 512),),
+    "model.proposals.pre_nms_train": 12000,
+    "model.proposals.pre_nms_test": 6000,
+    "model.proposals.post_nms_train": 2000,
+    "model.proposals.post_nms_test": 1000,
+}
+C4 = ONE_MAP | {
+    "model.neck.name": "c4",
+    "model.roi.output_size": 14,
+    "model.box_head.name": "res5",
+}
+ONE_X = {"train.steps": 90000, "train.optimizer.milestones": (60000, 80000)}
+THREE_X = {"train.steps": 270000, "train.optimizer.milestones": (210000, 250000)}
+
+EXPECTED = {
+    "coco_r50_fpn_1x": DETECTRON2 | COCO | FPN | ONE_X | {"model.backbone.name": "resnet50"},
+    "coco_r50_fpn_3x": DETECTRON2 | COCO | FPN | THREE_X | {"model.backbone.name": "resnet50"},
+    "coco_r101_fpn_3x": DETECTRON2 | COCO | FPN | THREE_X | {"model.backbone.name": "resnet101"},
+    "coco_r50_c4_1x": DETECTRON2 | COCO | C4 | ONE_X,
+    "coco_r50_dc5_1x": DETECTRON2
+    | COCO
+    | ONE_MAP
+    | ONE_X
+    | {
+        "model.neck.name": "c5",
+        "model.backbone.dilated_res5": True,
+        "model.roi.output_size": 7,
+        "model.box_head.name": "two_fc",
+        "model.box_head.channels": 1024,
+    },
+    "voc0712_r50_c4": DETECTRON2
+    | C4
+    | {
+        "model.num_classes": 20,
+        "data.format": "voc",
+        "data.train_splits": ("VOC2007/trainval", "VOC2012/trainval"),
+        "data.eval_split": "VOC2007/test",
+        "data.train_short_sides": (480, 512, 544, 576, 608, 640, 672, 704, 736, 768, 800),
+        "train.steps": 18000,
+        "train.optimizer.milestones": (12000, 16000),
+        "eval.metric": "voc07",
+    },
+    "voc07_vgg16": {
+        "model.num_classes": 20,
+        "model.pixel_mean": (123.68, 116.779, 103.939),
+        "model.pixel_std": (1, 1, 1),
+        "model.backbone.name": "vgg16",
+        "model.backbone.norm": "none",
+        "model.backbone.frozen_stages": 2,
+        "model.neck.name": "c5",
+        "model.anchors.sizes": ((128, 256, 512),),
+        "model.anchors.ratios": (0.5, 1, 2),
+        "model.rpn.channels": 512,
+        "model.rpn.foreground_iou": 0.7,
+        "model.rpn.background_iou": 0.3,
+        "model.rpn.samples": 256,
+        "model.rpn.foreground_fraction": 0.5,
+        "model.rpn.box_loss": "smooth_l1",
+        "model.rpn.box_loss_beta": 1 / 9,
+        "model.proposals.pre_nms_train": 12000,
+        "model.proposals.pre_nms_test": 6000,
+        "model.proposals.post_nms_train": 2000,
+        "model.proposals.post_nms_test": 300,
+        "model.proposals.nms_iou": 0.7,
+        "model.proposals.min_size": 16,
+        "model.roi.op": "pool",
+        "model.roi.output_size": 7,
+        "model.box_head.name": "two_fc",
+        "model.box_head.channels": 4096,
+        "model.box_head.dropout": 0.5,
+        "model.box_head.samples": 128,
+        "model.box_head.foreground_fraction": 0.25,
+        "model.box_head.foreground_iou": 0.5,
+        "model.box_head.background_iou": 0,
+        "model.box_head.coder_weights": (10, 10, 5, 5),
+        "model.box_head.box_loss": "smooth_l1",
+        "model.box_head.box_loss_beta": 1,
+        "model.detections.score_threshold": 0.05,
+        "model.detections.nms_iou": 0.3,
+        "model.detections.max_detections": 100,
+        "data.format": "voc",
+        "data.train_splits": ("VOC2007/trainval",),
+        "data.eval_split": "VOC2007/test",
+        "data.short_side": 600,
+        "data.long_side": 1000,
+        "train.batch_size": 1,
+        "train.steps": 70000,
+        "train.optimizer.learning_rate": 0.001,
+        "train.optimizer.momentum": 0.9,
+        "train.optimizer.weight_decay": 0.0005,
+        "train.optimizer.warmup_steps": 0,
+        "train.optimizer.milestones": (50000,),
+        "train.optimizer.drop_factor": 0.1,
+        "eval.metric": "voc07",
+    },
+    "bccd_r18_fpn": {
+        "model.num_classes": 3,
+        "model.backbone.name": "resnet18",
+        "model.backbone.norm": "group",
+        "model.backbone.frozen_stages": 0,
+        "model.neck.name": "fpn",
+        "model.anchors.sizes": ((16,), (32,), (64,), (128,), (256,)),
+        "model.anchors.ratios": (0.5, 1, 2),
+        "model.proposals.pre_nms_train": 1000,
+        "model.proposals.post_nms_train": 500,
+        "model.proposals.pre_nms_test": 500,
+        "model.proposals.post_nms_test": 300,
+        "model.box_head.samples": 128,
+        "data.format": "voc",
+        "data.train_splits": ("trainval",),
+        "data.eval_split": "test",
+        "data.short_side": 240,
+        "data.horizontal_flip": 0.5,
+        "train.batch_size": 4,
+        "train.optimizer.learning_rate": 0.02,
+        "train.optimizer.momentum": 0.9,
+        "train.optimizer.weight_decay": 0.0001,
+        "train.optimizer.warmup_steps": 50,
+        "train.optimizer.drop_factor": 0.1,
+        "train.optimizer.clip_norm": 10,
+    },
+}
+"""Hand-written from the peers' own numbers: Detectron2's, py-faster-rcnn's, and bccd's recipe."""
+
+SCORES = {
+    "coco_r50_fpn_1x": "37.9",
+    "coco_r50_fpn_3x": "40.2",
+    "coco_r101_fpn_3x": "42.0",
+    "coco_r50_c4_1x": "35.7",
+    "coco_r50_dc5_1x": "37.3",
+    "voc0712_r50_c4": "AP 51.9, AP50 80.3",
+    "voc07_vgg16": "69.9",
+}
+
+
+def load(name):
+    return load_config(FOLDER / f"{name}.py")
+
+
+def with_root(config):
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, root="somewhere"))
+
+
+def test_the_configs_are_found():
+    assert {"shapes", "tiny", *EXPECTED} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_passes_the_check_and_can_be_a_static_argument(name):
+    config = with_root(load(name))
+    validation.check(config)
+    assert hash(config) == hash(with_root(load(name)))
+    assert config_from_json(config_to_json(config)) == config
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_config_knows_a_folder_of_some_machine(name):
+    config = load(name)
+    assert config.data.root == ""
+    assert config.train.init == ""
+    if config.data.format != "shapes":
+        with pytest.raises(ConfigError, match=r"^data\.root: "):
+            validation.check(config)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_numbers_are_the_peers(name):
+    values = field_values(load(name))
+    assert {field: values[field] for field in EXPECTED[name]} == EXPECTED[name]
+
+
+def test_bccd_drops_the_learning_rate_once_at_four_fifths():
+    train = load("bccd_r18_fpn").train
+    assert train.optimizer.milestones == (train.steps * 4 // 5,)
+
+
+def test_what_needs_no_data_is_small():
+    for name, side in (("shapes", 128), ("tiny", 64)):
+        config = load(name)
+        assert config.data.format == "shapes"
+        assert config.data.short_side == side
+        assert config.model.backbone.norm == "group"
+        assert config.model.backbone.frozen_stages == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_docstring_says_command_hardware_time_and_score(name):
+    docstring = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text()))
+    assert docstring is not None
+    heads = [line.split()[0] for line in docstring.splitlines() if line and line[0].isupper()]
+    assert [head for head in heads if head in ("Command", "Hardware", "Time", "Score")] == [
+        "Command",
+        "Hardware",
+        "Time",
+        "Score",
+    ]
+    assert "train.py" in docstring
+    assert name == "shapes" or f"configs/{name}.py" in docstring
+    assert SCORES.get(name, "") in docstring

@@ -1,0 +1,290 @@
+import pytest
+
+from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.config_io import config_from_dict, config_to_dict, field_values
+from jaxrcnn.validation import (
+    AT_LEAST_ONE,
+    FROM_ZERO_BELOW_ONE,
+    FROM_ZERO_TO_ONE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    check,
+)
+
+ONE_MAP = {"model.neck.name": "c4", "model.anchors.sizes": ((32.0, 64.0),)}
+DC5 = ONE_MAP | {"model.neck.name": "c5", "model.backbone.dilated_res5": True}
+VGG16 = ONE_MAP | {
+    "model.neck.name": "c5",
+    "model.backbone.name": "vgg16",
+    "model.backbone.norm": "none",
+}
+RANGED = (*AT_LEAST_ONE, *NOT_NEGATIVE, *POSITIVE, *FROM_ZERO_TO_ONE, *FROM_ZERO_BELOW_ONE)
+
+
+def make(**changes):
+    """The default config on drawn shapes with some fields changed, by dotted name."""
+    tree = config_to_dict(Config())
+    for name, value in {"data.format": "shapes", **changes}.items():
+        *groups, last = name.split(".")
+        node = tree
+        for group in groups:
+            node = node[group]
+        assert last in node
+        node[last] = value
+    return config_from_dict(tree)
+
+
+def complaint(**changes):
+    with pytest.raises(ConfigError) as caught:
+        check(make(**changes))
+    return str(caught.value)
+
+
+def like(value, number):
+    """A number in the shape of a field's value: in its place, or in a tuple of tuples."""
+    if isinstance(value, tuple):
+        return tuple(like(item, number) for item in value) or (number,)
+    return number
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"data.format": "coco", "data.root": "somewhere"},
+        {"data.format": "voc", "data.root": "somewhere"},
+        ONE_MAP,
+        ONE_MAP | {"model.box_head.name": "res5"},
+        DC5,
+        DC5 | {"model.backbone.name": "resnet18"},
+        DC5 | {"model.backbone.dilated_res5": False},
+        VGG16,
+        {"model.backbone.stride_in_1x1": True},
+        {"model.backbone.frozen_stages": 5},
+        {"model.backbone.width": 8},
+        {"model.roi.op": "warp", "model.roi.sampling_ratio": 1},
+        {"model.roi.op": "pool", "model.roi.sampling_ratio": 0},
+        {"model.rpn.foreground_iou": 0.5, "model.rpn.background_iou": 0.5},
+        {"model.rpn.box_loss": "giou"},
+        {"model.num_classes": 2, "data.classes": ("a", "b")},
+        {"data.short_side": 64, "data.long_side": 64},
+        {"train.optimizer.milestones": ()},
+        {"train.steps": 10, "train.optimizer.warmup_steps": 10},
+        {"train.optimizer.schedule": "cosine", "train.optimizer.milestones": (1, 2)},
+        {"train.optimizer.warmup_steps": 0, "train.optimizer.accumulate": 4},
+        {"seed": 2**32 - 1},
+    ],
+)
+def test_what_can_work_passes(changes):
+    check(make(**changes))
+
+
+@pytest.mark.parametrize("name", AT_LEAST_ONE)
+def test_counts_take_one_and_refuse_zero(name):
+    value = field_values(Config())[name]
+    assert complaint(**{name: like(value, 0)}).startswith(f"{name}: got ")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NOT_NEGATIVE if isinstance(field_values(Config())[name], int)]
+)
+def test_whole_numbers_refuse_minus_one(name):
+    assert complaint(**{name: -1}) == f"{name}: got -1, takes at least 0"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NOT_NEGATIVE if isinstance(field_values(Config())[name], float)]
+)
+def test_factors_take_zero_and_refuse_less(name):
+    check(make(**{name: 0.0}))
+    assert complaint(**{name: -1e-6}) == f"{name}: got -1e-06, takes at least 0"
+
+
+@pytest.mark.parametrize("name", POSITIVE)
+def test_divisors_and_sizes_refuse_zero(name):
+    value = field_values(Config())[name]
+    message = complaint(**{name: like(value, 0.0)})
+    assert message.startswith(f"{name}: got ")
+    assert message.endswith("takes more than 0")
+
+
+@pytest.mark.parametrize("name", FROM_ZERO_TO_ONE)
+@pytest.mark.parametrize("number", [-0.01, 1.01])
+def test_shares_refuse_what_lies_outside_zero_to_one(name, number):
+    assert complaint(**{name: number}) == f"{name}: got {number}, takes 0 to 1"
+
+
+@pytest.mark.parametrize("name", FROM_ZERO_BELOW_ONE)
+@pytest.mark.parametrize("number", [-0.01, 1.0])
+def test_decays_refuse_one(name, number):
+    assert complaint(**{name: number}) == f"{name}: got {number}, takes 0 to less than 1"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, value in field_values(Config()).items() if isinstance(value, float)]
+)
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_no_field_takes_nan_or_infinity(name, number):
+    assert complaint(**{name: number}) == f"{name}: got {number}, takes finite numbers"
+
+
+def test_nan_is_found_in_a_tuple_of_tuples():
+    sizes = ((8.0,), (16.0,), (32.0,), (64.0,), (float("nan"),))
+    message = complaint(**{"model.anchors.sizes": sizes})
+    assert message == f"model.anchors.sizes: got {sizes}, takes finite numbers"
+
+
+def test_a_number_too_large_for_a_float_is_no_crash():
+    check(make(**{"train.steps": 10**400}))
+
+
+def test_every_number_has_a_range_or_may_be_anything():
+    numbers = {
+        name
+        for name, value in field_values(Config()).items()
+        if not isinstance(value, bool | str) and name != "data.train_splits"
+    }
+    free = {"model.pixel_mean", "model.backbone.width", "data.classes"}
+    assert numbers - free == set(RANGED)
+    assert len(set(RANGED)) == len(RANGED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"seed": 2**32}, "seed: got 4294967296, takes less than 2 ** 32"),
+        (
+            {"model.neck.name": "c4"},
+            "model.anchors.sizes: got sizes for 5 levels, model.neck.name c4 makes 1",
+        ),
+        (
+            {"model.anchors.sizes": ((32.0,),)},
+            "model.anchors.sizes: got sizes for 1 levels, model.neck.name fpn makes 5",
+        ),
+        (
+            {"model.anchors.sizes": ((8.0,), (16.0,), (32.0,), (64.0,), (128.0, 256.0))},
+            "model.anchors.sizes: got [1, 2] sizes a level, takes equally many",
+        ),
+        (
+            ONE_MAP | {"model.anchors.sizes": ((),)},
+            "model.anchors.sizes: got no sizes, takes one or more for a level",
+        ),
+        ({"model.anchors.ratios": ()}, "model.anchors.ratios: got nothing, takes one or more"),
+        (
+            VGG16 | {"model.neck.name": "c4"},
+            "model.neck.name: got c4, model.backbone.name vgg16 goes with c5 only",
+        ),
+        (
+            {"model.backbone.name": "vgg16"},
+            "model.neck.name: got fpn, model.backbone.name vgg16 goes with c5 only",
+        ),
+        (
+            VGG16 | {"model.backbone.norm": "group"},
+            "model.backbone.norm: got group, vgg16 takes none only",
+        ),
+        (
+            VGG16 | {"model.backbone.width": 32},
+            "model.backbone.width: got 32, vgg16 has 64",
+        ),
+        (
+            VGG16 | {"model.backbone.dilated_res5": True},
+            "model.backbone.dilated_res5: goes with a ResNet and model.neck.name c5 only, "
+            "got vgg16 and c5",
+        ),
+        (
+            {"model.backbone.dilated_res5": True},
+            "model.backbone.dilated_res5: goes with a ResNet and model.neck.name c5 only, "
+            "got resnet50 and fpn",
+        ),
+        (
+            VGG16 | {"model.box_head.name": "res5"},
+            "model.box_head.name: res5 goes with model.neck.name c4 only, got c5",
+        ),
+        (
+            {"model.box_head.name": "res5"},
+            "model.box_head.name: res5 goes with model.neck.name c4 only, got fpn",
+        ),
+        (
+            {"model.backbone.name": "resnet34", "model.backbone.stride_in_1x1": True},
+            "model.backbone.stride_in_1x1: resnet34 has no bottlenecks",
+        ),
+        (
+            VGG16 | {"model.backbone.stride_in_1x1": True},
+            "model.backbone.stride_in_1x1: vgg16 has no bottlenecks",
+        ),
+        (
+            {"model.backbone.frozen_stages": 6},
+            "model.backbone.frozen_stages: got 6, takes 0 to 5",
+        ),
+        ({"model.backbone.width": 12}, "model.backbone.width: got 12, takes a multiple of 8"),
+        ({"model.backbone.width": 0}, "model.backbone.width: got 0, takes a multiple of 8"),
+        (
+            {"model.rpn.foreground_iou": 0.25},
+            "model.rpn.background_iou: got 0.3, takes at most model.rpn.foreground_iou, 0.25",
+        ),
+        (
+            {"model.box_head.background_iou": 0.6},
+            "model.box_head.background_iou: got 0.6, takes at most "
+            "model.box_head.foreground_iou, 0.5",
+        ),
+        (
+            {"model.roi.op": "crop_resize", "model.roi.sampling_ratio": 0},
+            "model.roi.sampling_ratio: got 0, model.roi.op crop_resize takes at least 1",
+        ),
+        (
+            {"model.roi.op": "warp", "model.roi.sampling_ratio": 0},
+            "model.roi.sampling_ratio: got 0, model.roi.op warp takes at least 1",
+        ),
+        (
+            {"data.short_side": 1400},
+            "data.short_side: got 1400, takes at most data.long_side, 1333",
+        ),
+        (
+            {"data.train_short_sides": (640, 1400)},
+            "data.train_short_sides: got (640, 1400), takes at most data.long_side, 1333",
+        ),
+        (
+            {"model.num_classes": 3, "data.classes": ("a", "b", "a")},
+            "data.classes: got ('a', 'b', 'a'), takes every name once",
+        ),
+        (
+            {"data.classes": ("a", "b")},
+            "model.num_classes: got 80, data.classes names 2",
+        ),
+        (
+            {"data.format": "voc"},
+            "data.root: got nothing, data.format voc takes a folder",
+        ),
+        (
+            {"data.format": "coco", "data.root": "x", "data.train_splits": ()},
+            "data.train_splits: got nothing, takes one or more",
+        ),
+        (
+            {"data.format": "coco", "data.root": "x", "data.eval_split": ""},
+            "data.eval_split: got nothing, takes the name of a split",
+        ),
+        (
+            {"train.steps": 10},
+            "train.optimizer.warmup_steps: got 1000, takes at most train.steps, 10",
+        ),
+        (
+            {"train.steps": 3, "train.optimizer.warmup_steps": 0, "train.optimizer.accumulate": 4},
+            "train.optimizer.accumulate: got 4, takes at most train.steps, 3",
+        ),
+        (
+            {"train.optimizer.milestones": (80000, 60000)},
+            "train.optimizer.milestones: got (80000, 60000), takes ascending steps",
+        ),
+        (
+            {"train.optimizer.milestones": (2000, 2000)},
+            "train.optimizer.milestones: got (2000, 2000), takes ascending steps",
+        ),
+        (
+            {"train.optimizer.milestones": (500, 2000)},
+            "train.optimizer.milestones: got (500, 2000), takes steps after "
+            "train.optimizer.warmup_steps, 1000",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_in_a_line_that_names_the_field(changes, line):
+    assert complaint(**changes) == line

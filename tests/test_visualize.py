@@ -1,0 +1,200 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxrcnn import visualize
+from jaxrcnn.data.records import make_record
+from jaxrcnn.evaluation.coco import PictureDetections
+
+NAMES = ("cat", "traffic light", "dog")
+GREY = np.full((400, 500, 3), 90, np.uint8)
+
+
+def draw(boxes, labels, scores=None, image=GREY):
+    scores = None if scores is None else np.array(scores, np.float32)
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    return visualize.draw_boxes(image, boxes, np.array(labels, np.int32), scores, NAMES)
+
+
+def tag_shows(picture, color, corner):
+    """Whether the tag's colour fills the few pixels at a corner (y, x)."""
+    y, x = corner
+    return bool(np.all(picture[y : y + 3, x : x + 3] == color))
+
+
+def test_box_edges_have_the_class_colour_at_the_right_pixels():
+    picture = draw([(100, 150, 300, 350)], [3], [0.5])
+    color = visualize.class_color(3)
+    assert picture.shape == GREY.shape
+    assert picture.dtype == np.uint8
+    for y, x in ((150, 250), (349, 250), (250, 100), (250, 299)):
+        assert tuple(picture[y, x]) == color, (y, x)
+    for y, x in ((350, 250), (250, 99), (250, 300), (250, 200)):
+        assert tuple(picture[y, x]) == (90, 90, 90), (y, x)
+
+
+def test_labels_have_different_colours_that_repeat_after_the_palette():
+    colors = [visualize.class_color(label) for label in range(1, len(visualize.PALETTE) + 1)]
+    assert len(set(colors)) == len(colors)
+    assert visualize.class_color(len(colors) + 1) == colors[0]
+
+
+def test_the_picture_is_not_modified():
+    image = GREY.copy()
+    image.flags.writeable = False
+    draw([(100, 150, 300, 350)], [1], [0.5], image)
+    np.testing.assert_array_equal(image, GREY)
+
+
+def test_no_boxes_leave_the_picture_as_it_is():
+    np.testing.assert_array_equal(draw([], []), GREY)
+    np.testing.assert_array_equal(draw([], [], []), GREY)
+
+
+def test_boxes_out_of_the_picture_are_clipped():
+    color = visualize.class_color(2)
+    picture = draw([(-50, -1e6, 1e6, 900)], [2], [0.5])
+    for y, x in ((200, 0), (200, 499), (0, 400), (399, 250)):
+        assert tuple(picture[y, x]) == color, (y, x)
+    assert tuple(picture[200, 250]) == (90, 90, 90)
+    for outside in ((600, 600, 700, 700), (-90, -90, -50, -50)):
+        assert draw([outside], [1]).shape == GREY.shape
+
+
+@pytest.mark.parametrize("size", [(400, 500), (400, 40), (30, 500), (1500, 2400)])
+def test_tags_stay_inside_the_picture(size):
+    height, width = size
+    image = np.full((height, width, 3), 90, np.uint8)
+    corners = [(0, 0), (width - 8, 0), (0, height - 8), (width - 8, height - 8)]
+    for x, y in corners:
+        picture = draw([(x, y, x + 8, y + 8)], [2], [0.5], image)
+        of_color = np.all(picture == visualize.class_color(2), axis=-1)
+        assert of_color.sum() > 200  # the tag, not only the box
+        assert picture.shape == image.shape
+
+
+def test_a_box_too_small_for_its_tag_is_not_hidden_by_it():
+    image = np.full((1500, 2400, 3), 90, np.uint8)
+    picture = draw([(2300, 2, 2380, 40)], [2], None, image)
+    assert tuple(picture[20, 2340]) == (90, 90, 90)
+
+
+def test_tags_of_boxes_in_one_place_do_not_cover_each_other():
+    picture = draw([(100, 150, 300, 350)] * 2, [1, 3], [0.9, 0.8])
+    assert tag_shows(picture, visualize.class_color(1), (146, 101))  # above the left corner
+    assert tag_shows(picture, visualize.class_color(3), (146, 296))  # above the right one
+
+
+def test_better_boxes_are_drawn_over_worse_ones():
+    boxes = [(100, 150, 300, 350)] * 2
+    assert tuple(draw(boxes, [1, 3], [0.8, 0.9])[250, 100]) == visualize.class_color(3)
+    assert tuple(draw(boxes, [1, 3], [0.9, 0.8])[250, 100]) == visualize.class_color(1)
+
+
+def test_small_pictures_are_enlarged_with_their_boxes():
+    image = np.full((96, 128, 3), 90, np.uint8)
+    assert visualize.enlargement(96, 128) == 3
+    assert visualize.enlargement(480, 640) == 1
+    picture = draw([(10, 20, 60, 80)], [1], None, image)
+    assert picture.shape == (288, 384, 3)
+    for y, x in ((239, 100), (150, 30), (150, 179)):
+        assert tuple(picture[y, x]) == visualize.class_color(1), (y, x)
+    assert tuple(picture[150, 180]) == (90, 90, 90)
+
+
+def test_lines_grow_with_the_picture():
+    thickness = []
+    for side in (400, 3200):
+        image = np.full((side, side, 3), 90, np.uint8)
+        picture = draw([(0.25 * side, 0.25 * side, 0.75 * side, 0.75 * side)], [1], None, image)
+        row = picture[side // 2, : side // 2]
+        thickness.append(int(np.all(row == visualize.class_color(1), axis=-1).sum()))
+    assert thickness == [2, 10]
+
+
+def test_comparison_has_the_truth_on_the_left_and_good_detections_on_the_right():
+    truth = make_record(1, "", "", (400, 500), np.array([(100, 150, 300, 350)]), [1], [1])
+    detections = PictureDetections(
+        np.array([(100, 150, 300, 350), (350, 50, 450, 100)], np.float32),
+        np.array([0.9, 0.1], np.float32),
+        np.array([3, 2], np.int32),
+    )
+    picture = visualize.draw_comparison(GREY, detections, truth, NAMES)
+    top, middle = picture.shape[0] - 400, picture.shape[1] - 500
+    assert middle > 500
+    assert tuple(picture[top + 250, 100]) == visualize.class_color(1)
+    assert tuple(picture[top + 250, middle + 100]) == visualize.class_color(3)
+    assert not np.all(picture == visualize.class_color(2), axis=-1).any()
+    title = picture[:top]
+    assert title[:, :500].std() > 0
+    assert title[:, middle:].std() > 0
+    low = visualize.draw_comparison(GREY, detections, truth, NAMES, min_score=0.05)
+    assert tuple(low[top + 75, middle + 350]) == visualize.class_color(2)
+
+
+def test_sheet_holds_every_picture_whatever_its_size(tmp_path):
+    colors = [(200, 10 * i, 30) for i in range(5)]
+    sizes = [(60, 80), (80, 60), (10, 10), (60, 80), (4000, 10)]
+    images = [
+        np.full((*size, 3), color, np.uint8) for size, color in zip(sizes, colors, strict=True)
+    ]
+    path = tmp_path / "new" / "sheet.png"
+    visualize.save_picture_sheet(path, images)
+    with Image.open(path) as sheet:
+        pixels = np.array(sheet)
+    counts = [int(np.all(pixels == color, axis=-1).sum()) for color in colors]
+    assert counts == [4800, 4800, 100, 4800, 1600 * 4]  # the last is shrunk
+    assert tuple(pixels[0, 0]) == (255, 255, 255)
+
+
+def rows():
+    train = [
+        {
+            "step": step,
+            "train/loss": 4.0 / step,
+            "train/loss_rpn_objectness": 1.0 / step,
+            "train/loss_rpn_box": 1.0 / step,
+            "train/loss_box_class": None if step == 30 else 1.0 / step,
+            "train/loss_box_reg": 1.0 / step,
+            "train/learning_rate": 0.01,
+        }
+        for step in range(1, 101)
+    ]
+    ap = [
+        {"step": 50 * k, "eval/AP": 0.2 * k, "eval/AP50": 0.3 * k, "eval/loss": 1.0} for k in (1, 2)
+    ]
+    return train + ap
+
+
+def test_curves_are_written_and_not_blank(tmp_path):
+    written = visualize.plot_curves(rows(), tmp_path / "plots")
+    assert written == [tmp_path / "plots" / "losses.png", tmp_path / "plots" / "ap.png"]
+    for path in written:
+        with Image.open(path) as picture:
+            pixels = np.array(picture.convert("RGB"))
+        assert pixels.std() > 5
+        assert min(pixels.shape[:2]) > 300
+
+
+def test_curves_need_something_to_draw(tmp_path):
+    assert visualize.plot_curves([], tmp_path) == []
+    assert visualize.plot_curves([{"step": 1, "eval/AP": 0.5}], tmp_path) == [tmp_path / "ap.png"]
+    lost = [{"step": 1, "train/loss": None}]  # a run that was never finite
+    assert visualize.plot_curves(lost, tmp_path) == [tmp_path / "losses.png"]
+
+
+def test_plots_open_no_pyplot_figure(tmp_path):
+    visualize.plot_curves(rows(), tmp_path)
+    from matplotlib import pyplot
+
+    assert pyplot.get_fignums() == []
+
+
+def test_smoothing_is_a_centred_mean_cut_off_at_the_ends():
+    values = np.random.default_rng(0).normal(size=100)  # a reach of 2 points on either side
+    smooth = visualize._smooth(values)
+    assert smooth.shape == (100,)
+    np.testing.assert_allclose(smooth[0], values[:3].mean())
+    np.testing.assert_allclose(smooth[50], values[48:53].mean())
+    np.testing.assert_allclose(smooth[-1], values[-3:].mean())
+    np.testing.assert_allclose(visualize._smooth(values[:10]), values[:10])

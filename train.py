@@ -1,0 +1,116 @@
+"""Train a detector: python train.py --config configs/NAME.py --workdir DIR --config.FIELD VALUE.
+
+Read it in order: data -> detector -> programs -> state -> steps -> results. A fork copies this file
+and hands its own pieces to `build` (docs/forking.md).
+"""
+
+import contextlib
+import pathlib
+import sys
+from collections.abc import Collection, Mapping, Sequence
+
+from jaxrcnn.cli.options import parse_train_arguments
+from jaxrcnn.cli.parsing import fail
+from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.data.datasets import open_datasets
+from jaxrcnn.data.loader import train_batches
+from jaxrcnn.data.records import DataError, Dataset
+from jaxrcnn.detector import build
+from jaxrcnn.evaluation.evaluate import draw_pictures, find, measure, write_detections
+from jaxrcnn.training import workdir as run_folder
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.loop import Log, NonFiniteLossError, run_steps
+from jaxrcnn.training.metrics import MetricsWriter, Progress
+from jaxrcnn.training.sharding import Programs, compile_programs
+from jaxrcnn.training.step import TrainState, eval_variables
+from jaxrcnn.visualize import plot_curves
+
+HERE = pathlib.Path(__file__).parent
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train as the command line asks; one line and exit code 2 where that cannot be done."""
+    arguments = parse_train_arguments(argv, default_config=HERE / "configs" / "shapes.py")
+    try:
+        train(arguments.config, arguments.workdir)
+    except (ConfigError, DataError, NonFiniteLossError) as error:
+        fail(str(error))
+
+
+def train(config: Config, workdir: pathlib.Path) -> None:
+    """Train, or go on from the workdir's last checkpoint; everything made lies in the workdir."""
+    train_set, eval_set = open_datasets(config)
+    print(train_set.summary(), eval_set.summary(), sep="\n")
+    run_folder.claim(workdir, config)
+    run_folder.write_classes(workdir, train_set.class_names, train_set.category_ids)
+
+    detector = build(config.model)
+    programs = compile_programs(detector, config)
+    with Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints:
+        state = first_state(config, programs, checkpoints)
+        step = int(state.step)
+        print(f"{workdir}: step {step} of {config.train.steps}")
+        with (
+            MetricsWriter(workdir, step) as writer,
+            Progress(config.train.steps, step) as progress,
+            contextlib.closing(train_batches(train_set, config, step)) as batches,
+        ):
+            log = Log(config, writer, progress)
+
+            def evaluate(state: TrainState) -> None:
+                metrics = evaluate_state(config, programs, state, eval_set, workdir)
+                writer.write(int(state.step), metrics)
+                progress.message(f"step {int(state.step)}  {score_line(metrics)}")
+
+            run_steps(config, programs, state, batches, checkpoints, log, evaluate)
+    report(workdir, batches.unread)
+
+
+def first_state(config: Config, programs: Programs, checkpoints: Checkpoints) -> TrainState:
+    """The last checkpoint's state; without one a new state, from train.init's weights if any."""
+    state = programs.create_state()
+    if checkpoints.steps:
+        return checkpoints.restore(state)
+    if not config.train.init:
+        return state
+    with Checkpoints(pathlib.Path(config.train.init)) as finished:
+        return state._replace(variables=finished.restore_variables(state.variables))
+
+
+def evaluate_state(
+    config: Config, programs: Programs, state: TrainState, dataset: Dataset, workdir: pathlib.Path
+) -> dict[str, float]:
+    """Evaluate a state and write its detections, as numbers and as pictures."""
+    variables = eval_variables(state)
+    found = find(
+        lambda batch: programs.eval_step(variables, programs.put_batch(batch)), dataset, config
+    )
+    write_detections(workdir / "eval" / "detections.json", dataset, found.detections)
+    draw_pictures(workdir / "plots" / "detections.png", dataset, found, config.eval.pictures)
+    return measure(found, dataset, config)
+
+
+def report(workdir: pathlib.Path, unread: Collection[str]) -> None:
+    """Draw the curves, and say where everything lies."""
+    rows = MetricsWriter.read(workdir / "metrics.jsonl")
+    plot_curves(rows, workdir / "plots")
+    scores = [row for row in rows if "eval/AP" in row]
+    for line in unread:
+        print(f"left out: {line}")
+    print(f"step {scores[-1]['step']}  {score_line(scores[-1])}")
+    print(f"curves    {workdir / 'plots' / 'losses.png'}, {workdir / 'plots' / 'ap.png'}")
+    print(f"pictures  {workdir / 'plots' / 'detections.png'}")
+    print(f"metrics   {workdir / 'metrics.jsonl'}; TensorBoard: {workdir / 'tensorboard'}")
+    print(f"weights   {workdir / 'checkpoints'}")
+
+
+def score_line(metrics: Mapping[str, float]) -> str:
+    """The main scores in a few words."""
+    names = ("eval/AP", "eval/AP50", "eval/AP75", "eval/mAP", "eval/loss")
+    return "  ".join(
+        f"{name.removeprefix('eval/')} {metrics[name]:.3f}" for name in names if name in metrics
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
