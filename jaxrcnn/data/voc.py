@@ -64,27 +64,15 @@ def read_voc(
     names = tuple(classes) or (VOC_CLASSES if found <= set(VOC_CLASSES) else tuple(sorted(found)))
     labels = {name: label for label, name in enumerate(names, 1)}
     records: list[Record] = []
-    cut = boxes_before = 0
+    cut = objects = 0
     for page in pages:
-        unknown = sorted(set(page.names) - set(names))
-        annotation_ids = range(boxes_before + 1, boxes_before + 1 + len(page.names))
-        boxes_before += len(page.names)
-        if unknown:
-            what = f"the name '{unknown[0]}' is not among the classes {', '.join(names)}"
-            log.add(fault(page.annotation_file, f"image {page.stem}", what))
+        first_id = objects + 1
+        objects += len(page.names)
+        try:
+            records.append(_make_record(page, labels, first_id, keep_difficult))
+        except ValueError as error:
+            log.add(fault(page.annotation_file, f"image {page.stem}", str(error)))
             continue
-        record = make_record(
-            page.image_id,
-            page.stem,
-            page.picture_file,
-            (page.height, page.width),
-            page.boxes,
-            [labels[name] for name in page.names],
-            annotation_ids,
-            difficult=page.difficult,
-            keep_difficult=keep_difficult,
-        )
-        records.append(record)
         cut += page.cut
     return Dataset(
         name="+".join(splits),
@@ -93,6 +81,26 @@ def read_voc(
         category_ids=tuple(range(1, len(names) + 1)),
         skipped=tuple(log.lines),
         clipped=cut,
+    )
+
+
+def _make_record(
+    page: _Page, labels: dict[str, int], first_id: int, keep_difficult: bool
+) -> Record:
+    """The record of a page, its annotations counted from `first_id`; ValueError names the fault."""
+    for name in page.names:
+        if name not in labels:
+            raise ValueError(f"the name '{name}' is not among the classes {', '.join(labels)}")
+    return make_record(
+        page.image_id,
+        page.stem,
+        page.picture_file,
+        (page.height, page.width),
+        page.boxes,
+        [labels[name] for name in page.names],
+        range(first_id, first_id + len(page.names)),
+        difficult=page.difficult,
+        keep_difficult=keep_difficult,
     )
 
 

@@ -2,7 +2,7 @@
 
 import flax.linen as nn
 
-from jaxrcnn.config import BackboneConfig, ConfigError, NeckConfig
+from jaxrcnn.config import BackboneConfig, NeckConfig
 from jaxrcnn.nets import resnet, vgg
 from jaxrcnn.nets.fpn import FPN
 from jaxrcnn.types import Array
@@ -46,14 +46,7 @@ class Backbone(nn.Module):
 
 
 def build_backbone(backbone: BackboneConfig, neck: NeckConfig, compute_dtype: str) -> Backbone:
-    """Build the backbone.
-
-    Raises ConfigError for parts that do not fit.
-    """
-    if backbone.name == "vgg16" and (neck.name != "c5" or backbone.norm != "none"):
-        raise ConfigError("backbone vgg16 goes with neck.name 'c5' and backbone.norm 'none' only")
-    if neck.name == "fpn" and backbone.dilated_res5:
-        raise ConfigError("neck fpn needs res5 at stride 32: set backbone.dilated_res5 to False")
+    """Build the backbone."""
     return Backbone(backbone, neck, compute_dtype)
 
 

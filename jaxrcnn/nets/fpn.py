@@ -3,11 +3,9 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxrcnn.nets.conv import XAVIER_UNIFORM, build_conv
 from jaxrcnn.nets.norm import NormKind, build_norm
 from jaxrcnn.types import Array
-
-# Caffe2's XavierFill, which Detectron2 and torchvision use: uniform, variance 1 / fan_in.
-XAVIER_FILL = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
 
 
 class FPN(nn.Module):
@@ -37,24 +35,21 @@ class FPN(nn.Module):
         return (*levels, levels[-1][:, ::2, ::2])
 
     def _conv(self, x: Array, train: bool, name: str, norm_name: str, size: int) -> Array:
-        conv = nn.Conv(
-            self.channels,
-            (size, size),
-            padding=size // 2,
-            use_bias=self.norm == "none",
-            dtype=self.dtype,
-            kernel_init=XAVIER_FILL,
-            name=name,
-        )
+        bias = self.norm == "none"
+        conv = build_conv(self.channels, size, name, self.dtype, XAVIER_UNIFORM, bias=bias)
         return build_norm(self.norm, norm_name, self.dtype)(conv(x), train)
 
 
 def upsample(x: Array, height: int, width: int) -> Array:
     """Nearest neighbour to a finer level's size: twice that of `x`, or one less where it is odd.
 
-    Cropping the doubled map is then the same as torch's ``interpolate`` to that size.
+    Cropping the doubled map is then the same as torch's ``interpolate`` to that size. Raises
+    ValueError for another size: the maps would not be of neighbouring strides.
     """
     batch, rows, columns, channels = x.shape
+    if (rows, columns) != (-(-height // 2), -(-width // 2)):
+        raise ValueError(f"a map of {rows} x {columns} is not half of one of {height} x {width}")
     doubled = jnp.broadcast_to(x[:, :, None, :, None], (batch, rows, 2, columns, 2, channels))
-    doubled = doubled.reshape(batch, 2 * rows, 2 * columns, channels)  # (N, H, 2, W, 2, C)
+    # (N, H, 2, W, 2, C) -> (N, 2H, 2W, C)
+    doubled = doubled.reshape(batch, 2 * rows, 2 * columns, channels)
     return doubled[:, :height, :width]

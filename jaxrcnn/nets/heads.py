@@ -5,10 +5,10 @@ import dataclasses
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxrcnn.config import BackboneConfig, BoxHeadConfig, ConfigError, ModelConfig
-from jaxrcnn.nets.fpn import XAVIER_FILL
+from jaxrcnn.config import BackboneConfig, BoxHeadConfig, ModelConfig
+from jaxrcnn.nets.conv import HE_NORMAL, XAVIER_UNIFORM, build_conv
 from jaxrcnn.nets.norm import build_norm
-from jaxrcnn.nets.resnet import HE_NORMAL, residual_stage
+from jaxrcnn.nets.resnet import residual_stage
 from jaxrcnn.types import Array
 
 
@@ -35,17 +35,13 @@ class RpnHead(nn.Module):
         init = nn.initializers.normal(0.01)
         channels = self.channels or maps[0].shape[-1]
         names = ["conv"] if self.convs == 1 else [f"conv_{i}" for i in range(self.convs)]
-        hidden = [
-            nn.Conv(channels, (3, 3), padding=1, dtype=self.dtype, kernel_init=init, name=name)
-            for name in names
-        ]
-        cls_logits = nn.Conv(self.anchors_per_cell, (1, 1), kernel_init=init, name="cls_logits")
-        bbox_pred = nn.Conv(4 * self.anchors_per_cell, (1, 1), kernel_init=init, name="bbox_pred")
+        hidden = [build_conv(channels, 3, name, self.dtype, init) for name in names]
+        cls_logits = build_conv(self.anchors_per_cell, 1, "cls_logits", "float32", init)
+        bbox_pred = build_conv(4 * self.anchors_per_cell, 1, "bbox_pred", "float32", init)
         logits, deltas = [], []
         for x in maps:
             for conv in hidden:
                 x = nn.relu(conv(x))
-            x = x.astype(jnp.float32)
             logits.append(cls_logits(x))
             deltas.append(bbox_pred(x))
         return tuple(logits), tuple(deltas)
@@ -84,7 +80,7 @@ class BoxHead(nn.Module):
 
     def _linear(self, x: Array, train: bool, name: str) -> Array:
         linear = nn.Dense(
-            self.config.channels, dtype=self.dtype, kernel_init=XAVIER_FILL, name=name
+            self.config.channels, dtype=self.dtype, kernel_init=XAVIER_UNIFORM, name=name
         )
         x = nn.relu(linear(x))
         return nn.Dropout(self.config.dropout, deterministic=not train)(x)
@@ -92,15 +88,8 @@ class BoxHead(nn.Module):
     def _convs(self, x: Array, train: bool) -> Array:
         config = self.config
         for index in range(1, config.convs + 1):
-            conv = nn.Conv(
-                config.conv_channels,
-                (3, 3),
-                padding=1,
-                use_bias=config.norm == "none",
-                dtype=self.dtype,
-                kernel_init=HE_NORMAL,
-                name=f"conv{index}",
-            )
+            name, bias = f"conv{index}", config.norm == "none"
+            conv = build_conv(config.conv_channels, 3, name, self.dtype, HE_NORMAL, bias=bias)
             norm = build_norm(config.norm, f"bn{index}", self.dtype)
             x = nn.relu(norm(conv(x), train))
         return x
@@ -113,23 +102,13 @@ class BoxHead(nn.Module):
 
 
 def build_rpn_head(config: ModelConfig) -> RpnHead:
-    """Build the RPN's head.
-
-    Raises ConfigError where the levels' anchors differ in number: they share the weights.
-    """
-    counts = {len(sizes) * len(config.anchors.ratios) for sizes in config.anchors.sizes}
-    if len(counts) != 1:
-        raise ConfigError("anchors.sizes must have equally many sizes for every level")
-    return RpnHead(counts.pop(), config.rpn.channels, config.rpn.convs, config.compute_dtype)
+    """Build the RPN's head; every level has as many anchors a cell as the first."""
+    anchors_per_cell = len(config.anchors.sizes[0]) * len(config.anchors.ratios)
+    return RpnHead(anchors_per_cell, config.rpn.channels, config.rpn.convs, config.compute_dtype)
 
 
 def build_box_head(config: ModelConfig) -> BoxHead:
-    """Build the box head.
-
-    Raises ConfigError for the trunk 'res5' of a backbone without residual stages.
-    """
-    if config.box_head.name == "res5" and config.backbone.name == "vgg16":
-        raise ConfigError("box_head.name 'res5' needs a ResNet backbone")
+    """Build the box head."""
     return BoxHead(config.box_head, config.backbone, config.num_classes, config.compute_dtype)
 
 

@@ -11,11 +11,10 @@ import flax.linen as nn
 import jax
 
 from jaxrcnn.config import BackboneConfig
+from jaxrcnn.nets.conv import HE_NORMAL, build_conv
 from jaxrcnn.nets.max_pool import max_pool
 from jaxrcnn.nets.norm import NormKind, build_norm
 from jaxrcnn.types import Array
-
-HE_NORMAL = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 class Architecture(NamedTuple):
@@ -55,23 +54,19 @@ class ConvNorm(NamedTuple):
         dilation: int = 1,
         groups: int = 1,
     ) -> Array:
-        """Convolve and normalise, inside a compact module; `names` are of the two layers.
-
-        The padding is symmetric as in torchvision: "SAME" would differ at stride 2.
-        """
-        x = nn.Conv(
+        """Convolve and normalise, inside a compact module; `names` are of the two layers."""
+        conv = build_conv(
             features,
-            (size, size),
-            strides=stride,
-            padding=dilation * (size // 2),
-            kernel_dilation=dilation,
-            feature_group_count=groups,
-            use_bias=self.norm == "none",
-            dtype=self.dtype,
-            kernel_init=HE_NORMAL,
-            name=names[0],
-        )(x)
-        return build_norm(self.norm, names[1], self.dtype, self.frozen)(x, train)
+            size,
+            names[0],
+            self.dtype,
+            HE_NORMAL,
+            bias=self.norm == "none",
+            stride=stride,
+            dilation=dilation,
+            groups=groups,
+        )
+        return build_norm(self.norm, names[1], self.dtype, self.frozen)(conv(x), train)
 
 
 class BasicBlock(nn.Module):

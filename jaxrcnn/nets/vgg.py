@@ -3,10 +3,9 @@
 import flax.linen as nn
 import jax
 
+from jaxrcnn.nets.conv import HE_NORMAL, build_conv
 from jaxrcnn.nets.max_pool import max_pool
 from jaxrcnn.types import Array
-
-HE_NORMAL = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
@@ -26,10 +25,7 @@ class VGG16(nn.Module):
             if block > 1:
                 x = max_pool(x, size=2, stride=2)
             for index, width in enumerate(widths, start=1):
-                name = f"conv{block}_{index}"
-                conv = nn.Conv(
-                    width, (3, 3), padding=1, dtype=self.dtype, kernel_init=HE_NORMAL, name=name
-                )
+                conv = build_conv(width, 3, f"conv{block}_{index}", self.dtype, HE_NORMAL)
                 x = nn.relu(conv(x))
             x = jax.lax.stop_gradient(x) if block <= self.frozen_stages else x
         return (x,)

@@ -30,7 +30,9 @@ def roi_pool(
     on_map = boxes_on_level(jax.lax.stop_gradient(boxes), roi_levels)
     best = _rows_of_maxima(jax.lax.stop_gradient(table), on_map, roi_levels, output_size)
     # In float32, so that the gradients of overlapping RoIs add up in it.
-    maxima = table.astype(jnp.float32)[jnp.maximum(best, 0), jnp.arange(table.shape[1])]
+    maxima = table.astype(jnp.promote_types(table.dtype, jnp.float32))[
+        jnp.maximum(best, 0), jnp.arange(table.shape[1])
+    ]
     return jnp.where(best >= 0, maxima, 0).astype(table.dtype)
 
 

@@ -8,11 +8,18 @@ import jax
 from jaxrcnn.config import RoiConfig
 from jaxrcnn.ops.roi import RoiOp, assign_levels
 from jaxrcnn.ops.roi_align import roi_align, roi_align_unaligned
+from jaxrcnn.ops.roi_crop import crop_and_resize, roi_warp
+from jaxrcnn.ops.roi_pool import roi_pool
+from jaxrcnn.ops.roi_precise import roi_pool_precise
 from jaxrcnn.types import Array
 
 ROI_OPS: dict[str, RoiOp] = {
     "align": roi_align,
     "align_unaligned": roi_align_unaligned,
+    "pool": roi_pool,
+    "crop_resize": crop_and_resize,
+    "warp": roi_warp,
+    "precise": roi_pool_precise,
 }
 """What config.roi.op names."""
 

@@ -141,13 +141,15 @@ def test_a_training_batch_by_hand():
 
 def test_augmentation_draws_both_sides_of_every_choice():
     dataset = shapes_dataset(2, seed=0)
-    sizes, first_boxes = set(), set()
+    sizes, first_boxes, pairs = set(), set(), set()
     for step in range(12):
         batch, _ = make_train_batch(dataset, config_of(), (96, 96), [0, 0], step)
         sizes |= {int(size.min()) for size in batch.image_sizes}
         first_boxes |= {box.tobytes() for box in batch.boxes[:, 0]}
+        pairs.add(batch.boxes[0].tobytes() == batch.boxes[1].tobytes())
     assert sizes == {48, 64}
     assert len(first_boxes) == 4  # two sizes, each as it is and mirrored
+    assert pairs == {True, False}  # positions of a batch draw for themselves
 
 
 def test_an_unreadable_picture_stops_or_becomes_an_empty_one_that_is_named():
@@ -191,6 +193,16 @@ def test_training_batches_do_not_depend_on_restarts_or_the_length_of_the_run():
     longer.close()
     other_seed = next(iter(train_batches(dataset, config_of(seed=6))))
     assert other_seed.image_index.tolist() != batches[0].image_index.tolist()
+
+
+def test_training_buckets_are_those_of_the_largest_short_side():
+    dataset = small_dataset()  # 16x24 becomes 64x96, and 24x16 becomes 96x64
+    for sides in ((32, 64), (64, 32)):
+        buckets = loader.training_buckets(dataset, config_of(train_short_sides=sides).data)
+        assert buckets.shapes == ((64, 96), (96, 64))
+    buckets = loader.training_buckets(dataset, config_of(train_short_sides=()).data)
+    assert buckets.shapes == ((64, 96), (96, 64))
+    np.testing.assert_array_equal(buckets.of_record, [0, 0, 0, 0, 1])
 
 
 def test_training_batches_hold_what_the_plan_says():

@@ -1,0 +1,77 @@
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrcnn.nets.conv import HE_NORMAL, XAVIER_UNIFORM, build_conv
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        (1, {}),
+        (1, {"stride": 2}),
+        (1, {"groups": 2}),
+        (3, {"bias": False}),
+        (3, {"stride": 2}),
+        (3, {"dilation": 2}),
+        (3, {"stride": 2, "dilation": 2, "groups": 2}),
+        (7, {"stride": 2}),
+    ],
+)
+def test_pads_as_torch_does(numpy_conv, size, options):
+    rng = np.random.default_rng(0)
+    for height, width in itertools.product((6, 9), (7, 8)):
+        x = rng.normal(size=(2, height, width, 4)).astype(np.float32)
+        groups = options.get("groups", 1)
+        kernel = rng.normal(size=(size, size, 4 // groups, 6)).astype(np.float32)
+        bias = rng.normal(size=6).astype(np.float32)
+        params = {"kernel": kernel} | ({"bias": bias} if options.get("bias", True) else {})
+        conv = build_conv(6, size, "conv", "float32", HE_NORMAL, **options)
+        dilation = options.get("dilation", 1)
+        expected = numpy_conv(
+            x, kernel, options.get("stride", 1), dilation * (size // 2), dilation, groups
+        ) + (bias if "bias" in params else 0)
+        got = jax.jit(conv.apply)({"params": params}, x)
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_of_the_pointwise_product_are_those_of_the_convolution():
+    rng = np.random.default_rng(1)
+    x = jnp.asarray(rng.normal(size=(2, 5, 7, 3)), jnp.float32)
+    kernel = jnp.asarray(rng.normal(size=(1, 1, 3, 4)), jnp.float32)
+    conv = build_conv(4, 1, "conv", "float32", HE_NORMAL, bias=False, stride=2)
+    cotangent = rng.normal(size=(2, 3, 4, 4))
+
+    def loss(kernel, x):
+        return jnp.sum(conv.apply({"params": {"kernel": kernel}}, x) * cotangent)
+
+    by_kernel, by_x = jax.jit(jax.grad(loss, (0, 1)))(kernel, x)
+    np.testing.assert_allclose(
+        by_kernel[0, 0], np.einsum("nhwc,nhwd->cd", x[:, ::2, ::2], cotangent), rtol=1e-4, atol=1e-5
+    )
+    expected = np.zeros(x.shape)
+    expected[:, ::2, ::2] = cotangent @ np.asarray(kernel[0, 0]).T
+    np.testing.assert_allclose(by_x, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_parameters_are_float32_and_activations_of_the_compute_dtype():
+    conv = build_conv(4, 1, "conv", "bfloat16", HE_NORMAL)
+    y, variables = jax.jit(conv.init_with_output)(jax.random.key(0), jnp.ones((1, 2, 2, 3)))
+    assert y.dtype == jnp.bfloat16
+    assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+
+
+def test_he_normal_has_variance_two_over_fan_out():
+    kernel = HE_NORMAL(jax.random.key(0), (3, 3, 16, 128))
+    np.testing.assert_allclose(np.std(kernel), np.sqrt(2 / (9 * 128)), rtol=0.03)
+    assert np.max(np.abs(kernel)) > 3 * np.std(kernel)  # not truncated
+
+
+def test_xavier_uniform_fills_the_interval_of_kaiming_uniform_with_a_1():
+    kernel = XAVIER_UNIFORM(jax.random.key(0), (3, 3, 16, 64))
+    bound = np.sqrt(3 / (9 * 16))
+    assert 0.99 * bound < np.max(np.abs(kernel)) <= bound
+    np.testing.assert_allclose(np.std(kernel), bound / np.sqrt(3), rtol=0.03)
