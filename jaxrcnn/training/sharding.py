@@ -34,7 +34,7 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
     ):
         if size % len(devices):
             raise ConfigError(
-                f"--config.{field}: got {size}, takes a multiple of the {len(devices)} devices"
+                f"{field}: got {size}, takes a multiple of the {len(devices)} devices"
             )
     mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
     everywhere = NamedSharding(mesh, PartitionSpec())
