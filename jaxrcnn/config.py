@@ -14,15 +14,17 @@ class ConfigError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class BackboneConfig:
+    """The network that makes the features."""
+
     name: Literal[
         "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext101_32x8d", "vgg16"
     ] = "resnet50"
     """Network that makes the features."""
     norm: Literal["frozen", "group", "batch", "none"] = "frozen"
-    """Normalisation: frozen affine constants, group norm (32 groups), or batch norm over the global
-    batch. VGG16 knows 'none' only."""
+    """Frozen affine constants, group norm (32 groups), or batch norm over the global batch. VGG16
+    knows 'none' only."""
     stride_in_1x1: bool = False
-    """Put a bottleneck's stride in its 1x1 convolution (Caffe2, MSRA weights) instead of the 3x3."""
+    """Put a bottleneck's stride in its 1x1 convolution (as Caffe2) instead of the 3x3."""
     frozen_stages: int = 2
     """First stages that are not trained and cost no backward pass: 1 is the stem, 2 adds res2."""
     dilated_res5: bool = False
@@ -33,6 +35,8 @@ class BackboneConfig:
 
 @dataclasses.dataclass(frozen=True)
 class NeckConfig:
+    """What stands between the backbone and the heads."""
+
     name: Literal["fpn", "c4", "c5"] = "fpn"
     """Feature maps handed on: the FPN's P2-P6, res4 alone (C4), or res5 (DC5; VGG16's conv5)."""
     channels: int = 256
@@ -43,6 +47,8 @@ class NeckConfig:
 
 @dataclasses.dataclass(frozen=True)
 class AnchorConfig:
+    """The boxes that the RPN refines."""
+
     sizes: tuple[tuple[float, ...], ...] = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))
     """Square root of the anchors' areas in pixels, a tuple for every level."""
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
@@ -55,6 +61,8 @@ class AnchorConfig:
 
 @dataclasses.dataclass(frozen=True)
 class RpnConfig:
+    """The region proposal network, and what it is trained on."""
+
     channels: int = 0
     """Channels of the hidden convolutions; 0 takes those of the features."""
     convs: int = 1
@@ -62,7 +70,7 @@ class RpnConfig:
     foreground_iou: float = 0.7
     """Anchors of at least this overlap with a ground-truth box are foreground."""
     background_iou: float = 0.3
-    """Anchors of less overlap with every ground-truth box are background; those between are left out."""
+    """Anchors of less overlap with every ground-truth box are background; others are left out."""
     low_quality_matches: bool = True
     """Make the best anchors of every ground-truth box foreground, however small their overlap."""
     samples: int = 256
@@ -83,9 +91,11 @@ class RpnConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ProposalsConfig:
+    """From the RPN to proposals, and the gradient gate."""
+
     stop_gradient: bool = True
-    """The gate. True: the second stage's loss does not reach the proposals' coordinates (approximate
-    joint training). False: it does, through pooling and through the regression targets."""
+    """The gate. True: the second stage's loss does not reach the proposals' coordinates
+    (approximate joint training). False: it does, through pooling and regression targets."""
     pre_nms_train: int = 2000
     """Best anchors of each level that go into NMS, in training."""
     pre_nms_test: int = 1000
@@ -104,9 +114,11 @@ class ProposalsConfig:
 
 @dataclasses.dataclass(frozen=True)
 class RoiConfig:
+    """The pooling of RoI features."""
+
     op: Literal["align", "align_unaligned", "pool", "crop_resize", "warp", "precise"] = "align"
-    """RoIAlign with the half-pixel shift, RoIAlign without, RoIPool, TF's crop_and_resize with max-pool,
-    RoIWarp, or PrRoIPool."""
+    """RoIAlign with the half-pixel shift, RoIAlign without, RoIPool, TF's crop_and_resize with
+    max-pool, RoIWarp, or PrRoIPool."""
     output_size: int = 7
     """Side of the pooled window."""
     sampling_ratio: int = 2
@@ -115,6 +127,8 @@ class RoiConfig:
 
 @dataclasses.dataclass(frozen=True)
 class BoxHeadConfig:
+    """The second stage, and what it is trained on."""
+
     name: Literal["two_fc", "conv_fc", "res5"] = "two_fc"
     """Two fully connected layers, four convolutions and one such layer, or ResNet's fifth stage."""
     channels: int = 1024
@@ -151,6 +165,8 @@ class BoxHeadConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DetectionsConfig:
+    """From the second stage to detections."""
+
     score_threshold: float = 0.05
     """Lowest score of a detection."""
     nms_iou: float = 0.5
@@ -167,6 +183,8 @@ class DetectionsConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
+    """The detector."""
+
     num_classes: int = 80
     """Object classes, the background not counted."""
     pixel_mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
@@ -187,6 +205,8 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
+    """The pictures and how they are prepared."""
+
     format: Literal["shapes", "coco", "voc"] = "coco"
     """The drawn data set, COCO's json, or VOC's folders."""
     root: str = ""
@@ -223,12 +243,15 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
+    """The optimiser and its schedule."""
+
     name: Literal["sgd", "adamw"] = "sgd"
     """Stochastic gradient descent with momentum, or AdamW."""
     learning_rate: float = 0.02
     """Largest learning rate, for reference_batch_size pictures a step."""
     reference_batch_size: int = 0
-    """Batch size that learning_rate is meant for: it is scaled by batch_size over this; 0 never scales."""
+    """Batch size that learning_rate is meant for: it is scaled by batch_size over this; 0 never
+    scales."""
     momentum: float = 0.9
     """SGD's momentum."""
     weight_decay: float = 1e-4
@@ -255,6 +278,8 @@ class OptimizerConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
+    """The run."""
+
     batch_size: int = 16
     """Pictures of a step, over all devices."""
     steps: int = 90000
@@ -274,9 +299,11 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EvalConfig:
+    """The evaluation."""
+
     metric: Literal["coco", "voc07", "voc"] = "coco"
-    """COCO's average precision, VOC 2007's 11-point, or VOC's area under the curve. COCO's is always
-    computed as well."""
+    """COCO's average precision, VOC 2007's 11-point, or VOC's area under the curve, the latter two
+    beside COCO's."""
     batch_size: int = 8
     """Pictures of an evaluation step, over all devices."""
     pictures: int = 8
@@ -285,6 +312,8 @@ class EvalConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
+    """An experiment."""
+
     seed: int = 0
     """Seed of the parameters, the order of the pictures and every draw in training."""
     model: ModelConfig = ModelConfig()

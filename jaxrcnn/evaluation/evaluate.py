@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxrcnn.config import Config
@@ -43,7 +44,7 @@ def find(predict: Predict, dataset: Dataset, config: Config) -> Found:
         pictures += len(real)
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + float(value) * len(real)
-        host = Detections(*(np.asarray(x) for x in found))
+        host: Detections = jax.device_get(found)
         for place in real.tolist():
             index = int(batch.image_index[place])
             detections[index] = _original(host, place, scales[place], dataset, index)

@@ -22,7 +22,7 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: pathlib.Path, keep: int = 1) -> None:
-        training = ocp.training
+        training: Any = ocp.training  # its policies do not match its own annotations
         self.folder = (workdir / "checkpoints").resolve()  # orbax wants an absolute path
         self._checkpointer = training.Checkpointer(
             self.folder,

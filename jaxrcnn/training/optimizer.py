@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxrcnn.config import Config, OptimizerConfig
@@ -24,8 +25,8 @@ def build_optimizer(config: Config) -> optax.GradientTransformation:
         else [optax.scale_by_adam(), decay]
     )
 
-    def of_update(count: jax.Array) -> jax.Array:
-        return learning_rate(config, count * wanted.accumulate)
+    def of_update(count: jax.typing.ArrayLike) -> jax.Array:
+        return learning_rate(config, jnp.asarray(count) * wanted.accumulate)
 
     trained = optax.chain(*clip, *scale, optax.scale_by_learning_rate(of_update))
     optimizer = optax.partition(
@@ -54,7 +55,7 @@ def learning_rate(config: Config, step: jax.Array | int) -> jax.Array:
             1.0, {m - warmup: wanted.drop_factor for m in milestones}
         )
     rise = optax.linear_schedule(wanted.warmup_factor, 1.0, max(warmup, 1))
-    return peak * optax.join_schedules([rise, after], [warmup])(step)
+    return jnp.asarray(peak * optax.join_schedules([rise, after], [warmup])(step), jnp.float32)
 
 
 def _decayed(config: OptimizerConfig) -> Any:

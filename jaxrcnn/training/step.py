@@ -63,7 +63,7 @@ def train_step(
     metrics = {
         **loss_metrics(losses),
         "gradient_norm": optax.global_norm(gradients),
-        "learning_rate": jnp.asarray(learning_rate(config, state.step), jnp.float32),
+        "learning_rate": learning_rate(config, state.step),
     }
     variables = {**variables, "params": params}
     return TrainState(state.step + 1, variables, opt_state, average), metrics

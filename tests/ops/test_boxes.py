@@ -29,7 +29,7 @@ DEGENERATE = np.array(
 def random_boxes(seed, count, size=100.0):
     rng = np.random.default_rng(seed)
     corner = rng.uniform(0, size, (count, 2))
-    return np.concatenate([corner, corner + rng.uniform(1, size, (count, 2))], axis=1)
+    return np.concatenate([corner, corner + rng.uniform(5, size, (count, 2))], axis=1)
 
 
 def numpy_parts(a, b):

@@ -1,182 +1,307 @@
-"""Suppression against the sequential algorithm in plain numpy."""
-
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrcnn.ops.nms import TILE, nms, soft_nms
+from jaxrcnn.ops import nms as suppression
+
+nms = jax.jit(suppression.nms, static_argnums=(3, 4))
+soft_nms = jax.jit(
+    suppression.soft_nms,
+    static_argnums=(3, 4),
+    static_argnames=("method", "sigma", "score_threshold"),
+)
 
 
 def numpy_iou(box, others):
-    box, others = box.astype(np.float32), others.astype(np.float32)
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    inner = np.prod(np.maximum(high - low, 0), axis=1)
-    area = np.prod(box[2:] - box[:2])
-    union = area + np.prod(others[:, 2:] - others[:, :2], axis=1) - inner
-    return np.where(union > 0, inner / np.where(union > 0, union, 1), 0)
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    intersection = np.prod(np.maximum(sides, 0), axis=1)
+    union = (
+        np.prod(box[2:] - box[:2]) + np.prod(others[:, 2:] - others[:, :2], axis=1) - intersection
+    )
+    return np.where(union > 0, intersection / np.where(union > 0, union, 1), 0)
 
 
-def sequential(boxes, scores, valid, threshold, groups=None):
-    """Indices that the textbook algorithm keeps, best first, ties by index."""
+def numpy_nms(boxes, scores, valid, threshold, max_output, groups=None):
+    """The sequential algorithm: kept indices, best first."""
     groups = np.zeros(len(boxes), int) if groups is None else groups
-    waiting = [i for i in np.argsort(-scores, kind="stable") if valid[i]]
     kept = []
-    while waiting:
-        best, *rest = waiting
-        kept.append(int(best))
-        if not rest:
-            break
-        rivals = numpy_iou(boxes[best], boxes[rest])
-        waiting = [
-            i
-            for i, iou in zip(rest, rivals, strict=True)
-            if not (iou > threshold and groups[i] == groups[best])
-        ]
+    for i in np.argsort(-scores, kind="stable"):
+        if valid[i] and len(kept) < max_output:
+            rivals = [j for j in kept if groups[j] == groups[i]]
+            if not (numpy_iou(boxes[i], boxes[rivals]) > np.float32(threshold)).any():
+                kept.append(int(i))
     return kept
 
 
-def run(boxes, scores, valid=None, threshold=0.5, most=None, groups=None):
-    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
-    scores = np.asarray(scores, np.float32)
-    valid = np.ones(len(boxes), bool) if valid is None else np.asarray(valid)
-    most = len(boxes) if most is None else most
-    index, kept = jax.jit(nms, static_argnums=(3, 4))(
-        boxes, scores, valid, threshold, most, None if groups is None else np.asarray(groups)
+def clusters(seed, count, objects=8, size=400.0):
+    """Boxes scattered around a few objects, as an RPN proposes them."""
+    rng = np.random.default_rng(seed)
+    centres, sides = rng.uniform(0, size, (objects, 2)), rng.uniform(20, 200, (objects, 2))
+    which = rng.integers(0, objects, count)
+    centre = centres[which] + 0.15 * sides[which] * rng.normal(size=(count, 2))
+    side = sides[which] * np.exp(0.2 * rng.normal(size=(count, 2)))
+    boxes = np.concatenate([centre - side / 2, centre + side / 2], axis=1)
+    return boxes.astype(np.float32), rng.normal(size=count).astype(np.float32)
+
+
+def kept_by_nms(boxes, scores, valid, threshold, max_output, groups=None):
+    index, keep_valid = nms(boxes, scores, valid, threshold, max_output, groups)
+    assert index.shape == keep_valid.shape == (max_output,)
+    assert index.dtype == jnp.int32
+    count = int(keep_valid.sum())
+    assert keep_valid.tolist() == [True] * count + [False] * (max_output - count)
+    assert index[count:].tolist() == [0] * (max_output - count)
+    return index[:count].tolist()
+
+
+def assert_greedy(boxes, scores, threshold, max_output, valid=None, groups=None):
+    boxes, scores = np.asarray(boxes, np.float32), np.asarray(scores, np.float32)
+    valid = np.ones(len(boxes), bool) if valid is None else valid
+    expected = numpy_nms(boxes, scores, valid, threshold, max_output, groups)
+    assert kept_by_nms(boxes, scores, valid, threshold, max_output, groups) == expected
+    return expected
+
+
+@pytest.fixture(params=[16, 512])
+def tile(request, monkeypatch):
+    """Small tiles put the boxes of a test into many."""
+    monkeypatch.setattr(suppression, "TILE", request.param)
+    jax.clear_caches()
+    return request.param
+
+
+def test_nms_by_hand():
+    boxes = [[0, 0, 10, 10], [1, 0, 11, 10], [0, 0, 10, 4], [20, 20, 30, 30]]
+    # Overlaps with the second box, the best: 9/11, 36/104 and 0.
+    assert assert_greedy(boxes, [0.8, 0.9, 0.7, 0.6], 0.5, 4) == [1, 2, 3]
+    assert assert_greedy(boxes, [0.8, 0.9, 0.7, 0.6], 0.3, 4) == [1, 3]
+
+
+@pytest.mark.usefixtures("tile")
+@pytest.mark.parametrize("threshold", [0.3, 0.7])
+def test_random_clusters_equal_the_sequential_algorithm(threshold):
+    for seed in range(4):
+        boxes, scores = clusters(seed, 150)
+        kept = assert_greedy(boxes, scores, threshold, 150)
+        assert 4 < len(kept) < 140
+
+
+def test_more_boxes_than_a_tile_equal_the_sequential_algorithm():
+    boxes, scores = clusters(5, 2 * suppression.TILE + 77, objects=25, size=900.0)
+    kept = assert_greedy(boxes, scores, 0.7, 1000)
+    assert len(kept) > 300  # some stand behind the first tile
+
+
+@pytest.mark.usefixtures("tile")
+def test_few_places_hold_the_best_of_what_is_kept():
+    boxes, scores = clusters(6, 150)
+    everything = assert_greedy(boxes, scores, 0.5, 150)
+    for max_output in (1, 7, 17):
+        assert assert_greedy(boxes, scores, 0.5, max_output) == everything[:max_output]
+
+
+@pytest.mark.usefixtures("tile")
+def test_a_chain_in_which_each_suppresses_the_next_keeps_every_other_box():
+    left = np.arange(100, dtype=np.float32)
+    boxes = np.stack([left, 0 * left, left + 3, 0 * left + 3], axis=1)
+    # Neighbours overlap by 1/2, those one further by 1/5.
+    assert assert_greedy(boxes, -left, 0.4, 100) == list(range(0, 100, 2))
+
+
+@pytest.mark.usefixtures("tile")
+def test_equal_scores_are_taken_in_the_order_of_their_index():
+    boxes, _ = clusters(7, 120)
+    assert_greedy(boxes, np.zeros(120), 0.5, 120)
+    assert_greedy(boxes, np.arange(120) // 7 % 3, 0.5, 120)
+
+
+def test_zeros_of_both_signs_are_equal_scores():
+    boxes = np.array([[i * 10, 0, i * 10 + 5, 5] for i in range(4)], np.float32)
+    assert assert_greedy(boxes, [-0.0, 0.0, -0.0, 0.0], 0.5, 4) == [0, 1, 2, 3]
+
+
+@pytest.mark.usefixtures("tile")
+def test_of_identical_boxes_the_first_stays():
+    assert assert_greedy([[3, 3, 9, 9]] * 40, [0.5] * 40, 0.9, 40) == [0]
+
+
+def test_boxes_that_only_touch_both_stay():
+    boxes = [[0, 0, 2, 2], [2, 0, 4, 2], [0, 2, 2, 4]]
+    assert assert_greedy(boxes, [3, 2, 1], 0.0, 3) == [0, 1, 2]
+
+
+def test_zero_area_boxes_overlap_nothing():
+    boxes = [[1, 1, 1, 1], [1, 1, 1, 1], [0, 0, 4, 4], [2, 0, 2, 4]]
+    assert assert_greedy(boxes, [4, 3, 2, 1], 0.0, 4) == [0, 1, 2, 3]
+
+
+def test_an_overlap_of_just_the_threshold_stays():
+    boxes = [[0, 0, 4, 4], [0, 0, 4, 2]]  # IoU 1/2
+    assert assert_greedy(boxes, [2, 1], 0.5, 2) == [0, 1]
+    assert assert_greedy(boxes, [2, 1], 0.499, 2) == [0]
+
+
+@pytest.mark.usefixtures("tile")
+def test_groups_do_not_suppress_each_other():
+    boxes, scores = clusters(8, 150, objects=3)
+    groups = np.random.default_rng(0).integers(0, 4, 150).astype(np.int32)
+    grouped = assert_greedy(boxes, scores, 0.5, 150, groups=groups)
+    apart = [
+        np.flatnonzero(groups == g)[i]
+        for g in range(4)
+        for i in numpy_nms(
+            boxes[groups == g], scores[groups == g], np.ones(sum(groups == g), bool), 0.5, 150
+        )
+    ]
+    assert sorted(grouped) == sorted(apart)
+    assert len(grouped) > len(assert_greedy(boxes, scores, 0.5, 150))
+
+
+@pytest.mark.usefixtures("tile")
+def test_padding_changes_nothing_whatever_it_holds():
+    boxes, scores = clusters(9, 120)
+    valid = np.random.default_rng(1).random(120) < 0.6
+    expected = assert_greedy(boxes, scores, 0.5, 120, valid)
+    for garbage in (np.nan, np.inf, -np.inf, 1e30, 0.0):
+        boxes[~valid], scores[~valid] = garbage, garbage
+        assert kept_by_nms(boxes, scores, valid, 0.5, 120) == expected
+
+
+def test_a_valid_score_of_minus_infinity_comes_before_padding():
+    boxes = np.array([[i * 10, 0, i * 10 + 5, 5] for i in range(3)], np.float32)
+    scores = np.array([np.inf, -np.inf, 1], np.float32)
+    assert kept_by_nms(boxes, scores, np.array([False, True, True]), 0.5, 3) == [2, 1]
+
+
+def test_nothing_valid_keeps_nothing():
+    boxes, scores = clusters(10, 20)
+    assert kept_by_nms(boxes, scores, np.zeros(20, bool), 0.5, 5) == []
+
+
+def test_no_boxes_keep_nothing():
+    empty = np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, bool)
+    assert kept_by_nms(*empty, 0.5, 3) == []
+
+
+def test_fewer_boxes_than_places():
+    boxes = [[0, 0, 5, 5], [10, 0, 15, 5]]
+    assert assert_greedy(boxes, [1, 2], 0.5, 9) == [1, 0]
+
+
+def test_pictures_of_a_batch_are_suppressed_as_they_would_be_alone(tile):
+    boxes, scores = zip(
+        *[clusters(seed, 100, objects=2 + 5 * seed) for seed in range(3)], strict=True
     )
-    assert index.shape == kept.shape == (most,)
-    kept = np.asarray(kept)
-    assert not kept[int(kept.sum()) :].any()  # the mask has no holes
-    assert (np.asarray(index)[~kept] == 0).all()
-    return np.asarray(index)[kept].tolist()
+    valid = np.ones((3, 100), bool)
+    valid[1, 30:] = False
+    batch = jax.jit(jax.vmap(lambda b, s, v: suppression.nms(b, s, v, 0.5, 60)))
+    index, keep_valid = batch(np.stack(boxes), np.stack(scores), valid)
+    for i in range(3):
+        expected = numpy_nms(boxes[i], scores[i], valid[i], 0.5, 60)
+        assert index[i][keep_valid[i]].tolist() == expected
 
 
-def random_boxes(rng, number, extent=100.0, largest=40.0):
-    corner = rng.uniform(0, extent, (number, 2))
-    return np.concatenate([corner, corner + rng.uniform(0, largest, (number, 2))], 1).astype("f4")
+def test_boxes_gathered_by_index_carry_the_gradient():
+    boxes, scores = clusters(11, 30)
+
+    @jax.jit
+    @jax.grad
+    def slopes(boxes):
+        index, keep_valid = suppression.nms(boxes, scores + boxes[:, 0], np.ones(30, bool), 0.5, 30)
+        return jnp.sum(jnp.where(keep_valid[:, None], boxes[index], 0))
+
+    expected = np.zeros((30, 4))
+    expected[numpy_nms(boxes, scores + boxes[:, 0], np.ones(30, bool), 0.5, 30)] = 1
+    np.testing.assert_array_equal(slopes(boxes), expected)
 
 
-@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.7])
-@pytest.mark.parametrize("number", [1, 37, 300])
-def test_random_boxes_as_the_sequential_algorithm(number, threshold):
-    rng = np.random.default_rng(number)
-    boxes = random_boxes(rng, number)
-    scores = rng.normal(size=number).astype("f4")
-    valid = rng.uniform(size=number) < 0.9
-    expected = sequential(boxes, scores, valid, threshold)
-    assert run(boxes, scores, valid, threshold) == expected
-
-
-def test_more_boxes_than_a_tile_with_ties_and_groups():
-    rng = np.random.default_rng(0)
-    number = 2 * TILE + 77
-    boxes = random_boxes(rng, number, extent=60)
-    scores = rng.integers(0, 20, number).astype("f4")
-    valid = rng.uniform(size=number) < 0.95
-    groups = rng.integers(0, 3, number).astype(np.int32)
-    expected = sequential(boxes, scores, valid, 0.4, groups)
-    assert run(boxes, scores, valid, 0.4, groups=groups) == expected
-    assert run(boxes, scores, valid, 0.4, most=25, groups=groups) == expected[:25]
-
-
-def test_chain_in_which_each_box_decides_on_the_next():
-    # Neighbours overlap by 2/3, next but one by 1/3 and so on: every second box stays.
-    left = 10.0 * np.arange(40)
-    boxes = np.stack([left, 0 * left, left + 50, 0 * left + 10], 1)
-    scores = -np.arange(40.0)
-    assert run(boxes, scores, threshold=0.5) == list(range(0, 40, 2))
-
-
-def test_equal_scores_go_by_index_and_equal_boxes_leave_one():
-    boxes = np.tile([[0, 0, 10, 10]], (5, 1))
-    assert run(boxes, np.ones(5)) == [0]
-    boxes = [[0, 0, 10, 10], [20, 0, 30, 10], [0, 0, 10, 10]]
-    assert run(boxes, [1, 1, 1]) == [0, 1]
-    assert run(boxes, [1, 1, 2]) == [2, 1]
-
-
-def test_touching_and_empty_boxes_stay():
-    boxes = [[0, 0, 10, 10], [10, 0, 20, 10], [5, 5, 5, 5], [5, 5, 5, 5]]
-    assert run(boxes, [4, 3, 2, 1], threshold=0.0) == [0, 1, 2, 3]
-
-
-def test_overlap_equal_to_the_threshold_stays():
-    boxes = [[0, 0, 10, 10], [0, 0, 10, 5]]  # an IoU of exactly 0.5
-    assert run(boxes, [2, 1], threshold=0.5) == [0, 1]
-    assert run(boxes, [2, 1], threshold=0.49) == [0]
-
-
-def test_garbage_in_padded_places_changes_nothing():
-    boxes = np.array([[0, 0, 10, 10], [np.nan] * 4, [1, 1, 10, 10], [-1e30, 0, 1e30, np.inf]])
-    assert run(boxes, [1, np.nan, 2, np.inf], [True, False, True, False]) == [2]
-    assert run(boxes, [1, np.nan, 2, np.inf], [False] * 4) == []
-
-
-def test_more_places_than_boxes():
-    assert run([[0, 0, 1, 1], [5, 5, 6, 6]], [0, 1], most=7) == [1, 0]
-
-
-def test_batches_under_vmap():
-    rng = np.random.default_rng(1)
-    boxes = np.stack([random_boxes(rng, 50), random_boxes(rng, 50, extent=5)])
-    scores = rng.normal(size=(2, 50)).astype("f4")
-    valid = np.ones((2, 50), bool)
-    one = functools.partial(nms, iou_threshold=0.5, max_output=50)
-    index, kept = jax.jit(jax.vmap(one))(boxes, scores, valid)
-    for i in range(2):
-        expected = sequential(boxes[i], scores[i], valid[i], 0.5)
-        assert np.asarray(index[i])[np.asarray(kept[i])].tolist() == expected
-
-
-def test_no_gradient_passes_and_reverse_mode_works():
-    def first_corner(boxes):
-        index, kept = nms(boxes, boxes[:, 0], jnp.ones(3, bool), 0.5, 3)
-        return jnp.where(kept, boxes[index, 0], 0).sum()
-
-    boxes = jnp.array([[0.0, 0, 9, 9], [1, 0, 9, 9], [30, 0, 39, 9]])
-    gradient = jax.jit(jax.grad(first_corner))(boxes)
-    expected = np.zeros((3, 4))
-    expected[1:, 0] = 1  # those kept, gathered by index
-    np.testing.assert_array_equal(gradient, expected)
-
-
-def numpy_soft(boxes, scores, threshold, most, groups, method, sigma, lowest):
-    scores = scores.astype(np.float64).copy()
-    result = []
-    for _ in range(most):
-        best = int(np.argmax(scores))
-        if scores[best] <= max(lowest, 0):
+def numpy_soft_nms(boxes, scores, valid, threshold, max_output, groups, method, sigma, lowest):
+    scores, remaining, kept = scores.astype(np.float64), list(np.flatnonzero(valid)), []
+    while remaining and len(kept) < max_output:
+        best = max(remaining, key=lambda i: (scores[i], -i))
+        if scores[best] <= lowest:
             break
-        result.append((best, scores[best]))
-        iou = numpy_iou(boxes[best], boxes)
-        fall = np.where(iou > threshold, 1 - iou, 1)
-        if method == "gaussian":
-            fall = np.exp(-(iou**2) / sigma)
-        scores = np.where(groups == groups[best], scores * fall, scores)
-        scores[best] = -1
-    return result
+        kept.append((int(best), scores[best]))
+        remaining.remove(best)
+        for i in remaining:
+            iou = numpy_iou(boxes[best], boxes[i][None]).item()
+            if groups[i] == groups[best]:
+                if method == "gaussian":
+                    scores[i] *= np.exp(-(iou**2) / sigma)
+                elif iou > threshold:
+                    scores[i] *= 1 - iou
+    return kept
+
+
+def assert_soft(boxes, scores, valid, max_output, method, lowest=0.05, groups=None):
+    index, lowered, keep_valid = soft_nms(
+        boxes,
+        scores,
+        valid,
+        0.3,
+        max_output,
+        groups,
+        method=method,
+        sigma=0.5,
+        score_threshold=lowest,
+    )
+    groups = np.zeros(len(boxes), int) if groups is None else groups
+    expected = numpy_soft_nms(boxes, scores, valid, 0.3, max_output, groups, method, 0.5, lowest)
+    count = len(expected)
+    assert keep_valid.tolist() == [True] * count + [False] * (max_output - count)
+    assert index.tolist() == [i for i, _ in expected] + [0] * (max_output - count)
+    np.testing.assert_allclose(lowered[:count], [s for _, s in expected], rtol=1e-4)
+    assert (lowered[count:] == 0).all()
+    return [i for i, _ in expected]
+
+
+def test_soft_nms_by_hand():
+    boxes = np.array([[0, 0, 4, 4], [0, 0, 4, 2], [8, 8, 9, 9]], np.float32)  # IoU 1/2, 0
+    scores, valid = np.array([0.9, 0.8, 0.6], np.float32), np.ones(3, bool)
+    options = {"sigma": 0.5, "score_threshold": 0.0}
+    index, lowered, _ = soft_nms(boxes, scores, valid, 0.3, 3, method="linear", **options)
+    assert index.tolist() == [0, 2, 1]
+    np.testing.assert_allclose(lowered, [0.9, 0.6, 0.4], rtol=1e-6)
+    _, lowered, _ = soft_nms(boxes, scores, valid, 0.6, 3, method="linear", **options)
+    np.testing.assert_allclose(lowered, [0.9, 0.8, 0.6], rtol=1e-6)
+    index, lowered, _ = soft_nms(boxes, scores, valid, 0.3, 3, method="gaussian", **options)
+    assert index.tolist() == [0, 2, 1]
+    np.testing.assert_allclose(lowered, [0.9, 0.6, 0.8 * np.exp(-0.5)], rtol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["linear", "gaussian"])
-def test_soft_nms_as_the_paper_says(method):
-    rng = np.random.default_rng(3)
-    boxes, scores = random_boxes(rng, 60, 50), rng.uniform(size=60).astype("f4")
-    groups = rng.integers(0, 2, 60).astype(np.int32)
-    valid = np.ones(60, bool)
-    valid[:5], boxes[0] = False, np.nan
-    soft = jax.jit(
-        functools.partial(soft_nms, method=method, sigma=0.5, score_threshold=0.05),
-        static_argnums=(3, 4),
-    )
-    index, lowered, kept = soft(boxes, scores, valid, 0.3, 40, groups)
-    expected = numpy_soft(
-        np.nan_to_num(boxes), np.where(valid, scores, -1), 0.3, 40, groups, method, 0.5, 0.05
-    )
-    number = len(expected)
-    assert 0 < number <= 40
-    assert np.asarray(kept).tolist() == [True] * number + [False] * (40 - number)
-    assert np.asarray(index)[:number].tolist() == [i for i, _ in expected]
-    np.testing.assert_allclose(np.asarray(lowered)[:number], [s for _, s in expected], rtol=1e-5)
-    assert (np.asarray(lowered)[number:] == 0).all()
+def test_soft_nms_equals_the_sequential_algorithm(method):
+    for seed in range(3):
+        boxes, _ = clusters(seed, 60)
+        scores = np.random.default_rng(seed).random(60).astype(np.float32)
+        groups = np.random.default_rng(seed).integers(0, 2, 60).astype(np.int32)
+        valid = np.random.default_rng(seed).random(60) < 0.8
+        assert len(assert_soft(boxes, scores, valid, 10, method)) == 10
+        assert len(assert_soft(boxes, scores, valid, 60, method, lowest=0.1)) < valid.sum()
+        assert_soft(boxes, scores, valid, 60, method, groups=groups)
+
+
+@pytest.mark.parametrize("method", ["linear", "gaussian"])
+def test_soft_nms_pays_no_heed_to_padding(method):
+    boxes, scores = clusters(3, 40)
+    scores, valid = np.abs(scores), np.arange(40) % 3 > 0
+    expected = assert_soft(boxes, scores, valid, 40, method)
+    for garbage in (np.nan, np.inf, 1e30):
+        boxes[~valid], scores[~valid] = garbage, garbage
+        index, lowered, keep_valid = soft_nms(
+            boxes, scores, valid, 0.3, 40, method=method, sigma=0.5, score_threshold=0.05
+        )
+        assert index[keep_valid].tolist() == expected
+        assert np.isfinite(lowered).all()
+
+
+def test_soft_nms_drops_a_duplicate_whose_score_falls_to_zero():
+    boxes = np.array([[0, 0, 4, 4]] * 2 + [[6, 6, 7, 7]], np.float32)
+    scores = np.array([0.9, 0.8, 0.1], np.float32)
+    assert assert_soft(boxes, scores, np.ones(3, bool), 3, "linear", lowest=0.0) == [0, 2]
+
+
+def test_soft_nms_with_nothing_valid_keeps_nothing():
+    boxes, scores = clusters(4, 5)
+    assert assert_soft(boxes, scores, np.zeros(5, bool), 4, "gaussian") == []

@@ -1,0 +1,261 @@
+"""Who may import whom, read from the syntax trees, and what the core needs in order to run."""
+
+import ast
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "jaxrcnn").rglob("*.py"))
+}
+
+# A room, or one module of it, and all that it may import: rooms of jaxrcnn, then libraries.
+# The room itself and the standard library go without saying.
+MAY_IMPORT = {
+    "": set(),
+    "__main__": {"cli"},
+    "types": {"jax"},
+    "config": set(),
+    "config_io": {"config"},
+    "validation": {"config", "config_io"},
+    "ops": {"types", "jax", "numpy"},
+    "nets": {"types", "config", "jax", "flax"},
+    "stages": {"types", "config", "ops", "jax"},
+    "detector": {"types", "config", "ops", "nets", "stages", "jax"},
+    "training": {
+        *("types", "config", "config_io", "ops", "nets", "stages", "detector"),
+        *("jax", "optax", "numpy", "orbax", "rich", "tensorboardX"),
+    },
+    "training.optimizer": {"config", "nets", "jax", "optax"},
+    "training.step": {"types", "config", "detector", "jax", "optax"},
+    "training.sharding": {"types", "config", "detector", "jax"},
+    "data": {"types", "config", "numpy", "PIL", "grain", "pycocotools"},
+    "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
+    "visualize": {"types", "numpy", "PIL", "matplotlib"},
+    "interop": {"types", "config", "config_io", "nets", "detector", "training", "jax", "numpy"},
+}
+FREE = {"cli"}  # it ties everything together
+ABOVE_THE_PACKAGE = {"configs", "train", "tests"}
+
+# Under `if TYPE_CHECKING:` nothing is loaded. There, and only there, a picture of a record and of
+# its detections may name their types.
+FOR_TYPES_ONLY = {"visualize": {"data", "evaluation"}}
+
+# Slow to load, or missing where only a part of the package is used: imported inside the function
+# that needs them.
+HEAVY = {"PIL", "grain", "matplotlib", "pycocotools", "rich", "tensorboardX", "torch"}
+
+CORE = [
+    name
+    for name in MODULES
+    if name.split(".")[1:2] in ([], ["types"], ["config"], ["ops"], ["nets"], ["stages"])
+] + ["jaxrcnn.detector"]
+CORE += [f"jaxrcnn.training.{name}" for name in ("optimizer", "step", "sharding")]
+
+
+class Import(NamedTuple):
+    name: str  # "jaxrcnn.ops.boxes", "jax.numpy"
+    for_types: bool  # under `if TYPE_CHECKING:`
+    lazy: bool  # inside a function
+
+    @property
+    def room(self):
+        """The room of jaxrcnn, or the library."""
+        parts = self.name.split(".")
+        return parts[1] if parts[0] == "jaxrcnn" else parts[0]
+
+
+def imports_of(module: str, path: pathlib.Path) -> list[Import]:
+    tree = ast.parse(path.read_text())
+    return list(_walk(tree, module, path.stem == "__init__", for_types=False, lazy=False))
+
+
+def _walk(node: ast.AST, module: str, package: bool, for_types: bool, lazy: bool) -> Iterator:
+    if isinstance(node, ast.Import):
+        yield from (Import(alias.name, for_types, lazy) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            parts = [*module.split("."), *([""] if package else [])]
+            base = ".".join(filter(None, [*parts[: -node.level], base]))
+        # "from jaxrcnn import ops" names the room behind the import
+        names = [f"{base}.{alias.name}" for alias in node.names] if base == "jaxrcnn" else [base]
+        yield from (Import(name, for_types, lazy) for name in names)
+    elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        for child in node.body:
+            yield from _walk(child, module, package, True, lazy)
+        for child in node.orelse:
+            yield from _walk(child, module, package, for_types, lazy)
+    else:
+        lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for child in ast.iter_child_nodes(node):
+            yield from _walk(child, module, package, for_types, lazy)
+
+
+def forbidden(module: str, path: pathlib.Path) -> list[str]:
+    """The imports of a module that the rule does not allow."""
+    name = module.removeprefix("jaxrcnn").removeprefix(".")
+    room = name.split(".")[0]
+    allowed = MAY_IMPORT.get(name, MAY_IMPORT.get(room, set()))
+    found = []
+    for item in imports_of(module, path):
+        if item.room in sys.stdlib_module_names and not item.name.startswith("jaxrcnn"):
+            continue
+        fine = item.room == room or item.room in allowed or room in FREE
+        fine |= item.for_types and item.room in FOR_TYPES_ONLY.get(room, ())
+        if not fine or item.room in ABOVE_THE_PACKAGE:
+            found.append(item.name)
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down_the_order_of_the_rooms(module):
+    assert forbidden(module, MODULES[module]) == []
+
+
+def test_every_room_has_a_rule():
+    rooms = {name.removeprefix("jaxrcnn").removeprefix(".").split(".")[0] for name in MODULES}
+    assert rooms <= MAY_IMPORT.keys() | FREE
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_heavy_libraries_are_loaded_only_where_they_are_used(module):
+    eager = [item for item in imports_of(module, MODULES[module]) if not item.lazy]
+    assert [item.name for item in eager if item.room in HEAVY and not item.for_types] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("jaxrcnn.ops.new", "from jaxrcnn.config import Config"),
+        ("jaxrcnn.ops.new", "import flax.linen as nn"),
+        ("jaxrcnn.ops.new", "from jaxrcnn import nets"),
+        ("jaxrcnn.ops.new", "from ..stages import rpn"),
+        ("jaxrcnn.ops.new", "from .. import stages"),
+        ("jaxrcnn.ops.new", "def f():\n    import optax"),
+        ("jaxrcnn.nets.new", "from jaxrcnn.ops.boxes import clip"),
+        ("jaxrcnn.stages.new", "import jaxrcnn.nets.heads"),
+        ("jaxrcnn.detector", "import orbax.checkpoint"),
+        ("jaxrcnn.training.new", "from jaxrcnn.data.records import Record"),
+        ("jaxrcnn.training.step", "import rich"),
+        ("jaxrcnn.data.new", "import jax"),
+        ("jaxrcnn.evaluation.new", "from jaxrcnn.detector import build"),
+        (
+            "jaxrcnn.data.new",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import jaxrcnn.detector",
+        ),
+        (
+            "jaxrcnn.visualize",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\n"
+            "else:\n    import jaxrcnn.data",
+        ),
+        ("jaxrcnn.cli.new", "from configs.tiny import get_config"),
+        ("jaxrcnn.cli.new", "import train"),
+    ],
+)
+def test_the_rule_notices(module, source, tmp_path):
+    path = tmp_path / "new.py"
+    path.write_text(source)
+    assert len(forbidden(module, path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("jaxrcnn.ops.new", "from .boxes import clip"),
+        ("jaxrcnn.ops.new", "import jax.numpy as jnp\nfrom jaxrcnn.types import Array"),
+        ("jaxrcnn.data.new", "def f():\n    from PIL import Image"),
+        (
+            "jaxrcnn.visualize",
+            "import typing\nif typing.TYPE_CHECKING:\n    from jaxrcnn.data.records import Record",
+        ),
+    ],
+)
+def test_the_rule_lets_pass(module, source, tmp_path):
+    path = tmp_path / "new.py"
+    path.write_text(source)
+    assert forbidden(module, path) == []
+
+
+# flax.linen loads these itself (flax 0.12: summary.py, recurrent.py, serialization.py), so they are
+# there wherever flax is; that the core does not import them is for the tests above to say. orbax
+# comes with flax too, but flax loads it when it writes a checkpoint and not before.
+LOADED_BY_FLAX = {"absl", "msgpack", "rich", "typing_extensions", "yaml"}
+CORE_LIBRARIES = {"jax", "flax", "optax", "numpy"}
+
+STEP_WITHOUT_THE_REST = '''
+import importlib, sys
+
+class Missing:
+    """As if these were not installed."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+BLOCKED, CORE = map(lambda names: names.split(","), sys.argv[1:])
+sys.meta_path.insert(0, Missing())
+for name in CORE:
+    importlib.import_module(name)
+
+import numpy as np
+from jaxrcnn.config import *
+from jaxrcnn.detector import build
+from jaxrcnn.training.sharding import compile_programs
+from jaxrcnn.types import Batch
+
+model = ModelConfig(
+    num_classes=2,
+    backbone=BackboneConfig(name="resnet18", norm="none", frozen_stages=0, width=8),
+    neck=NeckConfig(name="c4"),
+    anchors=AnchorConfig(sizes=((16.0, 32.0),)),
+    rpn=RpnConfig(channels=8, samples=16),
+    proposals=ProposalsConfig(pre_nms_train=16, post_nms_train=8),
+    roi=RoiConfig(output_size=2),
+    box_head=BoxHeadConfig(channels=8, samples=4),
+)
+config = Config(model=model, train=TrainConfig(batch_size=1), eval=EvalConfig(batch_size=1))
+batch = Batch(
+    images=np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8),
+    image_sizes=np.array([[64, 64]], np.int32),
+    image_index=np.zeros(1, np.int32),
+    image_weights=np.ones(1, np.float32),
+    boxes=np.array([[[8, 8, 40, 40]]], np.float32),
+    labels=np.ones((1, 1), np.int32),
+    box_valid=np.ones((1, 1), bool),
+    box_ignore=np.zeros((1, 1), bool),
+    box_weights=np.ones((1, 1), np.float32),
+)
+programs = compile_programs(build(model), config)
+state, metrics = programs.train_step(programs.create_state(), programs.put_batch(batch))
+assert int(state.step) == 1 and np.isfinite(metrics["loss"]), metrics
+print("stepped")
+'''
+
+
+def libraries_of_the_package() -> set[str]:
+    rooms = {item.room for name, path in MODULES.items() for item in imports_of(name, path)}
+    ours = {name.split(".")[1] for name in MODULES if "." in name}
+    return rooms - ours - set(sys.stdlib_module_names) - {"jaxrcnn"}
+
+
+def test_the_core_steps_with_jax_flax_optax_and_numpy_alone():
+    blocked = libraries_of_the_package() - CORE_LIBRARIES - LOADED_BY_FLAX
+    assert {"orbax", "grain", "pycocotools", "PIL", "matplotlib"} <= blocked
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"), "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", STEP_WITHOUT_THE_REST, ",".join(sorted(blocked)), ",".join(CORE)],
+        cwd=ROOT,
+        env={**os.environ, **cache},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout == "stepped\n", done.stderr
