@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "training.optimizer": {"config", "nets", "jax", "optax"},
     "training.step": {"types", "config", "detector", "jax", "optax"},
     "training.sharding": {"types", "config", "detector", "jax"},
-    "data": {"types", "config", "numpy", "PIL", "grain", "pycocotools"},
+    "data": {"types", "config", "numpy", "PIL", "absl", "grain", "pycocotools"},
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
     "visualize": {"types", "numpy", "PIL", "matplotlib"},
     "interop": {"types", "config", "config_io", "nets", "detector", "training", "jax", "numpy"},

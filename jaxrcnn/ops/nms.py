@@ -57,7 +57,7 @@ def nms(
     """
     candidates = _candidates(boxes, valid, groups)
     order = jnp.lexsort((-lax.stop_gradient(scores), ~valid)).astype(jnp.int32)
-    candidates, valid = jax.tree.map(lambda x: x[order], (candidates, valid))
+    candidates, valid = jax.tree.map(lambda x: jnp.take(x, order, axis=0), (candidates, valid))
     kept = _sweep(candidates, valid, order, iou_threshold, max_output)
     return kept.index, jnp.arange(max_output) < kept.count
 
@@ -65,7 +65,9 @@ def nms(
 def _candidates(boxes: Array, valid: Array, groups: Array | None) -> _Boxes:
     """The boxes with zeros for padding, which overlap nothing, and cut off from the gradient."""
     boxes = lax.stop_gradient(jnp.where(valid[:, None], boxes, 0))
-    return _Boxes(boxes, jnp.zeros(valid.shape, jnp.int32) if groups is None else groups)
+    return _Boxes(
+        boxes, jnp.zeros(valid.shape, jnp.int32) if groups is None else jnp.asarray(groups)
+    )
 
 
 def _sweep(

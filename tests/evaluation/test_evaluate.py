@@ -1,0 +1,84 @@
+"""A detector that knows the answers: what it says must come back in the original pictures' pixels."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from jaxrcnn.config import Config, DataConfig, EvalConfig
+from jaxrcnn.data.records import DataError
+from jaxrcnn.data.synthetic import shapes_dataset
+from jaxrcnn.evaluation.evaluate import draw_pictures, find, measure, write_detections
+from jaxrcnn.types import Detections
+
+CONFIG = Config(
+    # Enlarged, so that the pixels of the network's input are not those of the pictures.
+    data=DataConfig(format="shapes", short_side=160, long_side=240),
+    eval=EvalConfig(batch_size=4, metric="voc07"),
+)
+
+
+def know_all(batch):
+    """The ground truth as detections, the last place of each picture an invalid one of NaN."""
+    boxes = np.concatenate([batch.boxes, np.full_like(batch.boxes[:, :1], np.nan)], 1)
+    labels = np.pad(batch.labels, [(0, 0), (0, 1)], constant_values=9)
+    valid = np.pad(batch.box_valid, [(0, 0), (0, 1)])
+    losses = {"loss": batch.image_weights.sum()}
+    return Detections(boxes, np.where(valid, 0.9, 0.0).astype(np.float32), labels, valid), losses
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return shapes_dataset(7, 3)  # the last batch is filled up
+
+
+@pytest.fixture(scope="module")
+def found(dataset):
+    return find(know_all, dataset, CONFIG)
+
+
+def test_boxes_come_back_in_pixels_of_the_original_pictures(dataset, found):
+    assert sorted(found.detections) == list(range(7))
+    for index, detections in found.detections.items():
+        record = dataset.records[index]
+        np.testing.assert_allclose(detections.boxes, record.boxes, atol=1e-3)
+        np.testing.assert_array_equal(detections.labels, record.labels)
+
+
+def test_perfect_detections_are_worth_one(dataset, found):
+    metrics = measure(found, dataset, CONFIG)
+    assert metrics["eval/AP"] == pytest.approx(1)
+    assert metrics["eval/mAP"] == pytest.approx(1)
+
+
+def test_losses_are_means_over_the_pictures_that_are_not_padding(found):
+    # Every batch says how many real pictures it holds. By orientation (4 and 3, 5 and 2, ...),
+    # each batch of n pictures adds n * n.
+    sizes = shapes_dataset(7, 3).sizes
+    landscape = int((sizes[:, 1] >= sizes[:, 0]).sum())
+    batches = [n for of in (landscape, 7 - landscape) for n in (min(of, 4), max(of - 4, 0))]
+    assert found.losses["eval/loss"] == pytest.approx(sum(n * n for n in batches) / 7)
+
+
+def test_files_are_written(dataset, found, tmp_path):
+    write_detections(tmp_path / "eval" / "detections.json", dataset, found.detections)
+    rows = json.loads((tmp_path / "eval" / "detections.json").read_text())
+    assert len(rows) == sum(len(record.boxes) for record in dataset.records)
+    assert {"image_id", "category_id", "bbox", "score"} <= rows[0].keys()
+    draw_pictures(tmp_path / "plots" / "detections.png", dataset, found, 3)
+    assert (tmp_path / "plots" / "detections.png").stat().st_size > 1000
+
+
+def unreadable(record):
+    raise DataError(f"{record.name}: broken")
+
+
+def test_unreadable_pictures_are_skipped_and_named_or_raise(dataset):
+    broken = dataclasses.replace(dataset, reader=unreadable)
+    skip = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, on_error="skip"))
+    found = find(know_all, broken, skip)
+    assert found.detections == {}
+    assert len(found.unread) == 7
+    with pytest.raises(DataError, match="broken"):
+        find(know_all, broken, CONFIG)
