@@ -238,11 +238,6 @@ def _files(data: DataConfig) -> Rules:
 def _training(train: TrainConfig) -> Rules:
     optimizer, milestones = train.optimizer, train.optimizer.milestones
     yield (
-        optimizer.warmup_steps > train.steps,
-        f"train.optimizer.warmup_steps: got {optimizer.warmup_steps}, takes at most train.steps, "
-        f"{train.steps}",
-    )
-    yield (
         optimizer.accumulate > train.steps,
         f"train.optimizer.accumulate: got {optimizer.accumulate}, takes at most train.steps, "
         f"{train.steps}",

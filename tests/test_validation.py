@@ -69,7 +69,7 @@ def like(value, number):
         {"model.num_classes": 2, "data.classes": ("a", "b")},
         {"data.short_side": 64, "data.long_side": 64},
         {"train.optimizer.milestones": ()},
-        {"train.steps": 10, "train.optimizer.warmup_steps": 10},
+        {"train.steps": 10, "train.optimizer.warmup_steps": 1000},
         {"train.optimizer.schedule": "cosine", "train.optimizer.milestones": (1, 2)},
         {"train.optimizer.warmup_steps": 0, "train.optimizer.accumulate": 4},
         {"seed": 2**32 - 1},
@@ -262,10 +262,6 @@ def test_every_number_has_a_range_or_may_be_anything():
         (
             {"data.format": "coco", "data.root": "x", "data.eval_split": ""},
             "data.eval_split: got nothing, takes the name of a split",
-        ),
-        (
-            {"train.steps": 10},
-            "train.optimizer.warmup_steps: got 1000, takes at most train.steps, 10",
         ),
         (
             {"train.steps": 3, "train.optimizer.warmup_steps": 0, "train.optimizer.accumulate": 4},

@@ -1,9 +1,23 @@
 """python -m jaxrcnn evaluate WORKDIR"""
 
 import argparse
+import json
 import pathlib
+from collections.abc import Mapping
 
 from jaxrcnn.cli.parsing import count, step
+from jaxrcnn.cli.run import Run, load_run, progress_bar
+from jaxrcnn.data.datasets import open_eval_dataset
+from jaxrcnn.data.records import Dataset
+from jaxrcnn.evaluation.evaluate import Found, draw_pictures, find, measure, write_detections
+
+GROUPS = (
+    ("average precision", ("eval/AP", "eval/mAP")),
+    ("average recall", ("eval/AR",)),
+    ("average precision of each class", ("eval/AP_", "eval/voc_AP_")),
+    ("losses", ("eval/loss",)),
+)
+"""Titles of the printed table, and how the names under them begin; the longest beginning wins."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,3 +34,68 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=count,
         help="pictures at a time (default: the run's eval.batch_size)",
     )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Evaluate, print a table, and write WORKDIR/eval/step_N.
+
+    Raises:
+        ConfigError: there is no such run or checkpoint.
+        DataError: the evaluation set cannot be read.
+    """
+    run = load_run(arguments.workdir, arguments.step, arguments.batch_size)
+    dataset = open_eval_dataset(run.config, run.classes.names)
+    print(f"{arguments.workdir}, step {run.step}, on {dataset.summary()}", flush=True)
+    found = find_all(run, dataset)
+    metrics = measure(found, dataset, run.config)
+    for line in found.unread:
+        print(f"left out: {line}")
+    print(table(metrics))
+    write(arguments.workdir / "eval" / f"step_{run.step}", run, dataset, found, metrics)
+    return 0
+
+
+def find_all(run: Run, dataset: Dataset) -> Found:
+    """What the run's detector finds in a data set, and its losses there."""
+    programs = run.programs
+    with progress_bar(
+        lambda batch: programs.eval_step(run.variables, programs.put_batch(batch)), len(dataset)
+    ) as predict:
+        return find(predict, dataset, run.config)
+
+
+def table(metrics: Mapping[str, float]) -> str:
+    """The metrics in groups, a line each."""
+    width = max(len(name) for name in metrics) - len("eval/")
+    lines = []
+    for title, _ in GROUPS:
+        names = [name for name in metrics if _group(name) == title]
+        if names:
+            lines += ["", title]
+            lines += [f"  {_short(name):{width}}  {metrics[name]:.3f}" for name in names]
+    return "\n".join([*lines, ""])
+
+
+def _group(name: str) -> str:
+    """Title of the group that a metric belongs to."""
+    starts = {start: title for title, starts in GROUPS for start in starts}
+    return starts[max((start for start in starts if name.startswith(start)), key=len)]
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("eval/").removeprefix("AP_").replace("voc_AP_", "voc ")
+
+
+def write(
+    folder: pathlib.Path, run: Run, dataset: Dataset, found: Found, metrics: Mapping[str, float]
+) -> None:
+    """Write the metrics and the detections, as numbers and as pictures; say where."""
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers, detections = folder / "metrics.json", folder / "detections.json"
+    pictures = folder / "detections.png"
+    numbers.write_text(json.dumps({"step": run.step, **metrics}, indent=2) + "\n", encoding="utf-8")
+    write_detections(detections, dataset, found.detections)
+    draw_pictures(pictures, dataset, found, run.config.eval.pictures)
+    print(f"metrics     {numbers}", f"detections  {detections}", sep="\n")
+    if pictures.exists():
+        print(f"pictures    {pictures}")

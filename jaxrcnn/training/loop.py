@@ -61,6 +61,12 @@ class Log:
         self.restart()
 
 
+def evaluates_after(config: Config, step: int) -> bool:
+    """Whether a run evaluates its state after so many steps."""
+    every = config.train.eval_every
+    return step == config.train.steps or (every > 0 and step > 0 and step % every == 0)
+
+
 def run_steps(
     config: Config,
     programs: Programs,
@@ -98,7 +104,7 @@ def run_steps(
         log.add(metrics)
         last = step == wanted.steps
         save = last or step % wanted.checkpoint_every == 0
-        judge = last or (wanted.eval_every > 0 and step % wanted.eval_every == 0)
+        judge = evaluates_after(config, step)
         if save or judge or step % wanted.log_every == 0:
             log.flush(step)
         if save:

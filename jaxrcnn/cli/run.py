@@ -1,0 +1,81 @@
+"""What the commands need of a finished, or half finished, run."""
+
+import contextlib
+import pathlib
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxrcnn.config import Config
+from jaxrcnn.detector import Detector, Variables, build
+from jaxrcnn.evaluation.evaluate import Predict
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.sharding import Programs, compile_programs
+from jaxrcnn.training.workdir import Classes, read_classes, read_config
+from jaxrcnn.types import Array, Batch, Detections
+
+
+class Run(NamedTuple):
+    """A run's detector, ready to be used."""
+
+    config: Config  # its batch sizes fit the devices that are here
+    classes: Classes
+    step: int  # of the checkpoint
+    detector: Detector
+    variables: Variables  # on all devices
+    programs: Programs
+
+
+def load_run(workdir: pathlib.Path, step: int | None = None, batch_size: int | None = None) -> Run:
+    """Read a run's folder.
+
+    Args:
+        workdir: the run's folder.
+        step: of the checkpoint, by default the last.
+        batch_size: pictures at a time, by default the run's own; rounded up to a multiple of the
+            devices.
+
+    Raises:
+        ConfigError: it is not the folder of a run, or has no such checkpoint.
+    """
+    config = _fit_devices(read_config(workdir), batch_size)
+    classes = read_classes(workdir)
+    detector = build(config.model)
+    programs = compile_programs(detector, config)
+    with Checkpoints(workdir) as checkpoints:
+        like = programs.create_state().variables if checkpoints.steps else {}
+        variables = checkpoints.restore_variables(like, step)
+        step = checkpoints.steps[-1] if step is None else step
+    return Run(config, classes, step, detector, variables, programs)
+
+
+def _fit_devices(config: Config, batch_size: int | None) -> Config:
+    """Batch sizes that the devices here share evenly: the run may have been made on others."""
+    devices = jax.local_device_count()
+    wanted = batch_size or config.eval.batch_size
+    return replace(
+        config,
+        train=replace(config.train, batch_size=devices),
+        eval=replace(config.eval, batch_size=-(-wanted // devices) * devices),
+    )
+
+
+@contextlib.contextmanager
+def progress_bar(predict: Predict, pictures: int) -> Iterator[Predict]:
+    """The same function, with a bar that counts its pictures where stdout is a terminal."""
+    from rich.progress import MofNCompleteColumn, Progress
+
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
+        task = progress.add_task("pictures", total=pictures)
+
+        def counted(batch: Batch) -> tuple[Detections, Mapping[str, Array]]:
+            found = jax.block_until_ready(predict(batch))
+            progress.advance(task, np.count_nonzero(batch.image_weights))
+            return found
+
+        yield counted

@@ -1,0 +1,299 @@
+"""The whole detector: the gate, padding, weights, draws and detections."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrcnn.detector import build, forward_infer, forward_train, init
+from jaxrcnn.types import Losses
+from tests.tiny import FPN_MODEL, MODEL, SIZE, change, make_batch
+
+OPEN = change(MODEL, proposals={"stop_gradient": False})
+GATES = pytest.mark.parametrize("model", [MODEL, OPEN], ids=["closed", "open"])
+EVERY_LOSS = Losses(1.0, 1.0, 1.0, 1.0)
+SECOND_STAGE = Losses(0.0, 0.0, 1.0, 1.0)
+KEY = jax.random.key(7)
+TRACES = []
+
+
+@jax.jit
+def spread(variables):
+    """The variables with larger weights in the last layers, so that the stages disagree."""
+    key = jax.random.key(3)
+
+    def scale(path, x):
+        names = [entry.key for entry in path]
+        last = names[-2] in ("cls_logits", "bbox_pred", "cls_score") and names[-1] == "kernel"
+        return 0.3 * jax.random.normal(jax.random.fold_in(key, x.size), x.shape) if last else x
+
+    return jax.tree_util.tree_map_with_path(scale, variables)
+
+
+@pytest.fixture(scope="module")
+def variables():
+    """They depend on neither the gate nor the RoI op."""
+    return spread(jax.jit(init, static_argnums=0)(build(MODEL), jax.random.key(0)))
+
+
+def weighted(detector, params, rest, batch, key, factors):
+    losses, _ = forward_train(detector, {**rest, "params": params}, batch, key)
+    return sum(f * x for f, x in zip(factors, losses, strict=True)), losses
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def gradient(detector, variables, batch, key, factors):
+    """Losses, and the gradient of their weighted sum in the parameters."""
+    rest = {k: v for k, v in variables.items() if k != "params"}
+    gradients, losses = jax.grad(weighted, 1, has_aux=True)(
+        detector, variables["params"], rest, batch, key, factors
+    )
+    return losses, gradients
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def only_losses(detector, variables, batch, key):
+    TRACES.append(detector)
+    return forward_train(detector, variables, batch, key)[0]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def infer(detector, variables, images, image_sizes):
+    return forward_infer(detector, variables, images, image_sizes)
+
+
+def assert_all_finite(tree):
+    for path, x in jax.tree_util.tree_leaves_with_path(tree):
+        assert np.isfinite(x).all(), jax.tree_util.keystr(path)
+
+
+def assert_same(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def assert_near(a, b, rtol=1e-4):
+    """Equal up to the rounding of sums: the error is measured by the largest entry."""
+    for (path, x), y in zip(
+        jax.tree_util.tree_leaves_with_path(a), jax.tree.leaves(b), strict=True
+    ):
+        name = jax.tree_util.keystr(path)
+        np.testing.assert_allclose(x, y, rtol, rtol * np.abs(y).max() + 1e-9, err_msg=name)
+
+
+def test_closed_gate_keeps_the_second_stage_from_the_rpn(variables):
+    losses, gradients = gradient(build(MODEL), variables, make_batch(), KEY, SECOND_STAGE)
+    assert losses.box_reg > 0
+    for x in jax.tree.leaves(gradients["rpn_head"]):
+        assert (np.asarray(x) == 0).all()
+    assert any((np.asarray(x) != 0).any() for x in jax.tree.leaves(gradients["box_head"]))
+
+
+def test_open_gate_lets_the_second_stage_reach_the_boxes_of_the_rpn(variables):
+    closed, _ = gradient(build(MODEL), variables, make_batch(), KEY, SECOND_STAGE)
+    losses, gradients = gradient(build(OPEN), variables, make_batch(), KEY, SECOND_STAGE)
+    for x, y in zip(losses, closed, strict=True):
+        np.testing.assert_allclose(x, y, 1e-6)
+    head = gradients["rpn_head"]
+    for layer in ("conv", "bbox_pred"):
+        for x in jax.tree.leaves(head[layer]):
+            assert (np.asarray(x) != 0).any()
+    for x in jax.tree.leaves(head["cls_logits"]):  # scores only choose, which has no gradient
+        assert (np.asarray(x) == 0).all()
+
+
+@pytest.mark.parametrize("op", ["align", "precise"])
+def test_open_gate_gradient_is_that_of_finite_differences(op, variables):
+    # The scores do not depend on bbox_pred, every proposal survives and is drawn, and there is one
+    # level: over a small step no discrete choice changes. Networks and losses are float32 whatever
+    # the parameters are, so the step is 1e-3 and the agreement 1 percent, not that of float64.
+    model = change(
+        OPEN,
+        proposals={"nms_iou": 1.0, "pre_nms_train": 8, "append_ground_truth": False},
+        roi={"op": op},
+        rpn={"box_loss": "smooth_l1"},
+        box_head={
+            "samples": 8,
+            "foreground_fraction": 1.0,
+            "foreground_iou": 0.2,
+            "box_loss": "smooth_l1",
+        },
+    )
+    detector, batch, eps = build(model), make_batch(), 1e-3
+    losses, gradients = gradient(detector, variables, batch, KEY, SECOND_STAGE)
+    assert losses.box_reg > 0
+    slope = gradients["rpn_head"]["bbox_pred"]
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        direction = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), slope)
+        sides = []
+        for sign in (1, -1):
+            params = dict(variables["params"])
+            moved = jax.tree.map(
+                lambda x, d, s=sign: x + s * eps * d, params["rpn_head"]["bbox_pred"], direction
+            )
+            params["rpn_head"] = {**params["rpn_head"], "bbox_pred": moved}
+            side, _ = gradient(
+                detector, {**variables, "params": params}, batch, KEY, SECOND_STAGE
+            )
+            sides.append(float(side.box_class) + float(side.box_reg))
+        expected = (sides[0] - sides[1]) / (2 * eps)
+        got = sum(
+            np.vdot(x, d)
+            for x, d in zip(jax.tree.leaves(slope), jax.tree.leaves(direction), strict=True)
+        )
+        size = np.sqrt(sum(np.vdot(x, x) for x in jax.tree.leaves(slope)))
+        print(op, expected, got, size)
+        assert abs(got - expected) < 1e-2 * size + 1e-3
+
+
+@GATES
+def test_padding_of_any_content_changes_nothing(model, variables):
+    clean = make_batch()
+    dirty = clean._replace(
+        images=clean.images.copy(),
+        boxes=clean.boxes.copy(),
+        labels=clean.labels.copy(),
+        box_weights=clean.box_weights.copy(),
+    )
+    for i, (height, width) in enumerate(clean.image_sizes):
+        dirty.images[i, height:] = np.nan
+        dirty.images[i, :, width:] = np.nan
+    dirty.boxes[:, 2] = np.nan
+    dirty.box_weights[:, 2] = np.nan
+    dirty.labels[:, 2] = 99
+    expected = gradient(build(model), variables, clean, KEY, EVERY_LOSS)
+    got = gradient(build(model), variables, dirty, KEY, EVERY_LOSS)
+    assert_all_finite(got)
+    assert_same(got, expected)
+
+
+@GATES
+def test_pictures_without_objects_have_no_box_losses(model, variables):
+    batch = make_batch()._replace(
+        box_valid=np.zeros((2, 3), bool), boxes=np.full((2, 3, 4), np.nan, np.float32)
+    )
+    losses, gradients = gradient(build(model), variables, batch, KEY, EVERY_LOSS)
+    assert_all_finite((losses, gradients))
+    assert losses.rpn_box == 0
+    assert losses.box_reg == 0
+    assert losses.rpn_objectness > 0
+    assert losses.box_class > 0
+
+
+@GATES
+def test_degenerate_boxes_stay_finite(model, variables):
+    boxes = np.array(
+        [
+            [(5, 5, 6, 6), (9, 9, 9, 9), (0, 0, SIZE, SIZE)],  # a pixel, a point, everything
+            [(3, 3, 3, 40), (20, 10, 10, 5), (-50, -50, 200, 200)],  # a line, inverted, beyond
+        ],
+        np.float32,
+    )
+    batch = make_batch()._replace(boxes=boxes, box_valid=np.ones((2, 3), bool))
+    assert_all_finite(gradient(build(model), variables, batch, KEY, EVERY_LOSS))
+
+
+def test_a_picture_of_weight_zero_does_not_count(variables):
+    first = jax.tree.map(lambda x: x[[0, 0]], make_batch())  # twice the same, so its mean is it
+    padded = make_batch()._replace(image_weights=np.array([1, 0], np.float32))
+    expected = gradient(build(OPEN), variables, first, KEY, EVERY_LOSS)
+    got = gradient(build(OPEN), variables, padded, KEY, EVERY_LOSS)
+    assert_near(got, expected)
+
+
+def test_draws_follow_the_picture_and_not_its_place(variables):
+    batch = make_batch()
+    swapped = jax.tree.map(lambda x: x[::-1], batch)
+    renamed = batch._replace(image_index=batch.image_index[::-1])
+    losses, other, redrawn = (
+        only_losses(build(MODEL), variables, b, KEY) for b in (batch, swapped, renamed)
+    )
+    np.testing.assert_allclose(losses, other, 1e-6)
+    assert losses.rpn_objectness != redrawn.rpn_objectness
+    assert losses.box_class != redrawn.box_class
+
+
+def test_equal_configs_are_one_program(variables):
+    TRACES.clear()
+    model = change(MODEL, rpn={"objectness_weight": 2.0})
+    for _ in range(2):
+        same = change(model, rpn={"objectness_weight": 2.0})
+        detector = build(same)
+        assert hash(detector) == hash(build(model))
+        assert detector == build(model)
+        only_losses(detector, variables, make_batch(), KEY)
+    assert len(TRACES) == 1
+    assert build(OPEN) != build(MODEL)
+
+
+def test_losses_have_the_factors_of_the_config(variables):
+    plain = only_losses(build(MODEL), variables, make_batch(), KEY)
+    factors = {
+        "rpn": {"objectness_weight": 2.0, "box_weight": 3.0},
+        "box_head": {"class_weight": 5.0, "box_weight": 7.0},
+    }
+    scaled = only_losses(build(change(MODEL, **factors)), variables, make_batch(), KEY)
+    np.testing.assert_allclose(scaled, np.array(plain) * [2, 3, 5, 7], 1e-5)
+
+
+@pytest.fixture(scope="module")
+def detections():
+    detector = build(FPN_MODEL)
+    variables = spread(jax.jit(init, static_argnums=0)(detector, jax.random.key(0)))
+    batch = make_batch()
+    return infer(detector, variables, batch.images, batch.image_sizes)
+
+
+def test_detections_are_best_first_and_then_padding(detections):
+    valid, scores = np.asarray(detections.valid), np.asarray(detections.scores)
+    assert (np.diff(valid.astype(int)) <= 0).all()
+    assert (np.diff(scores) <= 0).all()
+    assert valid.any(1).all()
+    assert ((scores > 0) == valid).all()
+    assert (scores <= 1).all()
+    assert (np.asarray(detections.boxes)[~valid] == 0).all()
+    assert (np.asarray(detections.labels)[~valid] == 0).all()
+
+
+def test_detections_have_known_labels_and_lie_in_the_picture(detections):
+    batch = make_batch()
+    for i, (height, width) in enumerate(batch.image_sizes):
+        valid = np.asarray(detections.valid[i])
+        labels = np.asarray(detections.labels[i])[valid]
+        boxes = np.asarray(detections.boxes[i])[valid]
+        assert set(labels) <= {1, 2, 3}
+        assert (boxes >= 0).all()
+        assert (boxes[:, [0, 2]] <= width).all()
+        assert (boxes[:, [1, 3]] <= height).all()
+        assert (boxes[:, 2:] >= boxes[:, :2]).all()
+
+
+def test_detections_do_not_see_the_padding():
+    detector = build(MODEL)
+    variables = spread(jax.jit(init, static_argnums=0)(detector, jax.random.key(0)))
+    batch = make_batch()
+    dirty = batch.images.copy()
+    for i, (height, width) in enumerate(batch.image_sizes):
+        dirty[i, height:] = np.nan
+        dirty[i, :, width:] = np.nan
+    assert_same(
+        infer(detector, variables, dirty, batch.image_sizes),
+        infer(detector, variables, batch.images, batch.image_sizes),
+    )
+
+
+def test_own_pieces_take_the_place_of_the_config_s(variables):
+    seen = build(MODEL, roi_op=constant_roi_op)
+    losses = only_losses(seen, variables, make_batch(), KEY)
+    other = make_batch()._replace(images=make_batch(seed=1).images)
+    assert losses.box_class != only_losses(build(MODEL), variables, make_batch(), KEY).box_class
+    assert dataclasses.replace(MODEL) == seen.config
+    assert jnp.isfinite(only_losses(seen, variables, other, KEY).box_class)
+
+
+def constant_roi_op(features, strides, boxes, levels, output_size, sampling_ratio):
+    channels = features[0].shape[-1]
+    return jnp.ones((len(boxes), output_size, output_size, channels), features[0].dtype)

@@ -1,0 +1,70 @@
+"""A detector and a batch so small that a test can train them."""
+
+import dataclasses
+
+import numpy as np
+
+from jaxrcnn.config import (
+    AnchorConfig,
+    BackboneConfig,
+    BoxHeadConfig,
+    DetectionsConfig,
+    ModelConfig,
+    NeckConfig,
+    ProposalsConfig,
+    RoiConfig,
+    RpnConfig,
+)
+from jaxrcnn.types import Batch
+
+SIZE = 64
+
+MODEL = ModelConfig(  # one map of stride 16: 4 * 4 places, 6 anchors each
+    num_classes=3,
+    backbone=BackboneConfig("resnet18", norm="none", frozen_stages=0, width=8),
+    neck=NeckConfig("c4"),
+    anchors=AnchorConfig(sizes=((16.0, 32.0),)),
+    rpn=RpnConfig(samples=24),
+    proposals=ProposalsConfig(
+        pre_nms_train=16, pre_nms_test=16, post_nms_train=8, post_nms_test=8, nms_iou=0.7
+    ),
+    roi=RoiConfig(output_size=3),
+    box_head=BoxHeadConfig(channels=16, samples=8, foreground_fraction=0.5),
+    detections=DetectionsConfig(max_detections=12, score_threshold=0.0),
+)
+
+FPN_MODEL = dataclasses.replace(
+    MODEL,
+    neck=NeckConfig("fpn", channels=16),
+    anchors=AnchorConfig(sizes=((8.0,), (16.0,), (32.0,), (64.0,), (128.0,))),
+)
+
+
+def change(config, **groups):
+    """The config with fields of its groups replaced: change(MODEL, rpn={"samples": 8})."""
+    return dataclasses.replace(
+        config,
+        **{
+            name: dataclasses.replace(getattr(config, name), **fields)
+            for name, fields in groups.items()
+        },
+    )
+
+
+def make_batch(pictures=2, seed=0):
+    """Noise pictures of different sizes with two objects and one padded place each."""
+    rng = np.random.default_rng(seed)
+    sizes = np.array([(SIZE, 48), (56, SIZE)] * pictures, np.int32)[:pictures]
+    corner = rng.uniform(0, 20, (pictures, 3, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(10, 26, (pictures, 3, 2))], 2)
+    return Batch(
+        images=rng.uniform(0, 255, (pictures, SIZE, SIZE, 3)).astype(np.float32),
+        image_sizes=sizes,
+        image_index=np.arange(pictures, dtype=np.int32) + 10 * seed,
+        image_weights=np.ones(pictures, np.float32),
+        boxes=boxes.astype(np.float32),
+        labels=rng.integers(1, 4, (pictures, 3)).astype(np.int32),
+        box_valid=np.tile([True, True, False], (pictures, 1)),
+        box_ignore=np.zeros((pictures, 3), bool),
+        box_weights=np.ones((pictures, 3), np.float32),
+    )
