@@ -61,7 +61,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise DataError("no picture can be read: " + "; ".join(unread))
     for line in unread:
         print(f"error: {line}", file=sys.stderr)
-    kept = {index: _above(arguments.score, one) for index, one in found.detections.items()}
+    kept = {index: _above(arguments.score, one) for index, one in sorted(found.detections.items())}
     write(arguments.out, dataset, kept)
     objects = sum(len(one.labels) for one in kept.values())
     print(f"{len(kept)} pictures, {objects} objects with a score of at least {arguments.score}")

@@ -5,12 +5,11 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxrcnn.config import Config
 from jaxrcnn.data.loader import eval_batches
-from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.records import Dataset, Record
 from jaxrcnn.evaluation.coco import PictureDetections, coco_metrics, detections_to_coco
 from jaxrcnn.evaluation.voc import voc_metrics
 from jaxrcnn.types import Batch, Detections
@@ -44,10 +43,14 @@ def find(predict: Predict, dataset: Dataset, config: Config) -> Found:
         pictures += len(real)
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + float(value) * len(real)
-        host: Detections = jax.device_get(found)
+        boxes, scores, labels, valid = (np.asarray(x) for x in found)
         for place in real.tolist():
-            index = int(batch.image_index[place])
-            detections[index] = _original(host, place, scales[place], dataset, index)
+            index, kept = int(batch.image_index[place]), valid[place]
+            detections[index] = PictureDetections(
+                _original(boxes[place, kept], scales[place], dataset.records[index]),
+                scores[place, kept],
+                labels[place, kept],
+            )
     means = {f"eval/{name}": value / max(pictures, 1) for name, value in sums.items()}
     return Found(detections, means, tuple(stream.unread))
 
@@ -88,16 +91,7 @@ def draw_pictures(path: pathlib.Path, dataset: Dataset, found: Found, pictures: 
         )
 
 
-def _original(
-    found: Detections, place: int, scale: np.ndarray, dataset: Dataset, index: int
-) -> PictureDetections:
-    """The detections of one picture of a batch, unpadded, in pixels of the original picture."""
-    kept = np.asarray(found.valid[place])
-    record = dataset.records[index]
-    boxes = np.asarray(found.boxes[place])[kept] / scale[[1, 0, 1, 0]]
+def _original(boxes: np.ndarray, scale: np.ndarray, record: Record) -> np.ndarray:
+    """Boxes (D, 4) in pixels of the network's input, in those of the original picture."""
     limits = np.array([record.width, record.height, record.width, record.height], np.float32)
-    return PictureDetections(
-        np.clip(boxes, 0, limits).astype(np.float32),
-        np.asarray(found.scores[place])[kept],
-        np.asarray(found.labels[place])[kept],
-    )
+    return np.clip(boxes / scale[[1, 0, 1, 0]], 0, limits).astype(np.float32)

@@ -177,7 +177,7 @@ def soft_nms(
         groups: (N,) int32; boxes lower the scores of their own group only. None: one group.
         method: how scores fall with the overlap.
         sigma: width of the Gaussian.
-        score_threshold: boxes whose score is not above it are dropped.
+        score_threshold: at least 0; boxes whose score is not above it are dropped.
 
     Returns:
         (D,) int32 indices, best first, 0 where padded; their (D,) lowered scores, 0 where padded;
@@ -198,10 +198,10 @@ def soft_nms(
         rival = candidates.groups == candidates.groups[best]
         return jnp.where(rival, remaining * factor, remaining).at[best].set(-1), index, taken
 
-    # -1 marks what is gone: no factor lifts it above 0, and a score of 0 is dropped.
+    # -1 marks what is gone: no factor lifts it above 0, and no threshold lets 0 pass.
     remaining = lax.stop_gradient(jnp.where(valid, scores, -1))
     index = jnp.zeros(max_output, jnp.int32)
     taken = jnp.zeros(max_output, scores.dtype)
     _, index, taken = lax.fori_loop(0, max_output, take_best, (remaining, index, taken))
-    keep_valid = taken > max(score_threshold, 0)
+    keep_valid = taken > score_threshold
     return jnp.where(keep_valid, index, 0), jnp.where(keep_valid, taken, 0), keep_valid

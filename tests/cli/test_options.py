@@ -282,8 +282,8 @@ def test_help_shows_every_field_with_its_meaning_and_default(parse, capsys, monk
         "--config.train.batch_size INT Pictures of a step, over all devices. (default: 3)" in words
     )
     assert (
-        "--config.model.backbone.norm {frozen,group,batch,none} Normalisation: frozen affine "
-        "constants, group norm (32 groups), or batch norm over the global batch." in words
+        "--config.model.backbone.norm {frozen,group,batch,none} Frozen affine constants, "
+        "group norm (32 groups), or batch norm over the global batch." in words
     )
     assert "--config.model.pixel_mean FLOAT FLOAT FLOAT Subtracted" in words
     assert "(default: '((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))')" in words
