@@ -1,4 +1,4 @@
-"""A detector that knows the answers: what it says must come back in the original pictures' pixels."""
+"""A detector that knows the answers: they must come back in the original pictures' pixels."""
 
 import dataclasses
 import json

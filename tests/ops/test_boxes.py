@@ -8,7 +8,7 @@ import pytest
 from jaxrcnn.ops import boxes
 
 UNIT = (1.0, 1.0, 1.0, 1.0)
-WEIGHTS = (10.0, 10.0, 5.0, 5.0)
+WEIGHTS = (10.0, 8.0, 5.0, 4.0)
 
 DEGENERATE = np.array(
     [
@@ -19,6 +19,7 @@ DEGENERATE = np.array(
         [9, 9, 1, 1],  # inverted
         [5, 5, 5 + 1e-20, 6],
         [0, 0, 1e-30, 1e-30],
+        [0, 0, 1e-12, 1e-12],
         [4, 4, 5, 5],  # one pixel
         [0, 0, 1e4, 1e4],
     ],
@@ -205,14 +206,14 @@ def test_encode_by_hand():
     anchor = np.array([0, 0, 10, 20], np.float32)
     box = np.array([5, 10, 25, 15], np.float32)
     # Centres (5, 10) and (15, 12.5); sides (10, 20) and (20, 5).
-    expected = [10 * 1.0, 10 * 0.125, 5 * math.log(2), 5 * math.log(0.25)]
+    expected = [10 * 1.0, 8 * 0.125, 5 * math.log(2), 4 * math.log(0.25)]
     got = jax.jit(boxes.encode, static_argnums=2)(box, anchor, WEIGHTS)
     np.testing.assert_allclose(got, expected, rtol=1e-6)
 
 
 def test_decode_by_hand():
     anchor = np.array([0, 0, 10, 20], np.float32)
-    deltas = np.array([10 * 1.0, 10 * 0.125, 5 * math.log(2), 5 * math.log(0.25)], np.float32)
+    deltas = np.array([10 * 1.0, 8 * 0.125, 5 * math.log(2), 4 * math.log(0.25)], np.float32)
     got = jax.jit(boxes.decode, static_argnums=2)(deltas, anchor, WEIGHTS)
     np.testing.assert_allclose(got, [5, 10, 25, 15], rtol=1e-6)
 
@@ -246,7 +247,7 @@ def test_decode_cuts_the_growth_of_a_side():
     (box,) = jax.jit(boxes.decode, static_argnums=2)(deltas, anchor, WEIGHTS)
     np.testing.assert_allclose(box, [-492, -492, 508, 508], rtol=1e-5)
     (slopes,) = gradients(lambda x: boxes.decode(x, anchor, WEIGHTS)[:, 2:], deltas)
-    np.testing.assert_allclose(slopes, [[1.6, 1.6, 0, 0]], rtol=1e-5)
+    np.testing.assert_allclose(slopes, [[1.6, 2.0, 0, 0]], rtol=1e-5)
 
 
 def test_encodes_gradients_are_those_of_finite_differences():
