@@ -1,4 +1,4 @@
-"""What the detector takes for granted of a backbone, a sampler and a RoI op, as checks of any piece.
+"""What the detector takes for granted of a backbone, a sampler and a RoI op, checked.
 
 A fork calls them on its own:
 
@@ -7,6 +7,7 @@ A fork calls them on its own:
 Each returns nothing, or fails with an AssertionError that says which promise is broken.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -40,21 +41,23 @@ def check_backbone(module: Any, channels: int | None = None) -> None:
     _check_static(module)
 
     images = jax.random.normal(jax.random.key(0), (2, 64, 96, 3))
-    variables = jax.jit(module.init)(jax.random.key(1), images)
+    variables = _jit(module.init)(jax.random.key(1), images)
     _check_variables(variables)
-
-    def run(variables: Any, images: Any) -> Any:
-        return module.apply(variables, images, train=False, mutable=["batch_stats"])[0]
-
-    for size in ((64, 96), (96, 64)):
+    for train, size in ((False, (64, 96)), (True, (96, 64))):
         batch = jax.ShapeDtypeStruct((2, *size, 3), jnp.float32)
-        _check_maps(jax.eval_shape(run, variables, batch), strides, size, channels)
-    maps = jax.jit(run)(variables, images)
-    again = jax.jit(run)(variables, images.at[1].set(0))
-    for one, other in zip(maps, again, strict=True):
-        assert jnp.isfinite(one).all(), "maps are finite"
-        assert jnp.allclose(one[0], other[0], atol=1e-4), "pictures do not see each other"
-    _check_training(module, variables, images)
+        maps, new = jax.eval_shape(functools.partial(_run, module, train=train), variables, batch)
+        _check_maps(maps, strides, size, channels)
+        _check_statistics(variables, new)
+    _check_gradients_of_backbone(module, variables, images)
+
+
+def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    # Compiled to run a time or two: the compiler's optimisations would cost more than they save.
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def _run(module: Any, variables: Any, images: Any, train: bool) -> Any:
+    return module.apply(variables, images, train=train, mutable=["batch_stats"])
 
 
 def _check_static(piece: Any) -> None:
@@ -82,45 +85,57 @@ def _check_maps(maps: Any, strides: tuple[int, ...], size: tuple[int, int], chan
         assert x.dtype in (jnp.float32, jnp.bfloat16), "maps are float32 or bfloat16"
 
 
-def _check_training(module: Any, variables: Any, images: Any) -> None:
+def _check_statistics(variables: Any, new: Any) -> None:
+    before = jax.tree.map(jnp.shape, variables.get("batch_stats", {}))
+    after = jax.tree.map(lambda x: x.shape, new.get("batch_stats", {}))
+    assert before == after, "batch statistics keep their names and shapes"
+
+
+def _check_gradients_of_backbone(module: Any, variables: Any, images: Any) -> None:
     rest = {name: tree for name, tree in variables.items() if name != "params"}
 
-    def loss(params: Any) -> Any:
-        maps, new = module.apply(
-            {**rest, "params": params}, images, train=True, mutable=["batch_stats"]
-        )
-        return sum(jnp.sum(jnp.square(x.astype(jnp.float32))) for x in maps), new
+    @_jit
+    def gradients_and_maps(params: Any, images: Any) -> Any:
+        def loss(params: Any) -> Any:
+            maps, _ = _run(module, {**rest, "params": params}, images, train=False)
+            return sum(jnp.sum(jnp.square(x.astype(jnp.float32))) for x in maps), maps
 
-    gradients, new = jax.jit(jax.grad(loss, has_aux=True))(variables["params"])
+        return jax.grad(loss, has_aux=True)(params)
+
+    gradients, maps = gradients_and_maps(variables["params"], images)
+    _, other = gradients_and_maps(variables["params"], images.at[1].set(0))
+    for one, two in zip(maps, other, strict=True):
+        assert jnp.isfinite(one).all(), "maps are finite"
+        assert jnp.allclose(one[0], two[0], atol=1e-3), "pictures do not see each other"
     leaves = jax.tree.leaves(gradients)
     assert all(jnp.isfinite(x).all() for x in leaves), "gradients are finite"
     assert any(jnp.any(x != 0) for x in leaves), "something is trained"
-    before = jax.tree.map(jnp.shape, variables.get("batch_stats", {}))
-    assert jax.tree.map(jnp.shape, new.get("batch_stats", before)) == before, (
-        "batch statistics keep their shapes"
-    )
 
 
 SAMPLER_CASES = {  # candidates: foreground, background, neither
     "plenty": (40, 100, 20),
-    "short of foreground": (2, 100, 20),
-    "short of background": (40, 3, 20),
+    "short of foreground": (2, 100, 58),
+    "short of background": (40, 3, 117),
+    "no foreground": (0, 50, 110),
+    "no background": (50, 0, 110),
+    "nothing to choose": (0, 0, 160),
     "fewer than places": (3, 4, 5),
-    "no foreground": (0, 50, 10),
-    "no background": (50, 0, 10),
-    "nothing to choose": (0, 0, 12),
 }
 
 
 def check_sampler(sampler: Sampler) -> None:
-    """Check a sampler: places, dtypes, nothing forbidden, nothing twice, foreground within bounds."""
+    """Check a sampler: places, dtypes, nothing forbidden or twice, foreground within bounds."""
     _check_static(sampler)
-    draw = jax.jit(sampler, static_argnums=(3, 4))
+    draw = jax.jit(
+        sampler,
+        static_argnums=(3, 4),
+        compiler_options={"xla_backend_optimization_level": 0},
+    )
     rng = np.random.default_rng(0)
     for name, counts in SAMPLER_CASES.items():
         label = rng.permutation(np.repeat(np.array([1, 0, -1], np.int32), counts))
         overlap = rng.uniform(0, 1, len(label)).astype(np.float32)
-        for size, fraction in ((16, 0.25), (16, 1.0), (5, 0.5), (16, 0.0)):
+        for size, fraction in ((16, 0.25), (5, 0.5), (16, 1.0)):
             drawn = draw(jax.random.key(size), label, overlap, size, fraction)
             _check_sample(f"{name}, {size} at {fraction}", drawn, label, size, fraction)
     _check_sampler_keys(sampler)
@@ -150,8 +165,9 @@ def _check_sampler_keys(sampler: Sampler) -> None:
     def of_image(key: Any, label: Any, overlap: Any) -> Any:
         return sampler(key, label, overlap, 16, 0.5)
 
-    together = jax.jit(jax.vmap(of_image))(keys, label, overlap)
-    alone = [jax.jit(of_image)(*one) for one in zip(keys, label, overlap, strict=True)]
+    together = _jit(jax.vmap(of_image))(keys, label, overlap)
+    draw = _jit(of_image)
+    alone = [draw(*one) for one in zip(keys, label, overlap, strict=True)]
     for i, one in enumerate(alone):
         same = [np.array_equal(x[i], y) for x, y in zip(together, one, strict=True)]
         assert all(same), "under vmap a picture draws as it would alone"
@@ -180,21 +196,22 @@ GARBAGE = np.array(
     np.float32,
 )
 LEVELS = np.array([0, 1, 0, 1, 0], np.int32)
+BOTH_LEVELS = np.concatenate([LEVELS, LEVELS])  # of five real boxes and five padded ones
 
 
 def check_roi_op(op: RoiOp) -> None:
     """Check a RoI op: shapes, dtypes, levels, padded rows, gradients, jit and vmap."""
     _check_static(op)
     features = _random_maps(0)
-    for side, ratio in ((7, 2), (2, 0), (1, 1)):
+    for side, ratio in ((7, 2), (1, 1)):
         _check_pooled(op, features, side, ratio)
-    pool = _pool_with(op, 3, 2)
-    alone = jax.jit(pool)(features, BOXES, LEVELS)
-    assert jnp.isfinite(alone).all(), "real boxes give finite numbers"
-    _check_garbage_rows(pool, features, alone)
-    _check_levels(pool, features, alone)
-    _check_gradients(pool, features)
-    _check_vmap(pool)
+    pool = _jit(_pool_with(op, 3, 2))
+    real = pool(features, np.concatenate([BOXES, BOXES]), BOTH_LEVELS)
+    assert jnp.isfinite(real).all(), "real boxes give finite numbers"
+    _check_garbage_rows(pool, features, real[:5])
+    _check_levels(pool, features, real)
+    _check_gradients_of_roi_op(_pool_with(op, 3, 2), features)
+    _check_vmap(_pool_with(op, 3, 2), pool)
 
 
 def _pool_with(op: RoiOp, side: int, ratio: int) -> Callable[..., Any]:
@@ -214,47 +231,45 @@ def _check_pooled(op: RoiOp, features: Any, side: int, ratio: int) -> None:
         assert out.dtype == dtype, f"of the features' dtype {dtype.__name__}, not {out.dtype}"
 
 
-def _check_garbage_rows(pool: Callable[..., Any], features: Any, alone: Any) -> None:
+def _check_garbage_rows(pool: Callable[..., Any], features: Any, real: Any) -> None:
     """Padded rows change no other row and give nothing that is not a number."""
-    boxes = np.concatenate([GARBAGE, BOXES])
-    out = jax.jit(pool)(features, boxes, np.concatenate([LEVELS, LEVELS]))
-    assert jnp.allclose(out[5:], alone, atol=1e-5), "a padded row changes no other"
+    out = pool(features, np.concatenate([GARBAGE, BOXES]), BOTH_LEVELS)
+    assert jnp.allclose(out[5:], real, atol=1e-5), "a padded row changes no other"
     assert jnp.isfinite(out).all(), "a padded row is finite, or a zero weight would not hide it"
 
 
-def _check_levels(pool: Callable[..., Any], features: Any, alone: Any) -> None:
+def _check_levels(pool: Callable[..., Any], features: Any, real: Any) -> None:
     """A row depends on its own level's map and on nothing else."""
+    boxes = np.concatenate([BOXES, BOXES])
     for level in (0, 1):
         maps = tuple(x if i == level else jnp.zeros_like(x) for i, x in enumerate(features))
-        out = jax.jit(pool)(maps, BOXES, LEVELS)
-        own = level == LEVELS
-        assert jnp.allclose(out[own], alone[own], atol=1e-5), "a row needs its own level alone"
-        assert not jnp.allclose(out[~own], alone[~own]), "a row is of its own level"
+        out = pool(maps, boxes, BOTH_LEVELS)
+        own = level == BOTH_LEVELS
+        assert jnp.allclose(out[own], real[own], atol=1e-5), "a row needs its own level alone"
+        assert not out[~own].any(), "a row needs its own level alone"
 
 
-def _check_gradients(pool: Callable[..., Any], features: Any) -> None:
+def _check_gradients_of_roi_op(pool: Callable[..., Any], features: Any) -> None:
     """With garbage rows masked by a zero weight, both gradients are finite."""
-    boxes, levels = np.concatenate([BOXES, GARBAGE]), np.concatenate([LEVELS, LEVELS])
+    boxes = np.concatenate([BOXES, GARBAGE])
     weights = np.repeat(np.array([1, 0], np.float32), len(BOXES))
 
     def loss(features: Any, boxes: Any) -> Any:
-        pooled = pool(features, boxes, levels)
+        pooled = pool(features, boxes, BOTH_LEVELS)
         return jnp.sum(weights * jnp.sum(jnp.square(pooled), (1, 2, 3)))
 
-    of_maps, of_boxes = jax.jit(jax.grad(loss, (0, 1)))(features, jnp.asarray(boxes))
+    of_maps, of_boxes = _jit(jax.grad(loss, (0, 1)))(features, jnp.asarray(boxes))
     assert all(jnp.isfinite(x).all() for x in of_maps), "the maps' gradient is finite"
     assert all(jnp.any(x != 0) for x in of_maps), "every map in use has a gradient"
     assert jnp.isfinite(of_boxes).all(), "the boxes' gradient is finite"
     assert not of_boxes[len(BOXES) :].any(), "a padded row has no gradient"
 
 
-def _check_vmap(pool: Callable[..., Any]) -> None:
+def _check_vmap(pool: Callable[..., Any], compiled: Callable[..., Any]) -> None:
     images = [_random_maps(seed) for seed in (1, 2)]
-    boxes = np.stack([BOXES, BOXES[::-1]])
-    levels = np.stack([LEVELS, LEVELS[::-1]])
-    together = jax.jit(jax.vmap(pool))(
-        jax.tree.map(lambda *x: jnp.stack(x), *images), boxes, levels
-    )
+    maps = jax.tree.map(lambda *x: jnp.stack(x), *images)
+    boxes = np.stack([np.concatenate([BOXES, GARBAGE]), np.concatenate([GARBAGE, BOXES])])
+    together = _jit(jax.vmap(pool, (0, 0, None)))(maps, boxes, BOTH_LEVELS)
     for i, features in enumerate(images):
-        alone = jax.jit(pool)(features, boxes[i], levels[i])
+        alone = compiled(features, boxes[i], BOTH_LEVELS)
         assert jnp.allclose(together[i], alone, atol=1e-5), "under vmap as alone"

@@ -62,7 +62,7 @@ def train_step(
         average = _moving_average(config, state.average, params, state.step)
     metrics = {
         **loss_metrics(losses),
-        "gradient_norm": optax.global_norm(gradients),
+        "gradient_norm": optax.tree.norm(gradients),
         "learning_rate": learning_rate(config, state.step),
     }
     variables = {**variables, "params": params}

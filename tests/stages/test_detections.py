@@ -1,0 +1,73 @@
+"""Detections of a few RoIs, by hand."""
+
+import jax
+import numpy as np
+
+from jaxrcnn.config import DetectionsConfig, ModelConfig
+from jaxrcnn.stages.detections import detect
+from jaxrcnn.types import BoxOutput, Proposals
+
+run = jax.jit(detect, static_argnums=3)
+BOXES = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [30, 30, 60, 40]], np.float32)
+SIZES = np.array([[40, 50]], np.int32)
+
+
+def detect_with(probabilities, valid=(True, True, True), deltas=None, boxes=BOXES, **fields):
+    logits = np.log(np.array([probabilities], np.float32))
+    deltas = np.zeros((1, 3, 2, 4), np.float32) if deltas is None else deltas
+    proposals = Proposals(boxes[None], np.zeros((1, 3), np.float32), np.array([valid]))
+    config = ModelConfig(num_classes=2, detections=DetectionsConfig(max_detections=6, **fields))
+    got = run(BoxOutput(logits, deltas), proposals, SIZES, config)
+    number = int(got.valid[0].sum())
+    assert got.valid[0][:number].all()
+    for padded in (got.boxes, got.scores, got.labels):
+        assert (np.asarray(padded[0][number:]) == 0).all()
+    return got.boxes[0][:number], got.scores[0][:number], got.labels[0][:number]
+
+
+PROBABILITIES = [[0.1, 0.8, 0.1], [0.25, 0.45, 0.3], [0.36, 0.04, 0.6]]
+
+
+def test_suppression_within_a_class_threshold_and_clipping():
+    boxes, scores, labels = detect_with(PROBABILITIES)
+    # Class 1: RoI 0 drops RoI 1; RoI 2 has less than 0.05. Class 2: RoI 1 drops RoI 0.
+    np.testing.assert_array_equal(labels, [1, 2, 2])
+    np.testing.assert_allclose(scores, [0.8, 0.6, 0.3], rtol=1e-6)
+    np.testing.assert_allclose(boxes, [BOXES[0], [30, 30, 50, 40], BOXES[1]], atol=1e-5)
+
+
+def test_each_class_has_its_own_deltas():
+    deltas = np.zeros((1, 3, 2, 4), np.float32)
+    deltas[0, 0, 0, 0] = 10.0  # with a weight of 10: one width to the right
+    boxes, _, labels = detect_with(
+        [[0.1, 0.8, 0.1], [0.98, 0.01, 0.01], [0.98, 0.01, 0.01]], deltas=deltas
+    )
+    np.testing.assert_array_equal(labels, [1, 2])
+    np.testing.assert_allclose(boxes, [[10, 0, 20, 10], [0, 0, 10, 10]], atol=1e-5)
+
+
+def test_class_agnostic_deltas_serve_all_classes():
+    deltas = np.zeros((1, 3, 1, 4), np.float32)
+    deltas[0, 0, 0, 0] = 10.0
+    boxes, _, _ = detect_with(
+        [[0.1, 0.8, 0.1], [0.98, 0.01, 0.01], [0.98, 0.01, 0.01]], deltas=deltas
+    )
+    np.testing.assert_allclose(boxes, [[10, 0, 20, 10]] * 2, atol=1e-5)
+
+
+def test_padded_proposals_find_nothing_even_of_nan():
+    boxes = BOXES.copy()
+    boxes[0] = np.nan
+    _, scores, labels = detect_with(PROBABILITIES, valid=(False, True, False), boxes=boxes)
+    np.testing.assert_array_equal(labels, [1, 2])
+    np.testing.assert_allclose(scores, [0.45, 0.3], rtol=1e-6)
+
+
+def test_soft_nms_lowers_scores_instead():
+    _, scores, labels = detect_with(PROBABILITIES, soft_nms="linear")
+    # RoI 1 overlaps RoI 0 by 0.9: 0.45 * 0.1 is not above 0.05, and 0.1 * 0.1 neither.
+    np.testing.assert_array_equal(labels, [1, 2, 2])
+    _, scores, labels = detect_with(PROBABILITIES, soft_nms="gaussian")
+    fallen = 0.45 * np.exp(-0.81 / 0.5)
+    np.testing.assert_array_equal(labels, [1, 2, 2, 1])
+    np.testing.assert_allclose(scores, [0.8, 0.6, 0.3, fallen], rtol=1e-5)

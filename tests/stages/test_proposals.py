@@ -1,0 +1,80 @@
+"""Proposals of a few anchors, by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrcnn.config import ModelConfig, ProposalsConfig
+from jaxrcnn.stages.proposals import propose
+from jaxrcnn.types import RpnOutput
+
+ANCHORS = np.array(
+    [
+        [0, 0, 10, 10],
+        [0, 0, 10, 9],  # overlaps the first by 0.9
+        [20, 20, 30, 30],
+        [40, 0, 60, 10],  # reaches out of the picture, to x = 50
+        [0, 0, 10, 10],  # of the second level from here
+        [0, 30, 1, 40],
+    ],
+    np.float32,
+)
+SIZES = np.array([[40, 50]], np.int32)
+run = jax.jit(propose, static_argnums=(2, 4, 5))
+
+
+def check(proposals, boxes, scores):
+    number = len(boxes)
+    valid = np.arange(proposals.valid.shape[1]) < number
+    np.testing.assert_array_equal(proposals.valid[0], valid)
+    np.testing.assert_allclose(proposals.boxes[0][:number], boxes, atol=1e-5)
+    np.testing.assert_array_equal(proposals.scores[0][:number], scores)
+    assert (np.asarray(proposals.scores[0][number:]) == -np.inf).all()
+
+
+def propose_with(objectness, deltas=None, train=True, **fields):
+    deltas = np.zeros((6, 4)) if deltas is None else deltas
+    rpn = RpnOutput(np.array([objectness], np.float32), np.array([deltas], np.float32))
+    config = ModelConfig(proposals=ProposalsConfig(**fields))
+    return run(rpn, ANCHORS, (4, 2), SIZES, config, train)
+
+
+def test_best_first_over_levels_with_suppression_within_a_level_only():
+    # The fifth equals the first, and stays: it is of another level.
+    got = propose_with([5, 4, 3, 2, 6, 1])
+    boxes = [ANCHORS[4], ANCHORS[0], ANCHORS[2], [40, 0, 50, 10], ANCHORS[5]]
+    check(got, boxes, [6, 5, 3, 2, 1])
+
+
+def test_counts_of_training_and_of_inference():
+    fields = {"pre_nms_train": 2, "post_nms_train": 3, "pre_nms_test": 1, "post_nms_test": 9}
+    check(
+        propose_with([5, 4, 3, 2, 6, 1], **fields), [ANCHORS[4], ANCHORS[0], ANCHORS[5]], [6, 5, 1]
+    )
+    got = propose_with([5, 4, 3, 2, 6, 1], train=False, **fields)
+    check(got, [ANCHORS[4], ANCHORS[0]], [6, 5])
+
+
+def test_small_and_non_finite_boxes_take_no_part():
+    deltas = np.zeros((6, 4))
+    deltas[0, 0] = np.nan
+    got = propose_with([5, 4, 3, 2, 6, 1], deltas, min_size=2.0)
+    check(got, [ANCHORS[4], ANCHORS[1], ANCHORS[2], [40, 0, 50, 10]], [6, 4, 3, 2])
+
+
+def test_gradient_reaches_the_deltas_of_what_is_proposed():
+    config = ModelConfig(proposals=ProposalsConfig(post_nms_train=2))
+
+    def right_sides(deltas):
+        rpn = RpnOutput(np.array([[5, 4, 3, 2, 6, 1]], np.float32), deltas)
+        return (
+            propose(rpn, jnp.asarray(ANCHORS), (4, 2), SIZES, config, train=True)
+            .boxes[..., 2]
+            .sum()
+        )
+
+    gradient = jax.jit(jax.grad(right_sides))(np.zeros((1, 6, 4), np.float32))
+    expected = np.zeros((1, 6, 4))
+    # x1 = centre + dx * width + width * exp(dw) / 2: of width 10, 10 for dx and 5 for dw.
+    expected[0, [4, 0], 0], expected[0, [4, 0], 2] = 10, 5
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6)

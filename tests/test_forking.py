@@ -1,0 +1,85 @@
+"""The forks of docs/forking.md run as they stand there, and keep the contracts."""
+
+import importlib.util
+import pathlib
+import re
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from tests.contracts import check_backbone, check_roi_op, check_sampler
+
+ROOT = pathlib.Path(__file__).parents[1]
+BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/forking.md").read_text(), re.M | re.S)
+NAMES = ("backbone", "sampler", "roi_op")
+
+
+def test_the_page_holds_three_forks_of_forty_lines_at_most():
+    assert len(BLOCKS) == len(NAMES)
+    assert max(len(block.splitlines()) for block in BLOCKS) <= 40
+
+
+@pytest.fixture(scope="module")
+def run_fork(tmp_path_factory):
+    """Run a block as a script beside train.py would run; once for all tests."""
+    modules = {}
+
+    def run(name):
+        if name not in modules:
+            path = tmp_path_factory.mktemp("fork") / f"own_{name}.py"
+            path.write_text(BLOCKS[NAMES.index(name)])
+            spec = importlib.util.spec_from_file_location(path.stem, path)
+            modules[name] = importlib.util.module_from_spec(spec)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.syspath_prepend(ROOT)
+                patch.setitem(sys.modules, path.stem, modules[name])
+                spec.loader.exec_module(modules[name])
+        return modules[name]
+
+    return run
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_fork_takes_a_step(name, run_fork):
+    fork = run_fork(name)
+    assert int(fork.state.step) == 1
+    assert np.isfinite(fork.metrics["loss"])
+    assert fork.metrics["gradient_norm"] > 0
+
+
+def test_the_backbone_is_in_use_and_keeps_the_contract(run_fork):
+    fork = run_fork("backbone")
+    assert fork.detector.backbone == fork.ConvNet()
+    assert set(fork.state.variables["params"]["backbone"]) == {f"Conv_{i}" for i in range(4)}
+    check_backbone(fork.ConvNet(), channels=32)
+
+
+def test_the_sampler_is_in_use_and_keeps_the_contract(run_fork):
+    fork = run_fork("sampler")
+    assert fork.detector.roi_sampler is fork.hardest_first
+    check_sampler(fork.hardest_first)
+
+
+def test_the_sampler_takes_the_background_of_most_overlap(run_fork):
+    label = np.array([0, 1, 0, -1, 0, 1], np.int32)
+    overlap = np.array([0.1, 0.9, 0.4, 0.6, 0.2, 0.8], np.float32)
+    sampler, key = run_fork("sampler").hardest_first, jax.random.key(0)
+    index, valid = jax.jit(sampler, static_argnums=(3, 4))(key, label, overlap, 3, 0.5)
+    assert valid.all()
+    assert index[0] in (1, 5)
+    assert index[1:].tolist() == [2, 4]
+
+
+def test_the_roi_op_is_in_use_and_keeps_the_contract(run_fork):
+    fork = run_fork("roi_op")
+    assert fork.detector.roi_op is fork.bin_centres
+    check_roi_op(fork.bin_centres)
+
+
+def test_the_roi_op_reads_the_bin_centres_of_a_ramp(run_fork):
+    ramp = np.arange(8, dtype=np.float32)[None, :, None].repeat(8, 0)  # (8, 8, 1), its own x
+    box = np.array([[8, 8, 24, 24]], np.float32)  # 2 to 6 on the map; bins are centred at 3 and 5
+    pooled = run_fork("roi_op").bin_centres([ramp], [4], box, np.zeros(1, np.int32), 2, 1)
+    np.testing.assert_allclose(pooled[0, :, :, 0], [[2.5, 4.5], [2.5, 4.5]])
