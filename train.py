@@ -8,6 +8,7 @@ import contextlib
 import pathlib
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from jaxrcnn.cli.options import parse_train_arguments
 from jaxrcnn.cli.parsing import fail
@@ -19,7 +20,7 @@ from jaxrcnn.detector import build
 from jaxrcnn.evaluation.evaluate import draw_pictures, find, measure, write_detections
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.checkpoint import Checkpoints
-from jaxrcnn.training.loop import Log, NonFiniteLossError, run_steps
+from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.step import TrainState, eval_variables
@@ -62,6 +63,8 @@ def train(config: Config, workdir: pathlib.Path) -> None:
                 writer.write(int(state.step), metrics)
                 progress.message(f"step {int(state.step)}  {score_line(metrics)}")
 
+            if evaluates_after(config, step) and not scores(workdir, step):
+                evaluate(state)  # the run died between this checkpoint and its evaluation
             run_steps(config, programs, state, batches, checkpoints, log, evaluate)
     report(workdir, batches.unread)
 
@@ -92,23 +95,30 @@ def evaluate_state(
 
 def report(workdir: pathlib.Path, unread: Collection[str]) -> None:
     """Draw the curves, and say where everything lies."""
-    rows = MetricsWriter.read(workdir / "metrics.jsonl")
-    plot_curves(rows, workdir / "plots")
-    scores = [row for row in rows if "eval/AP" in row]
+    plot_curves(MetricsWriter.read(workdir / "metrics.jsonl"), workdir / "plots")
     for line in unread:
         print(f"left out: {line}")
-    print(f"step {scores[-1]['step']}  {score_line(scores[-1])}")
+    last = scores(workdir)[-1]
+    print(f"step {last['step']}  {score_line(last)}")
     print(f"curves    {workdir / 'plots' / 'losses.png'}, {workdir / 'plots' / 'ap.png'}")
     print(f"pictures  {workdir / 'plots' / 'detections.png'}")
     print(f"metrics   {workdir / 'metrics.jsonl'}; TensorBoard: {workdir / 'tensorboard'}")
     print(f"weights   {workdir / 'checkpoints'}")
 
 
+def scores(workdir: pathlib.Path, step: int | None = None) -> list[dict[str, Any]]:
+    """The evaluations among the run's metrics: all, or those of one step."""
+    rows = MetricsWriter.read(workdir / "metrics.jsonl")
+    return [row for row in rows if "eval/loss" in row and step in (None, row["step"])]
+
+
 def score_line(metrics: Mapping[str, float]) -> str:
     """The main scores in a few words."""
     names = ("eval/AP", "eval/AP50", "eval/AP75", "eval/mAP", "eval/loss")
     return "  ".join(
-        f"{name.removeprefix('eval/')} {metrics[name]:.3f}" for name in names if name in metrics
+        f"{name.removeprefix('eval/')} {metrics[name]:.3f}"
+        for name in names
+        if metrics.get(name) is not None
     )
 
 
