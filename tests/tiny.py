@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 
 from jaxrcnn.config import (
@@ -15,6 +16,7 @@ from jaxrcnn.config import (
     RoiConfig,
     RpnConfig,
 )
+from jaxrcnn.detector import init
 from jaxrcnn.types import Batch
 
 SIZE = 64
@@ -68,3 +70,17 @@ def make_batch(pictures=2, seed=0):
         box_ignore=np.zeros((pictures, 3), bool),
         box_weights=np.ones((pictures, 3), np.float32),
     )
+
+
+def make_variables(detector, seed=0):
+    """Parameters from numpy, sooner there than compiled; the last layers' are not small."""
+    rng = np.random.default_rng(seed)
+
+    def draw(path, x):
+        if path[-1].key == "kernel":
+            scale = np.prod(x.shape[:-1]) ** -0.5 * (0.2 if path[1].key == "rpn_head" else 1.0)
+            return rng.normal(0, scale, x.shape).astype(np.float32)
+        return np.full(x.shape, path[-1].key in ("scale", "var"), np.float32)
+
+    shapes = jax.eval_shape(lambda key: init(detector, key), jax.random.key(0))
+    return jax.tree_util.tree_map_with_path(draw, shapes)

@@ -1,0 +1,106 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrcnn.config import Config, OptimizerConfig, TrainConfig
+from jaxrcnn.detector import build
+from jaxrcnn.training.optimizer import build_optimizer
+from jaxrcnn.training.step import TrainState, eval_variables, train_step
+from tests.tiny import MODEL, change, make_batch, make_variables
+
+CONFIG = Config(
+    model=change(MODEL, backbone={"frozen_stages": 2}),
+    train=TrainConfig(
+        batch_size=2,
+        steps=20,
+        optimizer=OptimizerConfig(
+            learning_rate=0.02, warmup_steps=4, warmup_factor=0.5, schedule="cosine", ema_decay=0.5
+        ),
+    ),
+)
+TRACES = []
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def step_of(detector, config, state, batch):
+    TRACES.append(detector)
+    return train_step(detector, config, state, batch)
+
+
+def train(batches):
+    """The state before the first step, and states and metrics after each."""
+    variables = jax.tree.map(jnp.asarray, make_variables(build(MODEL)))
+    params = variables["params"]
+    state = TrainState(
+        jnp.zeros((), jnp.int32), variables, build_optimizer(CONFIG).init(params), params
+    )
+    states, metrics = [state], []
+    for batch in batches:
+        # As in a run, where every step builds nothing but calls with an equal config.
+        state, row = step_of(build(CONFIG.model), CONFIG, state, batch)
+        states.append(state)
+        metrics.append({name: float(x) for name, x in row.items()})
+    return jax.device_get(states), metrics
+
+
+@pytest.fixture(scope="module")
+def run():
+    TRACES.clear()
+    same = train([make_batch()] * 12)
+    moving = train([make_batch(seed=seed) for seed in range(3)])
+    return same, moving, len(TRACES)
+
+
+def test_one_batch_again_and_again_lowers_the_loss(run):
+    (_, metrics), _, _ = run
+    losses = [row["loss"] for row in metrics]
+    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+
+
+def test_nothing_is_traced_twice(run):
+    (_, metrics), _, traces = run
+    assert len({row["learning_rate"] for row in metrics}) > 5
+    assert traces == 1
+
+
+def test_the_loss_is_the_sum_of_the_four(run):
+    for row in run[0][1]:
+        parts = [row[f"loss_{x}"] for x in ("rpn_objectness", "rpn_box", "box_class", "box_reg")]
+        assert row["loss"] == pytest.approx(sum(parts), rel=1e-5)
+        assert row["gradient_norm"] > 0
+
+
+def test_frozen_parameters_stay_and_others_move(run):
+    (states, _), _, _ = run
+    before, after = (states[i].variables["params"] for i in (0, -1))
+    for module in before["backbone"]["body"]:
+        frozen = module == "conv1" or module.startswith("layer1")
+        for x, y in zip(
+            jax.tree.leaves(before["backbone"]["body"][module]),
+            jax.tree.leaves(after["backbone"]["body"][module]),
+            strict=True,
+        ):
+            assert np.array_equal(x, y) == frozen, module
+    for name in ("rpn_head", "box_head"):
+        for x, y in zip(jax.tree.leaves(before[name]), jax.tree.leaves(after[name]), strict=True):
+            assert not np.array_equal(x, y)
+
+
+def test_moving_average_has_a_short_memory_at_first(run):
+    (states, _), _, _ = run
+    kernels = [s.variables["params"]["box_head"]["fc6"]["kernel"] for s in states]
+    expected = kernels[0]
+    for step, state in enumerate(states[1:]):
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * kernels[step + 1]
+        average = eval_variables(state)["params"]["box_head"]["fc6"]["kernel"]
+        np.testing.assert_allclose(average, expected, 1e-4, 1e-6)
+        assert state.step == step + 1
+
+
+def test_without_an_average_the_parameters_are_evaluated(run):
+    state = run[0][0][-1]._replace(average=None)
+    assert eval_variables(state) is state.variables
