@@ -1,0 +1,113 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrcnn.config import Config, ConfigError, OptimizerConfig, TrainConfig
+from jaxrcnn.detector import build
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.optimizer import build_optimizer
+from jaxrcnn.training.sharding import compile_programs
+from jaxrcnn.training.step import TrainState
+from tests.tiny import MODEL, make_batch, make_variables
+
+CONFIG = Config(
+    model=MODEL,
+    train=TrainConfig(
+        batch_size=2, optimizer=OptimizerConfig(learning_rate=0.01, warmup_steps=3, ema_decay=0.9)
+    ),
+)
+
+
+def make_state(seed=0):
+    variables = jax.tree.map(jnp.asarray, make_variables(build(MODEL), seed))
+    params = variables["params"]
+    average = jax.tree.map(lambda x: x + 1.0, params)
+    opt_state = build_optimizer(CONFIG).init(params)
+    return TrainState(jnp.asarray(seed, jnp.int32), variables, opt_state, average)
+
+
+def assert_same(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_what_is_restored_is_what_was_saved_bit_for_bit(tmp_path):
+    state = make_state(seed=3)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state)
+        checkpoints.save(state)  # of a step that is there already
+        assert checkpoints.steps == [3]
+    with Checkpoints(tmp_path) as checkpoints:
+        restored = checkpoints.restore(make_state())
+    assert jax.tree.structure(restored) == jax.tree.structure(state)
+    assert_same(restored, state)
+
+
+def test_the_last_ones_are_kept(tmp_path):
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        for step in (1, 2, 3):
+            checkpoints.save(make_state(step))
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps == [2, 3]
+        assert_same(checkpoints.restore(make_state()), make_state(3))
+
+
+def test_a_restart_ends_where_the_whole_run_ends(tmp_path):
+    programs = compile_programs(build(MODEL), CONFIG)
+
+    def train(state, steps):
+        for step in steps:
+            state, _ = programs.train_step(state, programs.put_batch(make_batch(seed=step)))
+        return state
+
+    whole = train(make_state(), range(4))
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(train(make_state(), range(2)))
+    with Checkpoints(tmp_path) as checkpoints:
+        half = checkpoints.restore(make_state(seed=5))
+    assert half.step == 2
+    assert_same(train(half, range(2, 4)), whole)
+
+
+def test_a_checkpoint_of_another_model_names_the_array(tmp_path):
+    state = make_state()
+    params = dict(state.variables["params"])
+    head = params["box_head"]
+    params["box_head"] = {**head, "fc6": {**head["fc6"], "bias": jnp.zeros(99)}}
+    other = {**state.variables, "params": params}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state)
+        for restore, like in (
+            (checkpoints.restore, state._replace(variables=other)),
+            (checkpoints.restore_variables, other),
+        ):
+            with pytest.raises(ConfigError) as caught:
+                restore(like)
+            message = str(caught.value)
+            assert "params/box_head/fc6/bias is (16,) there, (99,) here" in message
+            assert "\n" not in message
+
+
+def test_an_array_that_is_missing_is_named(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(make_state()._replace(average=None))
+        with pytest.raises(ConfigError, match=r"average/.* is nothing there"):
+            checkpoints.restore(make_state())
+
+
+def test_variables_to_evaluate_have_the_average_where_there_is_one(tmp_path):
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        checkpoints.save(make_state(1)._replace(average=None))
+        checkpoints.save(make_state(2))
+        like = make_state().variables
+        assert_same(checkpoints.restore_variables(like, step=1), make_state(1).variables)
+        assert_same(checkpoints.restore_variables(like)["params"], make_state(2).average)
+
+
+def test_no_checkpoint_is_said_in_one_line(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(ConfigError, match="no checkpoint; there are: none"):
+            checkpoints.restore(make_state())
+        checkpoints.save(make_state(2))
+        with pytest.raises(ConfigError, match="no checkpoint of step 7; there are: 2"):
+            checkpoints.restore_variables(make_state().variables, step=7)

@@ -1,0 +1,56 @@
+import dataclasses
+
+import pytest
+
+from jaxrcnn.config import Config, ConfigError, TrainConfig
+from jaxrcnn.training.workdir import claim, read_classes, read_config, write_classes
+
+
+def test_a_run_goes_on_in_its_own_folder(tmp_path):
+    config = Config(seed=4, train=TrainConfig(steps=7))
+    workdir = tmp_path / "runs" / "new"
+    claim(workdir, config)
+    written = (workdir / "config.json").read_bytes()
+    claim(workdir, config)
+    assert read_config(workdir) == config
+    assert (workdir / "config.json").read_bytes() == written
+
+
+def test_another_config_is_refused_with_the_fields_that_differ(tmp_path):
+    config = Config()
+    claim(tmp_path, config)
+    other = dataclasses.replace(config, seed=1, train=TrainConfig(steps=5))
+    with pytest.raises(ConfigError) as caught:
+        claim(tmp_path, other)
+    message = str(caught.value)
+    assert "seed: 0 there, 1 here" in message
+    assert "train.steps: 90000 there, 5 here" in message
+    assert "\n" not in message
+    assert "model" not in message
+    assert read_config(tmp_path) == config
+
+
+def test_a_folder_without_a_run_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="not the folder of a run"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"seed": 0}'])
+def test_a_config_that_cannot_be_read_is_named(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"config\.json") as caught:
+        read_config(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_classes_are_kept_with_the_run(tmp_path):
+    write_classes(tmp_path, ["café", "tree"], [3, 9])
+    assert read_classes(tmp_path) == (("café", "tree"), (3, 9))
+
+
+@pytest.mark.parametrize("text", [None, "{", "{}", '{"names": 1, "ids": 2}'])
+def test_classes_that_cannot_be_read_are_named(tmp_path, text):
+    if text is not None:
+        (tmp_path / "classes.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"classes\.json cannot be read"):
+        read_classes(tmp_path)
