@@ -75,7 +75,7 @@ def progress_bar(predict: Predict, pictures: int) -> Iterator[Predict]:
 
         def counted(batch: Batch) -> tuple[Detections, Mapping[str, Array]]:
             found = jax.block_until_ready(predict(batch))
-            progress.advance(task, np.count_nonzero(batch.image_weights))
+            progress.advance(task, float(np.count_nonzero(batch.image_weights)))
             return found
 
         yield counted
