@@ -18,17 +18,23 @@ class Checkpoints:
 
     Args:
         workdir: the run's folder.
-        keep: how many are kept, the last ones.
+        keep: how many are kept, the last ones; None is for reading only, beside a run that may be
+            writing: nothing is made or cleaned up.
+
+    Raises:
+        ConfigError: there is nothing to read.
     """
 
-    def __init__(self, workdir: pathlib.Path, keep: int = 1) -> None:
+    def __init__(self, workdir: pathlib.Path, keep: int | None = None) -> None:
         training: Any = ocp.training  # its policies do not match its own annotations
         self.folder = (workdir / "checkpoints").resolve()  # orbax wants an absolute path
+        if keep is None and not self.folder.is_dir():
+            raise ConfigError(f"{workdir} holds no checkpoints")
         self._checkpointer = training.Checkpointer(
             self.folder,
             save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
-            preservation_policy=training.preservation_policies.LatestN(keep),
-            cleanup_tmp_directories=True,
+            preservation_policy=training.preservation_policies.LatestN(keep or 1),
+            cleanup_tmp_directories=keep is not None,
         )
 
     @property

@@ -33,11 +33,11 @@ def assert_same(a, b):
 
 def test_what_is_restored_is_what_was_saved_bit_for_bit(tmp_path):
     state = make_state(seed=3)
-    with Checkpoints(tmp_path) as checkpoints:
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
         checkpoints.save(state)
         checkpoints.save(state)  # of a step that is there already
         assert checkpoints.steps == [3]
-    with Checkpoints(tmp_path) as checkpoints:
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
         restored = checkpoints.restore(make_state())
     assert jax.tree.structure(restored) == jax.tree.structure(state)
     assert_same(restored, state)
@@ -47,7 +47,7 @@ def test_the_last_ones_are_kept(tmp_path):
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         for step in (1, 2, 3):
             checkpoints.save(make_state(step))
-    with Checkpoints(tmp_path) as checkpoints:
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
         assert checkpoints.steps == [2, 3]
         assert_same(checkpoints.restore(make_state()), make_state(3))
 
@@ -61,9 +61,9 @@ def test_a_restart_ends_where_the_whole_run_ends(tmp_path):
         return state
 
     whole = train(make_state(), range(4))
-    with Checkpoints(tmp_path) as checkpoints:
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
         checkpoints.save(train(make_state(), range(2)))
-    with Checkpoints(tmp_path) as checkpoints:
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
         half = checkpoints.restore(make_state(seed=5))
     assert half.step == 2
     assert_same(train(half, range(2, 4)), whole)
@@ -75,7 +75,7 @@ def test_a_checkpoint_of_another_model_names_the_array(tmp_path):
     head = params["box_head"]
     params["box_head"] = {**head, "fc6": {**head["fc6"], "bias": jnp.zeros(99)}}
     other = {**state.variables, "params": params}
-    with Checkpoints(tmp_path) as checkpoints:
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
         checkpoints.save(state)
         for restore, like in (
             (checkpoints.restore, state._replace(variables=other)),
@@ -89,7 +89,7 @@ def test_a_checkpoint_of_another_model_names_the_array(tmp_path):
 
 
 def test_an_array_that_is_missing_is_named(tmp_path):
-    with Checkpoints(tmp_path) as checkpoints:
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
         checkpoints.save(make_state()._replace(average=None))
         with pytest.raises(ConfigError, match=r"average/.* is nothing there"):
             checkpoints.restore(make_state())
@@ -105,9 +105,20 @@ def test_variables_to_evaluate_have_the_average_where_there_is_one(tmp_path):
 
 
 def test_no_checkpoint_is_said_in_one_line(tmp_path):
-    with Checkpoints(tmp_path) as checkpoints:
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
         with pytest.raises(ConfigError, match="no checkpoint; there are: none"):
             checkpoints.restore(make_state())
         checkpoints.save(make_state(2))
         with pytest.raises(ConfigError, match="no checkpoint of step 7; there are: 2"):
             checkpoints.restore_variables(make_state().variables, step=7)
+
+
+def test_reading_makes_nothing_and_leaves_what_is_being_written(tmp_path):
+    with pytest.raises(ConfigError, match="holds no checkpoints"):
+        Checkpoints(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    writing = tmp_path / "checkpoints" / "3.orbax-checkpoint-tmp-1"
+    writing.mkdir(parents=True)
+    with Checkpoints(tmp_path):
+        pass
+    assert writing.is_dir()

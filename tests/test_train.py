@@ -1,0 +1,307 @@
+"""Training, evaluating and predicting from end to end; one tiny run serves all that only look."""
+
+import hashlib
+import importlib.util
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxrcnn.cli import main as jaxrcnn
+from jaxrcnn.cli.predict import file_names
+from jaxrcnn.cli.run import load_run
+from jaxrcnn.data.synthetic import shapes_dataset
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.metrics import MetricsWriter
+
+ROOT = pathlib.Path(__file__).parents[1]
+LOSSES = ("loss", "loss_rpn_objectness", "loss_rpn_box", "loss_box_class", "loss_box_reg")
+
+
+def _load_train():
+    spec = importlib.util.spec_from_file_location("train_script", ROOT / "train.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+script = _load_train()
+
+
+def train(workdir, *words):
+    config = ("--config", str(ROOT / "configs" / "tiny.py"))
+    script.main([*config, "--workdir", str(workdir), *words])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    train(workdir)
+    return workdir
+
+
+def rows_of(workdir):
+    return MetricsWriter.read(workdir / "metrics.jsonl")
+
+
+def fingerprint(*paths):
+    """Contents of every file, so that a changed, new or lost one is noticed."""
+    files = [file for path in paths for file in [path, *path.rglob("*")] if file.is_file()]
+    return {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def complaint(capsys, call):
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        call()
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    return said
+
+
+def assert_same_parameters(one, other):
+    a, b = load_run(one), load_run(other)
+    assert a.step == b.step
+    jax.tree.map(np.testing.assert_array_equal, a.variables, b.variables)
+
+
+def test_each_step_logs_the_promised_metrics(finished):
+    rows = [row for row in rows_of(finished) if "train/loss" in row]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    names = {*LOSSES, "images_per_second", "learning_rate"}
+    for row in rows:
+        assert {f"train/{name}" for name in names} <= row.keys()
+        assert np.isfinite(list(row.values())).all()
+        total = sum(row[f"train/{name}"] for name in LOSSES[1:])
+        assert row["train/loss"] == pytest.approx(total, rel=1e-5)
+
+
+def test_each_evaluation_logs_the_promised_metrics(finished):
+    shapes = shapes_dataset(4, 1)
+    areas = np.concatenate([record.area for record in shapes.records])
+    labels = np.concatenate([record.labels for record in shapes.records])
+    small, medium, large = areas < 32**2, (areas > 32**2) & (areas < 96**2), areas > 96**2
+    sizes = [name for name, some in (("s", small), ("m", medium), ("l", large)) if some.any()]
+    names = {"AP", "AP50", "AP75", "AR1", "AR10", "AR100", *LOSSES}
+    names |= {f"{kind}{size}" for kind in ("AP", "AR") for size in sizes}
+    names |= {f"AP_{shapes.class_names[label - 1]}" for label in labels}
+    rows = [row for row in rows_of(finished) if "eval/loss" in row]
+    assert [row["step"] for row in rows] == [2, 4]
+    for row in rows:
+        assert row.keys() == {"step", *(f"eval/{name}" for name in names)}
+
+
+def test_the_workdir_holds_all_that_a_run_makes(finished):
+    assert json.loads((finished / "config.json").read_text())["train"]["steps"] == 4
+    assert json.loads((finished / "classes.json").read_text())["ids"] == [1, 2, 3, 4]
+    assert (finished / "checkpoints" / "4").is_dir()
+    assert list((finished / "tensorboard").glob("events.*"))
+    for name in ("losses", "ap", "detections"):
+        with Image.open(finished / "plots" / f"{name}.png") as picture:
+            assert picture.getextrema() != ((255, 255),) * len(picture.getbands())
+
+
+def test_pycocotools_reads_the_detections(finished):
+    from pycocotools.coco import COCO
+
+    truth = COCO()
+    truth.dataset = {
+        "images": [{"id": record.image_id} for record in shapes_dataset(4, 1).records],
+        "categories": [{"id": k} for k in (1, 2, 3, 4)],
+        "annotations": [],
+    }
+    truth.createIndex()
+    rows = json.loads((finished / "eval" / "detections.json").read_text())
+    assert rows
+    assert len(truth.loadRes(str(finished / "eval" / "detections.json")).getAnnIds()) == len(rows)
+
+
+def test_the_same_call_again_does_nothing_more(finished, capsys):
+    checkpoints = finished / "checkpoints"
+    before = fingerprint(finished / "config.json", finished / "metrics.jsonl", checkpoints)
+    train(finished)
+    after = fingerprint(finished / "config.json", finished / "metrics.jsonl", checkpoints)
+    assert before == after
+    assert "step 4 of 4" in capsys.readouterr().out
+
+
+def test_another_config_is_refused_by_the_name_of_its_field(finished, capsys):
+    before = fingerprint(finished)
+    other = "--config.train.optimizer.learning_rate", "0.5"
+    assert "train.optimizer.learning_rate" in complaint(capsys, lambda: train(finished, *other))
+    assert fingerprint(finished) == before
+
+
+@pytest.mark.parametrize("words", [(), ("--step", "4", "--batch-size", "2")])
+def test_evaluate_gives_the_numbers_of_training(finished, words, capsys):
+    files = finished / "config.json", finished / "metrics.jsonl", finished / "checkpoints"
+    before = fingerprint(*files)
+    assert jaxrcnn(["evaluate", str(finished), *words]) == 0
+    assert fingerprint(*files) == before
+    folder = finished / "eval" / "step_4"
+    expected = rows_of(finished)[-1]
+    assert json.loads((folder / "metrics.json").read_text()) == pytest.approx(expected, abs=1e-6)
+    detections = (finished / "eval" / "detections.json").read_text()
+    assert (folder / "detections.json").read_text() == detections
+    said = capsys.readouterr().out
+    assert f"  AP50                 {expected['eval/AP50']:.3f}\n" in said
+    assert f"  loss                 {expected['eval/loss']:.3f}\n" in said
+    assert str(folder / "detections.png") in said
+    assert (folder / "detections.png").is_file()
+
+
+def test_a_batch_size_changes_no_detection(finished):
+    assert jaxrcnn(["evaluate", str(finished), "--batch-size", "3"]) == 0
+    found = json.loads((finished / "eval" / "step_4" / "metrics.json").read_text())
+    expected = rows_of(finished)[-1]
+    precisions = [name for name in expected if name.startswith(("eval/AP", "eval/AR"))]
+    assert [found[k] for k in precisions] == pytest.approx([expected[k] for k in precisions])
+
+
+def test_a_missing_checkpoint_is_one_line_that_lists_those_there(finished, capsys):
+    said = complaint(capsys, lambda: jaxrcnn(["evaluate", str(finished), "--step", "3"]))
+    assert "of step 3" in said
+    assert "4" in said.split("there are:")[1]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A picture, another of the same stem, one that is stored turned, and three broken files."""
+    folder = tmp_path / "pictures"
+    (folder / "more").mkdir(parents=True)
+    shapes = shapes_dataset(3, 7)
+    upright = [shapes.read_image(index) for index in range(3)]
+    Image.fromarray(upright[0]).save(folder / "a.png")
+    Image.fromarray(upright[1]).save(folder / "more" / "a.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned clockwise
+    Image.fromarray(np.rot90(upright[2])).save(folder / "turned.jpg", exif=turned, quality=95)
+    whole = (folder / "a.png").read_bytes()
+    (folder / "torn.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.png").write_text("no picture")
+    return folder
+
+
+def predict(workdir, out, *files, score="0"):
+    words = [str(file) for file in files]
+    return jaxrcnn(["predict", str(workdir), *words, "--out", str(out), "--score", score])
+
+
+def test_predict_writes_each_picture_and_its_detections(finished, pictures, tmp_path):
+    files = [pictures / "a.png", pictures / "more" / "a.png", pictures / "turned.jpg"]
+    out = tmp_path / "found"
+    assert predict(finished, out, *files) == 0
+    assert {file.name for file in out.iterdir()} == {
+        "a.png", "a_2.png", "turned.jpg", "detections.json"
+    }  # fmt: skip
+    rows = json.loads((out / "detections.json").read_text())
+    assert {row["file_name"] for row in rows} == {str(file) for file in files}
+    for row in rows:
+        assert row["category_id"] in (1, 2, 3, 4)
+        assert 0 <= row["score"] <= 1
+        record = shapes_dataset(3, 7).records[row["image_id"] - 1]
+        x, y, width, height = row["bbox"]
+        assert min(x, y, width, height) >= 0
+        assert x + width <= record.width + 0.01
+        assert y + height <= record.height + 0.01
+    shapes = shapes_dataset(3, 7).records
+    for name, record in zip(("a.png", "a_2.png", "turned.jpg"), shapes, strict=True):
+        with Image.open(out / name) as drawn:
+            assert drawn.width / drawn.height == record.width / record.height
+
+
+def test_a_stored_turned_picture_gives_the_boxes_of_the_upright_one(finished, pictures, tmp_path):
+    with Image.open(pictures / "turned.jpg") as stored:
+        Image.fromarray(np.rot90(np.asarray(stored), -1)).save(pictures / "upright.png")
+    assert predict(finished, tmp_path / "f", pictures / "turned.jpg", pictures / "upright.png") == 0
+    rows = json.loads((tmp_path / "f" / "detections.json").read_text())
+    one, other = ([row["bbox"] for row in rows if row["image_id"] == k] for k in (1, 2))
+    assert one
+    assert one == other
+
+
+def test_only_detections_of_the_score_are_kept(finished, pictures, tmp_path):
+    predict(finished, tmp_path / "all", pictures / "a.png")
+    scores = [row["score"] for row in json.loads((tmp_path / "all/detections.json").read_text())]
+    middle = sorted(scores)[len(scores) // 2]
+    assert min(scores) < middle
+    predict(finished, tmp_path / "some", pictures / "a.png", score=str(middle - 1e-6))
+    kept = [row["score"] for row in json.loads((tmp_path / "some/detections.json").read_text())]
+    assert kept == [score for score in scores if score >= middle - 1e-6]
+
+
+def test_broken_pictures_are_named_and_the_others_done(finished, pictures, tmp_path, capsys):
+    broken = [pictures / "torn.png", pictures / "text.png", pictures / "none.png"]
+    assert predict(finished, tmp_path / "f", *broken, pictures / "a.png") == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert all(any(str(file) in line for line in said) for file in broken)
+    assert (tmp_path / "f" / "a.png").is_file()
+    rows = json.loads((tmp_path / "f" / "detections.json").read_text())
+    assert {row["file_name"] for row in rows} == {str(pictures / "a.png")}
+
+
+@pytest.mark.parametrize("name", ["torn.png", "text.png", "none.png"])
+def test_no_readable_picture_is_one_line(finished, pictures, tmp_path, capsys, name):
+    said = complaint(capsys, lambda: predict(finished, tmp_path / "f", pictures / name))
+    assert str(pictures / name) in said
+
+
+def test_a_picture_is_never_overwritten_by_its_result(finished, pictures, capsys):
+    before = fingerprint(pictures)
+    said = complaint(capsys, lambda: predict(finished, pictures, pictures / "a.png"))
+    assert "--out" in said
+    assert fingerprint(pictures) == before
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["predict", "a.png", "--out", "found"]])
+def test_a_folder_without_a_run_is_one_line(tmp_path, capsys, command):
+    name, *rest = command
+    assert "config.json" in complaint(capsys, lambda: jaxrcnn([name, str(tmp_path), *rest]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_file_names_are_unique_whatever_the_case_and_the_numbers():
+    pictures = ["x/a.png", "y/A.JPG", "a_2.gif", "z/a.jpeg", "b.tif"]
+    assert file_names(pictures) == ["a.png", "A_2.jpg", "a_2_2.png", "a_3.jpg", "b.png"]
+
+
+@pytest.mark.parametrize("last", [2, 4])
+def test_a_killed_run_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch, last):
+    save = Checkpoints.save
+
+    def save_and_die(self, state):
+        save(self, state)
+        if int(state.step) == last:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "run")
+    assert not [row for row in rows_of(tmp_path / "run") if row["step"] > last]
+    train(tmp_path / "run")
+    assert_same_parameters(tmp_path / "run", finished)
+    speed = "train/images_per_second"
+    ours, theirs = (
+        [{k: v for k, v in row.items() if k != speed} for row in rows_of(workdir)]
+        for workdir in (tmp_path / "run", finished)
+    )
+    assert ours == theirs
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_in_one_line(tmp_path, capsys):
+    wild = {"learning_rate": "1e30", "clip_norm": "0", "warmup_steps": "0", "milestones": "()"}
+    words = [w for k, v in wild.items() for w in (f"--config.train.optimizer.{k}", v)]
+    words += ["--config.train.checkpoint_every", "1"]
+    said = complaint(capsys, lambda: train(tmp_path / "run", *words))
+    assert "step 2" in said
+    assert "learning_rate" in said
+    assert load_run(tmp_path / "run").step == 1
+    with Checkpoints(tmp_path / "run") as checkpoints:
+        assert checkpoints.steps == [1]
