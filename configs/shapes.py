@@ -1,9 +1,9 @@
 """A small ResNet-18 FPN on drawn shapes: no data needed, minutes on a CPU.
 
 Command   python train.py
-Hardware  not yet run here
-Time      not yet measured here
-Score     not yet measured here
+Hardware  two CPU cores
+Time      not yet measured on a quiet machine
+Score     AP .757, AP50 .924 on the held-back pictures (2026-11-24, jax 0.10.2)
 """
 
 from jaxrcnn.config import (
