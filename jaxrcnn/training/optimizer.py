@@ -67,4 +67,4 @@ def _is_frozen(path: tuple[Any, ...], config: Config) -> bool:
     """Whether a parameter belongs to a frozen stage of the backbone's body."""
     names = [entry.key for entry in path]
     frozen = frozen_modules(config.model.backbone)
-    return names[:2] == ["backbone", "body"] and names[2:3] != [] and names[2] in frozen
+    return any(names[:3] == ["backbone", "body", module] for module in frozen)
