@@ -191,8 +191,9 @@ class ModelConfig:
     """Subtracted from the red, green and blue of a pixel (0..255)."""
     pixel_std: tuple[float, float, float] = (58.395, 57.12, 57.375)
     """What the difference is divided by."""
-    compute_dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of the networks' activations. Parameters, boxes and losses are float32."""
+    compute_dtype: Literal["float32", "bfloat16", "float64"] = "float32"
+    """Type of the networks' activations. Parameters are float32, boxes and losses float32 at least.
+    float64 is for checks against finite differences and takes JAX_ENABLE_X64."""
     backbone: BackboneConfig = BackboneConfig()
     neck: NeckConfig = NeckConfig()
     anchors: AnchorConfig = AnchorConfig()
@@ -227,6 +228,9 @@ class DataConfig:
     """Short sides to draw from in training; empty takes short_side."""
     horizontal_flip: float = 0.5
     """Share of the training pictures that are mirrored."""
+    vertical_flip: float = 0.0
+    """Share of the training pictures that are turned upside down by a mirror: for microscopes,
+    satellites and others that know no up."""
     keep_difficult: bool = False
     """Train on VOC's difficult boxes instead of ignoring them."""
     skip_empty: bool = True

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrcnn.config import AnchorConfig, ModelConfig
+from jaxrcnn.config import AnchorConfig, ConfigError, ModelConfig
 from jaxrcnn.nets.backbone import build_backbone
 from jaxrcnn.nets.heads import build_box_head, build_rpn_head
 from jaxrcnn.ops.anchors import pyramid_anchors
@@ -63,7 +63,12 @@ def build(
         backbone: a module as in `Detector`, instead of config.backbone and config.neck.
         roi_op: a function as in `jaxrcnn.ops.roi`, instead of config.roi.op.
         anchor_sampler, roi_sampler: functions such as `jaxrcnn.ops.sampling.sample`.
+
+    Raises:
+        ConfigError: float64 is asked for and jax is not allowed to compute in it.
     """
+    if config.compute_dtype == "float64" and not jax.config.read("jax_enable_x64"):
+        raise ConfigError("model.compute_dtype: got float64, takes JAX_ENABLE_X64=1 to be set")
     return Detector(
         config=config,
         backbone=backbone or build_backbone(config.backbone, config.neck, config.compute_dtype),

@@ -85,6 +85,7 @@ FROM_ZERO_TO_ONE = (
     "model.detections.score_threshold",
     "model.detections.nms_iou",
     "data.horizontal_flip",
+    "data.vertical_flip",
     "train.optimizer.warmup_factor",
     "train.optimizer.drop_factor",
 )

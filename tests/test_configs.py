@@ -196,8 +196,6 @@ EXPECTED = {
         "train.optimizer.learning_rate": 0.02,
         "train.optimizer.momentum": 0.9,
         "train.optimizer.weight_decay": 0.0001,
-        "train.optimizer.warmup_steps": 50,
-        "train.optimizer.drop_factor": 0.1,
         "train.optimizer.clip_norm": 10,
     },
 }
@@ -248,11 +246,6 @@ def test_no_config_knows_a_folder_of_some_machine(name):
 def test_the_numbers_are_the_peers(name):
     values = field_values(load(name))
     assert {field: values[field] for field in EXPECTED[name]} == EXPECTED[name]
-
-
-def test_bccd_drops_the_learning_rate_once_at_four_fifths():
-    train = load("bccd_r18_fpn").train
-    assert train.optimizer.milestones == (train.steps * 4 // 5,)
 
 
 def test_what_needs_no_data_is_small():

@@ -1,11 +1,13 @@
 """The whole detector: the gate, padding, weights, draws and detections."""
 
+import dataclasses
 import functools
 
 import jax
 import numpy as np
 import pytest
 
+from jaxrcnn.config import ConfigError
 from jaxrcnn.detector import build, forward_infer, forward_train
 from jaxrcnn.types import Losses
 from tests.tiny import FPN_MODEL, MODEL, SIZE, change, make_batch, make_variables
@@ -92,34 +94,42 @@ def test_open_gate_lets_the_second_stage_reach_the_boxes_of_the_rpn(variables):
         assert (np.asarray(x) == 0).all()
 
 
-@pytest.mark.parametrize("op", ["align", "precise"])
+def inner(a, b):
+    return sum(np.vdot(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+
+
+@pytest.mark.parametrize("op", ["align", "align_unaligned", "crop_resize", "warp", "precise"])
 def test_open_gate_gradient_is_that_of_finite_differences(op, variables):
-    # The scores do not depend on bbox_pred, and there is one level: over a small step no discrete
-    # choice changes. Networks and losses are float32 whatever the parameters are, so the step is
-    # 1e-3 and the agreement 1 percent, not that of float64.
-    detector, batch, eps = build(change(OPEN, roi={"op": op})), make_batch(), 1e-3
-    losses, gradients = gradient(detector, variables, batch, KEY, SECOND_STAGE)
-    assert losses.box_reg > 0
-    slope = gradients["rpn_head"]["bbox_pred"]
-    rng = np.random.default_rng(1)
-    for _ in range(3):
-        direction = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), slope)
-        sides = []
-        for sign in (1, -1):
-            params = dict(variables["params"])
-            moved = jax.tree.map(
-                lambda x, d, s=sign: x + s * eps * d, params["rpn_head"]["bbox_pred"], direction
-            )
-            params["rpn_head"] = {**params["rpn_head"], "bbox_pred": moved}
-            side, _ = gradient(detector, {**variables, "params": params}, batch, KEY, SECOND_STAGE)
-            sides.append(float(side.box_class) + float(side.box_reg))
-        expected = (sides[0] - sides[1]) / (2 * eps)
-        got = sum(
-            np.vdot(x, d)
-            for x, d in zip(jax.tree.leaves(slope), jax.tree.leaves(direction), strict=True)
-        )
-        size = np.sqrt(sum(np.vdot(x, x) for x in jax.tree.leaves(slope)))
-        assert abs(got - expected) < 1e-2 * size + 1e-3
+    # The scores do not depend on bbox_pred, all proposals survive and all are drawn, and there is
+    # one level: over a small step no discrete choice changes.
+    with jax.enable_x64(True):
+        model = dataclasses.replace(change(OPEN, roi={"op": op}), compute_dtype="float64")
+        detector, eps = build(model), 1e-7
+        wide = jax.tree.map(lambda x: x.astype(np.float64), variables)
+        batch = make_batch()
+        losses, gradients = gradient(detector, wide, batch, KEY, EVERY_LOSS)
+        assert all(x.dtype == np.float64 for x in losses)
+        assert losses.box_reg > 0
+        slope = gradients["rpn_head"]["bbox_pred"]
+        rng = np.random.default_rng(1)
+        for _ in range(3):
+            direction = jax.tree.map(lambda x: rng.normal(size=x.shape), slope)
+            sides = []
+            for sign in (1, -1):
+                params = dict(wide["params"])
+                moved = jax.tree.map(
+                    lambda x, d, s=sign: x + s * eps * d, params["rpn_head"]["bbox_pred"], direction
+                )
+                params["rpn_head"] = {**params["rpn_head"], "bbox_pred": moved}
+                side, _ = gradient(detector, {**wide, "params": params}, batch, KEY, EVERY_LOSS)
+                sides.append(float(sum(side)))
+            expected = (sides[0] - sides[1]) / (2 * eps)
+            assert abs(inner(slope, direction) - expected) < 1e-6 * np.sqrt(inner(slope, slope))
+
+
+def test_float64_is_refused_where_jax_would_quietly_compute_in_float32():
+    with pytest.raises(ConfigError, match="JAX_ENABLE_X64"):
+        build(dataclasses.replace(MODEL, compute_dtype="float64"))
 
 
 @GATES

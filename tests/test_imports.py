@@ -22,12 +22,13 @@ MAY_IMPORT = {
     "": set(),
     "__main__": {"cli"},
     "types": {"jax"},
+    "precision": {"types", "jax"},
     "config": set(),
     "config_io": {"config"},
     "validation": {"config", "config_io"},
-    "ops": {"types", "jax", "numpy"},
-    "nets": {"types", "config", "jax", "flax"},
-    "stages": {"types", "config", "ops", "jax"},
+    "ops": {"types", "precision", "jax", "numpy"},
+    "nets": {"types", "precision", "config", "jax", "flax"},
+    "stages": {"types", "precision", "config", "ops", "jax"},
     "detector": {"types", "config", "ops", "nets", "stages", "jax"},
     "training": {
         *("types", "config", "config_io", "ops", "nets", "stages", "detector"),
@@ -52,11 +53,8 @@ FOR_TYPES_ONLY = {"visualize": {"data", "evaluation"}}
 # that needs them.
 HEAVY = {"PIL", "grain", "matplotlib", "pycocotools", "rich", "tensorboardX", "torch"}
 
-CORE = [
-    name
-    for name in MODULES
-    if name.split(".")[1:2] in ([], ["types"], ["config"], ["ops"], ["nets"], ["stages"])
-] + ["jaxrcnn.detector"]
+CORE_ROOMS = ([], ["types"], ["precision"], ["config"], ["ops"], ["nets"], ["stages"])
+CORE = [name for name in MODULES if name.split(".")[1:2] in CORE_ROOMS] + ["jaxrcnn.detector"]
 CORE += [f"jaxrcnn.training.{name}" for name in ("optimizer", "step", "sharding")]
 
 

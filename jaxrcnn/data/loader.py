@@ -127,11 +127,15 @@ def make_train_batch(
     for position, index in enumerate(indices):
         rng = np.random.default_rng((config.seed, AUGMENTATION_STREAM, step, position))
         short_side = int(rng.choice(config.data.train_short_sides or (config.data.short_side,)))
-        mirrored = rng.random() < config.data.horizontal_flip
+        flips = [
+            (transforms.horizontal_flip, rng.random() < config.data.horizontal_flip),
+            (transforms.vertical_flip, rng.random() < config.data.vertical_flip),
+        ]
         sample = _read_sample(dataset, index, config.data, short_side, bucket, unread)
-        if mirrored and sample is not None:
-            image, boxes = transforms.horizontal_flip(sample.image, sample.boxes)
-            sample = sample._replace(image=image, boxes=boxes)
+        for flip, drawn in flips:
+            if drawn and sample is not None:
+                image, boxes = flip(sample.image, sample.boxes)
+                sample = sample._replace(image=image, boxes=boxes)
         rows.append(_padded(dataset, index, sample, bucket))
     return _stack(rows), tuple(unread)
 

@@ -58,6 +58,13 @@ def horizontal_flip(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, n
     return image[:, ::-1], np.stack([width - x1, y0, width - x0, y1], axis=1)
 
 
+def vertical_flip(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mirror a picture (H, W, 3) top to bottom, and its boxes (G, 4) float32: y becomes H - y."""
+    height = np.float32(image.shape[0])
+    x0, y0, x1, y1 = boxes.T
+    return image[::-1], np.stack([x0, height - y1, x1, height - y0], axis=1)
+
+
 def pad(image: np.ndarray, bucket: Size) -> np.ndarray:
     """The picture (H, W, 3) in the upper left corner of black (bucket height, bucket width, 3)."""
     padded = np.zeros((*bucket, 3), image.dtype)

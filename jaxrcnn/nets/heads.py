@@ -9,6 +9,7 @@ from jaxrcnn.config import BackboneConfig, BoxHeadConfig, ModelConfig
 from jaxrcnn.nets.conv import HE_NORMAL, XAVIER_UNIFORM, build_conv
 from jaxrcnn.nets.norm import build_norm
 from jaxrcnn.nets.resnet import residual_stage
+from jaxrcnn.precision import at_least_float32
 from jaxrcnn.types import Array
 
 
@@ -36,8 +37,9 @@ class RpnHead(nn.Module):
         channels = self.channels or maps[0].shape[-1]
         names = ["conv"] if self.convs == 1 else [f"conv_{i}" for i in range(self.convs)]
         hidden = [build_conv(channels, 3, name, self.dtype, init) for name in names]
-        cls_logits = build_conv(self.anchors_per_cell, 1, "cls_logits", "float32", init)
-        bbox_pred = build_conv(4 * self.anchors_per_cell, 1, "bbox_pred", "float32", init)
+        precise = jnp.promote_types(self.dtype, jnp.float32).name
+        cls_logits = build_conv(self.anchors_per_cell, 1, "cls_logits", precise, init)
+        bbox_pred = build_conv(4 * self.anchors_per_cell, 1, "bbox_pred", precise, init)
         logits, deltas = [], []
         for x in maps:
             for conv in hidden:
@@ -70,7 +72,7 @@ class BoxHead(nn.Module):
                 x = self._linear(_flatten(self._convs(x, train)), train, "fc6")
             case "res5":
                 x = self._res5(x, train)
-        x = x.astype(jnp.float32)
+        x = at_least_float32(x)
         logits = nn.Dense(
             self.num_classes + 1, kernel_init=nn.initializers.normal(0.01), name="cls_score"
         )(x)
@@ -98,7 +100,7 @@ class BoxHead(nn.Module):
         """Stage res5 with stride 2, then the mean over the window in float32: (M, C)."""
         trained = dataclasses.replace(self.backbone, frozen_stages=0, dilated_res5=False)
         x = residual_stage(x, train, trained, stage=5, dtype=self.dtype)
-        return jnp.mean(x.astype(jnp.float32), axis=(1, 2))
+        return jnp.mean(at_least_float32(x), axis=(1, 2))
 
 
 def build_rpn_head(config: ModelConfig) -> RpnHead:

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrcnn.precision import at_least_float32
 from jaxrcnn.types import Array
 
 NormKind = Literal["frozen", "group", "batch", "none"]
@@ -110,7 +111,7 @@ def build_norm(kind: NormKind, name: str, dtype: str, frozen: bool = False) -> n
 
 def _moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
     """Means of ``x`` and of ``x ** 2`` in float32."""
-    x = x.astype(jnp.float32)
+    x = at_least_float32(x)
     return jnp.mean(x, axes), jnp.mean(jnp.square(x), axes)
 
 
@@ -132,4 +133,4 @@ def _standardise(mean: Array, variance: Array, scale: Array, bias: Array) -> tup
 
 
 def _affine(x: Array, factor: Array, offset: Array, dtype: str) -> Array:
-    return (x.astype(jnp.float32) * factor + offset).astype(dtype)
+    return (at_least_float32(x) * factor + offset).astype(dtype)

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrcnn.ops.stencil import Term
+from jaxrcnn.precision import at_least_float32
 
 Array = jax.Array
 
@@ -120,7 +121,7 @@ def boxes_on_level(boxes: Array, roi_levels: RoiLevels) -> Array:
 
     Whatever a padded row holds becomes finite here, so that it cannot reach an index or a gradient.
     """
-    boxes = boxes.astype(jnp.promote_types(boxes.dtype, jnp.float32))
+    boxes = at_least_float32(boxes)
     boxes = jnp.where(jnp.isfinite(boxes), boxes, 0)
     boxes = jnp.clip(boxes, -LARGEST_COORDINATE, LARGEST_COORDINATE)
     return boxes / roi_levels.stride[:, None]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxrcnn.ops.roi import Array, RoiLevels, boxes_on_level, flatten_levels, pixel_rows
 from jaxrcnn.ops.stencil import largest
+from jaxrcnn.precision import at_least_float32
 
 
 def roi_pool(
@@ -30,9 +31,7 @@ def roi_pool(
     on_map = boxes_on_level(jax.lax.stop_gradient(boxes), roi_levels)
     best = _rows_of_maxima(jax.lax.stop_gradient(table), on_map, roi_levels, output_size)
     # In float32, so that the gradients of overlapping RoIs add up in it.
-    maxima = table.astype(jnp.promote_types(table.dtype, jnp.float32))[
-        jnp.maximum(best, 0), jnp.arange(table.shape[1])
-    ]
+    maxima = at_least_float32(table)[jnp.maximum(best, 0), jnp.arange(table.shape[1])]
     return jnp.where(best >= 0, maxima, 0).astype(table.dtype)
 
 

@@ -7,6 +7,7 @@ from jax import lax
 from jaxrcnn.config import DetectionsConfig, ModelConfig
 from jaxrcnn.ops.boxes import clip, decode
 from jaxrcnn.ops.nms import nms, soft_nms
+from jaxrcnn.precision import at_least_float32
 from jaxrcnn.types import Array, BoxOutput, Detections, Proposals
 
 
@@ -44,7 +45,7 @@ def _candidates(
 ) -> tuple[Array, Array, Array, Array]:
     """Best (RoI, class) pairs of one picture: boxes (M, 4), scores (M,), class (M,), valid (M,)."""
     wanted = config.detections
-    probabilities = jax.nn.softmax(output.class_logits.astype(jnp.float32))[:, 1:]  # (R, K)
+    probabilities = jax.nn.softmax(at_least_float32(output.class_logits))[:, 1:]  # (R, K)
     good = proposals.valid[:, None] & (probabilities > wanted.score_threshold)
     num_classes = probabilities.shape[1]
     # Only the best pairs are decoded: (R, K) -> (R*K,) -> (M,)

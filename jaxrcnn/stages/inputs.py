@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from jaxrcnn.config import ModelConfig
+from jaxrcnn.precision import at_least_float32
 from jaxrcnn.types import Array, Batch
 
 
@@ -10,9 +11,9 @@ def clean(batch: Batch) -> Batch:
     """Zeros where a ground-truth place is padded, so that garbage there (even NaN) is harmless."""
     real = batch.box_valid | batch.box_ignore
     return batch._replace(
-        boxes=jnp.where(real[..., None], batch.boxes, 0.0).astype(jnp.float32),
+        boxes=at_least_float32(jnp.where(real[..., None], batch.boxes, 0.0)),
         labels=jnp.where(real, batch.labels, 0),
-        box_weights=jnp.where(batch.box_valid, batch.box_weights, 0.0).astype(jnp.float32),
+        box_weights=at_least_float32(jnp.where(batch.box_valid, batch.box_weights, 0.0)),
     )
 
 

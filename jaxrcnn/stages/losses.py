@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from jaxrcnn.config import BoxHeadConfig, RpnConfig
 from jaxrcnn.ops.boxes import complete_iou, decode, distance_iou, encode, generalized_iou
+from jaxrcnn.precision import at_least_float32
 from jaxrcnn.stages.assignment import Assignment
 from jaxrcnn.types import Array, BoxOutput, RoiSamples, RpnOutput
 
@@ -110,7 +111,7 @@ def box_head_losses(
         config: kind and factors of the losses.
     """
     weights = samples.weights * image_weights[:, None]
-    log_probabilities = jax.nn.log_softmax(output.class_logits.astype(jnp.float32))
+    log_probabilities = jax.nn.log_softmax(at_least_float32(output.class_logits))
     cross_entropy = -_take_class(log_probabilities, samples.labels)
     foreground = samples.valid & (samples.labels > 0)
     of_class = jnp.minimum(jnp.maximum(samples.labels - 1, 0), output.deltas.shape[2] - 1)
@@ -138,4 +139,4 @@ def _take_class(values: Array, labels: Array) -> Array:
 
 def _masked_sum(values: Array, mask: Array) -> Array:
     """Sum of the values where the mask is set, in float32."""
-    return jnp.where(mask, values, 0.0).astype(jnp.float32).sum()
+    return at_least_float32(jnp.where(mask, values, 0.0)).sum()

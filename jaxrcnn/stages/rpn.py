@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxrcnn.config import RpnConfig
 from jaxrcnn.ops.sampling import Sampler
+from jaxrcnn.precision import at_least_float32
 from jaxrcnn.stages.assignment import Assignment, Thresholds, assign
 from jaxrcnn.types import Array, Batch, RpnOutput
 
@@ -21,9 +22,9 @@ def concatenate_levels(logits: Sequence[Array], deltas: Sequence[Array]) -> RpnO
     n = logits[0].shape[0]
     return RpnOutput(
         # (N, H, W, C) -> (N, H*W*C) -> (N, A)
-        objectness=jnp.concatenate([x.reshape(n, -1) for x in logits], 1).astype(jnp.float32),
+        objectness=at_least_float32(jnp.concatenate([x.reshape(n, -1) for x in logits], 1)),
         # (N, H, W, C*4) -> (N, H*W*C, 4) -> (N, A, 4)
-        deltas=jnp.concatenate([x.reshape(n, -1, 4) for x in deltas], 1).astype(jnp.float32),
+        deltas=at_least_float32(jnp.concatenate([x.reshape(n, -1, 4) for x in deltas], 1)),
     )
 
 

@@ -127,6 +127,11 @@ def test_a_training_batch_by_hand():
         0,
     )
     np.testing.assert_array_equal(mirrored.boxes[0, :2], [[6, 1, 10, 5], [8, 0, 12, 4]])
+    both = dataclasses.replace(config.data, horizontal_flip=1.0, vertical_flip=1.0)
+    turned, _ = make_train_batch(
+        dataset, dataclasses.replace(config, data=both), (32, 32), [0, 1], 0
+    )
+    np.testing.assert_array_equal(turned.boxes[0, :2], [[6, 3, 10, 7], [8, 4, 12, 8]])
     dtypes = [np.asarray(field).dtype for field in batch]
     assert dtypes == [
         np.uint8,

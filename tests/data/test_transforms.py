@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from jaxrcnn.data.transforms import horizontal_flip, pad, resize, resize_scale, resized_size
+from jaxrcnn.data.transforms import (
+    horizontal_flip,
+    pad,
+    resize,
+    resize_scale,
+    resized_size,
+    vertical_flip,
+)
 
 BOX = np.array([[2.0, 1.0, 6.0, 4.0], [0.0, 0.0, 8.0, 6.0]], np.float32)
 
@@ -73,8 +80,19 @@ def test_flip_moves_boxes_with_the_pixels():
     assert boxes.dtype == np.float32
 
 
-def test_flip_of_no_boxes_keeps_their_shape():
-    _, boxes = horizontal_flip(np.zeros((2, 2, 3), np.uint8), np.zeros((0, 4), np.float32))
+def test_vertical_flip_moves_boxes_with_the_pixels():
+    image = np.zeros((7, 8, 3), np.uint8)
+    image[1:4, 2:6] = 255
+    flipped, boxes = vertical_flip(image, BOX[:1])
+    np.testing.assert_array_equal(boxes, [[2, 3, 6, 6]])
+    assert (flipped[3:6, 2:6] == 255).all()
+    assert flipped.sum() == image.sum()
+    assert boxes.dtype == np.float32
+
+
+@pytest.mark.parametrize("flip", [horizontal_flip, vertical_flip])
+def test_flip_of_no_boxes_keeps_their_shape(flip):
+    _, boxes = flip(np.zeros((2, 2, 3), np.uint8), np.zeros((0, 4), np.float32))
     assert boxes.shape == (0, 4)
 
 

@@ -1,0 +1,95 @@
+"""The loop over pictures of many sizes; what it writes is seen in tests/test_train.py."""
+
+import contextlib
+
+import numpy as np
+
+from jaxrcnn.config import Config, DataConfig, OptimizerConfig, TrainConfig
+from jaxrcnn.data.loader import train_batches, training_buckets
+from jaxrcnn.data.records import Dataset, make_record
+from jaxrcnn.detector import build
+from jaxrcnn.ops.roi_align import roi_align
+from jaxrcnn.training.loop import evaluates_after, run_steps
+from jaxrcnn.training.sharding import compile_programs
+from tests.tiny import MODEL
+
+TRACES = []
+
+
+def counted_roi_align(features, *arguments):
+    """Called once a trace: the shapes of the maps tell the bucket."""
+    TRACES.append(features[0].shape)
+    return roi_align(features, *arguments)
+
+
+def grey(record):
+    return np.full((record.height, record.width, 3), 128, np.uint8)
+
+
+def dataset_of_many_sizes(pictures):
+    rng = np.random.default_rng(0)
+    records = [
+        make_record(
+            number, f"p{number}", "", (height, width), np.array([[2, 2, 20, 20]]), [1], [number]
+        )
+        for number, (height, width) in enumerate(rng.integers(30, 90, (pictures, 2)).tolist())
+    ]
+    return Dataset("sizes", tuple(records), ("a", "b", "c"), (1, 2, 3), grey)
+
+
+class Kept:
+    """In place of the checkpoints and the log: what they are asked to do."""
+
+    def __init__(self):
+        self.saved, self.metrics, self.flushed = [], [], []
+
+    def save(self, state):
+        self.saved.append(int(state.step))
+
+    def add(self, metrics):
+        self.metrics.append(metrics)
+
+    def flush(self, step):
+        self.flushed.append(step)
+
+    def restart(self):
+        pass
+
+
+def test_two_epochs_of_many_sizes_trace_once_for_each_bucket():
+    config = Config(
+        model=MODEL,
+        data=DataConfig(short_side=32, long_side=64, train_short_sides=(20, 26, 32)),
+        train=TrainConfig(
+            batch_size=2,
+            steps=12,
+            log_every=5,
+            eval_every=0,
+            checkpoint_every=8,
+            optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=0),
+        ),
+    )
+    dataset = dataset_of_many_sizes(12)
+    assert len(np.unique(dataset.sizes, axis=0)) == 12
+    buckets = training_buckets(dataset, config.data).shapes
+    assert set(buckets) == {(32, 64), (64, 32)}
+    programs = compile_programs(build(config.model, roi_op=counted_roi_align), config)
+    kept, judged = Kept(), []
+    state = programs.create_state()
+    TRACES.clear()
+    with contextlib.closing(train_batches(dataset, config)) as batches:
+        state = run_steps(config, programs, state, batches, kept, kept, judged.append)
+    assert int(state.step) == len(kept.metrics) == 12
+    assert len(TRACES) == len(set(TRACES)) == len(buckets)
+    assert kept.saved == [8, 12]
+    assert kept.flushed == [5, 8, 10, 12]
+    assert len(judged) == 1
+
+
+def test_evaluations_come_at_their_interval_and_at_the_end():
+    def steps(every):
+        config = Config(train=TrainConfig(steps=10, eval_every=every))
+        return [step for step in range(11) if evaluates_after(config, step)]
+
+    assert steps(4) == [4, 8, 10]
+    assert steps(0) == [10]
