@@ -20,6 +20,7 @@ from jaxrcnn.detector import build
 from jaxrcnn.evaluation.evaluate import draw_pictures, find, measure, write_detections
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs, compile_programs
@@ -45,6 +46,8 @@ def train(config: Config, workdir: pathlib.Path) -> None:
     run_folder.claim(workdir, config)
     run_folder.write_classes(workdir, train_set.class_names, train_set.category_ids)
 
+    for line in describe_gate(config.model):
+        print(line)
     detector = build(config.model)
     programs = compile_programs(detector, config)
     with Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints:

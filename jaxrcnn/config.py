@@ -90,12 +90,39 @@ class RpnConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class DeltaGradientConfig:
+    """What the open gate's gradient may do to the RPN's box deltas; no value changes."""
+
+    clip: float = 0.0
+    """Largest size of each entry (MNC: 1/512, 1/256 or 1/64); 0 never clips."""
+    clip_norm: float = 0.0
+    """Largest norm of a box's four entries; 0 never clips."""
+    divide_by_anchor_size: bool = False
+    """Divide by the anchor's width and height, which the decoding multiplied by."""
+    zero_if_clipped: bool = False
+    """None for proposals that reach out of the picture and are cut at its edge."""
+    zero_outside_anchors: bool = False
+    """None for anchors that reach out of the picture."""
+
+
+@dataclasses.dataclass(frozen=True)
 class ProposalsConfig:
     """From the RPN to proposals, and the gradient gate."""
 
     stop_gradient: bool = True
     """The gate. True: the second stage's loss does not reach the proposals' coordinates
     (approximate joint training). False: it does, through pooling and regression targets."""
+    pooling_gradient: float = 1.0
+    """Share of the gradient that the open gate lets through on the way through the RoI op, 0 to
+    1."""
+    target_gradient: float = 1.0
+    """Share of the gradient that the open gate lets through on the way through the regression
+    targets, 0 to 1."""
+    open_after: int = 0
+    """Steps of training before the gate begins to open."""
+    open_over: int = 0
+    """Steps over which both shares then rise in a line from 0."""
+    delta_gradient: DeltaGradientConfig = DeltaGradientConfig()
     pre_nms_train: int = 2000
     """Best anchors of each level that go into NMS, in training."""
     pre_nms_test: int = 1000

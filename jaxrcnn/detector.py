@@ -2,7 +2,7 @@
 
 Read `forward_train` beside the paper, one line an arrow:
 
-    image -> features -> anchors -> RPN -> proposals -> gradient gate -> sampled RoIs
+    image -> features -> anchors -> RPN -> proposals -> sampled RoIs -> gradient gate
           -> RoI features -> box head -> losses
 
 A `Detector` says which pieces are used; the arrays they need are its `Variables`. To exchange a
@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrcnn.config import AnchorConfig, ConfigError, ModelConfig
+from jaxrcnn.config import AnchorConfig, ConfigError, ModelConfig, ProposalsConfig
 from jaxrcnn.nets.backbone import build_backbone
 from jaxrcnn.nets.heads import build_box_head, build_rpn_head
 from jaxrcnn.ops.anchors import pyramid_anchors
+from jaxrcnn.ops.gradient import scale_gradient
 from jaxrcnn.ops.roi import RoiOp
 from jaxrcnn.ops.sampling import Sampler, sample
 from jaxrcnn.stages.detections import detect
@@ -28,7 +29,7 @@ from jaxrcnn.stages.pooling import ROI_OPS, pool_rois
 from jaxrcnn.stages.proposals import propose
 from jaxrcnn.stages.rois import sample_rois
 from jaxrcnn.stages.rpn import concatenate_levels, sample_anchors
-from jaxrcnn.types import Array, Batch, BoxOutput, Detections, Losses, Proposals
+from jaxrcnn.types import Array, Batch, BoxOutput, Detections, Gates, Losses, RoiSamples
 
 Variables = Mapping[str, Mapping[str, Any]]
 """Collection ("params", "constants", "batch_stats") -> part ("backbone", ...) -> arrays."""
@@ -101,7 +102,12 @@ def init(detector: Detector, key: Array) -> Variables:
 
 
 def forward_train(
-    detector: Detector, variables: Variables, batch: Batch, key: Array, train: bool = True
+    detector: Detector,
+    variables: Variables,
+    batch: Batch,
+    key: Array,
+    train: bool = True,
+    gates: Gates | None = None,
 ) -> tuple[Losses, Variables]:
     """The four losses of a batch: all of joint training but the optimiser.
 
@@ -111,6 +117,7 @@ def forward_train(
         batch: pictures with ground truth.
         key: of this step; a picture's draws depend on it and on image_index alone.
         train: False runs the networks in inference mode, for the validation loss.
+        gates: how far the gate stands open, by default as far as config.proposals ever opens it.
 
     Returns:
         The losses, and the variables with new batch statistics.
@@ -125,8 +132,8 @@ def forward_train(
     rpn_maps, variables = apply(detector, "rpn_head", variables, features, train)
     rpn = concatenate_levels(*rpn_maps)
     proposals = propose(rpn, anchors, level_sizes, batch.image_sizes, config, train=True)
-    proposals = gate(proposals, config.proposals.stop_gradient)
     rois = sample_rois(roi_keys, proposals, batch, config, detector.roi_sampler)
+    rois = gate(rois, config.proposals, gates)
     pooled = pool(detector, features, rois.boxes)
     head, variables = apply(detector, "box_head", variables, pooled, train, dropout_key)
     output = split_pictures(head, len(rois.boxes))
@@ -168,13 +175,21 @@ def forward_infer(
 
 
 @jax.named_scope("gate")
-def gate(proposals: Proposals, stop_gradient: bool) -> Proposals:
+def gate(rois: RoiSamples, config: ProposalsConfig, gates: Gates | None = None) -> RoiSamples:
     """The gradient gate: closed, the second stage's loss does not reach the proposals' boxes.
 
-    Closed is approximate joint training (paper, section 3.2, iii). Open, the loss flows on through
-    the RoI op and through the regression targets, which are encoded against the proposals.
+    Closed is approximate joint training (paper, section 3.2, iii). Open, the loss flows on by two
+    routes, through the RoI op and through the regression targets, which are encoded against the
+    proposals: non-approximate joint training. The boxes' values never change.
     """
-    return jax.lax.stop_gradient(proposals) if stop_gradient else proposals
+    widest = Gates(config.pooling_gradient, config.target_gradient)
+    if config.stop_gradient or widest == (0, 0):
+        return jax.lax.stop_gradient(rois)
+    pooling, targets = widest if gates is None else gates
+    return rois._replace(
+        boxes=scale_gradient(rois.boxes, pooling),
+        references=scale_gradient(rois.references, targets),
+    )
 
 
 def apply(

@@ -48,10 +48,18 @@ class Proposals(NamedTuple):
     valid: Array  # (N, R) bool
 
 
+class Gates(NamedTuple):
+    """How far the gradient gate stands open on each of its two routes, scalars from 0 to 1."""
+
+    pooling: Array | float  # through the RoI op
+    targets: Array | float  # through the regression targets, which are encoded against the boxes
+
+
 class RoiSamples(NamedTuple):
     """The proposals that the second stage trains on, with what each should say."""
 
-    boxes: Array  # (N, S, 4) float32
+    boxes: Array  # (N, S, 4) float32, where to pool
+    references: Array  # (N, S, 4) float32, the same boxes, which the box deltas are relative to
     labels: Array  # (N, S) int32, 0 is the background
     matched_boxes: Array  # (N, S, 4) float32, ground truth; the box itself for the background
     weights: Array  # (N, S) float32, weight of the matched ground truth; 1 for the background

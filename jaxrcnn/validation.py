@@ -5,7 +5,14 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from jaxrcnn.config import Config, ConfigError, DataConfig, ModelConfig, TrainConfig
+from jaxrcnn.config import (
+    Config,
+    ConfigError,
+    DataConfig,
+    ModelConfig,
+    ProposalsConfig,
+    TrainConfig,
+)
 from jaxrcnn.config_io import field_values
 
 Rules = Iterator[tuple[bool, str]]
@@ -48,6 +55,10 @@ NOT_NEGATIVE = (
     "model.rpn.box_loss_beta",
     "model.rpn.objectness_weight",
     "model.rpn.box_weight",
+    "model.proposals.open_after",
+    "model.proposals.open_over",
+    "model.proposals.delta_gradient.clip",
+    "model.proposals.delta_gradient.clip_norm",
     "model.proposals.min_size",
     "model.roi.sampling_ratio",
     "model.box_head.convs",
@@ -78,6 +89,8 @@ FROM_ZERO_TO_ONE = (
     "model.rpn.foreground_iou",
     "model.rpn.background_iou",
     "model.rpn.foreground_fraction",
+    "model.proposals.pooling_gradient",
+    "model.proposals.target_gradient",
     "model.proposals.nms_iou",
     "model.box_head.foreground_iou",
     "model.box_head.background_iou",
@@ -95,6 +108,8 @@ FROM_ZERO_BELOW_ONE = (
     "train.optimizer.momentum",
     "train.optimizer.ema_decay",
 )
+
+OPEN_GATE = ("pooling_gradient", "target_gradient", "open_after", "open_over", "delta_gradient")
 
 BASIC_BLOCKS = ("resnet18", "resnet34")
 
@@ -149,6 +164,7 @@ def _model(model: ModelConfig) -> Rules:
             f"model.{name}.background_iou: got {part.background_iou}, takes at most "
             f"model.{name}.foreground_iou, {part.foreground_iou}",
         )
+    yield from _gate(model.proposals)
     yield (
         model.roi.op in ("crop_resize", "warp") and model.roi.sampling_ratio == 0,
         f"model.roi.sampling_ratio: got 0, model.roi.op {model.roi.op} takes at least 1",
@@ -157,6 +173,17 @@ def _model(model: ModelConfig) -> Rules:
         model.box_head.name == "res5" and model.neck.name != "c4",
         f"model.box_head.name: res5 goes with model.neck.name c4 only, got {model.neck.name}",
     )
+
+
+def _gate(proposals: ProposalsConfig) -> Rules:
+    """A field of the open gate says nothing while it is closed."""
+    values, defaults = field_values(proposals), field_values(ProposalsConfig())
+    for name in filter(lambda name: name.startswith(OPEN_GATE), values):
+        yield (
+            proposals.stop_gradient and values[name] != defaults[name],
+            f"model.proposals.{name}: got {values[name]}, goes with "
+            "model.proposals.stop_gradient False only",
+        )
 
 
 def _backbone(model: ModelConfig) -> Rules:

@@ -2,14 +2,16 @@
 
 import dataclasses
 import functools
+from unittest import mock
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrcnn.config import ConfigError
+from jaxrcnn.config import ConfigError, DeltaGradientConfig
 from jaxrcnn.detector import build, forward_infer, forward_train
-from jaxrcnn.types import Losses
+from jaxrcnn.types import Gates, Losses, RoiSamples
 from tests.tiny import FPN_MODEL, MODEL, SIZE, change, make_batch, make_variables
 
 # All proposals survive and are drawn, so that no discrete choice depends on where they lie.
@@ -17,9 +19,15 @@ OPEN = change(
     MODEL,
     rpn={"box_loss": "smooth_l1"},
     proposals={"stop_gradient": False, "nms_iou": 1.0, "pre_nms_train": 8},
-    box_head={"box_loss": "smooth_l1", "samples": 12, "foreground_fraction": 1.0},
+    box_head={
+        "box_loss": "smooth_l1",
+        "samples": 12,
+        "foreground_fraction": 1.0,
+        "foreground_iou": 0.1,  # so that some of the proposals have regression targets
+    },
 )
 GATES = pytest.mark.parametrize("model", [MODEL, OPEN], ids=["closed", "open"])
+EVERY_LIMIT = DeltaGradientConfig(1 / 512, 1 / 256, True, True, True)
 EVERY_LOSS = Losses(1.0, 1.0, 1.0, 1.0)
 SECOND_STAGE = Losses(0.0, 0.0, 1.0, 1.0)
 KEY = jax.random.key(7)
@@ -98,8 +106,37 @@ def inner(a, b):
     return sum(np.vdot(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def route_gradient(detector, variables, batch, gates):
+    """Gradient of the whole loss in the RPN's box layer, with so wide gates."""
+
+    def total(bbox_pred):
+        head = {**variables["params"]["rpn_head"], "bbox_pred": bbox_pred}
+        moved = {**variables, "params": {**variables["params"], "rpn_head": head}}
+        return sum(forward_train(detector, moved, batch, KEY, gates=gates)[0])
+
+    return jax.grad(total)(variables["params"]["rpn_head"]["bbox_pred"])
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def held_loss(detector, variables, batch, held, moves):
+    """The whole loss where a route whose gate is 0 sees the held RoIs; and the RoIs of its own."""
+    seen = []
+
+    def hold(rois, config, gates=None):
+        seen.append(rois)
+        return rois._replace(
+            boxes=jnp.where(moves.pooling > 0, rois.boxes, held.boxes),
+            references=jnp.where(moves.targets > 0, rois.references, held.references),
+        )
+
+    with mock.patch("jaxrcnn.detector.gate", hold):
+        losses, _ = forward_train(detector, variables, batch, KEY)
+    return sum(losses), seen[0]
+
+
 @pytest.mark.parametrize("op", ["align", "align_unaligned", "crop_resize", "warp", "precise"])
-def test_open_gate_gradient_is_that_of_finite_differences(op, variables):
+def test_each_route_is_that_of_finite_differences(op, variables):
     # The scores do not depend on bbox_pred, all proposals survive and all are drawn, and there is
     # one level: over a small step no discrete choice changes.
     with jax.enable_x64(True):
@@ -107,12 +144,14 @@ def test_open_gate_gradient_is_that_of_finite_differences(op, variables):
         detector, eps = build(model), 1e-7
         wide = jax.tree.map(lambda x: x.astype(np.float64), variables)
         batch = make_batch()
-        losses, gradients = gradient(detector, wide, batch, KEY, EVERY_LOSS)
-        assert all(x.dtype == np.float64 for x in losses)
-        assert losses.box_reg > 0
-        slope = gradients["rpn_head"]["bbox_pred"]
-        rng = np.random.default_rng(1)
-        for _ in range(3):
+        nothing = np.zeros((2, 12, 4))
+        empty = RoiSamples(nothing, nothing, None, None, None, None)
+        _, rois = held_loss(detector, wide, batch, empty, Gates(1.0, 1.0))
+        held = RoiSamples(rois.boxes, rois.references, None, None, None, None)
+        rng, sizes = np.random.default_rng(1), []
+        for moves in (Gates(1.0, 0.0), Gates(0.0, 1.0), Gates(1.0, 1.0), Gates(0.0, 0.0)):
+            slope = route_gradient(detector, wide, batch, moves)
+            sizes.append(np.sqrt(inner(slope, slope)))
             direction = jax.tree.map(lambda x: rng.normal(size=x.shape), slope)
             sides = []
             for sign in (1, -1):
@@ -121,10 +160,39 @@ def test_open_gate_gradient_is_that_of_finite_differences(op, variables):
                     lambda x, d, s=sign: x + s * eps * d, params["rpn_head"]["bbox_pred"], direction
                 )
                 params["rpn_head"] = {**params["rpn_head"], "bbox_pred": moved}
-                side, _ = gradient(detector, {**wide, "params": params}, batch, KEY, EVERY_LOSS)
-                sides.append(float(sum(side)))
+                side, _ = held_loss(detector, {**wide, "params": params}, batch, held, moves)
+                sides.append(float(side))
             expected = (sides[0] - sides[1]) / (2 * eps)
-            assert abs(inner(slope, direction) - expected) < 1e-6 * np.sqrt(inner(slope, slope))
+            assert abs(inner(slope, direction) - expected) < 1e-6 * sizes[-1], moves
+        assert len({round(float(size), 6) for size in sizes}) == 4  # each route is open or not
+
+
+def test_gates_scale_the_routes_and_closed_ones_are_the_closed_gate(variables):
+    batch, gradients = make_batch(), {}
+    for gates in (Gates(0.0, 0.0), Gates(1.0, 0.0), Gates(0.0, 1.0), Gates(0.25, 0.5)):
+        gradients[gates] = route_gradient(build(OPEN), variables, batch, gates)
+    closed = change(OPEN, proposals={"stop_gradient": True})
+    assert_same(gradients[0.0, 0.0], route_gradient(build(closed), variables, batch, Gates(1, 1)))
+    constant = change(OPEN, proposals={"pooling_gradient": 0.0, "target_gradient": 0.0})
+    assert_same(gradients[0.0, 0.0], route_gradient(build(constant), variables, batch, None))
+    expected = jax.tree.map(
+        lambda none, pooling, targets: none + 0.25 * (pooling - none) + 0.5 * (targets - none),
+        *(gradients[gates] for gates in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))),
+    )
+    assert_near(gradients[0.25, 0.5], expected)
+
+
+def test_the_gate_changes_no_value(variables):
+    losses = [
+        only_losses(build(change(OPEN, proposals=fields)), variables, make_batch(), KEY)
+        for fields in (
+            {"stop_gradient": True},
+            {"target_gradient": 0.5},
+            {"delta_gradient": EVERY_LIMIT},
+        )
+    ]
+    assert_same(losses[0], losses[1])
+    assert_same(losses[0], losses[2])
 
 
 def test_float64_is_refused_where_jax_would_quietly_compute_in_float32():

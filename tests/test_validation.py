@@ -79,6 +79,23 @@ def test_what_can_work_passes(changes):
     check(make(**changes))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model.proposals.pooling_gradient", 0.5),
+        ("model.proposals.target_gradient", 0.0),
+        ("model.proposals.open_after", 100),
+        ("model.proposals.open_over", 100),
+        ("model.proposals.delta_gradient.clip", 1 / 512),
+        ("model.proposals.delta_gradient.zero_if_clipped", True),
+    ],
+)
+def test_a_closed_gate_has_nothing_to_limit(name, value):
+    message = complaint(**{name: value})
+    assert message == (f"{name}: got {value}, goes with model.proposals.stop_gradient False only")
+    check(make(**{name: value, "model.proposals.stop_gradient": False}))
+
+
 @pytest.mark.parametrize("name", AT_LEAST_ONE)
 def test_counts_take_one_and_refuse_zero(name):
     value = field_values(Config())[name]

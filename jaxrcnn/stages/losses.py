@@ -46,7 +46,7 @@ def box_loss(
     """Loss of box deltas against target boxes, summed over the coordinates.
 
     Differentiable in the references too: they enter through the encoded targets, or for the IoU
-    losses through the decoded boxes. That is the route "targets" of the open gate.
+    losses through the decoded boxes. That is the gate's route "targets".
 
     Args:
         deltas: (..., 4) what the network said, float32.
@@ -118,7 +118,7 @@ def box_head_losses(
     deltas = jnp.take_along_axis(output.deltas, of_class[..., None, None], 2)[:, :, 0]
     regression = box_loss(
         deltas,
-        samples.boxes,
+        samples.references,
         samples.matched_boxes,
         config.coder_weights,
         config.box_loss,

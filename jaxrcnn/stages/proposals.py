@@ -8,6 +8,7 @@ from jax import lax
 
 from jaxrcnn.config import ModelConfig, ProposalsConfig
 from jaxrcnn.ops.boxes import clip, decode
+from jaxrcnn.ops.gradient import clip_gradient, clip_gradient_norm, scale_gradient
 from jaxrcnn.ops.nms import nms
 from jaxrcnn.types import Array, Proposals, RpnOutput
 
@@ -23,7 +24,8 @@ def propose(
 ) -> Proposals:
     """Best anchors of each level, decoded, clipped, suppressed; then the best over the levels.
 
-    The boxes are differentiable in the deltas; which boxes are chosen, and in which order, is not.
+    The boxes are differentiable in the deltas, within the limits of proposals.delta_gradient; which
+    boxes are chosen, and in which order, is not.
 
     Args:
         rpn: objectness (N, A) and deltas (N, A, 4).
@@ -48,13 +50,37 @@ def propose(
                 x[start : start + size] for x in (rpn.objectness, rpn.deltas, anchors)
             )
             scores, best = lax.top_k(lax.stop_gradient(objectness), min(before, size))
-            boxes = decode(deltas[best], references[best], config.rpn.coder_weights)
+            boxes = _decode(deltas[best], references[best], image_size, config)
             levels.append(_suppress(clip(boxes, image_size), scores, wanted, after))
         boxes, scores, valid = (jnp.concatenate(x) for x in zip(*levels, strict=True))
         scores, best = lax.top_k(jnp.where(valid, scores, -jnp.inf), min(after, len(scores)))
         return Proposals(boxes[best], scores, valid[best])
 
     return jax.vmap(of_image)(rpn, image_sizes)
+
+
+def _decode(deltas: Array, anchors: Array, image_size: Array, config: ModelConfig) -> Array:
+    """Boxes (k, 4) of one level, with the limits of config.proposals.delta_gradient."""
+    wanted, weights = config.proposals.delta_gradient, config.rpn.coder_weights
+    # The gradient meets these from the last to the first.
+    if wanted.clip > 0:
+        deltas = clip_gradient(deltas, wanted.clip)
+    if wanted.clip_norm > 0:
+        deltas = clip_gradient_norm(deltas, wanted.clip_norm)
+    if wanted.divide_by_anchor_size:
+        sides = anchors[:, 2:] - anchors[:, :2]  # (k, 2)
+        deltas = scale_gradient(deltas, 1 / jnp.concatenate([sides, sides], 1))
+    if wanted.zero_outside_anchors:
+        deltas = scale_gradient(deltas, _inside(anchors, image_size))
+    if wanted.zero_if_clipped:
+        fixed = decode(lax.stop_gradient(deltas), anchors, weights)
+        deltas = scale_gradient(deltas, _inside(fixed, image_size))
+    return decode(deltas, anchors, weights)
+
+
+def _inside(boxes: Array, image_size: Array) -> Array:
+    """1.0 for the boxes that lie wholly in the picture, else 0.0: (k, 1)."""
+    return (boxes == clip(boxes, image_size)).all(1, keepdims=True).astype(boxes.dtype)
 
 
 def _suppress(

@@ -19,7 +19,7 @@ def sample_rois(
 ) -> RoiSamples:
     """Label the proposals of every picture and draw those that are trained.
 
-    The samples' boxes carry the proposals' gradient, if the gate let any through.
+    The samples' boxes and references carry the proposals' gradient; labels and matches none.
 
     Args:
         keys: (N,) one a picture.
@@ -52,6 +52,7 @@ def sample_rois(
         )
         return RoiSamples(
             boxes=candidates[drawn.index],
+            references=candidates[drawn.index],
             labels=drawn.labels,
             matched_boxes=drawn.matched_boxes,
             weights=drawn.weights,

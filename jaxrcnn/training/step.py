@@ -8,8 +8,9 @@ import optax
 
 from jaxrcnn.config import Config
 from jaxrcnn.detector import Detector, Variables, forward_infer, forward_train, init
+from jaxrcnn.training.gates import gates_at
 from jaxrcnn.training.optimizer import build_optimizer, learning_rate
-from jaxrcnn.types import Array, Batch, Detections, Losses
+from jaxrcnn.types import Array, Batch, Detections, Gates, Losses
 
 
 class TrainState(NamedTuple):
@@ -34,7 +35,11 @@ def create_state(detector: Detector, config: Config) -> TrainState:
 
 
 def train_step(
-    detector: Detector, config: Config, state: TrainState, batch: Batch
+    detector: Detector,
+    config: Config,
+    state: TrainState,
+    batch: Batch,
+    gates: Gates | None = None,
 ) -> tuple[TrainState, dict[str, Array]]:
     """Forward, losses, gradients and update.
 
@@ -43,15 +48,18 @@ def train_step(
         config: static.
         state: replicated over the devices.
         batch: sharded over the devices along its pictures.
+        gates: how far the gradient gate stands open, by default as scheduled by the config.
 
     Returns:
         The next state, and what to log, scalars in float32.
     """
     key = step_key(config, state.step)
+    proposals = config.model.proposals
+    gates = gates_at(proposals, state.step) if gates is None else gates
 
     def total_loss(params: Any) -> tuple[Array, tuple[Losses, Variables]]:
         variables = {**state.variables, "params": params}
-        losses, variables = forward_train(detector, variables, batch, key)
+        losses, variables = forward_train(detector, variables, batch, key, gates=gates)
         return sum(losses, start=jnp.zeros(())), (losses, variables)
 
     params = state.variables["params"]
@@ -65,6 +73,8 @@ def train_step(
         "gradient_norm": optax.tree.norm(gradients),
         "learning_rate": learning_rate(config, state.step),
     }
+    if not proposals.stop_gradient:
+        metrics |= {"gate_pooling": gates.pooling, "gate_targets": gates.targets}
     variables = {**variables, "params": params}
     return TrainState(state.step + 1, variables, opt_state, average), metrics
 

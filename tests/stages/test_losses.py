@@ -117,6 +117,7 @@ def test_box_head_losses_with_picture_and_box_weights(class_agnostic, image_weig
     valid = np.array([[1, 1, 1, 1, 0], [1, 1, 0, 0, 0]], bool)
     boxes = random_boxes(rng, n, s)
     samples = RoiSamples(
+        np.full_like(boxes, np.nan),  # where was pooled is of no matter here
         boxes,
         labels,
         np.where(labels[..., None] > 0, random_boxes(rng, n, s), boxes),
@@ -146,7 +147,7 @@ def test_box_head_losses_with_picture_and_box_weights(class_agnostic, image_weig
 def test_nothing_drawn_costs_nothing():
     zeros = np.zeros((1, 2, 4), np.float32)
     samples = RoiSamples(
-        zeros, np.zeros((1, 2), np.int32), zeros, np.ones((1, 2)), zeros[..., 0] > 0
+        zeros, zeros, np.zeros((1, 2), np.int32), zeros, np.ones((1, 2)), zeros[..., 0] > 0
     )
     output = BoxOutput(np.full((1, 2, 3), np.nan, np.float32), np.zeros((1, 2, 2, 4), np.float32))
     got = jax.jit(box_head_losses, static_argnums=3)(

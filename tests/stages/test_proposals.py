@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from jaxrcnn.config import ModelConfig, ProposalsConfig
+from jaxrcnn.config import DeltaGradientConfig, ModelConfig, ProposalsConfig
 from jaxrcnn.stages.proposals import propose
 from jaxrcnn.types import RpnOutput
 
@@ -62,19 +63,52 @@ def test_small_and_non_finite_boxes_take_no_part():
     check(got, [ANCHORS[4], ANCHORS[1], ANCHORS[2], [40, 0, 50, 10]], [6, 4, 3, 2])
 
 
-def test_gradient_reaches_the_deltas_of_what_is_proposed():
-    config = ModelConfig(proposals=ProposalsConfig(post_nms_train=2))
+def gradient_of_right_sides(deltas=None, **fields):
+    """Of the sum of the proposals' x1, in the deltas (6, 4)."""
+    config = ModelConfig(proposals=ProposalsConfig(**fields))
 
     def right_sides(deltas):
         rpn = RpnOutput(np.array([[5, 4, 3, 2, 6, 1]], np.float32), deltas)
-        return (
-            propose(rpn, jnp.asarray(ANCHORS), (4, 2), SIZES, config, train=True)
-            .boxes[..., 2]
-            .sum()
-        )
+        found = propose(rpn, jnp.asarray(ANCHORS), (4, 2), SIZES, config, train=True)
+        return (found.boxes[..., 2] * found.valid).sum()
 
-    gradient = jax.jit(jax.grad(right_sides))(np.zeros((1, 6, 4), np.float32))
-    expected = np.zeros((1, 6, 4))
+    deltas = np.zeros((6, 4)) if deltas is None else deltas
+    return jax.jit(jax.grad(right_sides))(np.array([deltas], np.float32))[0]
+
+
+def test_gradient_reaches_the_deltas_of_what_is_proposed():
+    gradient = gradient_of_right_sides(post_nms_train=2)
+    expected = np.zeros((6, 4))
     # x1 = centre + dx * width + width * exp(dw) / 2: of width 10, 10 for dx and 5 for dw.
-    expected[0, [4, 0], 0], expected[0, [4, 0], 2] = 10, 5
+    expected[[4, 0], 0], expected[[4, 0], 2] = 10, 5
     np.testing.assert_allclose(gradient, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("limit", "of_the_first"),
+    [
+        ({"clip": 6.0}, [6, 0, 5, 0]),
+        ({"clip_norm": 5.0**0.5}, [2, 0, 1, 0]),
+        ({"divide_by_anchor_size": True}, [1, 0, 0.5, 0]),
+        ({"divide_by_anchor_size": True, "clip": 0.75}, [0.75, 0, 0.5, 0]),
+        ({"clip_norm": 125.0**0.5 * 0.8, "clip": 7.0}, [7, 0, 4, 0]),
+    ],
+)
+def test_limits_of_the_deltas_gradient(limit, of_the_first):
+    gradient = gradient_of_right_sides(delta_gradient=DeltaGradientConfig(**limit))
+    np.testing.assert_allclose(gradient[0], of_the_first, rtol=1e-5)
+
+
+def test_gradient_of_what_reaches_out_of_the_picture():
+    deltas = np.zeros((6, 4))
+    deltas[2, 1] = 3.0  # the third box moves down by 30, its sides to 50 and 60 of 40
+    deltas[3, 0] = -1.0  # the fourth moves from x 40..60 to 20..40, into the picture of 50
+
+    def reached(**limit):
+        gradient = gradient_of_right_sides(deltas, delta_gradient=DeltaGradientConfig(**limit))
+        return [bool(x) for x in (np.abs(gradient) > 0).any(1)]
+
+    # The second and fifth equal others: the second is suppressed, the fifth is of its own level.
+    assert reached() == [True, False, True, True, True, True]
+    assert reached(zero_if_clipped=True) == [True, False, False, True, True, True]
+    assert reached(zero_outside_anchors=True) == [True, False, True, False, True, True]

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 
 import jax
@@ -30,17 +31,17 @@ def step_of(detector, config, state, batch):
     return train_step(detector, config, state, batch)
 
 
-def train(batches):
+def train(batches, config=CONFIG):
     """The state before the first step, and states and metrics after each."""
     variables = jax.tree.map(jnp.asarray, make_variables(build(MODEL)))
     params = variables["params"]
     state = TrainState(
-        jnp.zeros((), jnp.int32), variables, build_optimizer(CONFIG).init(params), params
+        jnp.zeros((), jnp.int32), variables, build_optimizer(config).init(params), params
     )
     states, metrics = [state], []
     for batch in batches:
         # As in a run, where every step builds nothing but calls with an equal config.
-        state, row = step_of(build(CONFIG.model), CONFIG, state, batch)
+        state, row = step_of(build(config.model), config, state, batch)
         states.append(state)
         metrics.append({name: float(x) for name, x in row.items()})
     return jax.device_get(states), metrics
@@ -58,6 +59,25 @@ def test_one_batch_again_and_again_lowers_the_loss(run):
     (_, metrics), _, _ = run
     losses = [row["loss"] for row in metrics]
     assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+
+
+def test_a_gate_that_opens_over_the_run_traces_once():
+    gate = {"stop_gradient": False, "open_after": 2, "open_over": 4}
+    config = dataclasses.replace(CONFIG, model=change(CONFIG.model, proposals=gate))
+    TRACES.clear()
+    _, metrics = train([make_batch()] * 8, config)
+    assert len(TRACES) == 1
+    opened = [0, 0, 0.25, 0.5, 0.75, 1, 1, 1]
+    assert [row["gate_pooling"] for row in metrics] == opened
+    assert [row["gate_targets"] for row in metrics] == opened
+
+
+def test_a_closed_gate_trains_as_one_that_has_not_opened_yet():
+    gate = {"stop_gradient": False, "open_after": 99}
+    shut = dataclasses.replace(CONFIG, model=change(CONFIG.model, proposals=gate))
+    batches = [make_batch(seed=seed) for seed in range(3)]
+    (states, _), (others, _) = train(batches), train(batches, shut)
+    jax.tree.map(np.testing.assert_array_equal, states[-1], others[-1])
 
 
 def test_nothing_is_traced_twice(run):
