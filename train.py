@@ -5,6 +5,7 @@ and hands its own pieces to `build` (docs/forking.md).
 """
 
 import contextlib
+import functools
 import pathlib
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -16,9 +17,10 @@ from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.records import DataError, Dataset
-from jaxrcnn.detector import build
+from jaxrcnn.detector import COLLECTIONS, build
 from jaxrcnn.evaluation.evaluate import draw_pictures, find, measure, write_detections
 from jaxrcnn.training import workdir as run_folder
+from jaxrcnn.training.alternating import check_restarts, describe_phases, finished
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
@@ -46,12 +48,14 @@ def train(config: Config, workdir: pathlib.Path) -> None:
     run_folder.claim(workdir, config)
     run_folder.write_classes(workdir, train_set.class_names, train_set.category_ids)
 
-    for line in describe_gate(config.model):
+    for line in [*describe_gate(config.model), *describe_phases(config)]:
         print(line)
     detector = build(config.model)
     programs = compile_programs(detector, config)
     with Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints:
-        state = first_state(config, programs, checkpoints)
+        first = functools.partial(first_state, config, programs)
+        state = checkpoints.restore(programs.create_state()) if checkpoints.steps else first()
+        check_restarts(config, state.variables)
         step = int(state.step)
         print(f"{workdir}: step {step} of {config.train.steps}")
         with (
@@ -68,26 +72,26 @@ def train(config: Config, workdir: pathlib.Path) -> None:
 
             if evaluates_after(config, step) and not scores(workdir, step):
                 evaluate(state)  # the run died between this checkpoint and its evaluation
-            run_steps(config, programs, state, batches, checkpoints, log, evaluate)
+            run_steps(config, programs, state, batches, checkpoints, log, evaluate, first)
     report(workdir, batches.unread)
 
 
-def first_state(config: Config, programs: Programs, checkpoints: Checkpoints) -> TrainState:
-    """The last checkpoint's state; without one a new state, from train.init's weights if any."""
+def first_state(config: Config, programs: Programs) -> TrainState:
+    """The state at step 0, with train.init's weights if any."""
     state = programs.create_state()
-    if checkpoints.steps:
-        return checkpoints.restore(state)
     if not config.train.init:
         return state
-    with Checkpoints(pathlib.Path(config.train.init)) as finished:
-        return state._replace(variables=finished.restore_variables(state.variables))
+    own = {collection: state.variables[collection] for collection in COLLECTIONS}
+    with Checkpoints(pathlib.Path(config.train.init)) as finished_run:
+        variables = finished_run.restore_variables(own)
+    return state._replace(variables={**state.variables, **variables})
 
 
 def evaluate_state(
     config: Config, programs: Programs, state: TrainState, dataset: Dataset, workdir: pathlib.Path
 ) -> dict[str, float]:
     """Evaluate a state and write its detections, as numbers and as pictures."""
-    variables = eval_variables(state)
+    variables = finished(config, eval_variables(state), int(state.step))
     found = find(
         lambda batch: programs.eval_step(variables, programs.put_batch(batch)), dataset, config
     )
@@ -101,10 +105,14 @@ def report(workdir: pathlib.Path, unread: Collection[str]) -> None:
     plot_curves(MetricsWriter.read(workdir / "metrics.jsonl"), workdir / "plots")
     for line in unread:
         print(f"left out: {line}")
-    last = scores(workdir)[-1]
-    print(f"step {last['step']}  {score_line(last)}")
-    print(f"curves    {workdir / 'plots' / 'losses.png'}, {workdir / 'plots' / 'ap.png'}")
-    print(f"pictures  {workdir / 'plots' / 'detections.png'}")
+    for last in scores(workdir)[-1:]:
+        print(f"step {last['step']}  {score_line(last)}")
+    curves, pictures = ("losses.png", "ap.png"), ("detections.png",)
+    for title, names in (("curves", curves), ("pictures", pictures)):
+        paths = [workdir / "plots" / name for name in names]
+        there = [str(path) for path in paths if path.exists()]
+        if there:  # an RPN alone finds nothing that could be drawn
+            print(f"{title:8}  {', '.join(there)}")
     print(f"metrics   {workdir / 'metrics.jsonl'}; TensorBoard: {workdir / 'tensorboard'}")
     print(f"weights   {workdir / 'checkpoints'}")
 

@@ -308,9 +308,44 @@ class OptimizerConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class AlternatingStep:
+    """One step of alternating training."""
+
+    trains: Literal["rpn", "fast_rcnn"] = "rpn"
+    """The RPN, or Fast R-CNN on the proposals of the last network that an RPN step trained."""
+    backbone: Literal["pretrained", "previous", "frozen"] = "pretrained"
+    """The run's first weights again, or those of the step before; frozen are not trained."""
+    restart: tuple[str, ...] = ()
+    """Parts that are drawn anew: rpn_head, box_head, or a layer such as box_head/cls_score."""
+    steps: int = 80000
+    """Steps of training."""
+    milestones: tuple[int, ...] = ()
+    """Steps within this one at which the learning rate drops (schedule step)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AlternatingConfig:
+    """Alternating training (paper, section 3.2, i); used by train.scheme alternating."""
+
+    steps: tuple[AlternatingStep, ...] = (
+        AlternatingStep("rpn", "pretrained", (), 80000, (60000,)),
+        AlternatingStep("fast_rcnn", "pretrained", (), 40000, (30000,)),
+        AlternatingStep("rpn", "frozen", ("rpn_head",), 80000, (60000,)),
+        AlternatingStep(
+            "fast_rcnn", "frozen", ("box_head/cls_score", "box_head/bbox_pred"), 40000, (30000,)
+        ),
+    )
+    """The steps, by default py-faster-rcnn's four. train.steps is their sum."""
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """The run."""
 
+    scheme: Literal["joint", "alternating"] = "joint"
+    """All in one step, approximate or not as model.proposals says; or RPN and Fast R-CNN in turn,
+    as train.alternating says."""
+    alternating: AlternatingConfig = AlternatingConfig()
     batch_size: int = 16
     """Pictures of a step, over all devices."""
     steps: int = 90000

@@ -37,6 +37,9 @@ def describe_type(annotation: Any) -> str:
     if typing.get_origin(annotation) is Literal:
         return "one of " + ", ".join(map(str, arguments))
     if typing.get_origin(annotation) is tuple:
+        if dataclasses.is_dataclass(arguments[0]):
+            names = ", ".join(field.name for field in dataclasses.fields(arguments[0]))
+            return f"a tuple of dicts with {names}"
         if typing.get_origin(arguments[0]) is tuple:
             return "a tuple of tuples such as '((8,), (16, 32))'"
         many = "any number of" if arguments[-1] is Ellipsis else str(len(arguments))
@@ -45,12 +48,22 @@ def describe_type(annotation: Any) -> str:
 
 
 def convert(value: Any, annotation: Any) -> Any:
-    """A plain Python or JSON value as the annotated type: lists become tuples, ints may be floats.
+    """A plain Python or JSON value as the annotated type.
+
+    Lists become tuples, ints may be floats, and in a tuple of dataclasses the items are dicts.
 
     Raises:
         ValueError: the value is of another type, or a tuple has another length.
     """
     arguments = typing.get_args(annotation)
+    if dataclasses.is_dataclass(annotation):
+        try:
+            kind = typing.cast(type, annotation)
+            return config_from_dict({**dataclasses.asdict(kind()), **value}, kind)
+        except TypeError:
+            raise ValueError(f"{value!r} is no dict") from None
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
     if typing.get_origin(annotation) is Literal:
         fits = isinstance(value, str) and value in arguments
         constructor = str

@@ -29,10 +29,25 @@ from jaxrcnn.stages.pooling import ROI_OPS, pool_rois
 from jaxrcnn.stages.proposals import propose
 from jaxrcnn.stages.rois import sample_rois
 from jaxrcnn.stages.rpn import concatenate_levels, sample_anchors
-from jaxrcnn.types import Array, Batch, BoxOutput, Detections, Gates, Losses, RoiSamples
+from jaxrcnn.types import (
+    Array,
+    Batch,
+    BoxOutput,
+    Detections,
+    Gates,
+    Losses,
+    Proposals,
+    RoiSamples,
+)
 
 Variables = Mapping[str, Mapping[str, Any]]
-"""Collection ("params", "constants", "batch_stats") -> part ("backbone", ...) -> arrays."""
+"""Collection ("params", "constants", "batch_stats") -> part ("backbone", ...) -> arrays.
+
+Under "proposer" there may be the variables of a second network, a backbone and an RPN: the box head
+then works on its proposals. In alternating training that is the network of the step before.
+"""
+
+COLLECTIONS = ("params", "constants", "batch_stats")
 
 SAMPLE_SIZE = (64, 64)  # of the picture that `init` traces; the parameters do not depend on it
 
@@ -97,7 +112,7 @@ def init(detector: Detector, key: Array) -> Variables:
     }
     return {
         collection: {name: part.get(collection, {}) for name, part in parts.items()}
-        for collection in ("params", "constants", "batch_stats")
+        for collection in COLLECTIONS
     }
 
 
@@ -108,8 +123,12 @@ def forward_train(
     key: Array,
     train: bool = True,
     gates: Gates | None = None,
+    proposals: Proposals | None = None,
 ) -> tuple[Losses, Variables]:
     """The four losses of a batch: all of joint training but the optimiser.
+
+    Where only some of the losses are used, `jax.jit` drops what the others need: the RPN's alone
+    cost no box head, and with given proposals the second stage's alone cost no RPN.
 
     Args:
         detector: the pieces.
@@ -118,6 +137,7 @@ def forward_train(
         key: of this step; a picture's draws depend on it and on image_index alone.
         train: False runs the networks in inference mode, for the validation loss.
         gates: how far the gate stands open, by default as far as config.proposals ever opens it.
+        proposals: (N, R, ...) of another network, in place of the own RPN's.
 
     Returns:
         The losses, and the variables with new batch statistics.
@@ -131,7 +151,8 @@ def forward_train(
     anchors, level_sizes = draw_anchors(features, strides, config.anchors)
     rpn_maps, variables = apply(detector, "rpn_head", variables, features, train)
     rpn = concatenate_levels(*rpn_maps)
-    proposals = propose(rpn, anchors, level_sizes, batch.image_sizes, config, train=True)
+    if proposals is None:
+        proposals = propose(rpn, anchors, level_sizes, batch.image_sizes, config, train=True)
     rois = sample_rois(roi_keys, proposals, batch, config, detector.roi_sampler)
     rois = gate(rois, config.proposals, gates)
     pooled = pool(detector, features, rois.boxes)
@@ -147,8 +168,39 @@ def forward_train(
     return losses, variables
 
 
+def forward_propose(
+    detector: Detector,
+    variables: Variables,
+    images: Array,
+    image_sizes: Array,
+    train: bool = False,
+) -> tuple[Proposals, tuple[Array, ...]]:
+    """Proposals of a batch of pictures, and the features that they come from.
+
+    Args:
+        detector: the pieces.
+        variables: their arrays; the box head's are not used.
+        images: (N, H, W, 3) uint8 or float32, RGB, 0..255, padded.
+        image_sizes: (N, 2) height and width inside the padding.
+        train: take the counts for training.
+
+    Returns:
+        Proposals (N, R, ...), boxes in pixels of the padded input, and the backbone's maps.
+    """
+    config, strides = detector.config, detector.backbone.strides
+    images = normalise(images, image_sizes, config)
+    features, _ = apply(detector, "backbone", variables, images)
+    anchors, level_sizes = draw_anchors(features, strides, config.anchors)
+    rpn_maps, _ = apply(detector, "rpn_head", variables, features)
+    rpn = concatenate_levels(*rpn_maps)
+    return propose(rpn, anchors, level_sizes, image_sizes, config, train), features
+
+
 def forward_infer(
-    detector: Detector, variables: Variables, images: Array, image_sizes: Array
+    detector: Detector,
+    variables: Variables,
+    images: Array,
+    image_sizes: Array,
 ) -> Detections:
     """Detections of a batch of pictures.
 
@@ -161,13 +213,12 @@ def forward_infer(
     Returns:
         Detections (N, D, ...), boxes in pixels of the padded input.
     """
-    config, strides = detector.config, detector.backbone.strides
-    images = normalise(images, image_sizes, config)
-    features, _ = apply(detector, "backbone", variables, images)
-    anchors, level_sizes = draw_anchors(features, strides, config.anchors)
-    rpn_maps, _ = apply(detector, "rpn_head", variables, features)
-    rpn = concatenate_levels(*rpn_maps)
-    proposals = propose(rpn, anchors, level_sizes, image_sizes, config, train=False)
+    config = detector.config
+    source = variables.get("proposer", variables)
+    proposals, features = forward_propose(detector, source, images, image_sizes)
+    if "proposer" in variables:
+        images = normalise(images, image_sizes, config)
+        features, _ = apply(detector, "backbone", variables, images)
     pooled = pool(detector, features, proposals.boxes)
     head, _ = apply(detector, "box_head", variables, pooled)
     output = split_pictures(head, len(images))
@@ -213,7 +264,7 @@ def apply(
     Returns:
         What the network gives, and the variables with its new batch statistics.
     """
-    own = {collection: parts[name] for collection, parts in variables.items()}
+    own = {collection: variables[collection][name] for collection in COLLECTIONS}
     rngs = None if dropout_key is None else {"dropout": dropout_key}
     with jax.named_scope(name):
         y, new = getattr(detector, name).apply(

@@ -263,7 +263,40 @@ def _files(data: DataConfig) -> Rules:
     yield not data.eval_split, "data.eval_split: got nothing, takes the name of a split"
 
 
+def _alternating(train: TrainConfig) -> Rules:
+    name, steps = "train.alternating.steps", train.alternating.steps
+    yield not steps, f"{name}: got nothing, takes one or more"
+    total = sum(step.steps for step in steps)
+    yield (
+        train.steps != total,
+        f"train.steps: got {train.steps}, takes the sum of {name}, {total}",
+    )
+    yield any(step.steps < 1 for step in steps), f"{name}: takes at least 1 step each"
+    yield (
+        bool(steps) and steps[0].trains != "rpn",
+        f"{name}: the first trains fast_rcnn, takes rpn: it needs proposals",
+    )
+    yield (
+        bool(steps) and steps[0].backbone == "frozen",
+        f"{name}: the first has a frozen backbone, takes pretrained or previous",
+    )
+    for part in itertools.chain(*(step.restart for step in steps)):
+        yield (
+            part.split("/")[0] not in ("backbone", "rpn_head", "box_head"),
+            f"{name}: got restart {part!r}, takes backbone, rpn_head, box_head or a layer of one",
+        )
+    warmup = train.optimizer.warmup_steps
+    for milestones in (step.milestones for step in steps):
+        yield (
+            any(a >= b for a, b in itertools.pairwise((warmup - 1, *milestones))),
+            f"{name}: got milestones {milestones}, takes ascending steps after "
+            f"train.optimizer.warmup_steps, {warmup}",
+        )
+
+
 def _training(train: TrainConfig) -> Rules:
+    if train.scheme == "alternating":
+        yield from _alternating(train)
     optimizer, milestones = train.optimizer, train.optimizer.milestones
     yield (
         optimizer.accumulate > train.steps,

@@ -35,6 +35,7 @@ MAY_IMPORT = {
         *("jax", "optax", "numpy", "orbax", "rich", "tensorboardX"),
     },
     "training.optimizer": {"config", "nets", "jax", "optax"},
+    "training.alternating": {"types", "config", "detector", "jax"},
     "training.gates": {"types", "config", "jax"},
     "training.step": {"types", "config", "detector", "jax", "optax"},
     "training.sharding": {"types", "config", "detector", "jax"},
@@ -56,7 +57,9 @@ HEAVY = {"PIL", "grain", "matplotlib", "pycocotools", "rich", "tensorboardX", "t
 
 CORE_ROOMS = ([], ["types"], ["precision"], ["config"], ["ops"], ["nets"], ["stages"])
 CORE = [name for name in MODULES if name.split(".")[1:2] in CORE_ROOMS] + ["jaxrcnn.detector"]
-CORE += [f"jaxrcnn.training.{name}" for name in ("gates", "optimizer", "step", "sharding")]
+CORE += [
+    f"jaxrcnn.training.{name}" for name in ("alternating", "gates", "optimizer", "step", "sharding")
+]
 
 
 class Import(NamedTuple):

@@ -295,6 +295,67 @@ def test_a_killed_run_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch
     assert ours == theirs
 
 
+ALTERNATING = (
+    *("--config.train.scheme", "alternating", "--config.train.steps", "6"),
+    *("--config.train.checkpoint_every", "1", "--config.train.optimizer.warmup_steps", "0"),
+    "--config.train.alternating.steps",
+    "[{'trains': 'rpn', 'steps': 1}, {'trains': 'fast_rcnn', 'steps': 1},"
+    " {'backbone': 'frozen', 'restart': ['rpn_head'], 'steps': 3},"
+    " {'trains': 'fast_rcnn', 'backbone': 'frozen', 'restart': ['box_head'], 'steps': 1}]",
+)
+
+
+@pytest.fixture(scope="module")
+def alternated(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "alternating"
+    train(workdir, *ALTERNATING)
+    return workdir
+
+
+def test_alternating_evaluates_what_has_a_box_head_and_predicts(alternated, pictures, tmp_path):
+    assert [row["step"] for row in rows_of(alternated) if "eval/loss" in row] == [2, 6]
+    rows = [row for row in rows_of(alternated) if "train/loss" in row]
+    assert [("train/loss_rpn_box" in row, "train/loss_box_reg" in row) for row in rows] == [
+        *[(True, False), (False, True)],
+        *[(True, False)] * 3,
+        (False, True),
+    ]
+    assert "proposer" not in load_run(alternated).variables
+    assert predict(alternated, tmp_path / "found", pictures / "a.png") == 0
+
+
+@pytest.mark.parametrize("last", [2, 4])  # between two phases, and in the middle of the third
+def test_alternating_killed_ends_as_if_it_had_not_been(alternated, tmp_path, monkeypatch, last):
+    save = Checkpoints.save
+
+    def save_and_die(self, state):
+        save(self, state)
+        if int(state.step) == last:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "run", *ALTERNATING)
+    train(tmp_path / "run", *ALTERNATING)
+    assert_same_parameters(tmp_path / "run", alternated)
+
+
+def test_an_rpn_alone_can_be_trained_and_started_from(tmp_path, capsys):
+    alone = ("--config.train.alternating.steps", "[{'trains': 'rpn', 'steps': 2}]")
+    train(tmp_path / "rpn", *ALTERNATING[:2], *alone, "--config.train.steps", "2")
+    said = capsys.readouterr().out
+    assert "pictures " not in said.splitlines()[-3]
+    assert (tmp_path / "rpn" / "plots" / "losses.png").is_file()
+    train(
+        tmp_path / "joint",
+        *("--config.train.init", str(tmp_path / "rpn"), "--config.train.steps", "1"),
+        *("--config.train.optimizer.learning_rate", "0"),
+    )
+    one, other = (load_run(tmp_path / name).variables["params"] for name in ("rpn", "joint"))
+    jax.tree.map(np.testing.assert_array_equal, one["backbone"], other["backbone"])
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_in_one_line(tmp_path, capsys):
     wild = {"learning_rate": "1e30", "clip_norm": "0", "warmup_steps": "0", "milestones": "()"}
     words = [w for k, v in wild.items() for w in (f"--config.train.optimizer.{k}", v)]

@@ -1,6 +1,8 @@
+import dataclasses
+
 import pytest
 
-from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.config import AlternatingStep, Config, ConfigError
 from jaxrcnn.config_io import config_from_dict, config_to_dict, field_values
 from jaxrcnn.validation import (
     AT_LEAST_ONE,
@@ -161,7 +163,8 @@ def test_every_number_has_a_range_or_may_be_anything():
         for name, value in field_values(Config()).items()
         if not isinstance(value, bool | str) and name != "data.train_splits"
     }
-    free = {"model.pixel_mean", "model.backbone.width", "data.classes"}
+    # Those of an alternating step have rules of their own.
+    free = {"model.pixel_mean", "model.backbone.width", "data.classes", "train.alternating.steps"}
     assert numbers - free == set(RANGED)
     assert len(set(RANGED)) == len(RANGED)
 
@@ -301,3 +304,54 @@ def test_every_number_has_a_range_or_may_be_anything():
 )
 def test_what_cannot_work_is_refused_in_a_line_that_names_the_field(changes, line):
     assert complaint(**changes) == line
+
+
+def alternating(*steps, total=30, **changes):
+    return {
+        "train.scheme": "alternating",
+        "train.alternating.steps": tuple(map(dataclasses.asdict, steps)),
+        "train.steps": total,
+        "train.optimizer.warmup_steps": 0,
+        **changes,
+    }
+
+
+RPN, FAST_RCNN = AlternatingStep("rpn", steps=20), AlternatingStep("fast_rcnn", steps=10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            alternating(RPN, FAST_RCNN, total=31),
+            "train.steps: got 31, takes the sum of train.alternating.steps, 30",
+        ),
+        (alternating(total=1), "train.alternating.steps: got nothing, takes one or more"),
+        (
+            alternating(FAST_RCNN, RPN),
+            "train.alternating.steps: the first trains fast_rcnn, takes rpn: it needs proposals",
+        ),
+        (
+            alternating(dataclasses.replace(RPN, backbone="frozen"), FAST_RCNN),
+            "train.alternating.steps: the first has a frozen backbone, takes pretrained or "
+            "previous",
+        ),
+        (
+            alternating(dataclasses.replace(RPN, restart=("neck",)), FAST_RCNN),
+            "train.alternating.steps: got restart 'neck', takes backbone, rpn_head, box_head or a "
+            "layer of one",
+        ),
+        (
+            alternating(dataclasses.replace(RPN, milestones=(9, 4)), FAST_RCNN),
+            "train.alternating.steps: got milestones (9, 4), takes ascending steps after "
+            "train.optimizer.warmup_steps, 0",
+        ),
+    ],
+)
+def test_alternating_steps_that_cannot_be(changes, line):
+    assert complaint(**changes) == line
+
+
+def test_alternating_steps_that_can_be():
+    check(make(**alternating(RPN, FAST_RCNN)))
+    check(make(**alternating(RPN, total=20)))

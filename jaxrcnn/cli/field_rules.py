@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import inspect
 import itertools
+import json
 import typing
 from typing import Any
 
@@ -75,6 +76,8 @@ def _tuple_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
         return None
     element, *others = typing.get_args(info.type)
     nested = typing.get_origin(element) is tuple
+    if dataclasses.is_dataclass(element):
+        return _literal_rule(info.type)
     if nested:
         metavar = "'((...), ...)'"
     elif others[-1:] == [Ellipsis]:
@@ -90,12 +93,28 @@ def _tuple_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
     )
 
 
+def _literal_rule(kind: Any) -> PrimitiveConstructorSpec:
+    """A tuple of dataclasses: one Python literal, a tuple or list of dicts."""
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="'({...}, ...)'",
+        instance_from_str=lambda words: convert(_literal(" ".join(words)), kind),
+        is_instance=lambda value: isinstance(value, tuple),
+        # With JSON's double quotes, which a shell's single ones hold as they are.
+        str_from_instance=lambda value: [json.dumps([dataclasses.asdict(item) for item in value])],
+    )
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, TypeError) as error:
+        raise ValueError(f"{text} is no Python literal") from error
+
+
 def _tuple_from_words(words: list[str], kind: Any, element: Any) -> tuple[Any, ...]:
     if len(words) == 1 and words[0].startswith(("(", "[")):
-        try:
-            return convert(ast.literal_eval(words[0]), kind)
-        except (SyntaxError, TypeError) as error:
-            raise ValueError(f"{words[0]} is no Python literal") from error
+        return convert(_literal(words[0]), kind)
     if typing.get_origin(element) is tuple:
         raise ValueError("takes one Python literal")
     return convert([element(word) for word in words], kind)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxrcnn.config import Config
 from jaxrcnn.detector import Detector, Variables, build
 from jaxrcnn.evaluation.evaluate import Predict
+from jaxrcnn.training.alternating import finished
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
@@ -50,6 +51,7 @@ def load_run(workdir: pathlib.Path, step: int | None = None, batch_size: int | N
         like = programs.create_state().variables if checkpoints.steps else {}
         variables = checkpoints.restore_variables(like, step)
         step = checkpoints.steps[-1] if step is None else step
+    variables = finished(config, variables, step)
     return Run(config, classes, step, detector, variables, programs)
 
 

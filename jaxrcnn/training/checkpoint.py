@@ -69,7 +69,8 @@ class Checkpoints:
         """What to evaluate of a step: the averaged parameters where there are such.
 
         Args:
-            like: variables; give structure, shapes and placing.
+            like: variables; give structure, shapes and placing. Collections that they lack are not
+                read.
             step: of the checkpoint, by default the last.
 
         Raises:
@@ -78,16 +79,16 @@ class Checkpoints:
         step = self._find(step)
         saved: Any = self._checkpointer.metadata(step).metadata
         averaged = saved["average"] is not None
-        self._check(_shapes(saved["variables"]), _shapes(like))
+        self._check(_shapes({name: saved["variables"].get(name) for name in like}), _shapes(like))
+        skipped = jax.tree.map(lambda _: ocp.PLACEHOLDER, saved)
         wanted = {
-            **jax.tree.map(lambda _: ocp.PLACEHOLDER, saved),
-            "variables": like,
+            **skipped,
+            "variables": {**skipped["variables"], **like},
             **({"average": like["params"]} if averaged else {}),
         }
         state = self._checkpointer.load(step, wanted)
-        if not averaged:
-            return state["variables"]
-        return {**state["variables"], "params": state["average"]}
+        variables = {name: state["variables"][name] for name in like}
+        return {**variables, "params": state["average"]} if averaged else variables
 
     def _find(self, step: int | None) -> int:
         """The step asked for, or the last one, if there is such a checkpoint."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import jax
 
 from jaxrcnn.config import Config
+from jaxrcnn.training.alternating import begins_phase, stage_of, start_phase
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs
@@ -62,8 +63,10 @@ class Log:
 
 
 def evaluates_after(config: Config, step: int) -> bool:
-    """Whether a run evaluates its state after so many steps."""
+    """Whether a run evaluates its state after so many steps; without a box head's it does not."""
     every = config.train.eval_every
+    if stage_of(config, step - 1) == "rpn":
+        return False
     return step == config.train.steps or (every > 0 and step > 0 and step % every == 0)
 
 
@@ -75,6 +78,7 @@ def run_steps(
     checkpoints: Checkpoints,
     log: Log,
     evaluate: Callable[[TrainState], None],
+    first_state: Callable[[], TrainState],
 ) -> TrainState:
     """Train from the state's step to the end.
 
@@ -86,6 +90,7 @@ def run_steps(
         checkpoints: where the states go.
         log: where the metrics go.
         evaluate: called every train.eval_every steps and at the end.
+        first_state: makes the run's state at step 0; phases of alternating training return to it.
 
     Returns:
         The last state, which has a checkpoint.
@@ -97,8 +102,12 @@ def run_steps(
     # Pipelined collectives of several virtual CPU devices can wait for each other's threads.
     one_at_a_time = jax.default_backend() == "cpu" and jax.local_device_count() > 1
     for step in range(int(state.step) + 1, wanted.steps + 1):
+        if begins_phase(config, step - 1):
+            log.flush(step - 1)
+            state = start_phase(config, state, first_state, programs.create_state)
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
-            state, metrics = programs.train_step(state, programs.put_batch(next(batches)))
+            batch = programs.put_batch(next(batches))
+            state, metrics = programs.train_step(state, batch, stage_of(config, step - 1))
         if one_at_a_time:
             jax.block_until_ready(state)
         log.add(metrics)

@@ -8,10 +8,15 @@ import optax
 
 from jaxrcnn.config import Config, OptimizerConfig
 from jaxrcnn.nets.backbone import frozen_modules
+from jaxrcnn.training.alternating import phases
 
 
-def build_optimizer(config: Config) -> optax.GradientTransformation:
+def build_optimizer(
+    config: Config, first_step: jax.Array | int = 0
+) -> optax.GradientTransformation:
     """Clip, decay, momentum or Adam, learning rate; frozen parameters stay as they are.
+
+    Its count of updates begins at `first_step` of the run, traced or not.
 
     The weight decay is added to the gradient before the momentum (SGD, as torch) or after Adam's
     scaling (AdamW).
@@ -26,7 +31,7 @@ def build_optimizer(config: Config) -> optax.GradientTransformation:
     )
 
     def of_update(count: jax.typing.ArrayLike) -> jax.Array:
-        return learning_rate(config, jnp.asarray(count) * wanted.accumulate)
+        return learning_rate(config, first_step + jnp.asarray(count) * wanted.accumulate)
 
     trained = optax.chain(*clip, *scale, optax.scale_by_learning_rate(of_update))
     optimizer = optax.partition(
@@ -41,21 +46,33 @@ def build_optimizer(config: Config) -> optax.GradientTransformation:
 
 
 def learning_rate(config: Config, step: jax.Array | int) -> jax.Array:
-    """The learning rate of a step: linear warm-up, then as config.train.optimizer.schedule says."""
+    """The learning rate of a step: linear warm-up, then as config.train.optimizer.schedule says.
+
+    In alternating training every phase has a schedule of its own.
+    """
     wanted = config.train.optimizer
     peak = wanted.learning_rate
     if wanted.reference_batch_size:  # the linear scaling rule, arXiv 1706.02677
         peak *= config.train.batch_size / wanted.reference_batch_size
-    warmup = wanted.warmup_steps
-    if wanted.schedule == "cosine":
-        after = optax.cosine_decay_schedule(1.0, max(config.train.steps - warmup, 1))
+    turns = phases(config)
+    schedules = [_schedule(wanted, turn.step.steps, turn.step.milestones) for turn in turns]
+    schedules = schedules or [_schedule(wanted, config.train.steps, wanted.milestones)]
+    joined = optax.join_schedules(schedules, [turn.first_step for turn in turns[1:]])
+    return jnp.asarray(peak * joined(step), jnp.float32)
+
+
+def _schedule(config: OptimizerConfig, steps: int, milestones: tuple[int, ...]) -> optax.Schedule:
+    """Share of the largest learning rate over so many steps."""
+    warmup = config.warmup_steps
+    if config.schedule == "cosine":
+        after = optax.cosine_decay_schedule(1.0, max(steps - warmup, 1))
     else:
-        milestones = wanted.milestones if wanted.schedule == "step" else ()
+        drops = milestones if config.schedule == "step" else ()
         after = optax.piecewise_constant_schedule(
-            1.0, {m - warmup: wanted.drop_factor for m in milestones}
+            1.0, {m - warmup: config.drop_factor for m in drops}
         )
-    rise = optax.linear_schedule(wanted.warmup_factor, 1.0, max(warmup, 1))
-    return jnp.asarray(peak * optax.join_schedules([rise, after], [warmup])(step), jnp.float32)
+    rise = optax.linear_schedule(config.warmup_factor, 1.0, max(warmup, 1))
+    return optax.join_schedules([rise, after], [warmup])
 
 
 def _decayed(config: OptimizerConfig) -> Any:

@@ -15,8 +15,8 @@ from jaxrcnn.types import Batch
 class Programs(NamedTuple):
     """The compiled programs of a run, and the placing of their arguments."""
 
-    create_state: Callable[..., Any]  # () -> TrainState
-    train_step: Callable[..., Any]  # (state, batch) -> (state, metrics); consumes the state
+    create_state: Callable[..., Any]  # (draw=0) -> TrainState
+    train_step: Callable[..., Any]  # (state, batch, stage) -> (state, metrics); consumes the state
     eval_step: Callable[..., Any]  # (variables, batch) -> (detections, losses)
     put_batch: Callable[[Batch], Batch]  # host arrays -> the devices
 
@@ -40,11 +40,19 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
     everywhere = NamedSharding(mesh, PartitionSpec())
     shared_out = NamedSharding(mesh, PartitionSpec("batch"))
     create = jax.jit(create_state, static_argnums=(0, 1), out_shardings=everywhere)
-    train = jax.jit(train_step, static_argnums=(0, 1), donate_argnums=2, out_shardings=everywhere)
+    train = jax.jit(
+        train_step,
+        static_argnums=(0, 1),
+        static_argnames="stage",
+        donate_argnums=2,
+        out_shardings=everywhere,
+    )
     evaluate = jax.jit(eval_step, static_argnums=(0, 1), out_shardings=everywhere)
     return Programs(
-        create_state=lambda: create(detector, config),
-        train_step=lambda state, batch: train(detector, config, state, batch),
+        create_state=lambda draw=0: create(detector, config, draw),
+        train_step=lambda state, batch, stage="joint": train(
+            detector, config, state, batch, stage=stage
+        ),
         eval_step=lambda variables, batch: evaluate(detector, config, variables, batch),
         put_batch=lambda batch: jax.device_put(batch, shared_out),
     )

@@ -1,5 +1,6 @@
 """One step of training, one traced function: forward, losses, gradients, update."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -7,10 +8,25 @@ import jax.numpy as jnp
 import optax
 
 from jaxrcnn.config import Config
-from jaxrcnn.detector import Detector, Variables, forward_infer, forward_train, init
+from jaxrcnn.detector import (
+    Detector,
+    Variables,
+    forward_infer,
+    forward_propose,
+    forward_train,
+    init,
+)
+from jaxrcnn.training.alternating import (
+    STAGE_LOSSES,
+    STAGE_PARTS,
+    Stage,
+    phase_start,
+    proposer_of,
+    trains_backbone,
+)
 from jaxrcnn.training.gates import gates_at
 from jaxrcnn.training.optimizer import build_optimizer, learning_rate
-from jaxrcnn.types import Array, Batch, Detections, Gates, Losses
+from jaxrcnn.types import Array, Batch, Detections, Gates
 
 
 class TrainState(NamedTuple):
@@ -22,9 +38,19 @@ class TrainState(NamedTuple):
     average: Any  # moving average of the parameters, or None
 
 
-def create_state(detector: Detector, config: Config) -> TrainState:
-    """The state at step 0, its parameters drawn from config.seed. Traceable."""
-    variables = init(detector, jax.random.fold_in(jax.random.key(config.seed), 0))
+def create_state(detector: Detector, config: Config, draw: Array | int = 0) -> TrainState:
+    """The state at step 0, its parameters drawn from config.seed. Traceable.
+
+    Args:
+        detector: static.
+        config: static.
+        draw: 0 for the run's own parameters; a phase of alternating training draws others.
+    """
+    # Word 1 of the seed is that of the steps' draws.
+    word = jnp.where(jnp.asarray(draw) == 0, 0, 1 + draw)
+    variables = init(detector, jax.random.fold_in(jax.random.key(config.seed), word))
+    if config.train.scheme == "alternating":
+        variables = {**variables, "proposer": proposer_of(variables)}
     params = variables["params"]
     return TrainState(
         step=jnp.zeros((), jnp.int32),
@@ -40,6 +66,7 @@ def train_step(
     state: TrainState,
     batch: Batch,
     gates: Gates | None = None,
+    stage: Stage = "joint",
 ) -> tuple[TrainState, dict[str, Array]]:
     """Forward, losses, gradients and update.
 
@@ -49,23 +76,19 @@ def train_step(
         state: replicated over the devices.
         batch: sharded over the devices along its pictures.
         gates: how far the gradient gate stands open, by default as scheduled by the config.
+        stage: static; what is trained.
 
     Returns:
         The next state, and what to log, scalars in float32.
     """
-    key = step_key(config, state.step)
-    proposals = config.model.proposals
-    gates = gates_at(proposals, state.step) if gates is None else gates
-
-    def total_loss(params: Any) -> tuple[Array, tuple[Losses, Variables]]:
-        variables = {**state.variables, "params": params}
-        losses, variables = forward_train(detector, variables, batch, key, gates=gates)
-        return sum(losses, start=jnp.zeros(())), (losses, variables)
-
+    if gates is None:
+        gates = gates_at(config.model.proposals, state.step)
+    gradients, losses, batch_stats = _gradients(detector, config, state, batch, gates, stage)
     params = state.variables["params"]
-    gradients, (losses, variables) = jax.grad(total_loss, has_aux=True)(params)
     with jax.named_scope("update"):
-        updates, opt_state = build_optimizer(config).update(gradients, state.opt_state, params)
+        optimizer = build_optimizer(config, phase_start(config, state.step))
+        updates, opt_state = optimizer.update(gradients, state.opt_state, params)
+        updates = _only_trained(updates, config, state.step, stage)
         params = optax.apply_updates(params, updates)
         average = _moving_average(config, state.average, params, state.step)
     metrics = {
@@ -73,10 +96,63 @@ def train_step(
         "gradient_norm": optax.tree.norm(gradients),
         "learning_rate": learning_rate(config, state.step),
     }
-    if not proposals.stop_gradient:
-        metrics |= {"gate_pooling": gates.pooling, "gate_targets": gates.targets}
-    variables = {**variables, "params": params}
+    if not config.model.proposals.stop_gradient:
+        names = ("gate_pooling", "gate_targets")
+        metrics |= {name: jnp.asarray(x) for name, x in zip(names, gates, strict=True)}
+    variables = {**state.variables, "params": params, "batch_stats": batch_stats}
     return TrainState(state.step + 1, variables, opt_state, average), metrics
+
+
+def _gradients(
+    detector: Detector, config: Config, state: TrainState, batch: Batch, gates: Gates, stage: Stage
+) -> tuple[Any, dict[str, Array], Any]:
+    """Gradients of all parameters, the losses that they are of, and new batch statistics."""
+    key = step_key(config, state.step)
+    params, batch_stats = state.variables["params"], state.variables["batch_stats"]
+    proposals = None
+    if stage == "fast_rcnn":
+        source = state.variables["proposer"]
+        proposals, _ = forward_propose(
+            detector, source, batch.images, batch.image_sizes, train=True
+        )
+
+    def total_loss(trained: Any) -> tuple[Array, tuple[dict[str, Array], Any]]:
+        variables = {**state.variables, "params": {**params, **trained}}
+        losses, variables = forward_train(
+            detector, variables, batch, key, gates=gates, proposals=proposals
+        )
+        used = {name: getattr(losses, name) for name in STAGE_LOSSES[stage]}
+        statistics = {part: variables["batch_stats"][part] for part in trained}
+        return sum(used.values(), start=jnp.zeros(())), (used, {**batch_stats, **statistics})
+
+    def gradients_in(parts: Sequence[str]) -> tuple[Any, tuple[dict[str, Array], Any]]:
+        trained = {part: params[part] for part in parts}
+        gradients, results = jax.grad(total_loss, has_aux=True)(trained)
+        return {**jax.tree.map(jnp.zeros_like, params), **gradients}, results
+
+    parts = STAGE_PARTS[stage]
+    if stage == "joint":
+        gradients, (losses, batch_stats) = gradients_in(parts)
+        return gradients, losses, batch_stats
+    # In one program for both, and at the cost of that which is taken.
+    gradients, (losses, batch_stats) = jax.lax.cond(
+        trains_backbone(config, state.step),
+        lambda: gradients_in(parts),
+        lambda: gradients_in([part for part in parts if part != "backbone"]),
+    )
+    return gradients, losses, batch_stats
+
+
+def _only_trained(updates: Any, config: Config, step: Array, stage: Stage) -> Any:
+    """The updates with zeros for the parts that are not trained: they must not decay either."""
+    if stage == "joint":
+        return updates
+    trained: dict[str, Any] = {part: part in STAGE_PARTS[stage] for part in updates}
+    trained["backbone"] = trains_backbone(config, step)
+    return {
+        part: jax.tree.map(lambda x, keep=trained[part]: jnp.where(keep, x, 0), tree)
+        for part, tree in updates.items()
+    }
 
 
 def eval_step(
@@ -86,9 +162,17 @@ def eval_step(
 
     The losses' draws depend on the seed and the picture alone, so that they compare over a run.
     """
-    losses, _ = forward_train(detector, variables, batch, step_key(config, 0), train=False)
+    proposals = None
+    if "proposer" in variables:
+        source = variables["proposer"]
+        proposals, _ = forward_propose(
+            detector, source, batch.images, batch.image_sizes, train=True
+        )
+    losses, _ = forward_train(
+        detector, variables, batch, step_key(config, 0), train=False, proposals=proposals
+    )
     detections = forward_infer(detector, variables, batch.images, batch.image_sizes)
-    return detections, loss_metrics(losses)
+    return detections, loss_metrics(losses._asdict())
 
 
 def eval_variables(state: TrainState) -> Variables:
@@ -103,10 +187,10 @@ def step_key(config: Config, step: Array | int) -> Array:
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), 1), step)
 
 
-def loss_metrics(losses: Losses) -> dict[str, Array]:
+def loss_metrics(losses: Mapping[str, Array]) -> dict[str, Array]:
     """The losses by the names that they have in metrics.jsonl, after "train/" or "eval/"."""
-    total = sum(losses, start=jnp.zeros(()))
-    return {"loss": total, **{f"loss_{k}": v for k, v in losses._asdict().items()}}
+    total = sum(losses.values(), start=jnp.zeros(()))
+    return {"loss": total, **{f"loss_{k}": v for k, v in losses.items()}}
 
 
 def _moving_average(config: Config, average: Any, params: Any, step: Array) -> Any:

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from jaxrcnn.cli.options import parse_train_arguments
-from jaxrcnn.config import Config
+from jaxrcnn.config import AlternatingStep, Config
 from jaxrcnn.config_io import field_types
 
 SHAPES = """
@@ -307,4 +307,23 @@ def test_no_stack_trace_reaches_a_person(shapes):
     assert run.returncode == 2
     assert run.stderr == (
         "error: unknown field --config.train.stps; did you mean --config.train.steps?\n"
+    )
+
+
+def test_a_tuple_of_steps_takes_one_literal_and_fills_in_what_it_leaves_out(parse):
+    flag = "--config.train.alternating.steps"
+    words = "[{'trains': 'rpn', 'steps': 5}, {'trains': 'fast_rcnn', 'restart': ['box_head']}]"
+    first, second = parse(flag, words).config.train.alternating.steps
+    assert first == AlternatingStep("rpn", steps=5)
+    assert second == AlternatingStep("fast_rcnn", restart=("box_head",))
+
+
+@pytest.mark.parametrize(
+    "words", ["[{'trains': 'rpm'}]", "[{'trians': 'rpn'}]", "[3]", "[{", "rpn", "[{'steps': 1.5}]"]
+)
+def test_a_wrong_tuple_of_steps_is_one_line(words, complain):
+    flag = "--config.train.alternating.steps"
+    assert complain(flag, words) == (
+        f"{flag}: got '{words}', takes a tuple of dicts with trains, backbone, restart, "
+        "steps, milestones"
     )

@@ -4,7 +4,14 @@ import contextlib
 
 import numpy as np
 
-from jaxrcnn.config import Config, DataConfig, OptimizerConfig, TrainConfig
+from jaxrcnn.config import (
+    AlternatingConfig,
+    AlternatingStep,
+    Config,
+    DataConfig,
+    OptimizerConfig,
+    TrainConfig,
+)
 from jaxrcnn.data.loader import train_batches, training_buckets
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import build
@@ -78,12 +85,22 @@ def test_two_epochs_of_many_sizes_trace_once_for_each_bucket():
     state = programs.create_state()
     TRACES.clear()
     with contextlib.closing(train_batches(dataset, config)) as batches:
-        state = run_steps(config, programs, state, batches, kept, kept, judged.append)
+        state = run_steps(
+            config, programs, state, batches, kept, kept, judged.append, programs.create_state
+        )
     assert int(state.step) == len(kept.metrics) == 12
     assert len(TRACES) == len(set(TRACES)) == len(buckets)
     assert kept.saved == [8, 12]
     assert kept.flushed == [5, 8, 10, 12]
     assert len(judged) == 1
+
+
+def test_an_rpn_that_is_trained_is_not_evaluated():
+    steps = (AlternatingStep("rpn", steps=4), AlternatingStep("fast_rcnn", steps=3))
+    train = TrainConfig(
+        scheme="alternating", alternating=AlternatingConfig(steps), steps=7, eval_every=2
+    )
+    assert [step for step in range(8) if evaluates_after(Config(train=train), step)] == [6, 7]
 
 
 def test_evaluations_come_at_their_interval_and_at_the_end():
