@@ -153,6 +153,30 @@ class RoiConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class HardExampleConfig:
+    """Hard example mining: train the second stage on the proposals of largest loss, not on a draw.
+
+    OHEM (arXiv 1604.03540) is the defaults with keep 128 for a step of one picture, 64 for its two;
+    TF OD API's miner is keep 64, its loss_type classification box_weight 0.
+    """
+
+    keep: int = 0
+    """Proposals of a picture that the head trains on, those of largest loss, in place of samples
+    and foreground_fraction; 0 mines none. All proposals then pass the head."""
+    nms_iou: float = 0.7
+    """Overlap above which the one of smaller loss is dropped; 1 drops none."""
+    class_weight: float = 1.0
+    """Factor on the class loss in the ranking, on top of model.box_head.class_weight."""
+    box_weight: float = 1.0
+    """Factor on the box loss in the ranking, on top of model.box_head.box_weight."""
+    max_negatives_per_positive: float = 0.0
+    """Most background kept for each foreground that is kept in the picture, the hardest of it; 0
+    sets no limit."""
+    min_negatives_per_image: int = 0
+    """Number of a picture's background proposals that the limit does not go below."""
+
+
+@dataclasses.dataclass(frozen=True)
 class BoxHeadConfig:
     """The second stage, and what it is trained on."""
 
@@ -188,6 +212,7 @@ class BoxHeadConfig:
     """Factor on the class loss."""
     box_weight: float = 1.0
     """Factor on the box loss."""
+    mining: HardExampleConfig = HardExampleConfig()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,6 +25,7 @@ from jaxrcnn.ops.sampling import Sampler, sample
 from jaxrcnn.stages.detections import detect
 from jaxrcnn.stages.inputs import clean, normalise
 from jaxrcnn.stages.losses import box_head_losses, rpn_losses
+from jaxrcnn.stages.mining import mine_hard_examples
 from jaxrcnn.stages.pooling import ROI_OPS, pool_rois
 from jaxrcnn.stages.proposals import propose
 from jaxrcnn.stages.rois import sample_rois
@@ -158,6 +159,7 @@ def forward_train(
     pooled = pool(detector, features, rois.boxes)
     head, variables = apply(detector, "box_head", variables, pooled, train, dropout_key)
     output = split_pictures(head, len(rois.boxes))
+    rois = mine_hard_examples(output, rois, batch.image_weights, config.box_head)
     anchor_samples = sample_anchors(
         anchor_keys, anchors, batch, config.rpn, detector.anchor_sampler
     )

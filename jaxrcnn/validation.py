@@ -9,6 +9,7 @@ from jaxrcnn.config import (
     Config,
     ConfigError,
     DataConfig,
+    HardExampleConfig,
     ModelConfig,
     ProposalsConfig,
     TrainConfig,
@@ -65,6 +66,11 @@ NOT_NEGATIVE = (
     "model.box_head.box_loss_beta",
     "model.box_head.class_weight",
     "model.box_head.box_weight",
+    "model.box_head.mining.keep",
+    "model.box_head.mining.class_weight",
+    "model.box_head.mining.box_weight",
+    "model.box_head.mining.max_negatives_per_positive",
+    "model.box_head.mining.min_negatives_per_image",
     "data.workers",
     "train.eval_every",
     "train.optimizer.learning_rate",
@@ -95,6 +101,7 @@ FROM_ZERO_TO_ONE = (
     "model.box_head.foreground_iou",
     "model.box_head.background_iou",
     "model.box_head.foreground_fraction",
+    "model.box_head.mining.nms_iou",
     "model.detections.score_threshold",
     "model.detections.nms_iou",
     "data.horizontal_flip",
@@ -165,6 +172,7 @@ def _model(model: ModelConfig) -> Rules:
             f"model.{name}.foreground_iou, {part.foreground_iou}",
         )
     yield from _gate(model.proposals)
+    yield from _mining(model.box_head.mining)
     yield (
         model.roi.op in ("crop_resize", "warp") and model.roi.sampling_ratio == 0,
         f"model.roi.sampling_ratio: got 0, model.roi.op {model.roi.op} takes at least 1",
@@ -184,6 +192,20 @@ def _gate(proposals: ProposalsConfig) -> Rules:
             f"model.proposals.{name}: got {values[name]}, goes with "
             "model.proposals.stop_gradient False only",
         )
+
+
+def _mining(mining: HardExampleConfig) -> Rules:
+    """Of a ranking without a loss, and of a least number where there is no limit."""
+    yield (
+        mining.class_weight == mining.box_weight == 0,
+        "model.box_head.mining.class_weight: got 0, takes more than 0 where "
+        "model.box_head.mining.box_weight is 0",
+    )
+    yield (
+        mining.min_negatives_per_image > 0 and mining.max_negatives_per_positive == 0,
+        f"model.box_head.mining.min_negatives_per_image: got {mining.min_negatives_per_image}, "
+        "goes with model.box_head.mining.max_negatives_per_positive above 0 only",
+    )
 
 
 def _backbone(model: ModelConfig) -> Rules:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrcnn.config import ConfigError, DeltaGradientConfig
+from jaxrcnn.config import ConfigError, DeltaGradientConfig, HardExampleConfig
 from jaxrcnn.detector import build, forward_infer, forward_train
 from jaxrcnn.types import Gates, Losses, RoiSamples
 from tests.tiny import FPN_MODEL, MODEL, SIZE, change, make_batch, make_variables
@@ -26,7 +26,9 @@ OPEN = change(
         "foreground_iou": 0.1,  # so that some of the proposals have regression targets
     },
 )
-GATES = pytest.mark.parametrize("model", [MODEL, OPEN], ids=["closed", "open"])
+# Three RoIs of each picture.
+MINED = change(OPEN, box_head={"mining": HardExampleConfig(keep=3, nms_iou=1.0)})
+GATES = pytest.mark.parametrize("model", [MODEL, OPEN, MINED], ids=["closed", "open", "mined"])
 EVERY_LIMIT = DeltaGradientConfig(1 / 512, 1 / 256, True, True, True)
 EVERY_LOSS = Losses(1.0, 1.0, 1.0, 1.0)
 SECOND_STAGE = Losses(0.0, 0.0, 1.0, 1.0)
@@ -84,22 +86,40 @@ def assert_near(a, b, rtol=1e-4):
         np.testing.assert_allclose(x, y, rtol, rtol * np.abs(y).max() + 1e-9, err_msg=name)
 
 
-def test_closed_gate_keeps_the_second_stage_from_the_rpn(variables):
-    losses, gradients = gradient(build(MODEL), variables, make_batch(), KEY, SECOND_STAGE)
+@pytest.mark.parametrize(
+    "model",
+    [MODEL, change(MINED, proposals={"stop_gradient": True})],
+    ids=["drawn", "mined"],
+)
+def test_closed_gate_keeps_the_second_stage_from_the_rpn(model, variables):
+    losses, gradients = gradient(build(model), variables, make_batch(), KEY, SECOND_STAGE)
     assert losses.box_reg > 0
     for x in jax.tree.leaves(gradients["rpn_head"]):
         assert (np.asarray(x) == 0).all()
     assert any((np.asarray(x) != 0).any() for x in jax.tree.leaves(gradients["box_head"]))
 
 
-def test_open_gate_lets_the_second_stage_reach_the_boxes_of_the_rpn(variables):
-    _, gradients = gradient(build(OPEN), variables, make_batch(), KEY, SECOND_STAGE)
+@pytest.mark.parametrize("model", [OPEN, MINED], ids=["drawn", "mined"])
+def test_open_gate_lets_the_second_stage_reach_the_boxes_of_the_rpn(model, variables):
+    _, gradients = gradient(build(model), variables, make_batch(), KEY, SECOND_STAGE)
     head = gradients["rpn_head"]
     for layer in ("conv", "bbox_pred"):
         for x in jax.tree.leaves(head[layer]):
             assert (np.asarray(x) != 0).any()
     for x in jax.tree.leaves(head["cls_logits"]):  # scores only choose, which has no gradient
         assert (np.asarray(x) == 0).all()
+
+
+def test_hard_examples_of_every_picture_are_trained(variables):
+    """TF OD API trains those of picture 0 alone. As many of each picture: the mean over them."""
+    batch = make_batch()
+    alone = [
+        gradient(build(MINED), variables, picture, KEY, EVERY_LOSS)
+        for picture in (jax.tree.map(lambda x, i=i: x[[i]], batch) for i in range(2))
+    ]
+    assert all(losses.box_reg > 0 for losses, _ in alone)
+    expected = jax.tree.map(lambda a, b: (a + b) / 2, *alone)
+    assert_near(gradient(build(MINED), variables, batch, KEY, EVERY_LOSS), expected)
 
 
 def inner(a, b):

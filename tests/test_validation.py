@@ -65,6 +65,11 @@ def like(value, number):
         {"model.backbone.frozen_stages": 5},
         {"model.backbone.width": 8},
         {"model.roi.op": "warp", "model.roi.sampling_ratio": 1},
+        {"model.box_head.mining.keep": 64, "model.box_head.mining.box_weight": 0.0},
+        {
+            "model.box_head.mining.max_negatives_per_positive": 3.0,
+            "model.box_head.mining.min_negatives_per_image": 1,
+        },
         {"model.roi.op": "pool", "model.roi.sampling_ratio": 0},
         {"model.rpn.foreground_iou": 0.5, "model.rpn.background_iou": 0.5},
         {"model.rpn.box_loss": "giou"},
@@ -254,6 +259,19 @@ def test_every_number_has_a_range_or_may_be_anything():
         (
             {"model.roi.op": "warp", "model.roi.sampling_ratio": 0},
             "model.roi.sampling_ratio: got 0, model.roi.op warp takes at least 1",
+        ),
+        (
+            {
+                "model.box_head.mining.class_weight": 0.0,
+                "model.box_head.mining.box_weight": 0.0,
+            },
+            "model.box_head.mining.class_weight: got 0, takes more than 0 where "
+            "model.box_head.mining.box_weight is 0",
+        ),
+        (
+            {"model.box_head.mining.min_negatives_per_image": 3},
+            "model.box_head.mining.min_negatives_per_image: got 3, goes with "
+            "model.box_head.mining.max_negatives_per_positive above 0 only",
         ),
         (
             {"data.short_side": 1400},

@@ -1,9 +1,9 @@
 """The four losses of joint training (paper, section 3.1.2; Fast R-CNN, section 2.3).
 
 Normalised as Detectron2 does: both RPN losses by the number of anchors that are asked for in all
-pictures, both losses of the second stage by the number of RoIs that were drawn. The weight of a
-picture or a box scales its terms and not the normaliser; pictures of weight 0 are padding and do
-not count there.
+pictures, both losses of the second stage by the number of RoIs that were drawn, or mined. The
+weight of a picture or a box scales its terms and not the normaliser; pictures of weight 0 are
+padding and do not count there.
 """
 
 from collections.abc import Sequence
@@ -93,8 +93,8 @@ def rpn_losses(
     )
     count = jnp.maximum(config.samples * (image_weights > 0).sum(), 1)
     return (
-        config.objectness_weight * _masked_sum(objectness * weights, samples.valid) / count,
-        config.box_weight * _masked_sum(regression * weights, samples.foreground) / count,
+        config.objectness_weight * _masked(objectness * weights, samples.valid).sum() / count,
+        config.box_weight * _masked(regression * weights, samples.foreground).sum() / count,
     )
 
 
@@ -110,6 +110,20 @@ def box_head_losses(
         image_weights: (N,).
         config: kind and factors of the losses.
     """
+    box_class, box_reg = roi_losses(output, samples, image_weights, config)
+    counted = samples.valid & (image_weights[:, None] > 0)
+    count = jnp.maximum(counted.sum(), 1)
+    return box_class.sum() / count, box_reg.sum() / count
+
+
+def roi_losses(
+    output: BoxOutput, samples: RoiSamples, image_weights: Array, config: BoxHeadConfig
+) -> tuple[Array, Array]:
+    """What every RoI adds to the class and the box loss of `box_head_losses`, before the division.
+
+    Returns:
+        (N, S) float32 each, 0 where a RoI is invalid, and for the background's boxes.
+    """
     weights = samples.weights * image_weights[:, None]
     log_probabilities = jax.nn.log_softmax(at_least_float32(output.class_logits))
     cross_entropy = -_take_class(log_probabilities, samples.labels)
@@ -124,11 +138,9 @@ def box_head_losses(
         config.box_loss,
         config.box_loss_beta,
     )
-    counted = samples.valid & (image_weights[:, None] > 0)
-    count = jnp.maximum(counted.sum(), 1)
     return (
-        config.class_weight * _masked_sum(cross_entropy * weights, samples.valid) / count,
-        config.box_weight * _masked_sum(regression * weights, foreground) / count,
+        config.class_weight * _masked(cross_entropy * weights, samples.valid),
+        config.box_weight * _masked(regression * weights, foreground),
     )
 
 
@@ -137,6 +149,6 @@ def _take_class(values: Array, labels: Array) -> Array:
     return jnp.take_along_axis(values, labels[..., None], 2)[..., 0]
 
 
-def _masked_sum(values: Array, mask: Array) -> Array:
-    """Sum of the values where the mask is set, in float32."""
-    return at_least_float32(jnp.where(mask, values, 0.0)).sum()
+def _masked(values: Array, mask: Array) -> Array:
+    """The values where the mask is set and 0 elsewhere, in float32."""
+    return at_least_float32(jnp.where(mask, values, 0.0))

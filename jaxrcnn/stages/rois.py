@@ -20,17 +20,19 @@ def sample_rois(
     """Label the proposals of every picture and draw those that are trained.
 
     The samples' boxes and references carry the proposals' gradient; labels and matches none.
+    Where hard examples are mined, all that may be trained are drawn.
 
     Args:
         keys: (N,) one a picture.
         proposals: (N, R, ...).
         batch: ground truth.
-        config: box_head (thresholds, number and share of foreground), and
+        config: box_head (thresholds, number and share of foreground, mining), and
             proposals.append_ground_truth.
         sampler: draws from the labelled candidates.
 
     Returns:
-        RoiSamples with (N, S, ...) arrays, S = config.box_head.samples.
+        RoiSamples with (N, S, ...) arrays, S = config.box_head.samples. Where hard examples are
+        mined, S is R, and G more with the ground truth.
     """
     wanted = config.box_head
     thresholds = Thresholds(wanted.foreground_iou, wanted.foreground_iou, wanted.background_iou)
@@ -40,14 +42,17 @@ def sample_rois(
         if config.proposals.append_ground_truth:
             candidates = jnp.concatenate([candidates, truth.boxes])
             valid = jnp.concatenate([valid, truth.box_valid])
+        number, share = wanted.samples, wanted.foreground_fraction
+        if wanted.mining.keep:  # a place for each leaves nothing to choose
+            number, share = len(candidates), 1.0
         drawn = assign(
             key,
             candidates,
             valid,
             truth,
             thresholds,
-            wanted.samples,
-            wanted.foreground_fraction,
+            number,
+            share,
             sampler,
         )
         return RoiSamples(

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrcnn.config import BoxHeadConfig, ModelConfig, ProposalsConfig
-from jaxrcnn.ops.sampling import Sample
+from jaxrcnn.config import BoxHeadConfig, HardExampleConfig, ModelConfig, ProposalsConfig
+from jaxrcnn.ops.sampling import Sample, sample
 from jaxrcnn.stages.rois import sample_rois
 from jaxrcnn.types import Batch, Proposals
 
@@ -80,6 +80,25 @@ def test_background_floor_leaves_out_what_overlaps_less():
     rois = jax.tree.map(lambda x: np.asarray(x[0]), draw(append=False, background_iou=0.1))
     np.testing.assert_array_equal(rois.valid, [True] * 2 + [False] * 4)
     np.testing.assert_array_equal(rois.boxes[:2], [PROPOSALS[0], PROPOSALS[1]])
+
+
+def test_where_hard_examples_are_mined_all_are_drawn_that_may_be_trained():
+    for sampler in (in_order, sample):
+        rois = draw(sampler=sampler, foreground_fraction=0.1, mining=HardExampleConfig(keep=1))
+        rois = jax.tree.map(lambda x: np.asarray(x[0]), rois)
+        np.testing.assert_array_equal(rois.valid, [True] * 5 + [False] * 3)  # 5 proposals, 3 boxes
+        drawn = {(*box, label) for box, label in zip(rois.boxes[:5], rois.labels[:5], strict=True)}
+        assert drawn == {
+            (*PROPOSALS[0], 2),
+            (*TRUTH[0], 2),
+            (*TRUTH[1], 3),
+            (*PROPOSALS[1], 0),
+            (*PROPOSALS[2], 0),
+        }
+    fields = {"append": False, "background_iou": 0.1, "mining": HardExampleConfig(keep=1)}
+    rois = jax.tree.map(lambda x: np.asarray(x[0]), draw(**fields))
+    np.testing.assert_array_equal(rois.valid, [True] * 2 + [False] * 3)
+    np.testing.assert_array_equal(rois.boxes[:2], PROPOSALS[:2])
 
 
 def test_boxes_carry_the_gradient_of_their_proposals_and_labels_none():
