@@ -52,10 +52,10 @@ def get_config() -> Config:
         ),
         train=TrainConfig(
             batch_size=4,
-            steps=2000,
+            steps=1600,
             log_every=20,
-            eval_every=500,
-            checkpoint_every=500,
+            eval_every=400,
+            checkpoint_every=400,
             optimizer=OptimizerConfig(
                 learning_rate=0.02,
                 momentum=0.9,

@@ -1,4 +1,4 @@
-"""Faster R-CNN (arXiv 1506.01497) as pure functions: pictures to losses, pictures to detections.
+"""Faster R-CNN (arXiv 1506.01497) as pure functions: pictures to losses, proposals, detections.
 
 Read `forward_train` beside the paper, one line an arrow:
 
@@ -170,34 +170,6 @@ def forward_train(
     return losses, variables
 
 
-def forward_propose(
-    detector: Detector,
-    variables: Variables,
-    images: Array,
-    image_sizes: Array,
-    train: bool = False,
-) -> tuple[Proposals, tuple[Array, ...]]:
-    """Proposals of a batch of pictures, and the features that they come from.
-
-    Args:
-        detector: the pieces.
-        variables: their arrays; the box head's are not used.
-        images: (N, H, W, 3) uint8 or float32, RGB, 0..255, padded.
-        image_sizes: (N, 2) height and width inside the padding.
-        train: take the counts for training.
-
-    Returns:
-        Proposals (N, R, ...), boxes in pixels of the padded input, and the backbone's maps.
-    """
-    config, strides = detector.config, detector.backbone.strides
-    images = normalise(images, image_sizes, config)
-    features, _ = apply(detector, "backbone", variables, images)
-    anchors, level_sizes = draw_anchors(features, strides, config.anchors)
-    rpn_maps, _ = apply(detector, "rpn_head", variables, features)
-    rpn = concatenate_levels(*rpn_maps)
-    return propose(rpn, anchors, level_sizes, image_sizes, config, train), features
-
-
 def forward_infer(
     detector: Detector,
     variables: Variables,
@@ -215,16 +187,49 @@ def forward_infer(
     Returns:
         Detections (N, D, ...), boxes in pixels of the padded input.
     """
-    config = detector.config
     source = variables.get("proposer", variables)
-    proposals, features = forward_propose(detector, source, images, image_sizes)
+    features, proposals = first_stage(detector, source, images, image_sizes)
     if "proposer" in variables:
-        images = normalise(images, image_sizes, config)
+        images = normalise(images, image_sizes, detector.config)
         features, _ = apply(detector, "backbone", variables, images)
     pooled = pool(detector, features, proposals.boxes)
     head, _ = apply(detector, "box_head", variables, pooled)
     output = split_pictures(head, len(images))
-    return detect(output, proposals, image_sizes, config)
+    return detect(output, proposals, image_sizes, detector.config)
+
+
+def forward_propose(
+    detector: Detector,
+    variables: Variables,
+    images: Array,
+    image_sizes: Array,
+    train: bool = False,
+) -> Proposals:
+    """Proposals (N, R, ...) of a batch of pictures: those that `forward_infer` looks into.
+
+    Arguments are those of `forward_infer`; the box head is not run, nor needed. With `train` the
+    proposals are as many as in training.
+    """
+    source = variables.get("proposer", variables)
+    _, proposals = first_stage(detector, source, images, image_sizes, train)
+    return proposals
+
+
+def first_stage(
+    detector: Detector,
+    variables: Variables,
+    images: Array,
+    image_sizes: Array,
+    train: bool = False,
+) -> tuple[Sequence[Array], Proposals]:
+    """Features of every level, and proposals with the counts for inference or for training."""
+    config, strides = detector.config, detector.backbone.strides
+    images = normalise(images, image_sizes, config)
+    features, _ = apply(detector, "backbone", variables, images)
+    anchors, level_sizes = draw_anchors(features, strides, config.anchors)
+    rpn_maps, _ = apply(detector, "rpn_head", variables, features)
+    rpn = concatenate_levels(*rpn_maps)
+    return features, propose(rpn, anchors, level_sizes, image_sizes, config, train)
 
 
 @jax.named_scope("gate")

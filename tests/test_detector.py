@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxrcnn.config import ConfigError, DeltaGradientConfig, HardExampleConfig
-from jaxrcnn.detector import build, forward_infer, forward_train
+from jaxrcnn.detector import build, forward_infer, forward_propose, forward_train
 from jaxrcnn.types import Gates, Losses, RoiSamples
 from tests.tiny import FPN_MODEL, MODEL, SIZE, change, make_batch, make_variables
 
@@ -343,3 +343,22 @@ def test_detections_do_not_see_the_padding(detections):
         dirty[i, :, width:] = np.nan
     got = infer(detector, make_variables(detector), dirty, batch.image_sizes)
     assert_same(got, detections)
+
+
+def test_proposals_are_those_that_inference_looks_into_and_need_no_box_head():
+    # Three proposals in inference and eight in training, so that the counts cannot be mixed up.
+    detector = build(change(MODEL, proposals={"post_nms_test": 3}))
+
+    @jax.jit
+    def both(variables, images, image_sizes):
+        with mock.patch("jaxrcnn.detector.detect", lambda output, proposals, *_: proposals):
+            looked_into = forward_infer(detector, variables, images, image_sizes)
+        params = {name: x for name, x in variables["params"].items() if name != "box_head"}
+        rest = {**variables, "params": params}
+        return looked_into, forward_propose(detector, rest, images, image_sizes)
+
+    batch = make_batch()
+    looked_into, proposals = both(make_variables(detector), batch.images, batch.image_sizes)
+    assert_same(proposals, looked_into)
+    assert proposals.boxes.shape == (2, 3, 4)
+    assert np.asarray(proposals.valid).any(1).all()

@@ -1,5 +1,6 @@
 """Training, evaluating and predicting from end to end; one tiny run serves all that only look."""
 
+import errno
 import hashlib
 import importlib.util
 import json
@@ -13,6 +14,8 @@ from PIL import Image
 from jaxrcnn.cli import main as jaxrcnn
 from jaxrcnn.cli.predict import file_names
 from jaxrcnn.cli.run import load_run
+from jaxrcnn.data.datasets import open_eval_dataset, open_train_dataset
+from jaxrcnn.data.proposals import read_proposals
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.metrics import MetricsWriter
@@ -163,8 +166,81 @@ def test_a_batch_size_changes_no_detection(finished):
     assert [found[k] for k in precisions] == pytest.approx([expected[k] for k in precisions])
 
 
-def test_a_missing_checkpoint_is_one_line_that_lists_those_there(finished, capsys):
-    said = complaint(capsys, lambda: jaxrcnn(["evaluate", str(finished), "--step", "3"]))
+@pytest.mark.parametrize("split", ["eval", "train"])
+def test_proposals_are_measured_and_dumped(finished, split, tmp_path, capsys):
+    dump = tmp_path / "new" / "p.npz"
+    words = [] if split == "eval" else ["--split", "train", "--batch-size", "3"]
+    assert jaxrcnn(["proposals", str(finished), "--dump", str(dump), *words]) == 0
+    config = load_run(finished).config
+    train_set = open_train_dataset(config)
+    eval_set = open_eval_dataset(config, train_set.class_names)
+    dataset = train_set if split == "train" else eval_set
+    stored = read_proposals(dump, dataset)
+    counts = np.diff(stored.offsets)
+    assert 0 < counts.min() <= counts.max() <= 32  # model.proposals.post_nms_test
+
+    name = "proposals.json" if split == "eval" else "proposals_train.json"
+    found = json.loads((finished / "eval" / "step_4" / name).read_text())
+    assert found["step"] == 4
+    assert found["proposals/per_picture"] == pytest.approx(counts.mean())
+    # As if one proposal could find several objects.
+    best = [
+        overlap_of(box, stored.of(index).boxes).max()
+        for index, record in enumerate(dataset.records)
+        for box in record.boxes
+    ]
+    each = [found[f"proposals/recall@1000_IoU{k}"] for k in range(50, 100, 5)]
+    for recall, threshold in zip(each, np.arange(0.5, 1, 0.05), strict=True):
+        assert 0 <= recall <= np.mean(np.array(best) >= threshold - 1e-6)
+    assert each[0] > 0
+    assert found["proposals/AR@1000"] == pytest.approx(np.mean(each))
+
+    said = capsys.readouterr().out
+    assert f"step 4, on {dataset.summary()}\n" in said
+    assert f"  AR@1000   {found['proposals/AR@1000']:.3f}\n" in said
+    assert f"  IoU 0.50  {each[0]:.3f}\n" in said
+    assert str(dump) in said
+
+
+def overlap_of(box, boxes):
+    """Intersection over union of one box with many."""
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    shared = (high - low).clip(0).prod(1)
+    return shared / ((box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(1) - shared)
+
+
+def test_proposals_are_those_of_the_step(finished):
+    for step in ("2", "4"):
+        assert jaxrcnn(["proposals", str(finished), "--step", step]) == 0
+        folder = finished / "eval" / f"step_{step}"
+        assert json.loads((folder / "proposals.json").read_text())["step"] == int(step)
+
+
+def test_a_dump_that_cannot_be_written_is_one_line_before_the_work(finished, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.npz").mkdir()
+    for dump in (tmp_path / "file" / "p.npz", tmp_path / "folder.npz"):
+        words = ["proposals", str(finished), "--dump", str(dump)]
+        assert "--dump" in complaint(capsys, lambda words=words: jaxrcnn(words))
+
+
+def test_a_dump_that_finds_no_room_is_one_line_after_the_metrics(
+    finished, tmp_path, capsys, monkeypatch
+):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("jaxrcnn.cli.proposals.write_proposals", full)
+    (finished / "eval" / "step_4" / "proposals.json").unlink(missing_ok=True)
+    words = ["proposals", str(finished), "--dump", str(tmp_path / "p.npz")]
+    said = complaint(capsys, lambda: jaxrcnn(words))
+    assert f"{tmp_path / 'p.npz'} cannot be written (No space left on device)" in said
+    assert (finished / "eval" / "step_4" / "proposals.json").is_file()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "proposals"])
+def test_a_missing_checkpoint_is_one_line_that_lists_those_there(finished, command, capsys):
+    said = complaint(capsys, lambda: jaxrcnn([command, str(finished), "--step", "3"]))
     assert "of step 3" in said
     assert "4" in said.split("there are:")[1]
 
@@ -259,7 +335,9 @@ def test_a_picture_is_never_overwritten_by_its_result(finished, pictures, capsys
     assert fingerprint(pictures) == before
 
 
-@pytest.mark.parametrize("command", [["evaluate"], ["predict", "a.png", "--out", "found"]])
+@pytest.mark.parametrize(
+    "command", [["evaluate"], ["proposals"], ["predict", "a.png", "--out", "found"]]
+)
 def test_a_folder_without_a_run_is_one_line(tmp_path, capsys, command):
     name, *rest = command
     assert "config.json" in complaint(capsys, lambda: jaxrcnn([name, str(tmp_path), *rest]))
@@ -346,6 +424,7 @@ def test_an_rpn_alone_can_be_trained_and_started_from(tmp_path, capsys):
     train(tmp_path / "rpn", *ALTERNATING[:2], *alone, "--config.train.steps", "2")
     said = capsys.readouterr().out
     assert "pictures " not in said.splitlines()[-3]
+    assert jaxrcnn(["proposals", str(tmp_path / "rpn")]) == 0
     assert (tmp_path / "rpn" / "plots" / "losses.png").is_file()
     train(
         tmp_path / "joint",

@@ -9,6 +9,7 @@ from jaxrcnn.config import ConfigError
 
 COMMANDS = {
     "evaluate": "Measure a run's average precision on its evaluation split.",
+    "proposals": "Measure the recall of a run's proposals; dump them.",
     "predict": "Find the objects in pictures with a run's detector.",
 }
 """Name and summary. jaxrcnn.cli.NAME has add_arguments(parser) and main(arguments) -> int."""

@@ -5,8 +5,7 @@ import json
 import pathlib
 from collections.abc import Mapping
 
-from jaxrcnn.cli.parsing import count, step
-from jaxrcnn.cli.run import Run, load_run, progress_bar
+from jaxrcnn.cli.run import Run, add_run_arguments, load_run, progress_bar, table
 from jaxrcnn.data.datasets import open_eval_dataset
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.evaluate import Found, draw_pictures, find, measure, write_detections
@@ -22,18 +21,7 @@ GROUPS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """WORKDIR [--step N] [--batch-size N]."""
-    parser.add_argument(
-        "workdir", metavar="WORKDIR", type=pathlib.Path, help="folder of a run, as train.py left it"
-    )
-    parser.add_argument(
-        "--step", metavar="N", type=step, help="step of the checkpoint (default: the last)"
-    )
-    parser.add_argument(
-        "--batch-size",
-        metavar="N",
-        type=count,
-        help="pictures at a time (default: the run's eval.batch_size)",
-    )
+    add_run_arguments(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -50,7 +38,7 @@ def main(arguments: argparse.Namespace) -> int:
     metrics = measure(found, dataset, run.config)
     for line in found.unread:
         print(f"left out: {line}")
-    print(table(metrics))
+    print(table(grouped(metrics)))
     write(arguments.workdir / "eval" / f"step_{run.step}", run, dataset, found, metrics)
     return 0
 
@@ -64,16 +52,12 @@ def find_all(run: Run, dataset: Dataset) -> Found:
         return find(predict, dataset, run.config)
 
 
-def table(metrics: Mapping[str, float]) -> str:
-    """The metrics in groups, a line each."""
-    width = max(len(name) for name in metrics) - len("eval/")
-    lines = []
-    for title, _ in GROUPS:
-        names = [name for name in metrics if _group(name) == title]
-        if names:
-            lines += ["", title]
-            lines += [f"  {_short(name):{width}}  {metrics[name]:.3f}" for name in names]
-    return "\n".join([*lines, ""])
+def grouped(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """The metrics by the titles of the printed table, with short names."""
+    return {
+        title: {_short(name): metrics[name] for name in metrics if _group(name) == title}
+        for title, _ in GROUPS
+    }
 
 
 def _group(name: str) -> str:

@@ -1,23 +1,26 @@
 """What the commands need of a finished, or half finished, run."""
 
+import argparse
 import contextlib
 import pathlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import numpy as np
 
+from jaxrcnn.cli import parsing
 from jaxrcnn.config import Config
 from jaxrcnn.detector import Detector, Variables, build
-from jaxrcnn.evaluation.evaluate import Predict
 from jaxrcnn.training.alternating import finished
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
-from jaxrcnn.types import Array, Batch, Detections
+from jaxrcnn.types import Batch
+
+T = TypeVar("T")
 
 
 class Run(NamedTuple):
@@ -66,8 +69,24 @@ def _fit_devices(config: Config, batch_size: int | None) -> Config:
     )
 
 
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """WORKDIR [--step N] [--batch-size N]: what `load_run` takes."""
+    parser.add_argument(
+        "workdir", metavar="WORKDIR", type=pathlib.Path, help="folder of a run, as train.py left it"
+    )
+    parser.add_argument(
+        "--step", metavar="N", type=parsing.step, help="step of the checkpoint (default: the last)"
+    )
+    parser.add_argument(
+        "--batch-size",
+        metavar="N",
+        type=parsing.count,
+        help="pictures at a time (default: the run's eval.batch_size)",
+    )
+
+
 @contextlib.contextmanager
-def progress_bar(predict: Predict, pictures: int) -> Iterator[Predict]:
+def progress_bar(predict: Callable[[Batch], T], pictures: int) -> Iterator[Callable[[Batch], T]]:
     """The same function, with a bar that counts its pictures where stdout is a terminal."""
     from rich.progress import MofNCompleteColumn, Progress
 
@@ -75,9 +94,20 @@ def progress_bar(predict: Predict, pictures: int) -> Iterator[Predict]:
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task("pictures", total=pictures)
 
-        def counted(batch: Batch) -> tuple[Detections, Mapping[str, Array]]:
+        def counted(batch: Batch) -> T:
             found = jax.block_until_ready(predict(batch))
             progress.advance(task, float(np.count_nonzero(batch.image_weights)))
             return found
 
         yield counted
+
+
+def table(groups: Mapping[str, Mapping[str, float]]) -> str:
+    """Numbers in groups, a line each, under the groups' titles; an empty group has none."""
+    width = max(len(name) for numbers in groups.values() for name in numbers)
+    lines = []
+    for title, numbers in groups.items():
+        if numbers:
+            lines += ["", title]
+            lines += [f"  {name:{width}}  {number:.3f}" for name, number in numbers.items()]
+    return "\n".join([*lines, ""])

@@ -1,1 +1,1 @@
-"""Average precision by COCO's and VOC's protocols."""
+"""Average precision by COCO's and VOC's protocols, and the recall of proposals."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from jaxrcnn.config import Config
 from jaxrcnn.data.loader import eval_batches
-from jaxrcnn.data.records import Dataset, Record
+from jaxrcnn.data.records import Dataset
+from jaxrcnn.evaluation.boxes import to_original
 from jaxrcnn.evaluation.coco import PictureDetections, coco_metrics, detections_to_coco
 from jaxrcnn.evaluation.voc import voc_metrics
 from jaxrcnn.types import Batch, Detections
@@ -47,7 +48,7 @@ def find(predict: Predict, dataset: Dataset, config: Config) -> Found:
         for place in real.tolist():
             index, kept = int(batch.image_index[place]), valid[place]
             detections[index] = PictureDetections(
-                _original(boxes[place, kept], scales[place], dataset.records[index]),
+                to_original(boxes[place, kept], scales[place], dataset.records[index]),
                 scores[place, kept],
                 labels[place, kept],
             )
@@ -89,9 +90,3 @@ def draw_pictures(path: pathlib.Path, dataset: Dataset, found: Found, pictures: 
                 for i in chosen
             ],
         )
-
-
-def _original(boxes: np.ndarray, scale: np.ndarray, record: Record) -> np.ndarray:
-    """Boxes (D, 4) in pixels of the network's input, in those of the original picture."""
-    limits = np.array([record.width, record.height, record.width, record.height], np.float32)
-    return np.clip(boxes / scale[[1, 0, 1, 0]], 0, limits).astype(np.float32)

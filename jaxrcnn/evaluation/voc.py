@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxrcnn.evaluation.boxes import iou
+
 if TYPE_CHECKING:
     from jaxrcnn.data.records import Dataset
     from jaxrcnn.evaluation.coco import PictureDetections
@@ -93,7 +95,7 @@ def _match(
     outcomes = np.full(len(boxes), FALSE)
     if len(truth) == 0:
         return outcomes
-    overlaps = _iou(boxes, truth)
+    overlaps = iou(boxes, truth)
     taken = np.zeros(len(truth), bool)
     for detection, target in enumerate(overlaps.argmax(axis=1)):
         if overlaps[detection, target] < iou_threshold:
@@ -104,16 +106,6 @@ def _match(
             outcomes[detection] = HIT
             taken[target] = True
     return outcomes
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of every pair, (D, 4) and (G, 4) -> (D, G) float64."""
-    a, b = a[:, None].astype(np.float64), b[None].astype(np.float64)
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    intersection = sides.clip(min=0).prod(axis=-1)
-    areas = [(boxes[..., 2:] - boxes[..., :2]).prod(axis=-1) for boxes in (a, b)]
-    union = areas[0] + areas[1] - intersection
-    return intersection / np.where(union > 0, union, 1)
 
 
 def _average_precision(hits: np.ndarray, positives: int, eleven_point: bool) -> float:

@@ -165,11 +165,11 @@ def _replace_in(tree: Any, source: Any, path: tuple[str, ...]) -> Any:
 def finished(config: Config, variables: Variables, step: int) -> Variables:
     """The variables to evaluate after so many steps.
 
-    Fast R-CNN on a frozen backbone shares it with the network that proposed to it, and needs that
-    one no more.
+    Fast R-CNN needs the network that proposed to it no more where it shares that one's backbone,
+    which is frozen. An RPN proposes itself.
     """
     phase = phase_of(config, step - 1)
-    if phase is None or phase.step.trains == "rpn" or phase.step.backbone != "frozen":
+    if phase is None or (phase.step.trains == "fast_rcnn" and phase.step.backbone != "frozen"):
         return variables
     return {collection: variables[collection] for collection in COLLECTIONS}
 

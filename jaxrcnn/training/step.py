@@ -111,9 +111,8 @@ def _gradients(
     params, batch_stats = state.variables["params"], state.variables["batch_stats"]
     proposals = None
     if stage == "fast_rcnn":
-        source = state.variables["proposer"]
-        proposals, _ = forward_propose(
-            detector, source, batch.images, batch.image_sizes, train=True
+        proposals = forward_propose(
+            detector, state.variables, batch.images, batch.image_sizes, train=True
         )
 
     def total_loss(trained: Any) -> tuple[Array, tuple[dict[str, Array], Any]]:
@@ -164,9 +163,8 @@ def eval_step(
     """
     proposals = None
     if "proposer" in variables:
-        source = variables["proposer"]
-        proposals, _ = forward_propose(
-            detector, source, batch.images, batch.image_sizes, train=True
+        proposals = forward_propose(
+            detector, variables, batch.images, batch.image_sizes, train=True
         )
     losses, _ = forward_train(
         detector, variables, batch, step_key(config, 0), train=False, proposals=proposals

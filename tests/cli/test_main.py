@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from jaxrcnn.cli import COMMANDS, evaluate, main, predict
+from jaxrcnn.cli import COMMANDS, evaluate, main, predict, proposals
 from jaxrcnn.cli.parsing import OneLineParser
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.records import DataError
@@ -89,6 +89,10 @@ def test_an_unknown_command_is_named(capsys):
         (["evaluate", "w", "--batch-size", "0"], "--batch-size: got '0', takes a whole number"),
         (["evaluate", "w", "--step", "-1"], "--step: got '-1', takes a whole number"),
         (["evaluate", "w", "--st", "1"], "--st"),
+        (["proposals"], "WORKDIR"),
+        (["proposals", "w", "--step", "x"], "--step: got 'x', takes a whole number"),
+        (["proposals", "w", "--split", "test"], "--split: invalid choice: 'test'"),
+        (["proposals", "w", "--dump", "a.json"], "--dump: got 'a.json', takes a path that ends in"),
         (["predict", "w", "--out", "o"], "PICTURE"),
         (["predict", "w", "p"], "--out"),
         (["predict", "w", "p", "--out", "o", "--score", "2"], "--score: got '2', takes a number"),
@@ -105,6 +109,14 @@ def test_arguments_of_evaluate():
     assert vars(plain) == {"workdir": pathlib.Path("w"), "step": None, "batch_size": None}
     full = parser_of(evaluate).parse_args(["w", "--step", "0", "--batch-size", "2"])
     assert (full.step, full.batch_size) == (0, 2)
+
+
+def test_arguments_of_proposals():
+    plain = parser_of(proposals).parse_args(["w"])
+    assert (plain.workdir, plain.split, plain.dump) == (pathlib.Path("w"), "eval", None)
+    assert (plain.step, plain.batch_size) == (None, None)
+    full = parser_of(proposals).parse_args(["w", "--split", "train", "--dump", "d/p.npz"])
+    assert (full.split, full.dump) == ("train", pathlib.Path("d/p.npz"))
 
 
 def test_arguments_of_predict():

@@ -239,10 +239,11 @@ def test_after_the_last_phase_one_network_finds_what_the_two_find(run):
     # In the second phase the two differ, and the box head's boxes are on the other's proposals.
     two = {**ends[1].variables, "params": ends[1].average}
     assert "proposer" in finished(CONFIG, two, 5)
+    assert "proposer" not in finished(CONFIG, two, 3)  # an RPN proposes itself
     propose = jax.jit(forward_propose, static_argnums=0)
     own, other = (
-        propose(detector, v, batch.images, batch.image_sizes)[0].boxes
-        for v in (two, two["proposer"])
+        propose(detector, v, batch.images, batch.image_sizes).boxes
+        for v in ({**two, "proposer": two}, two)
     )
     assert not np.allclose(own, other)
 

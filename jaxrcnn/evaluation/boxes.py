@@ -1,0 +1,33 @@
+"""What evaluation does with boxes, in numpy."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jaxrcnn.data.records import Record
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of every pair, (D, 4) and (G, 4) -> (D, G) float64."""
+    a, b = a[:, None].astype(np.float64), b[None].astype(np.float64)
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    intersection = sides.clip(min=0).prod(axis=-1)
+    areas = [(boxes[..., 2:] - boxes[..., :2]).prod(axis=-1) for boxes in (a, b)]
+    union = areas[0] + areas[1] - intersection
+    return intersection / np.where(union > 0, union, 1)
+
+
+def to_original(boxes: np.ndarray, scale: np.ndarray, record: "Record") -> np.ndarray:
+    """Boxes (D, 4) in pixels of the network's input, in those of the original picture.
+
+    Args:
+        boxes: (D, 4) xyxy.
+        scale: (2,) resized height and width over the original ones.
+        record: of the picture.
+
+    Returns:
+        (D, 4) float32, cut at the picture's border.
+    """
+    limits = np.array([record.width, record.height, record.width, record.height], np.float32)
+    return np.clip(boxes / scale[[1, 0, 1, 0]], 0, limits).astype(np.float32)

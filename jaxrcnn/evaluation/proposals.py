@@ -1,0 +1,126 @@
+"""How much of the ground truth the proposals cover, whatever its class."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxrcnn.config import Config
+from jaxrcnn.data.loader import eval_batches
+from jaxrcnn.data.proposals import PictureProposals
+from jaxrcnn.data.records import Dataset
+from jaxrcnn.evaluation.boxes import iou, to_original
+from jaxrcnn.types import Batch, Proposals
+
+THRESHOLDS = np.arange(50, 100, 5) / 100
+"""Least overlaps at which an object counts as found; the average recall is their mean."""
+
+
+class Measure(NamedTuple):
+    """Which proposals are asked for which objects."""
+
+    limit: int  # best proposals of a picture
+    least: float = 0.0  # smallest annotated area of an object, pixels
+    most: float = np.inf
+
+
+MOST = 1000
+MEASURES = {
+    "AR@100": Measure(100),
+    "AR@300": Measure(300),
+    "AR@1000": Measure(MOST),
+    "ARs@1000": Measure(MOST, 0, 32**2),
+    "ARm@1000": Measure(MOST, 32**2, 96**2),
+    "ARl@1000": Measure(MOST, 96**2),
+}
+"""COCO's sizes; an object on the border of two belongs to both."""
+
+
+class FoundProposals(NamedTuple):
+    """What a detector proposes in a data set."""
+
+    proposals: dict[int, PictureProposals]  # by the picture's place in the data set
+    unread: tuple[str, ...]  # a line for each picture that could not be read
+
+
+def find_proposals(
+    propose: Callable[[Batch], Proposals], dataset: Dataset, config: Config
+) -> FoundProposals:
+    """Run the first stage over a data set; boxes come back in pixels of the original pictures.
+
+    Raises:
+        DataError: a picture is unreadable and data.on_error is "raise".
+    """
+    found: dict[int, PictureProposals] = {}
+    stream = eval_batches(dataset, config)
+    for batch, scales in stream:
+        boxes, scores, valid = (np.asarray(x) for x in propose(batch))
+        for place in np.flatnonzero(batch.image_weights).tolist():
+            index, kept = int(batch.image_index[place]), valid[place]
+            found[index] = PictureProposals(
+                to_original(boxes[place, kept], scales[place], dataset.records[index]),
+                scores[place, kept],
+            )
+    return FoundProposals(found, tuple(stream.unread))
+
+
+def proposal_metrics(
+    dataset: Dataset, proposals: Mapping[int, PictureProposals]
+) -> dict[str, float]:
+    """Recall of the ground truth by the best proposals of each picture.
+
+    As Detectron2's ``_evaluate_box_proposals``: in each picture the pair of object and proposal
+    that overlap most is taken out, then the best pair of those left, and so on. The recall at a
+    threshold is the share of all objects whose pair overlaps by at least that much. (COCO's AR with
+    useCats=0 lets the proposals choose, in the order of their scores; that differs where one of
+    them overlaps two objects by 0.5 or more.) Crowds and VOC's difficult boxes are no objects. The
+    objects of a picture without proposals count as missed, which Detectron2 leaves out.
+
+    Args:
+        dataset: the ground truth.
+        proposals: by the picture's place in the data set; a picture that is missing has none.
+
+    Returns:
+        ``proposals/AR@100``, ``AR@300``, ``AR@1000``: recall by so many proposals of a picture,
+        mean over the thresholds 0.50, 0.55 .. 0.95; ``proposals/ARs@1000``, ``ARm@1000``,
+        ``ARl@1000``: the same for small, medium and large objects, by the records' ``area``;
+        ``proposals/recall@1000_IoU50`` .. ``IoU95``: recall at each threshold. All from 0 to 1,
+        left out where there are no such objects. And ``proposals/per_picture``, their mean number.
+    """
+    nothing = PictureProposals(np.zeros((0, 4)), np.zeros(0))
+    covers: dict[str, list[np.ndarray]] = {name: [] for name in MEASURES}
+    for index, record in enumerate(dataset.records):
+        objects = ~(record.crowd | record.difficult)
+        area = record.area[objects]
+        overlaps = iou(record.boxes[objects], proposals.get(index, nothing).boxes[:MOST])
+        for name, (limit, least, most) in MEASURES.items():
+            covers[name].append(cover(overlaps[(area >= least) & (area <= most), :limit]))
+    recalls = {
+        name: (np.concatenate(parts)[:, None] >= THRESHOLDS).mean(axis=0)  # (G, T) -> (T,)
+        for name, parts in covers.items()
+        if any(map(len, parts))
+    }
+    values = {name: recall.mean() for name, recall in recalls.items()}
+    if recalls:
+        each = zip(THRESHOLDS, recalls[f"AR@{MOST}"], strict=True)
+        values |= {f"recall@{MOST}_IoU{100 * threshold:.0f}": one for threshold, one in each}
+    total = sum(len(one.scores) for one in proposals.values())
+    values["per_picture"] = total / max(len(dataset), 1)
+    return {f"proposals/{name}": float(value) for name, value in values.items()}
+
+
+def cover(overlaps: np.ndarray) -> np.ndarray:
+    """How well each object is covered, one proposal for one object, the best pairs first.
+
+    Args:
+        overlaps: (G, R) of every object with every proposal.
+
+    Returns:
+        (G,) float64, overlap of each object's own proposal; 0 where none is left for it.
+    """
+    left, covered = overlaps.copy(), np.zeros(len(overlaps))
+    for _ in range(min(left.shape)):
+        target, best = np.unravel_index(left.argmax(), left.shape)
+        covered[target] = left[target, best]
+        left[target] = left[:, best] = -1
+    return covered
