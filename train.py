@@ -63,7 +63,7 @@ def train(config: Config, workdir: pathlib.Path) -> None:
             Progress(config.train.steps, step) as progress,
             contextlib.closing(train_batches(train_set, config, step)) as batches,
         ):
-            log = Log(config, writer, progress)
+            log = Log(config, writer, progress, lambda index: train_set.records[index].name)
 
             def evaluate(state: TrainState) -> None:
                 metrics = evaluate_state(config, programs, state, eval_set, workdir)

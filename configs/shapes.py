@@ -49,10 +49,10 @@ def get_config() -> Config:
         ),
         train=TrainConfig(
             batch_size=8,
-            steps=1200,
+            steps=1100,
             log_every=20,
-            eval_every=600,
-            checkpoint_every=400,
+            eval_every=550,
+            checkpoint_every=550,
             optimizer=OptimizerConfig(
                 name="adamw",
                 learning_rate=0.002,

@@ -35,6 +35,7 @@ from jaxrcnn.types import (
     Batch,
     BoxOutput,
     Detections,
+    Flow,
     Gates,
     Losses,
     Proposals,
@@ -125,7 +126,7 @@ def forward_train(
     train: bool = True,
     gates: Gates | None = None,
     proposals: Proposals | None = None,
-) -> tuple[Losses, Variables]:
+) -> tuple[Losses, Variables, Flow]:
     """The four losses of a batch: all of joint training but the optimiser.
 
     Where only some of the losses are used, `jax.jit` drops what the others need: the RPN's alone
@@ -141,7 +142,7 @@ def forward_train(
         proposals: (N, R, ...) of another network, in place of the own RPN's.
 
     Returns:
-        The losses, and the variables with new batch statistics.
+        The losses, the variables with new batch statistics, and what went along the arrows.
     """
     config, strides = detector.config, detector.backbone.strides
     batch = clean(batch)
@@ -167,7 +168,7 @@ def forward_train(
         *rpn_losses(rpn, anchors, anchor_samples, batch.image_weights, config.rpn),
         *box_head_losses(output, rois, batch.image_weights, config.box_head),
     )
-    return losses, variables
+    return losses, variables, Flow(features, rpn, proposals, rois, output)
 
 
 def forward_infer(

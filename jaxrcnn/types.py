@@ -82,6 +82,16 @@ class Losses(NamedTuple):
     box_reg: Array
 
 
+class Flow(NamedTuple):
+    """What went along the arrows of a training pass, for instruments; unused, it costs nothing."""
+
+    features: tuple[Array, ...]  # a (N, H_l, W_l, C) map for each level
+    rpn: RpnOutput
+    proposals: Proposals
+    rois: RoiSamples
+    output: BoxOutput
+
+
 class Detections(NamedTuple):
     """What is found, best first."""
 

@@ -43,7 +43,7 @@ def variables():
 
 
 def weighted(detector, params, rest, batch, key, factors):
-    losses, _ = forward_train(detector, {**rest, "params": params}, batch, key)
+    losses, _, _ = forward_train(detector, {**rest, "params": params}, batch, key)
     return sum(f * x for f, x in zip(factors, losses, strict=True)), losses
 
 
@@ -151,7 +151,7 @@ def held_loss(detector, variables, batch, held, moves):
         )
 
     with mock.patch("jaxrcnn.detector.gate", hold):
-        losses, _ = forward_train(detector, variables, batch, KEY)
+        losses, _, _ = forward_train(detector, variables, batch, KEY)
     return sum(losses), seen[0]
 
 

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     },
     "training.optimizer": {"config", "nets", "jax", "optax"},
     "training.alternating": {"types", "config", "detector", "jax"},
+    "training.divergence": {"types", "jax"},
     "training.gates": {"types", "config", "jax"},
     "training.step": {"types", "config", "detector", "jax", "optax"},
     "training.sharding": {"types", "config", "detector", "jax"},
@@ -58,7 +59,8 @@ HEAVY = {"PIL", "grain", "matplotlib", "pycocotools", "rich", "tensorboardX", "t
 CORE_ROOMS = ([], ["types"], ["precision"], ["config"], ["ops"], ["nets"], ["stages"])
 CORE = [name for name in MODULES if name.split(".")[1:2] in CORE_ROOMS] + ["jaxrcnn.detector"]
 CORE += [
-    f"jaxrcnn.training.{name}" for name in ("alternating", "gates", "optimizer", "step", "sharding")
+    f"jaxrcnn.training.{name}"
+    for name in ("alternating", "divergence", "gates", "optimizer", "step", "sharding")
 ]
 
 

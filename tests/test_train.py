@@ -441,6 +441,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_in_one_line(tmp_path, capsys):
     words += ["--config.train.checkpoint_every", "1"]
     said = complaint(capsys, lambda: train(tmp_path / "run", *words))
     assert "step 2" in said
+    assert "first in the backbone's features of picture shape" in said
     assert "learning_rate" in said
     assert load_run(tmp_path / "run").step == 1
     with Checkpoints(tmp_path / "run") as checkpoints:

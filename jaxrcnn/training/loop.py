@@ -9,6 +9,7 @@ import jax
 from jaxrcnn.config import Config
 from jaxrcnn.training.alternating import begins_phase, stage_of, start_phase
 from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.divergence import PLACES
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.step import TrainState
@@ -20,11 +21,25 @@ class NonFiniteLossError(RuntimeError):
 
 
 class Log:
-    """Metrics since the last line: kept on the device, so that logging does not hold up steps."""
+    """Metrics since the last line: kept on the device, so that logging does not hold up steps.
 
-    def __init__(self, config: Config, writer: MetricsWriter, progress: Progress) -> None:
+    Args:
+        config: of the run.
+        writer: where the means go.
+        progress: where a person sees them.
+        name_picture: the name of a picture, by its place in the data set.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        writer: MetricsWriter,
+        progress: Progress,
+        name_picture: Callable[[int], str] = str,
+    ) -> None:
         self._batch_size = config.train.batch_size
         self._writer, self._progress = writer, progress
+        self._name_picture = name_picture
         self.restart()
 
     def restart(self) -> None:
@@ -46,7 +61,8 @@ class Log:
         if not rows:
             return
         seconds = time.monotonic() - self._began
-        means = {f"train/{name}": sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+        logged = [name for name in rows[0] if not name.startswith("origin_")]
+        means = {f"train/{name}": sum(row[name] for row in rows) / len(rows) for name in logged}
         means["train/learning_rate"] = rows[-1]["learning_rate"]
         means["train/images_per_second"] = self._batch_size * len(rows) / seconds
         self._writer.write(step, means)
@@ -55,11 +71,19 @@ class Log:
             bad = [name for name, value in row.items() if not math.isfinite(value)]
             if bad:
                 raise NonFiniteLossError(
-                    f"step {number}: {', '.join(bad)} not finite; the last checkpoint is from "
-                    "before; a lower train.optimizer.learning_rate, a longer warmup_steps or a "
-                    "clip_norm helps most often"
+                    f"step {number}: {', '.join(bad)} not finite{self._origin(row)}; the last "
+                    "checkpoint is from before; a lower train.optimizer.learning_rate, a longer "
+                    "warmup_steps or a clip_norm helps most often"
                 )
         self.restart()
+
+    def _origin(self, row: Mapping[str, Array]) -> str:
+        """Where in the flow it began, in words."""
+        place, picture = int(row["origin_place"]), int(row["origin_picture"])
+        if place < 0:
+            return ""
+        where = f", first in {list(PLACES.values())[place]}"
+        return where if picture < 0 else f"{where} of picture {self._name_picture(picture)}"
 
 
 def evaluates_after(config: Config, step: int) -> bool:

@@ -24,6 +24,7 @@ from jaxrcnn.training.alternating import (
     proposer_of,
     trains_backbone,
 )
+from jaxrcnn.training.divergence import origin, wrong_outputs
 from jaxrcnn.training.gates import gates_at
 from jaxrcnn.training.optimizer import build_optimizer, learning_rate
 from jaxrcnn.types import Array, Batch, Detections, Gates
@@ -83,7 +84,7 @@ def train_step(
     """
     if gates is None:
         gates = gates_at(config.model.proposals, state.step)
-    gradients, losses, batch_stats = _gradients(detector, config, state, batch, gates, stage)
+    gradients, results = _gradients(detector, config, state, batch, gates, stage)
     params = state.variables["params"]
     with jax.named_scope("update"):
         optimizer = build_optimizer(config, phase_start(config, state.step))
@@ -92,21 +93,30 @@ def train_step(
         params = optax.apply_updates(params, updates)
         average = _moving_average(config, state.average, params, state.step)
     metrics = {
-        **loss_metrics(losses),
+        **loss_metrics(results.losses),
+        **origin(results.wrong, gradients, batch.image_index),
         "gradient_norm": optax.tree.norm(gradients),
         "learning_rate": learning_rate(config, state.step),
     }
     if not config.model.proposals.stop_gradient:
         names = ("gate_pooling", "gate_targets")
         metrics |= {name: jnp.asarray(x) for name, x in zip(names, gates, strict=True)}
-    variables = {**state.variables, "params": params, "batch_stats": batch_stats}
+    variables = {**state.variables, "params": params, "batch_stats": results.batch_stats}
     return TrainState(state.step + 1, variables, opt_state, average), metrics
+
+
+class _Results(NamedTuple):
+    """What a step's forward pass gives beside the total loss."""
+
+    losses: dict[str, Array]  # those that the stage trains on
+    batch_stats: Any
+    wrong: Array  # see jaxrcnn.training.divergence.wrong_outputs
 
 
 def _gradients(
     detector: Detector, config: Config, state: TrainState, batch: Batch, gates: Gates, stage: Stage
-) -> tuple[Any, dict[str, Array], Any]:
-    """Gradients of all parameters, the losses that they are of, and new batch statistics."""
+) -> tuple[Any, _Results]:
+    """Gradients of all parameters, and what the forward pass gave."""
     key = step_key(config, state.step)
     params, batch_stats = state.variables["params"], state.variables["batch_stats"]
     proposals = None
@@ -115,31 +125,30 @@ def _gradients(
             detector, state.variables, batch.images, batch.image_sizes, train=True
         )
 
-    def total_loss(trained: Any) -> tuple[Array, tuple[dict[str, Array], Any]]:
+    def total_loss(trained: Any) -> tuple[Array, _Results]:
         variables = {**state.variables, "params": {**params, **trained}}
-        losses, variables = forward_train(
+        losses, variables, flow = forward_train(
             detector, variables, batch, key, gates=gates, proposals=proposals
         )
         used = {name: getattr(losses, name) for name in STAGE_LOSSES[stage]}
         statistics = {part: variables["batch_stats"][part] for part in trained}
-        return sum(used.values(), start=jnp.zeros(())), (used, {**batch_stats, **statistics})
+        results = _Results(used, {**batch_stats, **statistics}, wrong_outputs(flow, stage))
+        return sum(used.values(), start=jnp.zeros(())), results
 
-    def gradients_in(parts: Sequence[str]) -> tuple[Any, tuple[dict[str, Array], Any]]:
+    def gradients_in(parts: Sequence[str]) -> tuple[Any, _Results]:
         trained = {part: params[part] for part in parts}
         gradients, results = jax.grad(total_loss, has_aux=True)(trained)
         return {**jax.tree.map(jnp.zeros_like, params), **gradients}, results
 
     parts = STAGE_PARTS[stage]
     if stage == "joint":
-        gradients, (losses, batch_stats) = gradients_in(parts)
-        return gradients, losses, batch_stats
+        return gradients_in(parts)
     # In one program for both, and at the cost of that which is taken.
-    gradients, (losses, batch_stats) = jax.lax.cond(
+    return jax.lax.cond(
         trains_backbone(config, state.step),
         lambda: gradients_in(parts),
         lambda: gradients_in([part for part in parts if part != "backbone"]),
     )
-    return gradients, losses, batch_stats
 
 
 def _only_trained(updates: Any, config: Config, step: Array, stage: Stage) -> Any:
@@ -166,7 +175,7 @@ def eval_step(
         proposals = forward_propose(
             detector, variables, batch.images, batch.image_sizes, train=True
         )
-    losses, _ = forward_train(
+    losses, _, _ = forward_train(
         detector, variables, batch, step_key(config, 0), train=False, proposals=proposals
     )
     detections = forward_infer(detector, variables, batch.images, batch.image_sizes)
