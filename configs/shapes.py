@@ -49,10 +49,10 @@ def get_config() -> Config:
         ),
         train=TrainConfig(
             batch_size=8,
-            steps=1100,
+            steps=1150,
             log_every=20,
-            eval_every=550,
-            checkpoint_every=550,
+            eval_every=575,
+            checkpoint_every=575,
             optimizer=OptimizerConfig(
                 name="adamw",
                 learning_rate=0.002,

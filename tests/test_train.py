@@ -349,8 +349,8 @@ def test_file_names_are_unique_whatever_the_case_and_the_numbers():
     assert file_names(pictures) == ["a.png", "A_2.jpg", "a_2_2.png", "a_3.jpg", "b.png"]
 
 
-@pytest.mark.parametrize("last", [2, 4])
-def test_a_killed_run_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch, last):
+def train_and_die(monkeypatch, last, workdir, *words):
+    """A run that is killed when the checkpoint of a step is written."""
     save = Checkpoints.save
 
     def save_and_die(self, state):
@@ -361,7 +361,12 @@ def test_a_killed_run_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "save", save_and_die)
         with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / "run")
+            train(workdir, *words)
+
+
+@pytest.mark.parametrize("last", [2, 4])
+def test_a_killed_run_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch, last):
+    train_and_die(monkeypatch, last, tmp_path / "run")
     assert not [row for row in rows_of(tmp_path / "run") if row["step"] > last]
     train(tmp_path / "run")
     assert_same_parameters(tmp_path / "run", finished)
@@ -404,17 +409,7 @@ def test_alternating_evaluates_what_has_a_box_head_and_predicts(alternated, pict
 
 @pytest.mark.parametrize("last", [2, 4])  # between two phases, and in the middle of the third
 def test_alternating_killed_ends_as_if_it_had_not_been(alternated, tmp_path, monkeypatch, last):
-    save = Checkpoints.save
-
-    def save_and_die(self, state):
-        save(self, state)
-        if int(state.step) == last:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", save_and_die)
-        with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / "run", *ALTERNATING)
+    train_and_die(monkeypatch, last, tmp_path / "run", *ALTERNATING)
     train(tmp_path / "run", *ALTERNATING)
     assert_same_parameters(tmp_path / "run", alternated)
 
