@@ -1,9 +1,9 @@
 """A small ResNet-18 FPN on drawn shapes: no data needed, minutes on a CPU.
 
 Command   python train.py
-Hardware  two CPU cores
-Time      not yet measured on a quiet machine
-Score     AP .757, AP50 .924 on the held-back pictures (2026-11-24, jax 0.10.2)
+Hardware  two CPU cores (EPYC), jax 0.10.2
+Time      4 min 22 s in all, compilation included (2026-11-25)
+Score     AP .742, AP50 .919 on the held-back pictures
 """
 
 from jaxrcnn.config import (
