@@ -37,12 +37,14 @@ MAY_IMPORT = {
     "training.optimizer": {"config", "nets", "jax", "optax"},
     "training.alternating": {"types", "config", "detector", "jax"},
     "training.divergence": {"types", "jax"},
+    "training.knobs": {"types", "config", "numpy"},
     "training.gates": {"types", "config", "jax"},
     "training.step": {"types", "config", "detector", "jax", "optax"},
     "training.sharding": {"types", "config", "detector", "jax"},
     "data": {"types", "config", "numpy", "PIL", "absl", "grain", "pycocotools"},
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
     "visualize": {"types", "numpy", "PIL", "matplotlib"},
+    "runs": {"config", "detector", "training", "data", "evaluation"},
     "interop": {"types", "config", "config_io", "nets", "detector", "training", "jax", "numpy"},
 }
 FREE = {"cli"}  # it ties everything together
@@ -60,7 +62,7 @@ CORE_ROOMS = ([], ["types"], ["precision"], ["config"], ["ops"], ["nets"], ["sta
 CORE = [name for name in MODULES if name.split(".")[1:2] in CORE_ROOMS] + ["jaxrcnn.detector"]
 CORE += [
     f"jaxrcnn.training.{name}"
-    for name in ("alternating", "divergence", "gates", "optimizer", "step", "sharding")
+    for name in ("alternating", "divergence", "gates", "knobs", "optimizer", "step", "sharding")
 ]
 
 
