@@ -283,6 +283,11 @@ class DataConfig:
     vertical_flip: float = 0.0
     """Share of the training pictures that are turned upside down by a mirror: for microscopes,
     satellites and others that know no up."""
+    train_proposals: str = ""
+    """File with proposals for the training pictures, as python -m jaxrcnn proposals WORKDIR --split
+    train --dump FILE writes it: Fast R-CNN alone is trained on them. Empty: an RPN proposes."""
+    eval_proposals: str = ""
+    """File with proposals for the evaluation pictures (--split eval), for the same run."""
     keep_difficult: bool = False
     """Train on VOC's difficult boxes instead of ignoring them."""
     skip_empty: bool = True

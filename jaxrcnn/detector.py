@@ -23,7 +23,7 @@ from jaxrcnn.ops.gradient import scale_gradient
 from jaxrcnn.ops.roi import RoiOp
 from jaxrcnn.ops.sampling import Sampler, sample
 from jaxrcnn.stages.detections import detect
-from jaxrcnn.stages.inputs import clean, normalise
+from jaxrcnn.stages.inputs import clean, clean_proposals, normalise
 from jaxrcnn.stages.losses import box_head_losses, rpn_losses
 from jaxrcnn.stages.mining import mine_hard_examples
 from jaxrcnn.stages.pooling import ROI_OPS, pool_rois
@@ -139,7 +139,7 @@ def forward_train(
         key: of this step; a picture's draws depend on it and on image_index alone.
         train: False runs the networks in inference mode, for the validation loss.
         gates: how far the gate stands open, by default as far as config.proposals ever opens it.
-        proposals: (N, R, ...) of another network, in place of the own RPN's.
+        proposals: (N, R, ...) of another source, in place of the own RPN's.
 
     Returns:
         The losses, the variables with new batch statistics, and what went along the arrows.
@@ -155,6 +155,8 @@ def forward_train(
     rpn = concatenate_levels(*rpn_maps)
     if proposals is None:
         proposals = propose(rpn, anchors, level_sizes, batch.image_sizes, config, train=True)
+    else:
+        proposals = clean_proposals(proposals)
     rois = sample_rois(roi_keys, proposals, batch, config, detector.roi_sampler)
     rois = gate(rois, config.proposals, gates)
     pooled = pool(detector, features, rois.boxes)
@@ -176,6 +178,7 @@ def forward_infer(
     variables: Variables,
     images: Array,
     image_sizes: Array,
+    proposals: Proposals | None = None,
 ) -> Detections:
     """Detections of a batch of pictures.
 
@@ -184,15 +187,19 @@ def forward_infer(
         variables: their arrays.
         images: (N, H, W, 3) uint8 or float32, RGB, 0..255, padded.
         image_sizes: (N, 2) height and width inside the padding.
+        proposals: (N, R, ...) of another source, in place of the own RPN's.
 
     Returns:
         Detections (N, D, ...), boxes in pixels of the padded input.
     """
-    source = variables.get("proposer", variables)
-    features, proposals = first_stage(detector, source, images, image_sizes)
-    if "proposer" in variables:
-        images = normalise(images, image_sizes, detector.config)
-        features, _ = apply(detector, "backbone", variables, images)
+    if proposals is None and "proposer" not in variables:
+        features, proposals = first_stage(detector, variables, images, image_sizes)
+    else:
+        if proposals is None:
+            proposals = forward_propose(detector, variables, images, image_sizes)
+        proposals = clean_proposals(proposals)
+        pixels = normalise(images, image_sizes, detector.config)
+        features, _ = apply(detector, "backbone", variables, pixels)
     pooled = pool(detector, features, proposals.boxes)
     head, _ = apply(detector, "box_head", variables, pooled)
     output = split_pictures(head, len(images))
@@ -208,8 +215,8 @@ def forward_propose(
 ) -> Proposals:
     """Proposals (N, R, ...) of a batch of pictures: those that `forward_infer` looks into.
 
-    Arguments are those of `forward_infer`; the box head is not run, nor needed. With `train` the
-    proposals are as many as in training.
+    The first arguments are those of `forward_infer`; the box head is not run, nor needed. With
+    `train` the proposals are as many as in training.
     """
     source = variables.get("proposer", variables)
     _, proposals = first_stage(detector, source, images, image_sizes, train)

@@ -6,22 +6,24 @@
 import contextlib
 import functools
 import pathlib
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from jaxrcnn.config import Config
-from jaxrcnn.data.loader import train_batches
+from jaxrcnn.data.loader import BatchStream, train_batches
+from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import COLLECTIONS
 from jaxrcnn.evaluation.evaluate import draw_pictures, find, measure, write_detections
 from jaxrcnn.training import workdir as run_folder
-from jaxrcnn.training.alternating import check_restarts, describe_phases, finished
+from jaxrcnn.training.alternating import check_restarts, describe_phases, finished, takes_given
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.step import TrainState, eval_variables
+from jaxrcnn.types import Batch
 
 
 def run(
@@ -40,9 +42,11 @@ def run(
 
     Raises:
         ConfigError: the folder holds a run of another config, or a part to restart is missing.
-        DataError: a picture is unreadable and data.on_error is "raise".
+        DataError: a picture is unreadable and data.on_error is "raise", or a file of proposals is
+            not for these sets.
         NonFiniteLossError: training diverged.
     """
+    given = read_given(config, train_set, eval_set)
     run_folder.claim(workdir, config)
     run_folder.write_classes(workdir, train_set.class_names, train_set.category_ids)
     for line in [*describe_gate(config.model), *describe_phases(config)]:
@@ -56,19 +60,67 @@ def run(
         with (
             MetricsWriter(workdir, step) as writer,
             Progress(config.train.steps, step) as progress,
-            contextlib.closing(train_batches(train_set, config, step)) as batches,
+            contextlib.closing(Feed(config, train_set, given.train)) as feed,
         ):
             log = Log(config, writer, progress, lambda index: train_set.records[index].name)
 
             def evaluate(state: TrainState) -> None:
-                metrics = evaluate_state(config, programs, state, eval_set, workdir)
+                metrics = evaluate_state(config, programs, state, eval_set, workdir, given.eval)
                 writer.write(int(state.step), metrics)
                 progress.message(f"step {int(state.step)}  {score_line(metrics)}")
 
             if evaluates_after(config, step) and not scores(workdir, step):
                 evaluate(state)  # the run died between this checkpoint and its evaluation
-            run_steps(config, programs, state, batches, checkpoints, log, evaluate, first)
-    return batches.unread
+            run_steps(config, programs, state, feed.start, checkpoints, log, evaluate, first)
+    return feed.unread
+
+
+class Given(NamedTuple):
+    """Proposals of another run; None where the run has its own."""
+
+    train: StoredProposals | None
+    eval: StoredProposals | None
+
+
+def read_given(config: Config, train_set: Dataset, eval_set: Dataset) -> Given:
+    """Read and check data.train_proposals and data.eval_proposals, if there are any.
+
+    Raises:
+        DataError: a file cannot be read, or is for other pictures.
+    """
+    files = (config.data.train_proposals, train_set), (config.data.eval_proposals, eval_set)
+    return Given(*(read_proposals(path, dataset) if path else None for path, dataset in files))
+
+
+class Feed:
+    """The training batches of a run, phase after phase, with the proposals that a phase is given.
+
+    Args:
+        config: of the run.
+        dataset: the training set.
+        given: proposals for it from a file, if any.
+    """
+
+    def __init__(self, config: Config, dataset: Dataset, given: StoredProposals | None) -> None:
+        self._config, self._dataset, self._given = config, dataset, given
+        self._stream: BatchStream[Batch] | None = None
+        self.unread: dict[str, None] = {}
+        """A line for each picture so far that could not be read, in order (an ordered set)."""
+
+    def start(self, state: TrainState) -> Iterator[Batch]:
+        """The batches of the steps after a state, in place of those before."""
+        self.close()
+        step = int(state.step)
+        proposals = self._given if takes_given(self._config, step) else None
+        self._stream = train_batches(self._dataset, self._config, step, proposals)
+        return self._stream
+
+    def close(self) -> None:
+        """End the threads or processes that make batches."""
+        if self._stream is not None:
+            self._stream.close()
+            self.unread.update(self._stream.unread)
+            self._stream = None
 
 
 def first_state(config: Config, programs: Programs) -> TrainState:
@@ -83,12 +135,21 @@ def first_state(config: Config, programs: Programs) -> TrainState:
 
 
 def evaluate_state(
-    config: Config, programs: Programs, state: TrainState, dataset: Dataset, workdir: pathlib.Path
+    config: Config,
+    programs: Programs,
+    state: TrainState,
+    dataset: Dataset,
+    workdir: pathlib.Path,
+    given: StoredProposals | None = None,
 ) -> dict[str, float]:
     """Evaluate a state and write its detections, as numbers and as pictures."""
-    variables = finished(config, eval_variables(state), int(state.step))
+    step = int(state.step)
+    variables = finished(config, eval_variables(state), step)
     found = find(
-        lambda batch: programs.eval_step(variables, programs.put_batch(batch)), dataset, config
+        lambda batch: programs.eval_step(variables, programs.put_batch(batch)),
+        dataset,
+        config,
+        given if takes_given(config, step - 1) else None,
     )
     write_detections(workdir / "eval" / "detections.json", dataset, found.detections)
     draw_pictures(workdir / "plots" / "detections.png", dataset, found, config.eval.pictures)

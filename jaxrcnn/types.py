@@ -31,6 +31,7 @@ class Batch(NamedTuple):
     box_valid: Array  # (N, G) bool, False marks padding
     box_ignore: Array  # (N, G) bool, ignore region: a crowd, or VOC's difficult
     box_weights: Array  # (N, G) float32, weight of what is matched to this box
+    proposals: "Proposals | None" = None  # (N, R, ...) given ones; None where an RPN makes them
 
 
 class RpnOutput(NamedTuple):

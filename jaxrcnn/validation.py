@@ -128,7 +128,11 @@ def check(config: Config) -> None:
         ConfigError: a number is out of its range, or two fields cannot go together.
     """
     rules = itertools.chain(
-        _ranges(config), _model(config.model), _data(config), _training(config.train)
+        _ranges(config),
+        _model(config.model),
+        _data(config),
+        _given_proposals(config),
+        _training(config.train),
     )
     for wrong, line in rules:
         if wrong:
@@ -285,6 +289,29 @@ def _files(data: DataConfig) -> Rules:
     yield not data.eval_split, "data.eval_split: got nothing, takes the name of a split"
 
 
+def _given_proposals(config: Config) -> Rules:
+    """Files of proposals go with a Fast R-CNN step that no RPN step stands before."""
+    data, train, steps = config.data, config.train, config.train.alternating.steps
+    alone = train.scheme == "alternating" and bool(steps) and steps[0].trains == "fast_rcnn"
+    files = {"train_proposals": data.train_proposals, "eval_proposals": data.eval_proposals}
+    yield (
+        alone and not any(files.values()),
+        "train.alternating.steps: the first trains fast_rcnn, takes rpn, or data.train_proposals "
+        "and data.eval_proposals: it needs proposals",
+    )
+    for name, file in files.items():
+        yield (
+            alone and not file,
+            f"data.{name}: got nothing, takes a file where train.alternating.steps begins with "
+            "fast_rcnn",
+        )
+        yield (
+            bool(file) and not alone,
+            f"data.{name}: got {file}, goes with train.scheme alternating only, and "
+            "train.alternating.steps that begin with fast_rcnn",
+        )
+
+
 def _alternating(train: TrainConfig) -> Rules:
     name, steps = "train.alternating.steps", train.alternating.steps
     yield not steps, f"{name}: got nothing, takes one or more"
@@ -294,10 +321,6 @@ def _alternating(train: TrainConfig) -> Rules:
         f"train.steps: got {train.steps}, takes the sum of {name}, {total}",
     )
     yield any(step.steps < 1 for step in steps), f"{name}: takes at least 1 step each"
-    yield (
-        bool(steps) and steps[0].trains != "rpn",
-        f"{name}: the first trains fast_rcnn, takes rpn: it needs proposals",
-    )
     yield (
         bool(steps) and steps[0].backbone == "frozen",
         f"{name}: the first has a frozen backbone, takes pretrained or previous",

@@ -345,6 +345,28 @@ def test_detections_do_not_see_the_padding(detections):
     assert_same(got, detections)
 
 
+def test_given_proposals_take_the_place_of_the_own():
+    detector = build(MODEL)
+
+    @jax.jit
+    def infer_thrice(variables, images, image_sizes):
+        own = forward_propose(detector, variables, images, image_sizes)
+        fewer = own._replace(valid=own.valid.at[:, 1:].set(False))
+        padding = jnp.where(fewer.valid, 0, jnp.nan)
+        dirty = fewer._replace(boxes=own.boxes + padding[..., None], scores=own.scores + padding)
+        return [
+            forward_infer(detector, variables, images, image_sizes, proposals)
+            for proposals in (None, own, fewer, dirty)
+        ]
+
+    batch = make_batch()
+    found = infer_thrice(make_variables(detector), batch.images, batch.image_sizes)
+    assert_near(found[1]._asdict(), found[0]._asdict())
+    assert_same(found[3], found[2])
+    # Three classes of one proposal each.
+    assert np.asarray(found[2].valid).sum(1).max() <= 3 < np.asarray(found[1].valid).sum(1).min()
+
+
 def test_proposals_are_those_that_inference_looks_into_and_need_no_box_head():
     # Three proposals in inference and eight in training, so that the counts cannot be mixed up.
     detector = build(change(MODEL, proposals={"post_nms_test": 3}))

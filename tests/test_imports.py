@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "data": {"types", "config", "numpy", "PIL", "absl", "grain", "pycocotools"},
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
     "visualize": {"types", "numpy", "PIL", "matplotlib"},
-    "runs": {"config", "detector", "training", "data", "evaluation"},
+    "runs": {"types", "config", "detector", "training", "data", "evaluation"},
     "interop": {"types", "config", "config_io", "nets", "detector", "training", "jax", "numpy"},
 }
 FREE = {"cli"}  # it ties everything together

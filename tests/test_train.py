@@ -1,5 +1,6 @@
 """Training, evaluating and predicting from end to end; one tiny run serves all that only look."""
 
+import dataclasses
 import errno
 import hashlib
 import importlib.util
@@ -14,11 +15,15 @@ from PIL import Image
 from jaxrcnn.cli import main as jaxrcnn
 from jaxrcnn.cli.predict import file_names
 from jaxrcnn.cli.run import load_run
+from jaxrcnn.config import DataConfig
 from jaxrcnn.data.datasets import open_eval_dataset, open_train_dataset
 from jaxrcnn.data.proposals import read_proposals
 from jaxrcnn.data.synthetic import shapes_dataset
+from jaxrcnn.detector import build
+from jaxrcnn.runs import first_state
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.sharding import compile_programs
 
 ROOT = pathlib.Path(__file__).parents[1]
 LOSSES = ("loss", "loss_rpn_objectness", "loss_rpn_box", "loss_box_class", "loss_box_reg")
@@ -381,9 +386,10 @@ def test_a_killed_run_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch
 ALTERNATING = (
     *("--config.train.scheme", "alternating", "--config.train.steps", "6"),
     *("--config.train.checkpoint_every", "1", "--config.train.optimizer.warmup_steps", "0"),
+    *("--config.data.horizontal_flip", "0"),
     "--config.train.alternating.steps",
-    "[{'trains': 'rpn', 'steps': 1}, {'trains': 'fast_rcnn', 'steps': 1},"
-    " {'backbone': 'frozen', 'restart': ['rpn_head'], 'steps': 3},"
+    "[{'trains': 'rpn', 'steps': 1}, {'trains': 'fast_rcnn', 'steps': 2},"
+    " {'backbone': 'frozen', 'restart': ['rpn_head'], 'steps': 2},"
     " {'trains': 'fast_rcnn', 'backbone': 'frozen', 'restart': ['box_head'], 'steps': 1}]",
 )
 
@@ -399,35 +405,110 @@ def test_alternating_evaluates_what_has_a_box_head_and_predicts(alternated, pict
     assert [row["step"] for row in rows_of(alternated) if "eval/loss" in row] == [2, 6]
     rows = [row for row in rows_of(alternated) if "train/loss" in row]
     assert [("train/loss_rpn_box" in row, "train/loss_box_reg" in row) for row in rows] == [
-        *[(True, False), (False, True)],
-        *[(True, False)] * 3,
-        (False, True),
+        *[(True, False), (False, True), (False, True)],
+        *[(True, False), (True, False), (False, True)],
     ]
     assert "proposer" not in load_run(alternated).variables
     assert predict(alternated, tmp_path / "found", pictures / "a.png") == 0
 
 
-@pytest.mark.parametrize("last", [2, 4])  # between two phases, and in the middle of the third
+@pytest.mark.parametrize("last", [3, 4])  # between two phases, and in the middle of the third
 def test_alternating_killed_ends_as_if_it_had_not_been(alternated, tmp_path, monkeypatch, last):
     train_and_die(monkeypatch, last, tmp_path / "run", *ALTERNATING)
     train(tmp_path / "run", *ALTERNATING)
     assert_same_parameters(tmp_path / "run", alternated)
 
 
-def test_an_rpn_alone_can_be_trained_and_started_from(tmp_path, capsys):
-    alone = ("--config.train.alternating.steps", "[{'trains': 'rpn', 'steps': 2}]")
-    train(tmp_path / "rpn", *ALTERNATING[:2], *alone, "--config.train.steps", "2")
-    said = capsys.readouterr().out
-    assert "pictures " not in said.splitlines()[-3]
-    assert jaxrcnn(["proposals", str(tmp_path / "rpn")]) == 0
-    assert (tmp_path / "rpn" / "plots" / "losses.png").is_file()
+def alone(stage):
+    """Options of two steps that train one stage alone."""
+    table = f"[{{'trains': '{stage}', 'steps': 2}}]"
+    steps = ("--config.train.steps", "2", "--config.train.alternating.steps", table)
+    return ("--config.train.scheme", "alternating", *steps)
+
+
+@pytest.fixture(scope="module")
+def rpn_alone(tmp_path_factory):
+    """A run of the RPN alone, with its proposals in train.npz and eval.npz."""
+    workdir = tmp_path_factory.mktemp("runs") / "rpn"
+    train(workdir, *alone("rpn"))
+    for split in ("train", "eval"):
+        dump = str(workdir / f"{split}.npz")
+        assert jaxrcnn(["proposals", str(workdir), "--split", split, "--dump", dump]) == 0
+    return workdir
+
+
+def on_proposals(rpn_alone, split="train"):
+    return (
+        *alone("fast_rcnn"),
+        *("--config.data.train_proposals", str(rpn_alone / f"{split}.npz")),
+        *("--config.data.eval_proposals", str(rpn_alone / "eval.npz")),
+    )
+
+
+@pytest.fixture(scope="module")
+def fast_alone(rpn_alone, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "fast_rcnn"
+    train(workdir, *on_proposals(rpn_alone))
+    return workdir
+
+
+def test_an_rpn_alone_can_be_trained_and_started_from(rpn_alone, tmp_path):
+    assert (rpn_alone / "plots" / "losses.png").is_file()
+    assert not (rpn_alone / "plots" / "detections.png").exists()
     train(
         tmp_path / "joint",
-        *("--config.train.init", str(tmp_path / "rpn"), "--config.train.steps", "1"),
+        *("--config.train.init", str(rpn_alone), "--config.train.steps", "1"),
         *("--config.train.optimizer.learning_rate", "0"),
     )
-    one, other = (load_run(tmp_path / name).variables["params"] for name in ("rpn", "joint"))
+    one, other = (load_run(run).variables["params"] for run in (rpn_alone, tmp_path / "joint"))
     jax.tree.map(np.testing.assert_array_equal, one["backbone"], other["backbone"])
+
+
+def test_fast_rcnn_alone_is_trained_and_evaluated_on_dumped_proposals(fast_alone):
+    rows = rows_of(fast_alone)
+    box_losses = {"loss", "loss_box_class", "loss_box_reg"}
+    for kind, count in (("train", 2), ("eval", 1)):
+        of_kind = [row for row in rows if f"{kind}/loss" in row]
+        assert len(of_kind) == count
+        for row in of_kind:
+            names = {name for name in row if name.startswith(f"{kind}/loss")}
+            assert names == {f"{kind}/{name}" for name in box_losses}
+            assert all(np.isfinite(row[name]) for name in names)
+    assert "proposer" not in load_run(fast_alone).variables
+    assert jaxrcnn(["evaluate", str(fast_alone)]) == 0
+    found = json.loads((fast_alone / "eval" / "step_2" / "metrics.json").read_text())
+    assert found == pytest.approx(rows[-1], abs=1e-6)
+    assert json.loads((fast_alone / "eval" / "detections.json").read_text())
+
+
+def test_fast_rcnn_alone_has_no_proposals_for_other_pictures(fast_alone, pictures, capsys):
+    out = fast_alone / "found"
+    for call in (
+        lambda: predict(fast_alone, out, pictures / "a.png"),
+        lambda: jaxrcnn(["proposals", str(fast_alone)]),
+    ):
+        said = complaint(capsys, call)
+        assert "train.npz" in said
+        assert "train.init" in said
+    assert not out.exists()
+
+
+def test_a_joint_run_starts_from_fast_rcnn_alone(fast_alone):
+    config = load_run(fast_alone).config
+    joint = dataclasses.replace(config.train, scheme="joint", init=str(fast_alone))
+    config = dataclasses.replace(config, train=joint, data=DataConfig())
+    state = first_state(config, compile_programs(build(config.model), config))
+    ours, theirs = state.variables["params"], load_run(fast_alone).variables["params"]
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+def test_proposals_of_other_pictures_are_refused_before_the_run(rpn_alone, tmp_path, capsys):
+    for split, part in (("eval", "has proposals for 4 pictures"), ("none", "No such file")):
+        words = on_proposals(rpn_alone, split)
+        said = complaint(capsys, lambda words=words: train(tmp_path / "run", *words))
+        assert part in said
+        assert str(rpn_alone / f"{split}.npz") in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_in_one_line(tmp_path, capsys):

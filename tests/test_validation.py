@@ -334,6 +334,7 @@ def alternating(*steps, total=30, **changes):
     }
 
 
+GIVEN = {"data.train_proposals": "t.npz", "data.eval_proposals": "e.npz"}
 RPN, FAST_RCNN = AlternatingStep("rpn", steps=20), AlternatingStep("fast_rcnn", steps=10)
 
 
@@ -347,7 +348,28 @@ RPN, FAST_RCNN = AlternatingStep("rpn", steps=20), AlternatingStep("fast_rcnn", 
         (alternating(total=1), "train.alternating.steps: got nothing, takes one or more"),
         (
             alternating(FAST_RCNN, RPN),
-            "train.alternating.steps: the first trains fast_rcnn, takes rpn: it needs proposals",
+            "train.alternating.steps: the first trains fast_rcnn, takes rpn, or "
+            "data.train_proposals and data.eval_proposals: it needs proposals",
+        ),
+        (
+            alternating(FAST_RCNN, RPN, **{"data.train_proposals": "t.npz"}),
+            "data.eval_proposals: got nothing, takes a file where train.alternating.steps begins "
+            "with fast_rcnn",
+        ),
+        (
+            alternating(FAST_RCNN, RPN, **{"data.eval_proposals": "e.npz"}),
+            "data.train_proposals: got nothing, takes a file where train.alternating.steps begins "
+            "with fast_rcnn",
+        ),
+        (
+            alternating(RPN, FAST_RCNN, **GIVEN),
+            "data.train_proposals: got t.npz, goes with train.scheme alternating only, and "
+            "train.alternating.steps that begin with fast_rcnn",
+        ),
+        (
+            {"data.eval_proposals": "e.npz"},
+            "data.eval_proposals: got e.npz, goes with train.scheme alternating only, and "
+            "train.alternating.steps that begin with fast_rcnn",
         ),
         (
             alternating(dataclasses.replace(RPN, backbone="frozen"), FAST_RCNN),
@@ -373,3 +395,5 @@ def test_alternating_steps_that_cannot_be(changes, line):
 def test_alternating_steps_that_can_be():
     check(make(**alternating(RPN, FAST_RCNN)))
     check(make(**alternating(RPN, total=20)))
+    check(make(**alternating(FAST_RCNN, total=10, **GIVEN)))
+    check(make(**alternating(FAST_RCNN, RPN, FAST_RCNN, total=40, **GIVEN)))

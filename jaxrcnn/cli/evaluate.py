@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 from jaxrcnn.cli.run import Run, add_run_arguments, load_run, progress_bar, table
 from jaxrcnn.data.datasets import open_eval_dataset
+from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.evaluate import Found, draw_pictures, find, measure, write_detections
+from jaxrcnn.training.alternating import takes_given
 
 GROUPS = (
     ("average precision", ("eval/AP", "eval/mAP")),
@@ -29,12 +31,12 @@ def main(arguments: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: there is no such run or checkpoint.
-        DataError: the evaluation set cannot be read.
+        DataError: the evaluation set cannot be read, or data.eval_proposals.
     """
     run = load_run(arguments.workdir, arguments.step, arguments.batch_size)
     dataset = open_eval_dataset(run.config, run.classes.names)
     print(f"{arguments.workdir}, step {run.step}, on {dataset.summary()}", flush=True)
-    found = find_all(run, dataset)
+    found = find_all(run, dataset, given_proposals(run, dataset))
     metrics = measure(found, dataset, run.config)
     for line in found.unread:
         print(f"left out: {line}")
@@ -43,13 +45,20 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def find_all(run: Run, dataset: Dataset) -> Found:
+def given_proposals(run: Run, dataset: Dataset) -> StoredProposals | None:
+    """Those of data.eval_proposals where the run's detector makes none of its own."""
+    if not takes_given(run.config, run.step - 1):
+        return None
+    return read_proposals(run.config.data.eval_proposals, dataset)
+
+
+def find_all(run: Run, dataset: Dataset, proposals: StoredProposals | None = None) -> Found:
     """What the run's detector finds in a data set, and its losses there."""
     programs = run.programs
     with progress_bar(
         lambda batch: programs.eval_step(run.variables, programs.put_batch(batch)), len(dataset)
     ) as predict:
-        return find(predict, dataset, run.config)
+        return find(predict, dataset, run.config, proposals)
 
 
 def grouped(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:

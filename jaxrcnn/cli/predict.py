@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxrcnn.cli.parsing import share
-from jaxrcnn.cli.run import Run, load_run, progress_bar
+from jaxrcnn.cli.run import Run, check_proposes, load_run, progress_bar
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.records import DataError, Dataset, Record, make_record
 from jaxrcnn.detector import forward_infer
@@ -49,10 +49,11 @@ def main(arguments: argparse.Namespace) -> int:
     """Find, draw and write; exit code 1 where some pictures cannot be read.
 
     Raises:
-        ConfigError: there is no such run, or --out is no folder to write to.
+        ConfigError: there is no such run, it makes no proposals, or --out is no folder to write to.
         DataError: not one picture can be read.
     """
     run = load_run(arguments.workdir)
+    check_proposes(run)
     make_folder(arguments.out, arguments.pictures)
     dataset, unread = open_pictures(arguments.pictures, run)
     found = find_all(run, dataset)

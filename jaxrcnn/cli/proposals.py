@@ -5,14 +5,11 @@ import json
 import pathlib
 from collections.abc import Mapping
 
-import jax
-
-from jaxrcnn.cli.run import Run, add_run_arguments, load_run, progress_bar, table
+from jaxrcnn.cli.run import Run, add_run_arguments, check_proposes, load_run, progress_bar, table
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.datasets import open_eval_dataset, open_train_dataset
 from jaxrcnn.data.proposals import write_proposals
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.detector import forward_propose
 from jaxrcnn.evaluation.proposals import FoundProposals, find_proposals, proposal_metrics
 from jaxrcnn.types import Batch, Proposals
 
@@ -47,10 +44,12 @@ def main(arguments: argparse.Namespace) -> int:
     """Measure the proposals, print a table, write WORKDIR/eval/step_N and the dump.
 
     Raises:
-        ConfigError: there is no such run or checkpoint, or --dump cannot be written.
+        ConfigError: there is no such run or checkpoint, it makes no proposals, or --dump cannot be
+            written.
         DataError: the data set cannot be read.
     """
     run = load_run(arguments.workdir, arguments.step, arguments.batch_size)
+    check_proposes(run)
     dataset = open_split(run, arguments.split)
     if arguments.dump:
         make_room(arguments.dump)
@@ -89,11 +88,9 @@ def make_room(path: pathlib.Path) -> None:
 
 def find_all(run: Run, dataset: Dataset) -> FoundProposals:
     """What the run's first stage proposes in a data set."""
-    propose = jax.jit(forward_propose, static_argnums=0)
 
     def of_batch(batch: Batch) -> Proposals:
-        batch = run.programs.put_batch(batch)
-        return propose(run.detector, run.variables, batch.images, batch.image_sizes)
+        return run.programs.propose(run.variables, run.programs.put_batch(batch))
 
     with progress_bar(of_batch, len(dataset)) as counted:
         return find_proposals(counted, dataset, run.config)

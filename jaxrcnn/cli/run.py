@@ -12,9 +12,9 @@ import jax
 import numpy as np
 
 from jaxrcnn.cli import parsing
-from jaxrcnn.config import Config
+from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Detector, Variables, build
-from jaxrcnn.training.alternating import finished
+from jaxrcnn.training.alternating import finished, takes_given
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
@@ -56,6 +56,20 @@ def load_run(workdir: pathlib.Path, step: int | None = None, batch_size: int | N
         step = checkpoints.steps[-1] if step is None else step
     variables = finished(config, variables, step)
     return Run(config, classes, step, detector, variables, programs)
+
+
+def check_proposes(run: Run) -> None:
+    """See that a run's detector makes proposals of its own, for any picture.
+
+    Raises:
+        ConfigError: it was trained on given ones.
+    """
+    if takes_given(run.config, run.step - 1):
+        raise ConfigError(
+            f"the run trained Fast R-CNN alone, on {run.config.data.train_proposals}, and has no "
+            "proposals for other pictures; train an RPN too: jointly with train.init WORKDIR, or "
+            "as the next of train.alternating.steps"
+        )
 
 
 def _fit_devices(config: Config, batch_size: int | None) -> Config:

@@ -14,9 +14,10 @@ import numpy as np
 from jaxrcnn.config import Config, DataConfig
 from jaxrcnn.data import transforms
 from jaxrcnn.data.buckets import Buckets, choose_buckets
+from jaxrcnn.data.proposals import PictureProposals, StoredProposals
 from jaxrcnn.data.records import DataError, Dataset
 from jaxrcnn.data.transforms import Size
-from jaxrcnn.types import Batch
+from jaxrcnn.types import Batch, Proposals
 
 BOX_MULTIPLE = 8
 """Boxes are padded to a multiple of this many."""
@@ -30,8 +31,8 @@ ORDER_STREAM, AUGMENTATION_STREAM = 1, 2
 """Second words of the seeds: numpy takes (seed, a) and (seed, a, 0) for the same seed."""
 
 T = TypeVar("T")
-Fields = dict[str, np.ndarray]
-"""The fields of a Batch by name."""
+Fields = dict[str, Any]
+"""The fields of a Batch by name, in numpy arrays."""
 Unread = tuple[str, ...]
 """A line for each picture that could not be read and is an empty one of weight 0 instead."""
 
@@ -40,8 +41,20 @@ class Sample(NamedTuple):
     """One picture with its boxes, ready to be padded."""
 
     image: np.ndarray  # (h, w, 3) uint8
-    boxes: np.ndarray  # (g, 4) float32 in pixels of `image`
+    boxes: np.ndarray  # (g + r, 4) float32 in pixels of `image`: ground truth, then proposals
     scale: np.ndarray  # (2,) float32, resized height and width over the original ones
+
+
+class Given(NamedTuple):
+    """The proposals that a batch brings."""
+
+    stored: StoredProposals
+    most: int  # for a picture: its best ones, padded to so many
+
+    def of(self, index: int) -> PictureProposals:
+        """Those of picture `index` of the data set, unpadded."""
+        boxes, scores = self.stored.of(index)
+        return PictureProposals(boxes[: self.most], scores[: self.most])
 
 
 class EvalBatch(NamedTuple):
@@ -104,7 +117,12 @@ def training_buckets(dataset: Dataset, config: DataConfig) -> Buckets:
 
 
 def make_train_batch(
-    dataset: Dataset, config: Config, bucket: Size, indices: Sequence[int], step: int
+    dataset: Dataset,
+    config: Config,
+    bucket: Size,
+    indices: Sequence[int],
+    step: int,
+    proposals: StoredProposals | None = None,
 ) -> tuple[Batch, Unread]:
     """The batch of a training step.
 
@@ -114,6 +132,7 @@ def make_train_batch(
         bucket: height and width of the padded pictures.
         indices: places of the pictures in the data set, a row of `plan_batches`.
         step: that the batch is for; with the seed it decides the augmentation.
+        proposals: of the data set; the best post_nms_train of each picture go into the batch.
 
     Returns:
         The batch, in numpy arrays, and a line for each picture that could not be read and stands
@@ -124,6 +143,7 @@ def make_train_batch(
     """
     rows: list[Fields] = []
     unread: list[str] = []
+    given = proposals and Given(proposals, config.model.proposals.post_nms_train)
     for position, index in enumerate(indices):
         rng = np.random.default_rng((config.seed, AUGMENTATION_STREAM, step, position))
         short_side = int(rng.choice(config.data.train_short_sides or (config.data.short_side,)))
@@ -131,34 +151,40 @@ def make_train_batch(
             (transforms.horizontal_flip, rng.random() < config.data.horizontal_flip),
             (transforms.vertical_flip, rng.random() < config.data.vertical_flip),
         ]
-        sample = _read_sample(dataset, index, config.data, short_side, bucket, unread)
+        sample = _read_sample(dataset, index, config.data, short_side, bucket, unread, given)
         for flip, drawn in flips:
             if drawn and sample is not None:
                 image, boxes = flip(sample.image, sample.boxes)
                 sample = sample._replace(image=image, boxes=boxes)
-        rows.append(_padded(dataset, index, sample, bucket))
+        rows.append(_padded(dataset, index, sample, bucket, given))
     return _stack(rows), tuple(unread)
 
 
 def make_eval_batch(
-    dataset: Dataset, config: Config, bucket: Size, indices: Sequence[int]
+    dataset: Dataset,
+    config: Config,
+    bucket: Size,
+    indices: Sequence[int],
+    proposals: StoredProposals | None = None,
 ) -> tuple[EvalBatch, Unread]:
     """A batch to evaluate on, without augmentation; place -1 is a padded picture of weight 0.
 
-    Arguments, results and errors are those of `make_train_batch`.
+    Arguments, results and errors are those of `make_train_batch`, but that the best post_nms_test
+    proposals go into the batch.
     """
     rows: list[Fields] = []
     scales = np.ones((len(indices), 2), np.float32)
     unread: list[str] = []
+    given = proposals and Given(proposals, config.model.proposals.post_nms_test)
     for position, index in enumerate(indices):
         sample = None
         if index != PADDING:
             sample = _read_sample(
-                dataset, index, config.data, config.data.short_side, bucket, unread
+                dataset, index, config.data, config.data.short_side, bucket, unread, given
             )
         if sample is not None:
             scales[position] = sample.scale
-        rows.append(_padded(dataset, index, sample, bucket))
+        rows.append(_padded(dataset, index, sample, bucket, given))
     return EvalBatch(_stack(rows), scales), tuple(unread)
 
 
@@ -169,6 +195,7 @@ def _read_sample(
     short_side: int,
     bucket: Size,
     unread: list[str],
+    given: Given | None,
 ) -> Sample | None:
     """A resized picture with its boxes, or None and a line in `unread`."""
     record = dataset.records[index]
@@ -182,13 +209,18 @@ def _read_sample(
     size = transforms.resized_size(
         (record.height, record.width), short_side, config.long_side, bucket
     )
-    image, boxes = transforms.resize(image, record.boxes, size)
+    boxes = record.boxes
+    if given is not None:
+        boxes = np.concatenate([boxes, given.of(index).boxes])
+    image, boxes = transforms.resize(image, boxes, size)
     scale = np.array([size[0] / record.height, size[1] / record.width], np.float32)
     return Sample(image, boxes, scale)
 
 
-def _padded(dataset: Dataset, index: int, sample: Sample | None, bucket: Size) -> Fields:
-    """The fields of a batch for one picture; None gives an empty one of weight 0."""
+def _padded(
+    dataset: Dataset, index: int, sample: Sample | None, bucket: Size, given: Given | None
+) -> Fields:
+    """The fields of a batch for one picture; no sample gives an empty one of weight 0."""
     room = max(1, -(-dataset.max_boxes // BOX_MULTIPLE)) * BOX_MULTIPLE
     row: Fields = {
         "images": np.zeros((*bucket, 3), np.uint8),
@@ -201,6 +233,8 @@ def _padded(dataset: Dataset, index: int, sample: Sample | None, bucket: Size) -
         "box_ignore": np.zeros(room, bool),
         "box_weights": np.zeros(room, np.float32),
     }
+    if given is not None:
+        row["proposals"] = _no_proposals(given.most)
     if sample is None:
         return row
     record = dataset.records[index]
@@ -208,16 +242,35 @@ def _padded(dataset: Dataset, index: int, sample: Sample | None, bucket: Size) -
     row["images"] = transforms.pad(sample.image, bucket)
     row["image_sizes"] = np.array(sample.image.shape[:2], np.int32)
     row["image_weights"] = np.array(1.0, np.float32)
-    row["boxes"][:number] = sample.boxes
+    row["boxes"][:number] = sample.boxes[:number]
     row["labels"][:number] = record.labels
     row["box_valid"][:number] = ~record.ignore
     row["box_ignore"][:number] = record.ignore
     row["box_weights"][:number] = ~record.ignore
+    if given is not None:
+        scores = given.of(index).scores
+        row["proposals"]["boxes"][: len(scores)] = sample.boxes[number:]
+        row["proposals"]["scores"][: len(scores)] = scores
+        row["proposals"]["valid"][: len(scores)] = True
     return row
 
 
+def _no_proposals(most: int) -> Fields:
+    """The fields of Proposals for one picture, all padding."""
+    return {
+        "boxes": np.zeros((most, 4), np.float32),
+        "scores": np.full(most, -np.inf, np.float32),
+        "valid": np.zeros(most, bool),
+    }
+
+
 def _stack(rows: Sequence[Fields]) -> Batch:
-    fields: dict[str, Any] = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    proposals = columns.pop("proposals", None)
+    fields: Fields = {name: np.stack(column) for name, column in columns.items()}
+    if proposals is not None:
+        given: Fields = {name: np.stack([row[name] for row in proposals]) for name in proposals[0]}
+        fields["proposals"] = Proposals(**given)
     return Batch(**fields)
 
 
@@ -259,27 +312,43 @@ def _mark_flags_as_parsed() -> None:
         flags.FLAGS.mark_as_parsed()
 
 
-def train_batches(dataset: Dataset, config: Config, first_step: int = 0) -> BatchStream[Batch]:
+def train_batches(
+    dataset: Dataset,
+    config: Config,
+    first_step: int = 0,
+    proposals: StoredProposals | None = None,
+) -> BatchStream[Batch]:
     """The batches of the steps from `first_step` to the end of training, in numpy arrays.
+
+    With given proposals of the data set, the batches hold the best of them.
 
     Raises:
         DataError: there are no pictures, or (from next, data.on_error "raise") one is unreadable.
     """
     buckets = training_buckets(dataset, config.data)
     plan = plan_batches(config.seed, config.train.steps, config.train.batch_size, buckets.of_record)
-    make = functools.partial(_planned_train_batch, dataset, config, buckets, plan)
+    make = functools.partial(_planned_train_batch, dataset, config, buckets, plan, proposals)
     return BatchStream(make, range(first_step, config.train.steps), config.data.workers)
 
 
 def _planned_train_batch(
-    dataset: Dataset, config: Config, buckets: Buckets, plan: np.ndarray, step: int
+    dataset: Dataset,
+    config: Config,
+    buckets: Buckets,
+    plan: np.ndarray,
+    proposals: StoredProposals | None,
+    step: int,
 ) -> tuple[Batch, Unread]:
     bucket = buckets.shapes[buckets.of_record[plan[step, 0]]]
-    return make_train_batch(dataset, config, bucket, plan[step].tolist(), step)
+    return make_train_batch(dataset, config, bucket, plan[step].tolist(), step, proposals)
 
 
-def eval_batches(dataset: Dataset, config: Config) -> BatchStream[EvalBatch]:
+def eval_batches(
+    dataset: Dataset, config: Config, proposals: StoredProposals | None = None
+) -> BatchStream[EvalBatch]:
     """Every picture once, bucket by bucket; the last batch of a bucket is filled with padding.
+
+    With given proposals of the data set, the batches hold the best of them.
 
     Raises:
         DataError: (from next, data.on_error "raise") a picture is unreadable.
@@ -292,12 +361,17 @@ def eval_batches(dataset: Dataset, config: Config) -> BatchStream[EvalBatch]:
         places = np.pad(places, (0, -len(places) % size), constant_values=PADDING)
         rows.append(places.reshape(-1, size))  # (m * size,) -> (m, size)
     plan = np.concatenate(rows)
-    make = functools.partial(_planned_eval_batch, dataset, config, buckets, plan)
+    make = functools.partial(_planned_eval_batch, dataset, config, buckets, plan, proposals)
     return BatchStream(make, range(len(plan)), config.data.workers)
 
 
 def _planned_eval_batch(
-    dataset: Dataset, config: Config, buckets: Buckets, plan: np.ndarray, step: int
+    dataset: Dataset,
+    config: Config,
+    buckets: Buckets,
+    plan: np.ndarray,
+    proposals: StoredProposals | None,
+    step: int,
 ) -> tuple[EvalBatch, Unread]:
     bucket = buckets.shapes[buckets.of_record[plan[step, 0]]]
-    return make_eval_batch(dataset, config, bucket, plan[step].tolist())
+    return make_eval_batch(dataset, config, bucket, plan[step].tolist(), proposals)

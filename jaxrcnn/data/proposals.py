@@ -52,16 +52,23 @@ def write_proposals(
         dataset: all its pictures are written, in its order.
         proposals: by the picture's place in the data set; a picture that is missing has none.
     """
+    stored = join_proposals(dataset, proposals)
+    with open(path, "wb") as file:  # by a name alone, numpy would append .npz to some
+        np.savez_compressed(file, version=np.int64(VERSION), **stored._asdict())
+
+
+def join_proposals(
+    dataset: "Dataset", proposals: Mapping[int, PictureProposals]
+) -> StoredProposals:
+    """What `write_proposals` writes of the same arguments, in memory."""
     nothing = PictureProposals(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
     found = [proposals.get(index, nothing) for index in range(len(dataset))]
-    stored = StoredProposals(
+    return StoredProposals(
         *_pictures(dataset),
         offsets=np.cumsum([0, *(len(one.scores) for one in found)], dtype=np.int64),
         boxes=np.concatenate([nothing.boxes, *(one.boxes for one in found)]),
         scores=np.concatenate([nothing.scores, *(one.scores for one in found)]),
     )
-    with open(path, "wb") as file:  # by a name alone, numpy would append .npz to some
-        np.savez_compressed(file, version=np.int64(VERSION), **stored._asdict())
 
 
 def read_proposals(

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxrcnn.config import Config
 from jaxrcnn.data.loader import eval_batches
+from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.boxes import to_original
 from jaxrcnn.evaluation.coco import PictureDetections, coco_metrics, detections_to_coco
@@ -28,8 +29,12 @@ class Found(NamedTuple):
     unread: tuple[str, ...]  # a line for each picture that could not be read
 
 
-def find(predict: Predict, dataset: Dataset, config: Config) -> Found:
+def find(
+    predict: Predict, dataset: Dataset, config: Config, proposals: StoredProposals | None = None
+) -> Found:
     """Run a detector over a data set; boxes come back in pixels of the original pictures.
+
+    With given proposals of the data set, the batches hold the best of them.
 
     Raises:
         DataError: a picture is unreadable and data.on_error is "raise".
@@ -37,7 +42,7 @@ def find(predict: Predict, dataset: Dataset, config: Config) -> Found:
     detections: dict[int, PictureDetections] = {}
     sums: dict[str, float] = {}
     pictures = 0
-    stream = eval_batches(dataset, config)
+    stream = eval_batches(dataset, config, proposals)
     for batch, scales in stream:
         found, losses = predict(batch)
         real = np.flatnonzero(batch.image_weights)

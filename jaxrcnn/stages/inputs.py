@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from jaxrcnn.config import ModelConfig
 from jaxrcnn.precision import at_least_float32
-from jaxrcnn.types import Array, Batch
+from jaxrcnn.types import Array, Batch, Proposals
 
 
 def clean(batch: Batch) -> Batch:
@@ -14,6 +14,16 @@ def clean(batch: Batch) -> Batch:
         boxes=at_least_float32(jnp.where(real[..., None], batch.boxes, 0.0)),
         labels=jnp.where(real, batch.labels, 0),
         box_weights=at_least_float32(jnp.where(batch.box_valid, batch.box_weights, 0.0)),
+    )
+
+
+def clean_proposals(proposals: Proposals) -> Proposals:
+    """Zeros where a given proposal is padded, so that garbage there (even NaN) is harmless."""
+    boxes, scores, valid = proposals
+    return Proposals(
+        boxes=at_least_float32(jnp.where(valid[..., None], boxes, 0.0)),
+        scores=at_least_float32(jnp.where(valid, scores, -jnp.inf)),
+        valid=valid,
     )
 
 

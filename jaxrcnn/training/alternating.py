@@ -84,6 +84,18 @@ def begins_phase(config: Config, step: int) -> bool:
     )
 
 
+def takes_given(config: Config, step: int) -> bool:
+    """Whether the step after so many trains Fast R-CNN on given proposals: no RPN came before."""
+    begun = [phase.step.trains for phase in phases(config) if phase.first_step <= step]
+    return bool(begun) and "rpn" not in begun
+
+
+def has_proposer(config: Config) -> bool:
+    """Whether a network of the run proposes to another: Fast R-CNN is trained after an RPN."""
+    trained = [phase.step.trains for phase in phases(config)]
+    return any(pair == ("rpn", "fast_rcnn") for pair in itertools.combinations(trained, 2))
+
+
 def proposer_of(variables: Variables) -> dict[str, Any]:
     """A copy of the network that proposes."""
     parts = {c: {k: variables[c][k] for k in PROPOSER_PARTS} for c in COLLECTIONS}
@@ -110,7 +122,7 @@ def start_phase(
     params = state.variables["params"] if state.average is None else state.average
     variables = {**state.variables, "params": params}
     fresh = draw(phase.number)
-    if before.step.trains == "rpn":
+    if before.step.trains == "rpn" and has_proposer(config):
         variables["proposer"] = proposer_of(variables)
     if phase.step.backbone == "pretrained":
         variables = _replace(variables, first().variables, ("backbone",))
@@ -177,7 +189,7 @@ def finished(config: Config, variables: Variables, step: int) -> Variables:
 def describe_phases(config: Config) -> list[str]:
     """A table of what every phase carries on, freezes and begins anew; none for joint training."""
     rows = [("step", "trains", "backbone", "drawn anew", "proposals of", "steps", "drops at")]
-    source = "-"
+    source = config.data.train_proposals
     for number, first_step, step in phases(config):
         proposals = source if step.trains == "fast_rcnn" else "-"
         rows.append(

@@ -98,7 +98,7 @@ def run_steps(
     config: Config,
     programs: Programs,
     state: TrainState,
-    batches: Iterator[Batch],
+    batches: Callable[[TrainState], Iterator[Batch]],
     checkpoints: Checkpoints,
     log: Log,
     evaluate: Callable[[TrainState], None],
@@ -110,7 +110,8 @@ def run_steps(
         config: of the run.
         programs: compiled for it.
         state: to go on from.
-        batches: those of the steps that are left, in host memory.
+        batches: makes those of the steps after a state, in host memory. It is asked at the first
+            step and, since a phase of alternating training may need others, as each phase begins.
         checkpoints: where the states go.
         log: where the metrics go.
         evaluate: called every train.eval_every steps and at the end.
@@ -125,12 +126,17 @@ def run_steps(
     wanted = config.train
     # Pipelined collectives of several virtual CPU devices can wait for each other's threads.
     one_at_a_time = jax.default_backend() == "cpu" and jax.local_device_count() > 1
+    stream: Iterator[Batch] | None = None
     for step in range(int(state.step) + 1, wanted.steps + 1):
         if begins_phase(config, step - 1):
             log.flush(step - 1)
             state = start_phase(config, state, first_state, programs.create_state)
+            stream = None
+        if stream is None:
+            stream = batches(state)
+            log.restart()
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
-            batch = programs.put_batch(next(batches))
+            batch = programs.put_batch(next(stream))
             state, metrics = programs.train_step(state, batch, stage_of(config, step - 1))
         if one_at_a_time:
             jax.block_until_ready(state)

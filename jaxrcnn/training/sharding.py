@@ -7,7 +7,7 @@ import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxrcnn.config import Config, ConfigError
-from jaxrcnn.detector import Detector
+from jaxrcnn.detector import Detector, forward_propose
 from jaxrcnn.training.knobs import knobs_of, with_shut_gate, without_knobs
 from jaxrcnn.training.step import create_state, eval_step, train_step
 from jaxrcnn.types import Batch
@@ -19,6 +19,7 @@ class Programs(NamedTuple):
     create_state: Callable[..., Any]  # (draw=0) -> TrainState
     train_step: Callable[..., Any]  # (state, batch, stage) -> (state, metrics); consumes the state
     eval_step: Callable[..., Any]  # (variables, batch) -> (detections, losses)
+    propose: Callable[..., Any]  # (variables, batch, train=False) -> Proposals
     put_batch: Callable[[Batch], Batch]  # host arrays -> the devices
 
 
@@ -52,6 +53,9 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
         out_shardings=everywhere,
     )
     evaluate = jax.jit(eval_step, static_argnums=0, out_shardings=everywhere)
+    propose = jax.jit(
+        forward_propose, static_argnums=0, static_argnames="train", out_shardings=everywhere
+    )
     knobs, shared = knobs_of(config), without_knobs(config)
     # The gate matters to gradients alone: with it shut, all schemes share what takes none.
     shut = with_shut_gate(shared)
@@ -62,5 +66,8 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
             trained, shared, state, batch, knobs, stage=stage
         ),
         eval_step=lambda variables, batch: evaluate(used, variables, batch, knobs.seed),
+        propose=lambda variables, batch, train=False: propose(
+            used, variables, batch.images, batch.image_sizes, train=train
+        ),
         put_batch=lambda batch: jax.device_put(batch, shared_out),
     )

@@ -20,6 +20,7 @@ from jaxrcnn.training.alternating import (
     STAGE_LOSSES,
     STAGE_PARTS,
     Stage,
+    has_proposer,
     phase_start,
     proposer_of,
     trains_backbone,
@@ -55,7 +56,7 @@ def create_state(
     word = jnp.where(jnp.asarray(draw) == 0, 0, 1 + draw)
     seed = config.seed if knobs is None else knobs.seed
     variables = init(detector, jax.random.fold_in(jax.random.key(seed), word))
-    if config.train.scheme == "alternating":
+    if has_proposer(config):
         variables = {**variables, "proposer": proposer_of(variables)}
     params = variables["params"]
     return TrainState(
@@ -80,7 +81,8 @@ def train_step(
         detector: static.
         config: static.
         state: replicated over the devices.
-        batch: sharded over the devices along its pictures.
+        batch: sharded over the devices along its pictures; stage "fast_rcnn" takes its proposals
+            where it has some, else those of variables["proposer"].
         knobs: seed and schedule of the gradient gate; by default the config's.
         stage: static; what is trained.
 
@@ -125,8 +127,8 @@ def _gradients(
     """Gradients of all parameters, and what the forward pass gave."""
     key, gates = step_key(knobs.seed, state.step), gates_at(knobs, state.step)
     params, batch_stats = state.variables["params"], state.variables["batch_stats"]
-    proposals = None
-    if stage == "fast_rcnn":
+    proposals = batch.proposals if stage == "fast_rcnn" else None
+    if stage == "fast_rcnn" and proposals is None:
         proposals = forward_propose(
             detector, state.variables, batch.images, batch.image_sizes, train=True
         )
@@ -175,17 +177,21 @@ def eval_step(
     """Detections and validation losses of a batch; both share one pass of the backbone.
 
     The losses' draws depend on the seed and the picture alone, so that they compare over a run.
+    Where the batch brings proposals they are used, and the RPN, which nobody trained, has no loss.
     """
-    proposals = None
-    if "proposer" in variables:
+    proposals = batch.proposals
+    if proposals is None and "proposer" in variables:
         proposals = forward_propose(
             detector, variables, batch.images, batch.image_sizes, train=True
         )
     losses, _, _ = forward_train(
         detector, variables, batch, step_key(seed, 0), train=False, proposals=proposals
     )
-    detections = forward_infer(detector, variables, batch.images, batch.image_sizes)
-    return detections, loss_metrics(losses._asdict())
+    detections = forward_infer(
+        detector, variables, batch.images, batch.image_sizes, batch.proposals
+    )
+    names = STAGE_LOSSES["joint" if batch.proposals is None else "fast_rcnn"]
+    return detections, loss_metrics({name: getattr(losses, name) for name in names})
 
 
 def eval_variables(state: TrainState) -> Variables:

@@ -3,11 +3,19 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jaxrcnn.config import Config, DataConfig, EvalConfig, TrainConfig
+from jaxrcnn.config import Config, DataConfig, EvalConfig, ModelConfig, ProposalsConfig, TrainConfig
 from jaxrcnn.data import loader
-from jaxrcnn.data.loader import eval_batches, make_train_batch, plan_batches, train_batches
+from jaxrcnn.data.loader import (
+    eval_batches,
+    make_eval_batch,
+    make_train_batch,
+    plan_batches,
+    train_batches,
+)
+from jaxrcnn.data.proposals import PictureProposals, join_proposals
 from jaxrcnn.data.records import DataError, Dataset, fault, make_record
 from jaxrcnn.data.synthetic import shapes_dataset
+from jaxrcnn.types import Proposals
 
 STEPS = 6
 
@@ -51,7 +59,11 @@ def small_dataset():
 
 def assert_same(batch, other):
     for name in batch._fields:
-        np.testing.assert_array_equal(getattr(batch, name), getattr(other, name))
+        one, two = getattr(batch, name), getattr(other, name)
+        if isinstance(one, Proposals):
+            assert_same(one, two)
+        else:
+            np.testing.assert_array_equal(one, two)
 
 
 def simulated_plan(seed, steps, size, buckets):
@@ -132,7 +144,8 @@ def test_a_training_batch_by_hand():
         dataset, dataclasses.replace(config, data=both), (32, 32), [0, 1], 0
     )
     np.testing.assert_array_equal(turned.boxes[0, :2], [[6, 3, 10, 7], [8, 4, 12, 8]])
-    dtypes = [np.asarray(field).dtype for field in batch]
+    assert batch.proposals is None
+    dtypes = [np.asarray(field).dtype for field in batch[:-1]]
     assert dtypes == [
         np.uint8,
         *[np.int32] * 2,
@@ -142,6 +155,65 @@ def test_a_training_batch_by_hand():
         bool,
         np.float32,
     ]
+
+
+def given_proposals(dataset):
+    """Three for the first picture and one for the third, which is unreadable."""
+    boxes = [[4, 2, 12, 10], [0, 0, 24, 16], [1, 1, 2, 2]]
+    return join_proposals(
+        dataset,
+        {
+            0: PictureProposals(np.array(boxes, np.float32), np.array([3, 2, -1], np.float32)),
+            2: PictureProposals(np.array([[1, 1, 4, 4]], np.float32), np.ones(1, np.float32)),
+        },
+    )
+
+
+def with_counts(config, train, test):
+    """The config with so many proposals of a picture in training and evaluation."""
+    model = ModelConfig(proposals=ProposalsConfig(post_nms_train=train, post_nms_test=test))
+    return dataclasses.replace(config, model=model)
+
+
+@pytest.mark.parametrize(
+    ("horizontal", "vertical", "first"),
+    [(0.0, 0.0, [2, 1, 6, 5]), (1.0, 0.0, [6, 1, 10, 5]), (1.0, 1.0, [6, 3, 10, 7])],
+)
+def test_given_proposals_go_the_way_of_their_picture(horizontal, vertical, first):
+    dataset = small_dataset()
+    sides = {"short_side": 8, "long_side": 12, "train_short_sides": ()}
+    flips = {"horizontal_flip": horizontal, "vertical_flip": vertical}
+    config = with_counts(config_of(on_error="skip", **sides, **flips), 2, 5)
+    given = given_proposals(dataset)
+    batch, unread = make_train_batch(dataset, config, (32, 32), [0, 1, 2], 0, given)
+    # 16x24 becomes 8x12; the worst of three is left out.
+    boxes, scores, valid = batch.proposals
+    np.testing.assert_array_equal(boxes[0], [first, [0, 0, 12, 8]])
+    np.testing.assert_array_equal(scores[0], [3, 2])
+    np.testing.assert_array_equal(valid, [[True, True], [False, False], [False, False]])
+    np.testing.assert_array_equal(boxes[1:], np.zeros((2, 2, 4)))
+    np.testing.assert_array_equal(scores[1:], np.full((2, 2), -np.inf))
+    assert [x.dtype for x in batch.proposals] == [np.float32, np.float32, bool]
+    assert len(unread) == 1
+    without, _ = make_train_batch(dataset, config, (32, 32), [0, 1, 2], 0)
+    assert_same(batch._replace(proposals=None), without)
+
+
+def test_given_proposals_of_an_evaluation():
+    dataset = small_dataset()
+    sides = {"short_side": 32, "long_side": 48, "horizontal_flip": 1.0}
+    config = with_counts(config_of(**sides), 2, 4)
+    (batch, _), _ = make_eval_batch(dataset, config, (32, 64), [0, -1], given_proposals(dataset))
+    boxes, _, valid = batch.proposals
+    expected = [[8, 4, 24, 20], [0, 0, 48, 32], [2, 2, 4, 4], [0, 0, 0, 0]]  # twice as large
+    np.testing.assert_array_equal(boxes[0], expected)
+    np.testing.assert_array_equal(valid, [[True] * 3 + [False], [False] * 4])
+    streamed = eval_batches(dataset, config_of(on_error="skip"), given_proposals(dataset))
+    counts = {}
+    for batch, _ in streamed:
+        numbers = batch.proposals.valid.sum(1).tolist()
+        counts.update(zip(batch.image_index.tolist(), numbers, strict=True))
+    assert counts == {0: 3, 1: 0, 2: 0, 3: 0, 4: 0, -1: 0}
 
 
 def test_augmentation_draws_both_sides_of_every_choice():
@@ -227,14 +299,26 @@ def test_training_batches_hold_what_the_plan_says():
 @pytest.mark.parametrize("workers", [1, 2])
 def test_training_batches_do_not_depend_on_the_number_of_workers(workers):
     dataset = shapes_dataset(10, seed=0)
-    expected = list(train_batches(dataset, config_of(), first_step=1))
-    stream = train_batches(dataset, config_of(workers=workers), first_step=1)
+    given = None
+    if workers == 2:  # with given proposals: each picture's own ground truth
+        truth = {
+            index: PictureProposals(record.boxes, np.zeros(len(record.boxes), np.float32))
+            for index, record in enumerate(dataset.records)
+        }
+        given = join_proposals(dataset, truth)
+    expected = list(train_batches(dataset, config_of(), 1, given))
+    stream = train_batches(dataset, config_of(workers=workers), 1, given)
     batches = list(stream)
     stream.close()
     assert len(batches) == STEPS - 1
     for batch, other in zip(batches, expected, strict=True):
         assert_same(batch, other)
         assert type(batch.images) is np.ndarray
+        assert (batch.proposals is None) == (given is None)
+    for batch in expected if given else ():
+        number = batch.boxes.shape[1]
+        np.testing.assert_array_equal(batch.proposals.boxes[:, :number], batch.boxes)
+        np.testing.assert_array_equal(batch.proposals.valid[:, :number], batch.box_valid)
 
 
 def test_errors_of_a_worker_arrive_as_they_are(tmp_path):

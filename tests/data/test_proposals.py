@@ -3,7 +3,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jaxrcnn.data.proposals import PictureProposals, read_proposals, write_proposals
+from jaxrcnn.data.proposals import (
+    PictureProposals,
+    join_proposals,
+    read_proposals,
+    write_proposals,
+)
 from jaxrcnn.data.records import DataError, Dataset, make_record
 
 NO_BOXES = np.zeros((0, 4))
@@ -59,6 +64,13 @@ def test_what_is_written_is_read(path):
         for found, written in zip(stored.of(index), PROPOSALS.get(index, empty), strict=True):
             np.testing.assert_array_equal(found, written)
             assert found.dtype == np.float32
+
+
+def test_joined_in_memory_they_are_as_in_the_file(path):
+    stored, joined = read_proposals(path), join_proposals(DATASET, PROPOSALS)
+    for one, other in zip(stored, joined, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
 
 
 def test_the_file_needs_nothing_but_numpy(path):

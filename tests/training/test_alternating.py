@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -13,22 +14,26 @@ from jaxrcnn.config import (
     AlternatingStep,
     Config,
     ConfigError,
+    DataConfig,
     OptimizerConfig,
     TrainConfig,
 )
-from jaxrcnn.detector import build, forward_infer, forward_propose
+from jaxrcnn.detector import build, forward_infer, forward_propose, forward_train
 from jaxrcnn.training import alternating
 from jaxrcnn.training.alternating import (
     check_restarts,
     describe_phases,
     finished,
+    has_proposer,
     phase_start,
     stage_of,
     start_phase,
+    takes_given,
     trains_backbone,
 )
 from jaxrcnn.training.optimizer import build_optimizer, learning_rate
-from jaxrcnn.training.step import TrainState, train_step
+from jaxrcnn.training.step import TrainState, create_state, step_key, train_step
+from jaxrcnn.types import Proposals
 from tests.tiny import MODEL, make_batch, make_variables
 
 STEPS = (
@@ -248,6 +253,85 @@ def test_after_the_last_phase_one_network_finds_what_the_two_find(run):
     assert not np.allclose(own, other)
 
 
+ALONE = dataclasses.replace(
+    config_of((AlternatingStep("fast_rcnn", steps=3),), ema_decay=0.0),
+    data=DataConfig(train_proposals="t.npz", eval_proposals="e.npz"),
+)
+
+
+def test_fast_rcnn_takes_the_proposals_that_its_batch_brings():
+    detector, batch = build(MODEL), make_batch(seed=4)
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 24, (2, 8, 2)).astype(np.float32)
+    boxes = np.concatenate([corner, corner + rng.uniform(8, 24, (2, 8, 2))], 2, dtype=np.float32)
+    boxes[:, :2] = batch.boxes[:, :2] + 1  # next to the objects
+    valid = np.tile(np.arange(8) < 6, (2, 1))
+    given = Proposals(boxes, np.zeros((2, 8), np.float32), valid)
+    padding = np.where(valid, 0, np.nan).astype(np.float32)
+    dirty = Proposals(boxes + padding[..., None], given.scores + padding, valid)
+
+    variables = jax.tree.map(jnp.asarray, make_variables(detector))
+    opt_state = build_optimizer(ALONE).init(variables["params"])
+    state = TrainState(jnp.zeros((), jnp.int32), variables, opt_state, None)
+    brought = batch._replace(proposals=dirty)
+    after, metrics = step_of(detector, ALONE, state, brought, "fast_rcnn")
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(after.variables))
+
+    @jax.jit
+    def expected(variables, batch, given):
+        losses, _, flow = forward_train(detector, variables, batch, step_key(0, 0), proposals=given)
+        return losses, flow.rois
+
+    losses, rois = expected(variables, batch, given)
+    for name in ("box_class", "box_reg"):
+        assert float(metrics[f"loss_{name}"]) == pytest.approx(float(getattr(losses, name)), 1e-5)
+    assert losses.box_reg > 0
+    for i in range(2):
+        drawn = {tuple(box) for box in np.asarray(rois.boxes[i])[np.asarray(rois.valid[i])]}
+        known = np.concatenate([boxes[i, :6], batch.boxes[i, :2]])
+        assert drawn <= {tuple(box) for box in known}
+
+    other, _ = step_of(detector, ALONE, spoil(state, "rpn_head"), brought, "fast_rcnn")
+    for part in ("backbone", "box_head"):
+        assert same(params_of(after)[part], params_of(other)[part])
+        assert not same(params_of(after)[part], params_of(state)[part])
+
+
+def table_of(*stages):
+    return config_of(tuple(AlternatingStep(stage, steps=2) for stage in stages))
+
+
+@pytest.mark.parametrize(
+    ("stages", "given", "proposer"),
+    [
+        (("rpn",), (), False),
+        (("rpn", "rpn"), (), False),
+        (("rpn", "fast_rcnn"), (), True),
+        (("fast_rcnn",), (0, 1), False),
+        (("fast_rcnn", "fast_rcnn"), (0, 1, 2, 3), False),
+        (("fast_rcnn", "rpn"), (0, 1), False),
+        (("fast_rcnn", "rpn", "rpn", "fast_rcnn"), (0, 1), True),
+    ],
+)
+def test_given_proposals_serve_until_an_rpn_is_trained(stages, given, proposer):
+    config = table_of(*stages)
+    steps = range(config.train.steps)
+    assert [step for step in steps if takes_given(config, step)] == list(given)
+    assert has_proposer(config) == proposer
+    shapes = jax.eval_shape(lambda: create_state(build(MODEL), config))
+    assert ("proposer" in shapes.variables) == proposer
+    assert not takes_given(Config(), 0)
+    assert not has_proposer(Config())
+
+
+def test_without_fast_rcnn_after_it_an_rpn_leaves_no_proposer():
+    state = first_state()
+    own = {name: x for name, x in state.variables.items() if name != "proposer"}
+    state = state._replace(step=jnp.int32(2), variables=own)
+    begun = start_phase(table_of("rpn", "rpn"), state, lambda: state, lambda _: state)
+    assert "proposer" not in begun.variables
+
+
 def test_joint_variables_are_as_they_are():
     variables = make_variables(build(MODEL))
     assert finished(Config(), variables, 7) is variables
@@ -272,6 +356,9 @@ def test_the_table_by_hand():
         ],
     ]
     assert describe_phases(Config()) == []
+    given = dataclasses.replace(table_of("fast_rcnn", "rpn", "fast_rcnn"), data=ALONE.data)
+    sources = [re.split("  +", line)[4] for line in describe_phases(given)]
+    assert sources == ["proposals of", "t.npz", "-", "step 2"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import contextlib
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxrcnn.config import (
@@ -14,10 +15,11 @@ from jaxrcnn.config import (
 )
 from jaxrcnn.data.loader import train_batches, training_buckets
 from jaxrcnn.data.records import Dataset, make_record
-from jaxrcnn.detector import build
+from jaxrcnn.detector import COLLECTIONS, build
 from jaxrcnn.ops.roi_align import roi_align
 from jaxrcnn.training.loop import evaluates_after, run_steps
-from jaxrcnn.training.sharding import compile_programs
+from jaxrcnn.training.sharding import Programs, compile_programs
+from jaxrcnn.training.step import TrainState
 from tests.tiny import MODEL
 
 TRACES = []
@@ -84,15 +86,47 @@ def test_two_epochs_of_many_sizes_trace_once_for_each_bucket():
     kept, judged = Kept(), []
     state = programs.create_state()
     TRACES.clear()
-    with contextlib.closing(train_batches(dataset, config)) as batches:
-        state = run_steps(
-            config, programs, state, batches, kept, kept, judged.append, programs.create_state
-        )
+    with contextlib.closing(train_batches(dataset, config)) as stream:
+        batches, create = (lambda _: stream), programs.create_state
+        state = run_steps(config, programs, state, batches, kept, kept, judged.append, create)
     assert int(state.step) == len(kept.metrics) == 12
     assert len(TRACES) == len(set(TRACES)) == len(buckets)
     assert kept.saved == [8, 12]
     assert kept.flushed == [5, 8, 10, 12]
     assert len(judged) == 1
+
+
+def test_batches_are_asked_for_at_the_first_step_and_as_each_phase_begins():
+    steps = (AlternatingStep("rpn", steps=3), AlternatingStep("fast_rcnn", steps=2))
+    config = Config(
+        train=TrainConfig(scheme="alternating", alternating=AlternatingConfig(steps), steps=5)
+    )
+    variables = {c: {part: {} for part in ("backbone", "rpn_head")} for c in COLLECTIONS}
+
+    def state_of(step):
+        return TrainState(jnp.int32(step), variables, None, None)
+
+    def train_step(state, batch, stage):
+        taken.append((int(state.step), batch, stage))
+        return state._replace(step=state.step + 1), {}
+
+    def batches(state):
+        asked.append(int(state.step))
+        return iter([f"{state.step}+{k}" for k in range(5)])
+
+    programs = Programs(lambda draw: state_of(0), train_step, None, None, lambda batch: batch)
+    kept = Kept()
+    for first, expected in ((0, [0, 3]), (2, [2, 3]), (3, [3]), (4, [4]), (5, [])):
+        asked, taken = [], []
+        run_steps(
+            config, programs, state_of(first), batches, kept, kept, print, lambda: state_of(0)
+        )
+        assert asked == expected
+        sources = {step: max(x for x in expected if x <= step) for step in range(first, 5)}
+        assert taken == [
+            (step, f"{source}+{step - source}", "rpn" if step < 3 else "fast_rcnn")
+            for step, source in sources.items()
+        ]
 
 
 def test_an_rpn_that_is_trained_is_not_evaluated():
