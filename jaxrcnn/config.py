@@ -366,6 +366,10 @@ class AlternatingConfig:
         ),
     )
     """The steps, by default py-faster-rcnn's four. train.steps is their sum."""
+    keep_proposals: bool = False
+    """Make the proposals of a Fast R-CNN step once, before it, from unaugmented pictures, and keep
+    them in memory: faster for small data sets; False makes them on the fly of the augmented
+    pictures."""
 
 
 @dataclasses.dataclass(frozen=True)

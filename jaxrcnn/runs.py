@@ -11,12 +11,19 @@ from typing import Any, NamedTuple
 
 from jaxrcnn.config import Config
 from jaxrcnn.data.loader import BatchStream, train_batches
-from jaxrcnn.data.proposals import StoredProposals, read_proposals
+from jaxrcnn.data.proposals import StoredProposals, join_proposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import COLLECTIONS
 from jaxrcnn.evaluation.evaluate import draw_pictures, find, measure, write_detections
+from jaxrcnn.evaluation.proposals import find_proposals
 from jaxrcnn.training import workdir as run_folder
-from jaxrcnn.training.alternating import check_restarts, describe_phases, finished, takes_given
+from jaxrcnn.training.alternating import (
+    check_restarts,
+    describe_phases,
+    finished,
+    stage_of,
+    takes_given,
+)
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
@@ -60,7 +67,7 @@ def run(
         with (
             MetricsWriter(workdir, step) as writer,
             Progress(config.train.steps, step) as progress,
-            contextlib.closing(Feed(config, train_set, given.train)) as feed,
+            contextlib.closing(Feed(config, programs, train_set, given.train)) as feed,
         ):
             log = Log(config, writer, progress, lambda index: train_set.records[index].name)
 
@@ -97,23 +104,54 @@ class Feed:
 
     Args:
         config: of the run.
+        programs: compiled for it.
         dataset: the training set.
         given: proposals for it from a file, if any.
     """
 
-    def __init__(self, config: Config, dataset: Dataset, given: StoredProposals | None) -> None:
-        self._config, self._dataset, self._given = config, dataset, given
+    def __init__(
+        self,
+        config: Config,
+        programs: Programs,
+        dataset: Dataset,
+        given: StoredProposals | None = None,
+    ) -> None:
+        self._config, self._programs = config, programs
+        self._dataset, self._given = dataset, given
         self._stream: BatchStream[Batch] | None = None
         self.unread: dict[str, None] = {}
         """A line for each picture so far that could not be read, in order (an ordered set)."""
 
     def start(self, state: TrainState) -> Iterator[Batch]:
-        """The batches of the steps after a state, in place of those before."""
+        """The batches of the steps after a state, in place of those before.
+
+        Raises:
+            DataError: a picture is unreadable and data.on_error is "raise".
+        """
         self.close()
-        step = int(state.step)
-        proposals = self._given if takes_given(self._config, step) else None
-        self._stream = train_batches(self._dataset, self._config, step, proposals)
+        proposals = self._proposals(state)
+        self._stream = train_batches(self._dataset, self._config, int(state.step), proposals)
         return self._stream
+
+    def _proposals(self, state: TrainState) -> StoredProposals | None:
+        """For the phase of the step after a state; None where it makes them itself, or needs none.
+
+        A phase does not change the network that proposes to it, so that a run which goes on in its
+        middle makes the same ones again.
+        """
+        config, step = self._config, int(state.step)
+        if takes_given(config, step):
+            return self._given
+        if stage_of(config, step) != "fast_rcnn" or not config.train.alternating.keep_proposals:
+            return None
+        programs, variables = self._programs, state.variables
+        found = find_proposals(
+            lambda batch: programs.propose(variables, programs.put_batch(batch), train=True),
+            self._dataset,
+            config,
+        )
+        self.unread.update(dict.fromkeys(found.unread))
+        return join_proposals(self._dataset, found.proposals)
 
     def close(self) -> None:
         """End the threads or processes that make batches."""

@@ -419,6 +419,33 @@ def test_alternating_killed_ends_as_if_it_had_not_been(alternated, tmp_path, mon
     assert_same_parameters(tmp_path / "run", alternated)
 
 
+KEPT = (*ALTERNATING, "--config.train.alternating.keep_proposals", "True")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "kept"
+    train(workdir, *KEPT)
+    return workdir
+
+
+def test_kept_proposals_of_unaugmented_pictures_train_as_those_made_on_the_fly(kept, alternated):
+    ours, theirs = (
+        [row for row in rows_of(workdir) if "train/loss" in row] for workdir in (kept, alternated)
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        losses = [name for name in other if name.startswith("train/loss")]
+        assert [one[k] for k in losses] == pytest.approx([other[k] for k in losses], rel=1e-3)
+    assert [row["step"] for row in rows_of(kept) if "eval/loss" in row] == [2, 6]
+
+
+@pytest.mark.parametrize("last", [2, 3])  # in the middle of a Fast R-CNN step, and at its end
+def test_with_kept_proposals_killed_ends_as_if_it_had_not_been(kept, tmp_path, monkeypatch, last):
+    train_and_die(monkeypatch, last, tmp_path / "run", *KEPT)
+    train(tmp_path / "run", *KEPT)
+    assert_same_parameters(tmp_path / "run", kept)
+
+
 def alone(stage):
     """Options of two steps that train one stage alone."""
     table = f"[{{'trains': '{stage}', 'steps': 2}}]"

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 
 from jaxrcnn.config import ModelConfig
-from jaxrcnn.stages.inputs import clean, normalise
-from jaxrcnn.types import Batch
+from jaxrcnn.stages.inputs import clean, clean_proposals, normalise
+from jaxrcnn.types import Batch, Proposals
 
 
 def test_pixels_are_normalised_and_padding_becomes_zero():
@@ -44,3 +44,15 @@ def test_garbage_in_padded_ground_truth_becomes_zero():
     np.testing.assert_array_equal(got.boxes, [[[1, 2, 3, 4], [5, 6, 7, 8], [0] * 4]])
     np.testing.assert_array_equal(got.labels, [[1, 2, 0]])
     np.testing.assert_array_equal(got.box_weights, [[0.5, 0, 0]])
+
+
+def test_garbage_in_padded_proposals_becomes_zero():
+    given = Proposals(
+        boxes=np.array([[[1, 2, 3, 4], [np.nan] * 4]], np.float32),
+        scores=np.array([[-0.5, np.nan]], np.float32),
+        valid=np.array([[True, False]]),
+    )
+    got = jax.jit(clean_proposals)(given)
+    np.testing.assert_array_equal(got.boxes, [[[1, 2, 3, 4], [0] * 4]])
+    np.testing.assert_array_equal(got.scores, [[-0.5, -np.inf]])
+    np.testing.assert_array_equal(got.valid, [[True, False]])
