@@ -194,6 +194,23 @@ def plot_curves(
     return written
 
 
+def smooth(values: np.ndarray) -> np.ndarray:
+    """Mean over a centred window of a twentieth of the points (M,), cut off at the ends."""
+    reach = len(values) // 40
+    totals = np.concatenate([[0.0], np.cumsum(values)])
+    place = np.arange(len(values))
+    start, end = np.maximum(place - reach, 0), np.minimum(place + reach + 1, len(values))
+    return (totals[end] - totals[start]) / (end - start)
+
+
+def clean_axes(axes: "Axes", title: str) -> None:
+    """The look of every plot: a title at the left, a light grid, two sides of the frame."""
+    axes.set_title(title, loc="left", fontsize=11, color="#333333")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.tick_params(labelsize=9, color="#999999")
+
+
 Corners = tuple[int, int, int, int]  # x0, y0, x1, y1 of pixels, the last ones included
 
 
@@ -265,22 +282,6 @@ def _series(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[np.ndarray, n
     return np.array([step for step, _ in points]), np.array([value for _, value in points])
 
 
-def _smooth(values: np.ndarray) -> np.ndarray:
-    """Mean over a centred window of a twentieth of the points, cut off at the ends."""
-    reach = len(values) // 40
-    totals = np.concatenate([[0.0], np.cumsum(values)])
-    place = np.arange(len(values))
-    start, end = np.maximum(place - reach, 0), np.minimum(place + reach + 1, len(values))
-    return (totals[end] - totals[start]) / (end - start)
-
-
-def _clean(axes: "Axes", title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=11, color="#333333")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25, linewidth=0.6)
-    axes.tick_params(labelsize=9, color="#999999")
-
-
 def _plot_losses(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathlib.Path:
     from matplotlib.figure import Figure
 
@@ -295,7 +296,7 @@ def _plot_losses(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathl
         losses.plot(steps, values, color=color, alpha=0.2, linewidth=0.8)
         width = 2.2 if name == "train/loss" else 1.5
         label = name.removeprefix("train/loss").removeprefix("_") or "total"
-        losses.plot(steps, _smooth(values), color=color, linewidth=width, label=label)
+        losses.plot(steps, smooth(values), color=color, linewidth=width, label=label)
     steps, values = _series(rows, "eval/loss")
     if len(steps):
         everything.append(values)
@@ -307,11 +308,11 @@ def _plot_losses(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathl
         losses.set_yscale("log")
     if len(values):
         losses.legend(frameon=False, fontsize=9, ncols=2)
-    _clean(losses, "losses")
+    clean_axes(losses, "losses")
     rate.plot(*_series(rows, "train/learning_rate"), color="#767f8c", linewidth=1.5)
     rate.set_ylim(bottom=0)
     rate.set_xlabel("step", fontsize=9)
-    _clean(rate, "learning rate")
+    clean_axes(rate, "learning rate")
     figure.savefig(path, bbox_inches="tight", pad_inches=0.2)
     return path
 
@@ -341,6 +342,6 @@ def _plot_precision(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pa
         )
     axes.set_ylim(0, 1)
     axes.set_xlabel("step", fontsize=9)
-    _clean(axes, "average precision")
+    clean_axes(axes, "average precision")
     figure.savefig(path, bbox_inches="tight", pad_inches=0.2)
     return path

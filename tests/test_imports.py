@@ -45,6 +45,10 @@ MAY_IMPORT = {
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
     "visualize": {"types", "numpy", "PIL", "matplotlib"},
     "runs": {"config", "detector", "training", "data", "evaluation"},
+    "study": {
+        *("types", "config", "config_io", "data", "evaluation", "visualize", "training", "runs"),
+        *("detector", "jax", "numpy", "matplotlib", "jinja2"),
+    },
     "interop": {"types", "config", "config_io", "nets", "detector", "training", "jax", "numpy"},
 }
 FREE = {"cli"}  # it ties everything together
@@ -56,7 +60,7 @@ FOR_TYPES_ONLY = {"visualize": {"data", "evaluation"}}
 
 # Slow to load, or missing where only a part of the package is used: imported inside the function
 # that needs them.
-HEAVY = {"PIL", "grain", "matplotlib", "pycocotools", "rich", "tensorboardX", "torch"}
+HEAVY = {"PIL", "grain", "jinja2", "matplotlib", "pycocotools", "rich", "tensorboardX", "torch"}
 
 CORE_ROOMS = ([], ["types"], ["precision"], ["config"], ["ops"], ["nets"], ["stages"])
 CORE = [name for name in MODULES if name.split(".")[1:2] in CORE_ROOMS] + ["jaxrcnn.detector"]
