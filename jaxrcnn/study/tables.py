@@ -35,6 +35,16 @@ class Table(NamedTuple):
     rows: tuple[tuple[str, ...], ...]
 
 
+def as_text(table: Table) -> str:
+    """The table in columns, for a terminal."""
+    rows = [table.head, *table.rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
 def plus_minus(spread: Spread | None, digits: int = 3) -> str:
     """A mean and, of several seeds, its sample standard deviation."""
     if spread is None:

@@ -19,6 +19,11 @@ from jaxrcnn.types import Array, Batch
 class NonFiniteLossError(RuntimeError):
     """The loss is infinite or not a number; the last checkpoint is from before."""
 
+    def __init__(self, step: int, message: str) -> None:
+        super().__init__(message)
+        self.step = step
+        """The first step with such a loss."""
+
 
 class Log:
     """Metrics since the last line: kept on the device, so that logging does not hold up steps.
@@ -71,9 +76,10 @@ class Log:
             bad = [name for name, value in row.items() if not math.isfinite(value)]
             if bad:
                 raise NonFiniteLossError(
+                    number,
                     f"step {number}: {', '.join(bad)} not finite{self._origin(row)}; the last "
                     "checkpoint is from before; a lower train.optimizer.learning_rate, a longer "
-                    "warmup_steps or a clip_norm helps most often"
+                    "warmup_steps or a clip_norm helps most often",
                 )
         self.restart()
 
