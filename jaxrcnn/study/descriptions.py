@@ -17,7 +17,7 @@ SENTENCES = {
 ROUTES = (
     "Two routes lead from the second stage's loss to the proposals' coordinates: pooling (through "
     "the RoI op, where the box is looked at) and targets (through the regression targets, which "
-    "are encoded relative to the proposal). Direct is all else."
+    "are encoded relative to the proposal). Direct is what goes past the gate on them."
 )
 
 LITERATURE = (

@@ -42,7 +42,7 @@ MARKERS = "os^vDPX*"
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 """One a loss, in turn."""
 
-GRADIENT_MODULE = "rpn_box"
+GRADIENT_MODULE = "rpn/box"
 """The module whose gradients gradients.png shows: its deltas are what the gate decides about."""
 
 GREY = "#767f8c"
@@ -387,7 +387,7 @@ def shown_gradients(runs: Sequence[RunResult]) -> list[Gradient]:
 def draw_gradients(figure: "Figure", study: Study) -> None:
     """Norms of the gradients on the RPN's box deltas over the steps: a panel a route.
 
-    A scheme whose route is closed has a gradient of 0 there, and no line.
+    They are measured whatever a run's gate is; alternating training has no routes through it.
     """
     gradients = shown_gradients(study.runs)
     routes = [route for route in ROUTES if any(g.route == route for g in gradients)]
@@ -398,7 +398,7 @@ def draw_gradients(figure: "Figure", study: Study) -> None:
         for scheme, color in scheme_colors(study).items():
             runs = runs_of(study, scheme, "finished", "diverged")
             for gradient in here:
-                series = mean_over_runs(runs, "gradient_norm/" + "/".join(gradient))
+                series = mean_over_runs(runs, "gradient/" + "/".join(gradient))
                 steps = [step for step, value in series.items() if value > 0]
                 axes.plot(
                     steps,
@@ -429,5 +429,5 @@ def _gradient_legend(figure: "Figure", study: Study, losses: Sequence[str]) -> N
     ]
     figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
     figure.suptitle(
-        "gradient norm on the RPN's box deltas", x=0.01, ha="left", fontsize=11, color="#333333"
+        "gradient norm on the RPN's box layer", x=0.01, ha="left", fontsize=11, color="#333333"
     )

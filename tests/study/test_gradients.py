@@ -7,14 +7,10 @@ from tests.study.synthetic import make_run
 @pytest.mark.parametrize(
     ("name", "gradient"),
     [
-        ("gradient_norm/rpn_box/rpn_box/direct", Gradient("rpn_box", "rpn_box", "direct")),
-        (
-            "gradient_norm/box_reg/backbone.layer1/targets",
-            Gradient("box_reg", "backbone.layer1", "targets"),
-        ),
-        ("gradient_norm/box_reg/a/b/pooling", Gradient("box_reg", "a/b", "pooling")),
-        ("gradient_norm/box_reg/pooling", None),
-        ("gradient_norm", None),
+        ("gradient/rpn_box/direct/rpn/box", Gradient("rpn_box", "direct", "rpn/box")),
+        ("gradient/box_reg/targets/neck", Gradient("box_reg", "targets", "neck")),
+        ("gradient/box_reg/pooling", None),
+        ("gradient", None),
         ("cosine", None),
         ("cosine/a/b/c", None),
     ],

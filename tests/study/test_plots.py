@@ -117,19 +117,20 @@ def test_a_phase_of_alternating_training_has_a_line_of_its_own():
     assert [[60, 5.0]] in lines
 
 
-def test_gradients_have_a_panel_for_each_route_that_is_open():
-    run = make_run("pooling", diagnostics=make_diagnostics("pooling", 0))
+def test_gradients_have_a_panel_for_each_route():
+    run = make_run(diagnostics=make_diagnostics(0))
     figure = Figure()
     plots.draw_gradients(figure, make_study([run]))
-    assert [axes.get_title("left") for axes in figure.axes] == ["route: direct", "route: pooling"]
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert titles == ["route: direct", "route: pooling", "route: targets"]
     direct = figure.axes[0].lines[0].get_xydata()
-    wanted = [(row["step"], row["gradient_norm/rpn_box/rpn_box/direct"]) for row in run.diagnostics]
+    wanted = [(row["step"], row["gradient/rpn_box/direct/rpn/box"]) for row in run.diagnostics]
     np.testing.assert_allclose(direct, wanted)
 
 
-def test_closed_routes_and_other_modules_make_no_gradients_plot(tmp_path):
-    rows = ({"step": 50, "gradient_norm/box_reg/rpn_box/pooling": 0.0, "cosine": 1.0},)
-    rows += ({"step": 50, "gradient_norm/box_reg/neck/direct": 1.0},)
+def test_zeros_and_other_modules_make_no_gradients_plot(tmp_path):
+    rows = ({"step": 50, "gradient/box_reg/pooling/rpn/box": 0.0, "cosine": 1.0},)
+    rows += ({"step": 50, "gradient/box_reg/direct/neck": 1.0},)
     written = plots.plot_study(make_study([make_run(diagnostics=rows)]), tmp_path)
     assert "gradients.png" not in [path.name for path in written]
 

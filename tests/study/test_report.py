@@ -76,7 +76,7 @@ def test_the_page_says_what_was_run_and_what_came_out():
         "model.proposals.open_after = 333",
         "25 to 50 %",
         "runs/alternating-2",
-        "rpn_box ← box_reg, targets",
+        "rpn/box ← box_reg, targets",
     ):
         assert words in text, words
 

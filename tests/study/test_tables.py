@@ -108,13 +108,13 @@ def test_the_times_to_a_level():
     assert [lines(table) for table in tables] == [
         [
             "pictures seen until | AP 0.20 | AP 0.40",
-            "approximate | 2,000 | 3,000 (1 of 2)",
+            "approximate | ≤ 2,000 | 3,000 (1 of 2)",
             "exact | never (0 of 1) | never (0 of 1)",
             "late | - | -",
         ],
         [
             "training time until | AP 0.20 | AP 0.40",
-            "approximate | 4m10s | 6m15s (1 of 2)",
+            "approximate | ≤ 4m10s | 6m15s (1 of 2)",
             "exact | never (0 of 1) | never (0 of 1)",
             "late | - | -",
         ],
@@ -128,9 +128,11 @@ def test_the_times_to_a_level():
 def test_the_saving_stands_beside_the_papers():
     study = make_study([make_run("approximate", 0, (0.2, 0.6)), make_run("alternating", 0, (0.4,))])
     published, measured = saving_table(study).rows
-    assert published[1:] == ("25 to 50 %", "-", "-")
-    assert measured[1:] == ("25 %", "25 %", "1 of 1")
-    assert saving_table(make_study([make_run()])).rows[1][1:] == ("-", "-", "-")
+    assert published[1:] == ("25 to 50 %", "-", "-", "close")
+    assert measured[1:] == ("25 %", "25 %", "1 of 1", "+0.200 (one seed)")
+    early = make_study([make_run("approximate", 0, (0.6, 0.6)), make_run("alternating", 0, (0.4,))])
+    assert saving_table(early).rows[1][1:3] == ("≥ 50 %", "≥ 50 %")
+    assert saving_table(make_study([make_run()])).rows[1][1:] == ("-", "-", "-", "-")
 
 
 def test_diverged_runs():
@@ -152,7 +154,7 @@ def test_every_run_has_a_row():
 
 
 def test_diagnostics_over_the_steps():
-    norm = "gradient_norm/box_reg/rpn_box/targets"
+    norm = "gradient/box_reg/targets/rpn/box"
     rows = tuple({"step": step, "cosine": 0.5, norm: step / 1000} for step in range(50, 1001, 50))
     study = make_study([make_run("exact", diagnostics=rows), make_run("late")])
     gradients, others = scheme_diagnostics(study, "exact")
@@ -163,15 +165,15 @@ def test_diagnostics_over_the_steps():
     assert gradients.head[1] == "step 50"
     assert gradients.head[-1] == "step 1000"
     ((label, first, *_, last),) = gradients.rows
-    assert (label, first, last) == ("rpn_box ← box_reg, targets", "0.0500", "1.00")
+    assert (label, first, last) == ("rpn/box ← box_reg, targets", "0.0500", "1.00")
     assert others.rows == (("cosine", *["0.500"] * 8),)
     assert scheme_diagnostics(study, "late") == (None, None)
 
 
 def test_a_diagnostic_that_some_rows_lack():
-    rows = ({"step": 50, "cosine": 0.5}, {"step": 100, "width_q50": 20.0})
+    rows = ({"step": 50, "cosine": 0.5}, {"step": 100, "width/0.5": 20.0})
     _, others = scheme_diagnostics(make_study([make_run(diagnostics=rows)]), "approximate")
     assert others == Table(
         ("diagnostic", "step 50", "step 100"),
-        (("cosine", "0.500", "-"), ("width_q50", "-", "20.0")),
+        (("cosine", "0.500", "-"), ("width/0.5", "-", "20.0")),
     )
