@@ -189,7 +189,8 @@ def _draw_ap(
             axes.plot([*x[-1:], cross.x], [*y[-1:], cross.y], ":", color=color, linewidth=1)
             crosses.append(cross)
         if mean is None and diverged:
-            labels.append(_Label(crosses[-1].y if crosses else 0.0, f"{scheme} diverged", color))
+            _, heights = curves[diverged[-1].seed]
+            labels.append(_Label(heights[-1] if heights else 0.0, f"{scheme} diverged", color))
     axes.set_ylim(0, 1.1 * max(values) or 1.0)
     _draw_crosses(axes, crosses)
     _draw_labels(axes, labels)
