@@ -232,14 +232,15 @@ def _draw_crosses(axes: "Axes", crosses: Sequence[_Cross]) -> None:
         }
         row = next(row for row in range(len(crosses)) if row not in taken)
         placed.append((cross.x, height, row))
+        side = -1 if cross.x > 0.12 * right else 1  # at the left, where there is room for words
         axes.annotate(
             f"step {cross.step}",
             (cross.x, cross.y),
-            xytext=(0, 8 + 11 * row),
+            xytext=(8 * side, 4 + 11 * row),
             textcoords="offset points",
             color=cross.color,
             fontsize=8,
-            ha="center",
+            ha="right" if side < 0 else "left",
             annotation_clip=False,
             zorder=6,
             path_effects=[withStroke(linewidth=2.5, foreground="white")],
