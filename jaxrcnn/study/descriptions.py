@@ -8,7 +8,7 @@ SENTENCES = {
     "pooling": "As exact, on one route only: both losses of the second stage through the RoI op.",
     "targets": "As exact, on one route only: the box loss through the regression targets, which "
     "are relative to the proposals.",
-    "late": "As exact, but the gate is closed in the first part of the run.",
+    "late": "As exact, but the gate is closed in the first part of the run, and then opens.",
     "alternating": "The paper's four steps: RPN, Fast R-CNN on its proposals, then both again on "
     "shared features.",
 }
@@ -17,7 +17,7 @@ SENTENCES = {
 ROUTES = (
     "Two routes lead from the second stage's loss to the proposals' coordinates: pooling (through "
     "the RoI op, where the box is looked at) and targets (through the regression targets, which "
-    "are encoded relative to the proposal). Direct is all else."
+    "are encoded relative to the proposal). Direct is what goes past the gate on them."
 )
 
 LITERATURE = (

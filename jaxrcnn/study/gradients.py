@@ -8,25 +8,24 @@ from typing import NamedTuple
 from jaxrcnn.study.results import RunResult
 
 ROUTES = ("direct", "pooling", "targets")
-"""How a loss reaches a module: not through the proposals' coordinates, or on one of the two routes
-through them."""
+"""How a loss reaches a module: past the gate, or through it on one of its two routes."""
 
 
 class Gradient(NamedTuple):
-    """What a gradient norm is of: ``gradient_norm/LOSS/MODULE/ROUTE``."""
+    """What a gradient norm is of: ``gradient/LOSS/ROUTE/MODULE``; a module's name may have /."""
 
     loss: str
-    module: str
     route: str
+    module: str
 
 
 def parse_gradient(name: str) -> Gradient | None:
     """What a diagnostic's name says; None where it is no gradient norm."""
     kind, *parts = name.split("/")
-    if kind != "gradient_norm" or len(parts) < 3:
+    if kind != "gradient" or len(parts) < 3:
         return None
-    loss, *module, route = parts
-    return Gradient(loss, "/".join(module), route)
+    loss, route, *module = parts
+    return Gradient(loss, route, "/".join(module))
 
 
 def diagnostic_names(runs: Iterable[RunResult]) -> list[str]:

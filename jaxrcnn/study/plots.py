@@ -42,7 +42,7 @@ MARKERS = "os^vDPX*"
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 """One a loss, in turn."""
 
-GRADIENT_MODULE = "rpn_box"
+GRADIENT_MODULE = "rpn/box"
 """The module whose gradients gradients.png shows: its deltas are what the gate decides about."""
 
 GREY = "#767f8c"
@@ -189,7 +189,8 @@ def _draw_ap(
             axes.plot([*x[-1:], cross.x], [*y[-1:], cross.y], ":", color=color, linewidth=1)
             crosses.append(cross)
         if mean is None and diverged:
-            labels.append(_Label(crosses[-1].y if crosses else 0.0, f"{scheme} diverged", color))
+            _, heights = curves[diverged[-1].seed]
+            labels.append(_Label(heights[-1] if heights else 0.0, f"{scheme} diverged", color))
     axes.set_ylim(0, 1.1 * max(values) or 1.0)
     _draw_crosses(axes, crosses)
     _draw_labels(axes, labels)
@@ -231,14 +232,15 @@ def _draw_crosses(axes: "Axes", crosses: Sequence[_Cross]) -> None:
         }
         row = next(row for row in range(len(crosses)) if row not in taken)
         placed.append((cross.x, height, row))
+        side = -1 if cross.x > 0.12 * right else 1  # at the left, where there is room for words
         axes.annotate(
             f"step {cross.step}",
             (cross.x, cross.y),
-            xytext=(0, 8 + 11 * row),
+            xytext=(8 * side, 4 + 11 * row),
             textcoords="offset points",
             color=cross.color,
             fontsize=8,
-            ha="center",
+            ha="right" if side < 0 else "left",
             annotation_clip=False,
             zorder=6,
             path_effects=[withStroke(linewidth=2.5, foreground="white")],
@@ -387,7 +389,7 @@ def shown_gradients(runs: Sequence[RunResult]) -> list[Gradient]:
 def draw_gradients(figure: "Figure", study: Study) -> None:
     """Norms of the gradients on the RPN's box deltas over the steps: a panel a route.
 
-    A scheme whose route is closed has a gradient of 0 there, and no line.
+    They are measured whatever a run's gate is; alternating training has no routes through it.
     """
     gradients = shown_gradients(study.runs)
     routes = [route for route in ROUTES if any(g.route == route for g in gradients)]
@@ -398,7 +400,7 @@ def draw_gradients(figure: "Figure", study: Study) -> None:
         for scheme, color in scheme_colors(study).items():
             runs = runs_of(study, scheme, "finished", "diverged")
             for gradient in here:
-                series = mean_over_runs(runs, "gradient_norm/" + "/".join(gradient))
+                series = mean_over_runs(runs, "gradient/" + "/".join(gradient))
                 steps = [step for step, value in series.items() if value > 0]
                 axes.plot(
                     steps,
@@ -429,5 +431,5 @@ def _gradient_legend(figure: "Figure", study: Study, losses: Sequence[str]) -> N
     ]
     figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
     figure.suptitle(
-        "gradient norm on the RPN's box deltas", x=0.01, ha="left", fontsize=11, color="#333333"
+        "gradient norm on the RPN's box layer", x=0.01, ha="left", fontsize=11, color="#333333"
     )

@@ -28,8 +28,8 @@ CAPTIONS = {
     "evaluation left out.",
     "final.png": "Final scores: a dot a seed, a bar for their mean. The axes do not begin at 0.",
     "losses.png": "Training loss, smoothed over a twentieth of the lines; faint: as logged.",
-    "gradients.png": "Norms of the gradients on the RPN's box deltas, a panel a route, means over "
-    "the runs. A closed route has a gradient of 0, and no line.",
+    "gradients.png": "Norms of the gradients on the layer of the RPN that says the boxes, a panel "
+    "a route, means over the runs; measured whatever a run's gate is.",
 }
 """What each plot shows."""
 
@@ -93,5 +93,5 @@ def render(study: Study, plots: Mapping[str, bytes], levels: Sequence[float] = (
 
 def scheme_settings_of(study: Study, scheme: str) -> dict[str, str]:
     """The fields that the scheme's runs set, of the first that was begun."""
-    begun = (run.settings for run in study.runs if run.scheme == scheme and run.steps_done)
+    begun = (run.settings for run in study.runs if run.scheme == scheme and run.status != "waiting")
     return next(begun, {})

@@ -56,6 +56,8 @@ class Reach:
     """Pictures seen until then, repeats counted."""
     seconds: float
     """Seconds of training steps until then."""
+    at_first: bool
+    """Whether its first evaluation says so: it may have been earlier."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +68,8 @@ class TimeTo:
     level: float
     pictures: float | None
     seconds: float | None
+    at_first: bool
+    """Whether one of them did at its first evaluation, or earlier."""
     reached: int
     started: int
     """Runs that reached it, and all that finished or diverged."""
@@ -84,6 +88,8 @@ class Saving:
     pictures: Spread | None
     seconds: Spread | None
     """The shares saved, one a pair of runs in which approximate reaches the level."""
+    at_first: bool
+    """Whether one did at its first evaluation, or earlier."""
     pairs: int
     """Seeds with which alternating finished and approximate was started."""
     reason: str
@@ -164,7 +170,7 @@ def first_reach(run: RunResult, level: float) -> Reach | None:
     """
     points = [point for point in run.points if "AP" in point.scores]
     if points and points[0].scores["AP"] >= level:
-        return Reach(points[0].pictures, points[0].seconds)
+        return Reach(points[0].pictures, points[0].seconds, at_first=True)
     for before, after in itertools.pairwise(points):
         low, high = before.scores["AP"], after.scores["AP"]
         if high >= level:
@@ -172,6 +178,7 @@ def first_reach(run: RunResult, level: float) -> Reach | None:
             return Reach(
                 before.pictures + part * (after.pictures - before.pictures),
                 before.seconds + part * (after.seconds - before.seconds),
+                at_first=False,
             )
     return None
 
@@ -190,6 +197,7 @@ def time_to(study: Study, level: float) -> tuple[TimeTo, ...]:
                 level,
                 pictures and pictures.mean,
                 seconds and seconds.mean,
+                any(reach.at_first for reach in reached),
                 len(reached),
                 len(runs),
             )
@@ -201,7 +209,7 @@ def saving(study: Study) -> Saving:
     """What approximate joint training saves against alternating training."""
     level = final_scores(study, "alternating", "AP")
     if level is None:
-        return Saving(None, None, None, 0, "no alternating run finished")
+        return Saving(None, None, None, False, 0, "no alternating run finished")
     approximate = {run.seed: run for run in runs_of(study, BASELINE, "finished", "diverged")}
     pairs = [
         (approximate[run.seed], run)
@@ -209,17 +217,21 @@ def saving(study: Study) -> Saving:
         if run.seed in approximate
     ]
     if not pairs:
-        return Saving(level.mean, None, None, 0, "no approximate run of the same seed has ended")
-    shares = [
-        (
-            1 - reach.pictures / (other.steps_done * study.batch_size),
-            1 - reach.seconds / other.train_seconds,
-        )
+        reason = "no approximate run of the same seed has ended"
+        return Saving(level.mean, None, None, False, 0, reason)
+    reached = [
+        (reach, other)
         for run, other in pairs
         if (reach := first_reach(run, level.mean)) is not None
     ]
-    if not shares:
+    if not reached:
         reason = f"no approximate run reached alternating's mean final AP, {level.mean:.3f}"
-        return Saving(level.mean, None, None, len(pairs), reason)
-    pictures, seconds = zip(*shares, strict=True)
-    return Saving(level.mean, spread(pictures), spread(seconds), len(pairs), "")
+        return Saving(level.mean, None, None, False, len(pairs), reason)
+    return Saving(
+        level.mean,
+        spread(1 - reach.pictures / (run.steps_done * study.batch_size) for reach, run in reached),
+        spread(1 - reach.seconds / run.train_seconds for reach, run in reached),
+        any(reach.at_first for reach, _ in reached),
+        len(pairs),
+        "",
+    )

@@ -116,33 +116,32 @@ def waiting_run(scheme="late", seed=0):
     return RunResult(scheme, seed, f"runs/{scheme}-{seed}", "waiting")
 
 
-def make_diagnostics(scheme, seed, rng=None):
-    """Rows as a run with diagnostics writes them; closed routes are 0."""
-    rng = np.random.default_rng(seed) if rng is None else rng
-    routes = {
+def make_diagnostics(seed, stage="joint"):
+    """Rows as a run with diagnostics writes them; those of alternating training have no routes."""
+    rng = np.random.default_rng(seed)
+    sizes = {"direct": 1.0, "pooling": 0.05, "targets": 0.4}
+    losses = {
         "direct": ("rpn_objectness", "rpn_box", "box_class", "box_reg"),
         "pooling": ("box_class", "box_reg"),
-        "targets": ("box_reg",),
+        "targets": ("box_class", "box_reg"),
     }
-    open_routes = {
-        "exact": ("direct", "pooling", "targets"),
-        "pooling": ("direct", "pooling"),
-        "targets": ("direct", "targets"),
-        "late": ("direct", "pooling", "targets"),
-    }.get(scheme, ("direct",))
     rows = []
     for step in range(50, 1001, 50):
-        row = {"step": step, "drift_gate": 1e-4 * step, "width_q50": 20.0 + rng.normal()}
-        row["cosine"] = float(np.clip(rng.normal(0.1, 0.2), -1, 1))
-        for route, losses in routes.items():
-            for loss in losses:
-                for module in ("backbone.layer1", "backbone.layer4", "neck", "rpn_conv", "rpn_box"):
-                    if module == "rpn_box" and route == "direct" and loss != "rpn_box":
-                        continue
-                    size = {"direct": 1.0, "pooling": 0.05, "targets": 0.4}[route]
-                    value = size * float(np.exp(rng.normal(0, 0.3) - step / 800))
-                    value = value if route in open_routes else 0.0
-                    row[f"gradient_norm/{loss}/{module}/{route}"] = value
+        row = {"step": step, "drift/gate": 1e-4 * step, "width/0.5": 20.0 + rng.normal()}
+        row["cosine/open"] = float(np.clip(rng.normal(0.1, 0.2), -1, 1))
+        for route in sizes if stage == "joint" else ("direct",):
+            for loss in losses[route]:
+                for module in (
+                    "backbone/layer1",
+                    "backbone/layer4",
+                    "neck",
+                    "rpn/hidden",
+                    "rpn/box",
+                ):
+                    reaches = module != "rpn/box" or (loss == "rpn_box") == (route == "direct")
+                    reaches &= (loss, route) != ("box_class", "targets")
+                    value = sizes[route] * float(np.exp(rng.normal(0, 0.3) - step / 800))
+                    row[f"gradient/{loss}/{route}/{module}"] = value if reaches else 0.0
         rows.append(row)
     return tuple(rows)
 
@@ -164,7 +163,9 @@ def full_study(seeds=3, schemes=SCHEMES):
                 [float(ap) for ap in aps],
                 costs.get(scheme, 0.5) * (1 + 0.02 * seed),
                 settings=SETTINGS[scheme],
-                diagnostics=make_diagnostics(scheme, seed, rng),
+                diagnostics=make_diagnostics(
+                    seed, "alternating" if scheme == "alternating" else "joint"
+                ),
             )
             noise = np.exp(rng.normal(0, 0.08, len(run.losses)))
             losses = tuple((s, float(v * n)) for (s, v), n in zip(run.losses, noise, strict=True))

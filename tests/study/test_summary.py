@@ -65,11 +65,14 @@ def test_levels_come_from_the_best_and_the_lowest_scheme():
 
 def test_a_level_is_reached_between_two_evaluations():
     run = make_run(aps=(0.1, 0.3, 0.2, 0.4), step_seconds=2.0)  # every 250 steps of 4 pictures
-    assert first_reach(run, 0.05) == Reach(1000, 500)  # no earlier than the first evaluation
-    assert first_reach(run, 0.1) == Reach(1000, 500)
+    assert first_reach(run, 0.05) == Reach(
+        1000, 500, at_first=True
+    )  # no earlier than the first evaluation
+    assert first_reach(run, 0.1) == Reach(1000, 500, at_first=True)
     found = first_reach(run, 0.25)
     assert found.pictures == pytest.approx(1750)
     assert found.seconds == pytest.approx(875)
+    assert not found.at_first
     assert first_reach(run, 0.3).pictures == pytest.approx(2000)
     assert first_reach(run, 0.35).pictures == pytest.approx(3750)
     assert first_reach(run, 0.5) is None
@@ -91,6 +94,8 @@ def test_time_to_a_level_is_the_mean_over_the_seeds_that_reached_it():
     assert (exact.scheme, exact.level, exact.reached, exact.started) == ("exact", 0.3, 2, 4)
     assert exact.pictures == pytest.approx((3000 + 2000) / 2)
     assert exact.seconds == pytest.approx((375 + 250) / 2)
+    assert exact.at_first  # seed 1
+    assert not late.at_first
     assert (late.pictures, late.seconds, late.reached, late.started) == (None, None, 0, 1)
 
 
@@ -114,6 +119,7 @@ def test_the_saving_is_a_share_of_alternatings_whole_run():
     assert found.pictures.values == pytest.approx((0.25, 0.5))
     assert found.seconds.values == pytest.approx((1 - 750 / 800, 0.5))
     assert found.seconds.mean == pytest.approx(np.mean(found.seconds.values))
+    assert found.at_first  # seed 1, at its first evaluation
     assert found.reason == ""
 
 
