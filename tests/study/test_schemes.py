@@ -46,11 +46,7 @@ def test_schemes_differ_in_the_scheme_alone():
 
 
 def test_alternating_has_the_budget_of_the_others():
-    config = SCHEMES["alternating"](
-        replace(
-            BASE, train=replace(BASE.train, optimizer=replace(BASE.train.optimizer, warmup_steps=0))
-        )
-    )
+    config = SCHEMES["alternating"](BASE)
     # 80000, 40000, 80000, 40000 of 240000
     assert [step.steps for step in config.train.alternating.steps] == [13, 7, 13, 7]
 
@@ -71,17 +67,10 @@ def test_a_scaled_table_passes_the_checks():
         AlternatingStep("rpn", steps=5),
         AlternatingStep("fast_rcnn", "frozen", ("box_head",), steps=5),
     )
-    train = TrainConfig(
-        steps=8,
-        alternating=AlternatingConfig(steps),
-        optimizer=replace(TrainConfig().optimizer, warmup_steps=0, milestones=()),
+    optimizer = replace(TrainConfig().optimizer, warmup_steps=0, milestones=())
+    base = Config(
+        model=replace(Config().model, num_classes=4),
+        data=replace(Config().data, format="shapes"),
+        train=TrainConfig(steps=8, alternating=AlternatingConfig(steps), optimizer=optimizer),
     )
-    check(
-        SCHEMES["alternating"](
-            Config(
-                train=train,
-                data=replace(Config().data, format="shapes"),
-                model=replace(Config().model, num_classes=4),
-            )
-        )
-    )
+    check(SCHEMES["alternating"](base))
