@@ -31,12 +31,16 @@ MAY_IMPORT = {
     "stages": {"types", "precision", "config", "ops", "jax"},
     "detector": {"types", "config", "ops", "nets", "stages", "jax"},
     "training": {
-        *("types", "config", "config_io", "ops", "nets", "stages", "detector"),
+        *("types", "precision", "config", "config_io", "ops", "nets", "stages", "detector"),
         *("jax", "optax", "numpy", "orbax", "rich", "tensorboardX"),
     },
     "training.optimizer": {"config", "nets", "jax", "optax"},
     "training.alternating": {"types", "config", "detector", "jax"},
     "training.divergence": {"types", "jax"},
+    "training.modules": {"types", "precision", "detector", "jax"},
+    "training.measures": {"types", "config", "ops", "jax"},
+    "training.routes": {"types", "precision", "config", "detector", "jax"},
+    "training.diagnostics": {"types", "config", "stages", "detector", "jax"},
     "training.gates": {"types", "config", "jax"},
     "training.step": {"types", "config", "detector", "jax", "optax"},
     "training.sharding": {"types", "config", "detector", "jax"},
@@ -60,7 +64,10 @@ CORE_ROOMS = ([], ["types"], ["precision"], ["config"], ["ops"], ["nets"], ["sta
 CORE = [name for name in MODULES if name.split(".")[1:2] in CORE_ROOMS] + ["jaxrcnn.detector"]
 CORE += [
     f"jaxrcnn.training.{name}"
-    for name in ("alternating", "divergence", "gates", "optimizer", "step", "sharding")
+    for name in (
+        *("alternating", "diagnostics", "divergence", "gates", "measures", "modules"),
+        *("optimizer", "routes", "step", "sharding"),
+    )
 ]
 
 

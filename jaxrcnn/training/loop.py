@@ -9,6 +9,8 @@ import jax
 from jaxrcnn.config import Config
 from jaxrcnn.training.alternating import begins_phase, stage_of, start_phase
 from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.cost import DiagnosticsCost
+from jaxrcnn.training.diagnostics import PREFIX
 from jaxrcnn.training.divergence import PLACES
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs
@@ -44,12 +46,16 @@ class Log:
 
     def restart(self) -> None:
         """Leave the time until now out of images_per_second."""
-        self._pending: list[Mapping[str, Array]] = []
+        self._pending: list[Mapping[str, Array | float]] = []
         self._began = time.monotonic()
 
-    def add(self, metrics: Mapping[str, Array]) -> None:
-        """Take the metrics of one step."""
+    def add(self, metrics: Mapping[str, Array | float]) -> None:
+        """Take the metrics of one step; diagnostics among them get a line of their own."""
         self._pending.append(metrics)
+
+    def message(self, text: str) -> None:
+        """Show a line."""
+        self._progress.message(text)
 
     def flush(self, step: int) -> None:
         """Write the means over the steps since the last line.
@@ -61,14 +67,19 @@ class Log:
         if not rows:
             return
         seconds = time.monotonic() - self._began
-        logged = [name for name in rows[0] if not name.startswith("origin_")]
+        numbered = list(enumerate(rows, step - len(rows) + 1))
+        for number, row in numbered:
+            measured = {k: x for k, x in row.items() if k.startswith(PREFIX)}
+            if measured:
+                self._writer.write(number, measured)
+        logged = [name for name in rows[0] if not name.startswith(("origin_", PREFIX))]
         means = {f"train/{name}": sum(row[name] for row in rows) / len(rows) for name in logged}
         means["train/learning_rate"] = rows[-1]["learning_rate"]
         means["train/images_per_second"] = self._batch_size * len(rows) / seconds
         self._writer.write(step, means)
         self._progress.log(step, means["train/loss"], means["train/images_per_second"])
-        for number, row in enumerate(rows, step - len(rows) + 1):
-            bad = [name for name, value in row.items() if not math.isfinite(value)]
+        for number, row in numbered:
+            bad = [name for name in logged if not math.isfinite(row[name])]
             if bad:
                 raise NonFiniteLossError(
                     f"step {number}: {', '.join(bad)} not finite{self._origin(row)}; the last "
@@ -125,13 +136,15 @@ def run_steps(
     wanted = config.train
     # Pipelined collectives of several virtual CPU devices can wait for each other's threads.
     one_at_a_time = jax.default_backend() == "cpu" and jax.local_device_count() > 1
+    cost = DiagnosticsCost(config, log.message)
     for step in range(int(state.step) + 1, wanted.steps + 1):
         if begins_phase(config, step - 1):
             log.flush(step - 1)
             state = start_phase(config, state, first_state, programs.create_state)
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
             batch = programs.put_batch(next(batches))
-            state, metrics = programs.train_step(state, batch, stage_of(config, step - 1))
+            stage = stage_of(config, step - 1)
+            state, metrics = cost.step(programs, state, batch, stage, done=step - 1)
         if one_at_a_time:
             jax.block_until_ready(state)
         log.add(metrics)

@@ -24,6 +24,7 @@ from jaxrcnn.training.alternating import (
     proposer_of,
     trains_backbone,
 )
+from jaxrcnn.training.diagnostics import diagnostics_at
 from jaxrcnn.training.divergence import origin, wrong_outputs
 from jaxrcnn.training.gates import gates_at
 from jaxrcnn.training.optimizer import build_optimizer, learning_rate
@@ -101,6 +102,9 @@ def train_step(
     if not config.model.proposals.stop_gradient:
         names = ("gate_pooling", "gate_targets")
         metrics |= {name: jnp.asarray(x) for name, x in zip(names, gates, strict=True)}
+    if config.train.diagnostics.every:
+        key = step_key(config, state.step)
+        metrics |= diagnostics_at(detector, config, state, batch, key, stage)
     variables = {**state.variables, "params": params, "batch_stats": results.batch_stats}
     return TrainState(state.step + 1, variables, opt_state, average), metrics
 

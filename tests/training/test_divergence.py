@@ -36,6 +36,8 @@ def locate(arrays, gradients, stage="joint"):
             None,
             arrays["rois"],
             BoxOutput(arrays["class_logits"], arrays["box_deltas"]),
+            None,
+            None,
         )
         return origin(wrong_outputs(flow, stage), gradients, index)
 
