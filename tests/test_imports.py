@@ -36,7 +36,7 @@ MAY_IMPORT = {
     },
     "training.optimizer": {"config", "nets", "jax", "optax"},
     "training.alternating": {"types", "config", "detector", "jax"},
-    "training.divergence": {"types", "jax"},
+    "training.divergence": {"types", "config", "stages", "jax"},
     "training.modules": {"types", "precision", "detector", "jax"},
     "training.measures": {"types", "config", "ops", "jax"},
     "training.routes": {"types", "precision", "config", "detector", "jax"},

@@ -11,7 +11,7 @@ from jaxrcnn.training.alternating import begins_phase, stage_of, start_phase
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.cost import DiagnosticsCost
 from jaxrcnn.training.diagnostics import PREFIX
-from jaxrcnn.training.divergence import PLACES
+from jaxrcnn.training.divergence import describe_origin
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.step import TrainState
@@ -81,20 +81,13 @@ class Log:
         for number, row in numbered:
             bad = [name for name in logged if not math.isfinite(row[name])]
             if bad:
+                where = describe_origin(row, self._name_picture)
                 raise NonFiniteLossError(
-                    f"step {number}: {', '.join(bad)} not finite{self._origin(row)}; the last "
+                    f"step {number}: {', '.join(bad)} not finite{where and ', '}{where}; the last "
                     "checkpoint is from before; a lower train.optimizer.learning_rate, a longer "
                     "warmup_steps or a clip_norm helps most often"
                 )
         self.restart()
-
-    def _origin(self, row: Mapping[str, Array]) -> str:
-        """Where in the flow it began, in words."""
-        place, picture = int(row["origin_place"]), int(row["origin_picture"])
-        if place < 0:
-            return ""
-        where = f", first in {list(PLACES.values())[place]}"
-        return where if picture < 0 else f"{where} of picture {self._name_picture(picture)}"
 
 
 def evaluates_after(config: Config, step: int) -> bool:

@@ -25,7 +25,7 @@ from jaxrcnn.training.alternating import (
     trains_backbone,
 )
 from jaxrcnn.training.diagnostics import diagnostics_at
-from jaxrcnn.training.divergence import origin, wrong_outputs
+from jaxrcnn.training.divergence import Wrong, origin, wrong_outputs
 from jaxrcnn.training.gates import gates_at
 from jaxrcnn.training.optimizer import build_optimizer, learning_rate
 from jaxrcnn.types import Array, Batch, Detections, Gates
@@ -114,7 +114,7 @@ class _Results(NamedTuple):
 
     losses: dict[str, Array]  # those that the stage trains on
     batch_stats: Any
-    wrong: Array  # see jaxrcnn.training.divergence.wrong_outputs
+    wrong: Wrong
 
 
 def _gradients(
@@ -136,7 +136,8 @@ def _gradients(
         )
         used = {name: getattr(losses, name) for name in STAGE_LOSSES[stage]}
         statistics = {part: variables["batch_stats"][part] for part in trained}
-        results = _Results(used, {**batch_stats, **statistics}, wrong_outputs(flow, stage))
+        wrong = wrong_outputs(flow, stage, batch.image_weights, config.model.box_head)
+        results = _Results(used, {**batch_stats, **statistics}, wrong)
         return sum(used.values(), start=jnp.zeros(())), results
 
     def gradients_in(parts: Sequence[str]) -> tuple[Any, _Results]:
