@@ -14,6 +14,7 @@ from typing import Any
 from jaxrcnn.cli.options import parse_train_arguments
 from jaxrcnn.cli.parsing import fail
 from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.curves import plot_curves
 from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.records import DataError, Dataset
@@ -27,7 +28,6 @@ from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.step import TrainState, eval_variables
-from jaxrcnn.visualize import plot_curves
 
 HERE = pathlib.Path(__file__).parent
 
@@ -107,7 +107,7 @@ def report(workdir: pathlib.Path, unread: Collection[str]) -> None:
         print(f"left out: {line}")
     for last in scores(workdir)[-1:]:
         print(f"step {last['step']}  {score_line(last)}")
-    curves, pictures = ("losses.png", "ap.png"), ("detections.png",)
+    curves, pictures = ("losses.png", "ap.png", "diagnostics.png"), ("detections.png",)
     for title, names in (("curves", curves), ("pictures", pictures)):
         paths = [workdir / "plots" / name for name in names]
         there = [str(path) for path in paths if path.exists()]

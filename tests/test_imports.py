@@ -46,7 +46,8 @@ MAY_IMPORT = {
     "training.sharding": {"types", "config", "detector", "jax"},
     "data": {"types", "config", "numpy", "PIL", "absl", "grain", "pycocotools"},
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
-    "visualize": {"types", "numpy", "PIL", "matplotlib"},
+    "visualize": {"types", "numpy", "PIL"},
+    "curves": {"types", "numpy", "matplotlib"},
     "interop": {"types", "config", "config_io", "nets", "detector", "training", "jax", "numpy"},
 }
 FREE = {"cli"}  # it ties everything together
