@@ -335,6 +335,7 @@ TWICE = {
     "crop_resize": change(MODEL, box_head={"name": "res5", "mining": HardExampleConfig(keep=4)}),
     "warp": change(MODEL, box_head={"name": "conv_fc", "dropout": 0.5, "box_loss": "ciou"}),
     "precise": change(MODEL, proposals={"delta_gradient": DeltaGradientConfig(1, 1, True, True)}),
+    "align": dataclasses.replace(MODEL, compute_dtype="bfloat16"),
     "pool": change(MODEL, backbone={"norm": "batch"}, rpn={"box_loss": "giou"}),
 }
 

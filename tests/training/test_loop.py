@@ -12,6 +12,7 @@ from jaxrcnn.config import (
     AlternatingStep,
     Config,
     DataConfig,
+    DiagnosticsConfig,
     OptimizerConfig,
     TrainConfig,
 )
@@ -20,7 +21,9 @@ from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import build
 from jaxrcnn.ops.roi_align import roi_align
 from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
-from jaxrcnn.training.sharding import compile_programs
+from jaxrcnn.training.sharding import Programs, compile_programs
+from jaxrcnn.training.step import TrainState
+from jaxrcnn.types import Batch
 from tests.tiny import MODEL
 
 TRACES = []
@@ -153,3 +156,25 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
     )
     with pytest.raises(NonFiniteLossError, match=re.escape(expected)):
         log.flush(12)
+
+
+def test_a_run_keeps_the_numbers_of_the_measured_steps_alone():
+    config = Config(train=TrainConfig(steps=7, diagnostics=DiagnosticsConfig(every=3)))
+
+    def train_step(state, batch, stage):
+        assert stage == "joint"
+        row = {"loss": np.float32(1), "diagnostics/width/1": np.float32(state.step)}
+        return state._replace(step=state.step + 1), row
+
+    batch = Batch(np.zeros((1, 4, 4, 3)), *[None] * 8)
+    programs = Programs(None, train_step, None, lambda batch: batch)
+    kept = mock.Mock(spec=["save", "add", "flush", "restart", "message"])
+    state = TrainState(0, None, None, None)
+    run_steps(config, programs, state, iter([batch] * 7), kept, kept, mock.Mock(), mock.Mock())
+    rows = [call.args[0] for call in kept.add.call_args_list]
+    there = {k: row["diagnostics/width/1"] for k, row in enumerate(rows) if len(row) > 1}
+    assert there == {0: 0, 3: 3, 6: 6}
+    assert [row.get("diagnostics/seconds", -1) >= 0 for row in rows] == [False] * 3 + [True] + (
+        [False] * 2 + [True]
+    )
+    kept.message.assert_called_once()
