@@ -168,7 +168,8 @@ def forward_train(
         *rpn_losses(rpn, anchors, anchor_samples, batch.image_weights, config.rpn),
         *box_head_losses(output, rois, batch.image_weights, config.box_head),
     )
-    return losses, variables, Flow(features, rpn, proposals, rois, output)
+    flow = Flow(features, rpn, proposals, rois, output, anchors, anchor_samples.foreground)
+    return losses, variables, flow
 
 
 def forward_infer(

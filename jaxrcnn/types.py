@@ -90,6 +90,8 @@ class Flow(NamedTuple):
     proposals: Proposals
     rois: RoiSamples
     output: BoxOutput
+    anchors: Array  # (A, 4) float32
+    anchor_foreground: Array  # (N, S) bool, of the anchors that are trained
 
 
 class Detections(NamedTuple):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jaxrcnn.curves import clean_axes, smooth
 from jaxrcnn.study.gradients import (
     ROUTES,
     Gradient,
@@ -17,7 +18,6 @@ from jaxrcnn.study.gradients import (
 )
 from jaxrcnn.study.results import Failure, Point, RunResult, Study
 from jaxrcnn.study.summary import final_scores, runs_of
-from jaxrcnn.visualize import clean_axes, smooth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -24,9 +24,10 @@ from jaxrcnn.training.alternating import (
     proposer_of,
     trains_backbone,
 )
-from jaxrcnn.training.divergence import origin, wrong_outputs
+from jaxrcnn.training.diagnostics import diagnostics_at
+from jaxrcnn.training.divergence import Wrong, origin, wrong_outputs
 from jaxrcnn.training.gates import gates_at
-from jaxrcnn.training.knobs import Knobs, knobs_of
+from jaxrcnn.training.knobs import Knobs, knobs_of, step_key
 from jaxrcnn.training.optimizer import build_optimizer, learning_rate
 from jaxrcnn.types import Array, Batch, Detections
 
@@ -107,6 +108,8 @@ def train_step(
     if not config.model.proposals.stop_gradient:
         names = ("gate_pooling", "gate_targets")
         metrics |= {name: jnp.asarray(x) for name, x in zip(names, gates, strict=True)}
+    if config.train.diagnostics.every:
+        metrics |= diagnostics_at(detector, config, state, batch, knobs, stage)
     variables = {**state.variables, "params": params, "batch_stats": results.batch_stats}
     return TrainState(state.step + 1, variables, opt_state, average), metrics
 
@@ -116,7 +119,7 @@ class _Results(NamedTuple):
 
     losses: dict[str, Array]  # those that the stage trains on
     batch_stats: Any
-    wrong: Array  # see jaxrcnn.training.divergence.wrong_outputs
+    wrong: Wrong
 
 
 def _gradients(
@@ -138,7 +141,8 @@ def _gradients(
         )
         used = {name: getattr(losses, name) for name in STAGE_LOSSES[stage]}
         statistics = {part: variables["batch_stats"][part] for part in trained}
-        results = _Results(used, {**batch_stats, **statistics}, wrong_outputs(flow, stage))
+        wrong = wrong_outputs(flow, stage, batch.image_weights, config.model.box_head)
+        results = _Results(used, {**batch_stats, **statistics}, wrong)
         return sum(used.values(), start=jnp.zeros(())), results
 
     def gradients_in(parts: Sequence[str]) -> tuple[Any, _Results]:
@@ -193,11 +197,6 @@ def eval_variables(state: TrainState) -> Variables:
     if state.average is None:
         return state.variables
     return {**state.variables, "params": state.average}
-
-
-def step_key(seed: jax.typing.ArrayLike, step: Array | int) -> Array:
-    """The key of a step's draws; parameters are drawn from another branch of the seed."""
-    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 1), step)
 
 
 def loss_metrics(losses: Mapping[str, Array]) -> dict[str, Array]:
