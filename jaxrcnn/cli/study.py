@@ -11,7 +11,7 @@ from typing import NamedTuple
 from jaxrcnn import validation
 from jaxrcnn.cli import parsing
 from jaxrcnn.cli.options import parse_train_arguments
-from jaxrcnn.config import Config
+from jaxrcnn.config import Config, DiagnosticsConfig
 from jaxrcnn.study.running import Plan, run_study
 from jaxrcnn.study.schemes import SCHEMES
 from jaxrcnn.study.tables import as_text, glance_table
@@ -125,9 +125,19 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
 
 
 def paced(config: Config, evaluations: int) -> Config:
-    """The config with so many evaluations, evenly over its steps, and as many checkpoints."""
+    """The config with so many evaluations, evenly over its steps, and as many checkpoints.
+
+    Gradients are measured as often, unless the config says how often.
+    """
     every = max(config.train.steps // evaluations, 1)
-    return replace(config, train=replace(config.train, eval_every=every, checkpoint_every=every))
+    diagnostics = config.train.diagnostics
+    diagnostics = replace(diagnostics, every=diagnostics.every or every)
+    return replace(
+        config,
+        train=replace(
+            config.train, eval_every=every, checkpoint_every=every, diagnostics=diagnostics
+        ),
+    )
 
 
 def configs_of(base: Config, arguments: argparse.Namespace) -> dict[str, Config]:
@@ -139,6 +149,13 @@ def configs_of(base: Config, arguments: argparse.Namespace) -> dict[str, Config]
 
 
 def _with_gate(config: Config, field: str, width: float) -> Config:
-    """Joint training with a gate of this width; the other is as the config has it."""
+    """Joint training with a gate of this width; the other is as the config has it.
+
+    Without diagnostics, which would take each gradient of every width at once.
+    """
     proposals = replace(config.model.proposals, stop_gradient=False, **{field: width})
-    return replace(config, model=replace(config.model, proposals=proposals))
+    return replace(
+        config,
+        model=replace(config.model, proposals=proposals),
+        train=replace(config.train, scheme="joint", diagnostics=DiagnosticsConfig()),
+    )

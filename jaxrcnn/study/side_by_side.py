@@ -189,6 +189,10 @@ class Logs:
         """Places of the runs that did not diverge."""
         return [place for place in range(len(self._logs)) if place not in self.failures]
 
+    def message(self, text: str) -> None:
+        """Show a line."""
+        self._progress.message(text)
+
     def add(self, metrics: Mapping[str, Array]) -> None:
         """Take the metrics of one step, (R,) each."""
         self._pending.append(metrics)
