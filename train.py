@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from jaxrcnn.cli.options import parse_train_arguments
 from jaxrcnn.cli.parsing import fail
 from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.curves import plot_curves
 from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.data.records import DataError
 from jaxrcnn.detector import build
@@ -18,7 +19,6 @@ from jaxrcnn.runs import run, score_line, scores
 from jaxrcnn.training.loop import NonFiniteLossError
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.sharding import compile_programs
-from jaxrcnn.visualize import plot_curves
 
 HERE = pathlib.Path(__file__).parent
 
@@ -49,7 +49,7 @@ def report(workdir: pathlib.Path, unread: Collection[str]) -> None:
         print(f"left out: {line}")
     for last in scores(workdir)[-1:]:
         print(f"step {last['step']}  {score_line(last)}")
-    curves, pictures = ("losses.png", "ap.png"), ("detections.png",)
+    curves, pictures = ("losses.png", "ap.png", "diagnostics.png"), ("detections.png",)
     for title, names in (("curves", curves), ("pictures", pictures)):
         paths = [workdir / "plots" / name for name in names]
         there = [str(path) for path in paths if path.exists()]

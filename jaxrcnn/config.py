@@ -373,6 +373,17 @@ class AlternatingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class DiagnosticsConfig:
+    """The instrument of the gradient question: gradients by loss, module and route."""
+
+    every: int = 0
+    """Steps between two that are also measured, at their cost; 0 measures none and costs
+    nothing."""
+    curvature: bool = False
+    """Measure the curvature of the second stage's loss along the pooling route's gradient too."""
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """The run."""
 
@@ -395,6 +406,7 @@ class TrainConfig:
     init: str = ""
     """A finished run's workdir whose parameters to start from; empty starts from random weights."""
     optimizer: OptimizerConfig = OptimizerConfig()
+    diagnostics: DiagnosticsConfig = DiagnosticsConfig()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -170,7 +170,8 @@ def forward_train(
         *rpn_losses(rpn, anchors, anchor_samples, batch.image_weights, config.rpn),
         *box_head_losses(output, rois, batch.image_weights, config.box_head),
     )
-    return losses, variables, Flow(features, rpn, proposals, rois, output)
+    flow = Flow(features, rpn, proposals, rois, output, anchors, anchor_samples.foreground)
+    return losses, variables, flow
 
 
 def forward_infer(
@@ -221,6 +222,13 @@ def forward_propose(
     source = variables.get("proposer", variables)
     _, proposals = first_stage(detector, source, images, image_sizes, train)
     return proposals
+
+
+def proposals_for(detector: Detector, variables: Variables, batch: Batch) -> Proposals:
+    """Proposals (N, R, ...) to train Fast R-CNN alone on: the batch's, or else a proposer's."""
+    if batch.proposals is not None:
+        return batch.proposals
+    return forward_propose(detector, variables, batch.images, batch.image_sizes, train=True)
 
 
 def first_stage(

@@ -52,8 +52,10 @@ class Proposals(NamedTuple):
 class Gates(NamedTuple):
     """How far the gradient gate stands open on each of its two routes, scalars from 0 to 1."""
 
-    pooling: Array | float  # through the RoI op
-    targets: Array | float  # through the regression targets, which are encoded against the boxes
+    pooling: jax.typing.ArrayLike  # through the RoI op
+    targets: (
+        jax.typing.ArrayLike
+    )  # through the regression targets, which are encoded against the boxes
 
 
 class RoiSamples(NamedTuple):
@@ -91,6 +93,8 @@ class Flow(NamedTuple):
     proposals: Proposals
     rois: RoiSamples
     output: BoxOutput
+    anchors: Array  # (A, 4) float32
+    anchor_foreground: Array  # (N, S) bool, of the anchors that are trained
 
 
 class Detections(NamedTuple):

@@ -73,6 +73,7 @@ NOT_NEGATIVE = (
     "model.box_head.mining.min_negatives_per_image",
     "data.workers",
     "train.eval_every",
+    "train.diagnostics.every",
     "train.optimizer.learning_rate",
     "train.optimizer.reference_batch_size",
     "train.optimizer.weight_decay",
@@ -342,6 +343,15 @@ def _alternating(train: TrainConfig) -> Rules:
 def _training(train: TrainConfig) -> Rules:
     if train.scheme == "alternating":
         yield from _alternating(train)
+    curvature, name = train.diagnostics.curvature, "train.diagnostics.curvature"
+    yield (
+        curvature and train.diagnostics.every == 0,
+        f"{name}: got True, goes with train.diagnostics.every above 0 only",
+    )
+    yield (
+        curvature and train.scheme == "alternating",
+        f"{name}: got True, goes with train.scheme joint only: no gradient comes through pooling",
+    )
     optimizer, milestones = train.optimizer, train.optimizer.milestones
     yield (
         optimizer.accumulate > train.steps,

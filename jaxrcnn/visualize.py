@@ -1,17 +1,14 @@
-"""Boxes on pictures, sheets of pictures, and a run's curves."""
+"""Boxes on pictures, and sheets of pictures."""
 
 import math
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jaxrcnn.types import Losses
-
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from PIL import ImageFont
 
     from jaxrcnn.data.records import Record
@@ -32,14 +29,6 @@ PALETTE = (
     (118, 136, 150),  # slate
 )
 """Colours of the classes, red, green and blue, 0..255; label 1 has the first."""
-
-LOSS_NAMES = ("train/loss", *(f"train/loss_{field}" for field in Losses._fields))
-"""The metrics that losses.png draws: the total, then its parts. It shows ``eval/loss`` too."""
-
-AP_NAMES = ("eval/AP", "eval/AP50", "eval/AP75")
-"""The metrics that ap.png draws."""
-
-LINE_COLORS = ("#222222", "#2185ee", "#e63946", "#2aa763", "#9657e8")
 
 READABLE_SIDE = 360  # pixels; a picture whose longer side has fewer is enlarged to about that
 LARGEST_CELL = 1600  # pixels; a picture on a sheet has no longer side
@@ -171,29 +160,6 @@ def save_picture_sheet(path: str | os.PathLike[str], images: Sequence[np.ndarray
     sheet.save(path)
 
 
-def plot_curves(
-    metrics_rows: Sequence[Mapping[str, Any]], directory: str | os.PathLike[str]
-) -> list[pathlib.Path]:
-    """Draw a run's losses, learning rate and average precision over its steps.
-
-    Args:
-        metrics_rows: the lines of metrics.jsonl: ``step`` and any of `LOSS_NAMES`, ``eval/loss``,
-            ``train/learning_rate`` and `AP_NAMES`; values may be None.
-        directory: folder for losses.png and ap.png, made where missing.
-
-    Returns:
-        The files that were written: those for which there is something to draw.
-    """
-    folder = pathlib.Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    if any(name in row for row in metrics_rows for name in LOSS_NAMES):
-        written.append(_plot_losses(metrics_rows, folder / "losses.png"))
-    if any(name in row for row in metrics_rows for name in AP_NAMES):
-        written.append(_plot_precision(metrics_rows, folder / "ap.png"))
-    return written
-
-
 Corners = tuple[int, int, int, int]  # x0, y0, x1, y1 of pixels, the last ones included
 
 
@@ -257,90 +223,3 @@ def _shared_pixels(a: Corners, b: Corners) -> int:
     width = min(a[2], b[2]) - max(a[0], b[0]) + 1
     height = min(a[3], b[3]) - max(a[1], b[1]) + 1
     return max(0, width) * max(0, height)
-
-
-def _series(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and values of a metric, (M,) each, rows without a value left out."""
-    points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
-    return np.array([step for step, _ in points]), np.array([value for _, value in points])
-
-
-def _smooth(values: np.ndarray) -> np.ndarray:
-    """Mean over a centred window of a twentieth of the points, cut off at the ends."""
-    reach = len(values) // 40
-    totals = np.concatenate([[0.0], np.cumsum(values)])
-    place = np.arange(len(values))
-    start, end = np.maximum(place - reach, 0), np.minimum(place + reach + 1, len(values))
-    return (totals[end] - totals[start]) / (end - start)
-
-
-def _clean(axes: "Axes", title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=11, color="#333333")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25, linewidth=0.6)
-    axes.tick_params(labelsize=9, color="#999999")
-
-
-def _plot_losses(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathlib.Path:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 6), dpi=120, layout="constrained")
-    losses, rate = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    everything = [np.zeros(0)]
-    for name, color in zip(LOSS_NAMES, LINE_COLORS, strict=True):
-        steps, values = _series(rows, name)
-        if len(steps) == 0:
-            continue
-        everything.append(values)
-        losses.plot(steps, values, color=color, alpha=0.2, linewidth=0.8)
-        width = 2.2 if name == "train/loss" else 1.5
-        label = name.removeprefix("train/loss").removeprefix("_") or "total"
-        losses.plot(steps, _smooth(values), color=color, linewidth=width, label=label)
-    steps, values = _series(rows, "eval/loss")
-    if len(steps):
-        everything.append(values)
-        losses.plot(
-            steps, values, "o--", color="#222222", linewidth=1, markersize=4, label="total, eval"
-        )
-    values = np.concatenate(everything)
-    if len(values) and values.min() > 0 and values.max() > 20 * values.min():
-        losses.set_yscale("log")
-    if len(values):
-        losses.legend(frameon=False, fontsize=9, ncols=2)
-    _clean(losses, "losses")
-    rate.plot(*_series(rows, "train/learning_rate"), color="#767f8c", linewidth=1.5)
-    rate.set_ylim(bottom=0)
-    rate.set_xlabel("step", fontsize=9)
-    _clean(rate, "learning rate")
-    figure.savefig(path, bbox_inches="tight", pad_inches=0.2)
-    return path
-
-
-def _plot_precision(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathlib.Path:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4.5), dpi=120, layout="constrained")
-    axes = figure.subplots()
-    last_points = []
-    for name, color in zip(AP_NAMES, LINE_COLORS, strict=False):
-        steps, values = _series(rows, name)
-        if len(steps):
-            axes.plot(steps, values, "o-", color=color, linewidth=1.8, markersize=4)
-            last_points.append((values[-1], steps[-1], name.removeprefix("eval/"), color))
-    height = -1.0
-    for value, step, label, color in sorted(last_points):
-        height = max(value, height + 0.05)  # names stand apart where the lines do not
-        axes.annotate(
-            f"{label} {value:.3f}",
-            (step, height),
-            xytext=(10, 0),
-            textcoords="offset points",
-            color=color,
-            va="center",
-            annotation_clip=False,
-        )
-    axes.set_ylim(0, 1)
-    axes.set_xlabel("step", fontsize=9)
-    _clean(axes, "average precision")
-    figure.savefig(path, bbox_inches="tight", pad_inches=0.2)
-    return path

@@ -31,20 +31,29 @@ MAY_IMPORT = {
     "stages": {"types", "precision", "config", "ops", "jax"},
     "detector": {"types", "config", "ops", "nets", "stages", "jax"},
     "training": {
-        *("types", "config", "config_io", "ops", "nets", "stages", "detector"),
+        *("types", "precision", "config", "config_io", "ops", "nets", "stages", "detector"),
         *("jax", "optax", "numpy", "orbax", "rich", "tensorboardX"),
     },
     "training.optimizer": {"config", "nets", "jax", "optax"},
     "training.alternating": {"types", "config", "detector", "jax"},
-    "training.divergence": {"types", "jax"},
-    "training.knobs": {"types", "config", "numpy"},
+    "training.divergence": {"types", "config", "stages", "jax"},
+    "training.modules": {"types", "precision", "detector", "jax"},
+    "training.measures": {"types", "config", "ops", "jax"},
+    "training.routes": {"types", "precision", "config", "detector", "jax"},
+    "training.diagnostics": {"types", "config", "stages", "detector", "jax"},
+    "training.knobs": {"types", "config", "jax", "numpy"},
     "training.gates": {"types", "config", "jax"},
     "training.step": {"types", "config", "detector", "jax", "optax"},
     "training.sharding": {"types", "config", "detector", "jax"},
     "data": {"types", "config", "numpy", "PIL", "absl", "grain", "pycocotools"},
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
-    "visualize": {"types", "numpy", "PIL", "matplotlib"},
+    "visualize": {"types", "numpy", "PIL"},
+    "curves": {"types", "numpy", "matplotlib"},
     "runs": {"types", "config", "detector", "training", "data", "evaluation"},
+    "study": {
+        *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
+        *("detector", "jax", "numpy", "matplotlib", "jinja2"),
+    },
     "interop": {"types", "config", "config_io", "nets", "detector", "training", "jax", "numpy"},
 }
 FREE = {"cli"}  # it ties everything together
@@ -56,13 +65,16 @@ FOR_TYPES_ONLY = {"visualize": {"data", "evaluation"}}
 
 # Slow to load, or missing where only a part of the package is used: imported inside the function
 # that needs them.
-HEAVY = {"PIL", "grain", "matplotlib", "pycocotools", "rich", "tensorboardX", "torch"}
+HEAVY = {"PIL", "grain", "jinja2", "matplotlib", "pycocotools", "rich", "tensorboardX", "torch"}
 
 CORE_ROOMS = ([], ["types"], ["precision"], ["config"], ["ops"], ["nets"], ["stages"])
 CORE = [name for name in MODULES if name.split(".")[1:2] in CORE_ROOMS] + ["jaxrcnn.detector"]
 CORE += [
     f"jaxrcnn.training.{name}"
-    for name in ("alternating", "divergence", "gates", "knobs", "optimizer", "step", "sharding")
+    for name in (
+        *("alternating", "diagnostics", "divergence", "gates", "knobs", "measures", "modules"),
+        *("optimizer", "routes", "step", "sharding"),
+    )
 ]
 
 

@@ -69,7 +69,7 @@ class Proposer:
 
     @property
     def programs(self):
-        return Programs(None, None, None, self.propose, lambda batch: batch)
+        return Programs(None, None, None, lambda batch: batch, self.propose)
 
 
 def state_of(step):

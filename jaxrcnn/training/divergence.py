@@ -1,18 +1,23 @@
-"""Where a training step first went wrong: which module, and which picture."""
+"""Where a training step first went wrong: which module, which picture, which box."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxrcnn.config import BoxHeadConfig
+from jaxrcnn.stages.losses import roi_losses
 from jaxrcnn.training.alternating import Stage
 from jaxrcnn.types import Array, Flow
 
 STAGE_OUTPUTS: dict[Stage, tuple[str, ...]] = {
-    "joint": ("features", "objectness", "rpn_deltas", "class_logits", "box_deltas"),
+    "joint": (
+        *("features", "objectness", "rpn_deltas"),
+        *("class_logits", "box_deltas", "class_loss", "box_loss"),
+    ),
     "rpn": ("features", "objectness", "rpn_deltas"),
-    "fast_rcnn": ("features", "class_logits", "box_deltas"),
+    "fast_rcnn": ("features", "class_logits", "box_deltas", "class_loss", "box_loss"),
 }
 
 PLACES = {
@@ -21,55 +26,117 @@ PLACES = {
     "rpn_deltas": "the RPN's box deltas",
     "class_logits": "the box head's class logits",
     "box_deltas": "the box head's box deltas",
+    "class_loss": "the class loss",
+    "box_loss": "the box loss",
     "backbone": "the gradient of the backbone",
     "rpn_head": "the gradient of the RPN head",
     "box_head": "the gradient of the box head",
 }
 """Outputs in the order of the flow, then gradients, and how they are called."""
 
+BOX_KINDS = {
+    **dict.fromkeys(("objectness", "rpn_deltas"), "anchor"),
+    **dict.fromkeys(("class_logits", "box_deltas", "class_loss", "box_loss"), "RoI"),
+}
+"""The places that are of boxes, and of which."""
 
-def wrong_outputs(flow: Flow, stage: Stage) -> Array:
-    """Which pictures have an output that is not finite: (number of PLACES, N) bool.
+CORNERS = ("x0", "y0", "x1", "y1")
+
+
+class Wrong(NamedTuple):
+    """What is not finite in the outputs of a step, by place; P is the number of PLACES."""
+
+    pictures: Array  # (P, N) bool
+    boxes: Array  # (P, N) int32, the first such box of the picture; 0 where of none
+    coordinates: Array  # (P, N, 4) float32, of this box, pixels
+
+
+def wrong_outputs(flow: Flow, stage: Stage, image_weights: Array, config: BoxHeadConfig) -> Wrong:
+    """Which pictures, and which of their boxes, have an output that is not finite.
 
     Rows of outputs that the stage does not use, and of gradients, are False.
+
+    Args:
+        flow: of the step.
+        stage: what it trains.
+        image_weights: (N,) of the losses.
+        config: kind and factors of the losses.
     """
+    flow = jax.lax.stop_gradient(flow)
+    class_loss, box_loss = roi_losses(flow.output, flow.rois, image_weights, config)
     outputs: dict[str, Sequence[Array]] = {
         "features": flow.features,
         "objectness": (flow.rpn.objectness,),
         "rpn_deltas": (flow.rpn.deltas,),
         "class_logits": (flow.output.class_logits,),
         "box_deltas": (flow.output.deltas,),
+        "class_loss": (class_loss,),
+        "box_loss": (box_loss,),
     }
-    fine = jnp.zeros(len(flow.rois.boxes), bool)
-    return jnp.stack(
-        [_wrong(outputs[name]) if name in STAGE_OUTPUTS[stage] else fine for name in PLACES]
-    )
+    n = len(flow.rois.boxes)
+    boxes = {"anchor": jnp.broadcast_to(flow.anchors, (n, *flow.anchors.shape))}
+    boxes["RoI"] = flow.rois.boxes
+    fine = Wrong(jnp.zeros(n, bool), jnp.zeros(n, jnp.int32), jnp.zeros((n, 4), jnp.float32))
+    rows = []
+    for name in PLACES:
+        if name not in STAGE_OUTPUTS[stage]:
+            rows.append(fine)
+        elif name in BOX_KINDS:
+            rows.append(_first_box(outputs[name][0], boxes[BOX_KINDS[name]]))
+        else:
+            rows.append(fine._replace(pictures=_wrong(outputs[name])))
+    return jax.tree.map(lambda *x: jnp.stack(x), *rows)
 
 
-def origin(wrong: Array, gradients: Mapping[str, Any], image_index: Array) -> dict[str, Array]:
-    """The first place that is not finite, and a picture in which it is not.
+def origin(wrong: Wrong, gradients: Mapping[str, Any], image_index: Array) -> dict[str, Array]:
+    """The first place that is not finite, and a picture and a box in which it is not.
 
     Args:
-        wrong: (number of PLACES, N) of `wrong_outputs`.
+        wrong: of `wrong_outputs`.
         gradients: of the detector's parts.
         image_index: (N,) places in the data set.
 
     Returns:
-        ``origin_place`` () int32, into PLACES; -1 where all is finite; and ``origin_picture``
-        () int32, a place in the data set; -1 where it is of no single picture.
+        ``origin_place`` () int32, into PLACES; -1 where all is finite. ``origin_picture`` () int32,
+        a place in the data set; -1 where it is of no single picture. ``origin_box`` () int32, into
+        the anchors or the RoIs of the picture, and its corners ``origin_x0`` and so on () float32,
+        pixels; of no meaning where the place is not in BOX_KINDS.
     """
     fine = jnp.zeros((), bool)
     of_parts = jnp.stack(
         [_any_wrong(gradients[name]) if name in gradients else fine for name in PLACES]
     )
-    everywhere = wrong.any(1) | of_parts
+    everywhere = wrong.pictures.any(1) | of_parts
     place = jnp.argmax(everywhere)
-    pictures = wrong[place]  # (N,)
-    picture = jnp.where(pictures.any(), image_index[jnp.argmax(pictures)], -1)
+    first = jnp.argmax(wrong.pictures[place])
+    picture = jnp.where(wrong.pictures[place].any(), image_index[first], -1)
+    corners = zip(CORNERS, wrong.coordinates[place, first], strict=True)
     return {
         "origin_place": jnp.where(everywhere.any(), place, -1).astype(jnp.int32),
         "origin_picture": picture.astype(jnp.int32),
+        "origin_box": wrong.boxes[place, first],
+        **{f"origin_{name}": value for name, value in corners},
     }
+
+
+def describe_origin(row: Mapping[str, Any], name_picture: Callable[[int], str] = str) -> str:
+    """Where a step began to go wrong, in words; empty where nothing is known.
+
+    Args:
+        row: the metrics of the step, with those of `origin`.
+        name_picture: the name of a picture, by its place in the data set.
+    """
+    place, picture = int(row["origin_place"]), int(row["origin_picture"])
+    if place < 0:
+        return ""
+    name = list(PLACES)[place]
+    words = f"first in {PLACES[name]}"
+    if picture >= 0:
+        words += f" of picture {name_picture(picture)}"
+    if picture >= 0 and name in BOX_KINDS:
+        corners = ", ".join(f"{float(row[f'origin_{corner}']):.1f}" for corner in CORNERS)
+        words += f", {BOX_KINDS[name]} {int(row['origin_box'])} at ({corners})"
+    return words
 
 
 def _wrong(maps: Sequence[Array]) -> Array:
@@ -77,6 +144,15 @@ def _wrong(maps: Sequence[Array]) -> Array:
     return jnp.stack(
         [(~jnp.isfinite(x)).reshape(len(x), -1).any(1) for x in maps]  # (N, ...) -> (N, M) -> (N,)
     ).any(0)
+
+
+def _first_box(output: Array, boxes: Array) -> Wrong:
+    """The rows of `Wrong` for an output (N, M, ...) of boxes (N, M, 4)."""
+    n, m = boxes.shape[:2]
+    wrong = (~jnp.isfinite(output)).reshape(n, m, -1).any(2)  # (N, M, ...) -> (N, M)
+    first = jnp.argmax(wrong, 1).astype(jnp.int32)
+    coordinates = jnp.take_along_axis(boxes, first[:, None, None], 1)[:, 0]
+    return Wrong(wrong.any(1), first, coordinates.astype(jnp.float32))
 
 
 def _any_wrong(tree: Any) -> Array:

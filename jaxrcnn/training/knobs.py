@@ -7,6 +7,7 @@ compiles once, and a sweep over them can run under `jax.vmap`.
 import dataclasses
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxrcnn.config import Config, ProposalsConfig
@@ -34,6 +35,11 @@ def knobs_of(config: Config) -> Knobs:
         np.int32(gate.open_after),
         np.int32(gate.open_over),
     )
+
+
+def step_key(seed: jax.typing.ArrayLike, step: Array | int) -> Array:
+    """The key of a step's draws; parameters are drawn from another branch of the seed."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 1), step)
 
 
 def without_knobs(config: Config) -> Config:

@@ -9,7 +9,9 @@ import jax
 from jaxrcnn.config import Config
 from jaxrcnn.training.alternating import begins_phase, stage_of, start_phase
 from jaxrcnn.training.checkpoint import Checkpoints
-from jaxrcnn.training.divergence import PLACES
+from jaxrcnn.training.cost import DiagnosticsCost
+from jaxrcnn.training.diagnostics import PREFIX
+from jaxrcnn.training.divergence import describe_origin
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.step import TrainState
@@ -18,6 +20,11 @@ from jaxrcnn.types import Array, Batch
 
 class NonFiniteLossError(RuntimeError):
     """The loss is infinite or not a number; the last checkpoint is from before."""
+
+    def __init__(self, step: int, message: str) -> None:
+        super().__init__(message)
+        self.step = step
+        """The first step with such a loss."""
 
 
 class Log:
@@ -44,12 +51,16 @@ class Log:
 
     def restart(self) -> None:
         """Leave the time until now out of images_per_second."""
-        self._pending: list[Mapping[str, Array]] = []
+        self._pending: list[Mapping[str, Array | float]] = []
         self._began = time.monotonic()
 
-    def add(self, metrics: Mapping[str, Array]) -> None:
-        """Take the metrics of one step."""
+    def add(self, metrics: Mapping[str, Array | float]) -> None:
+        """Take the metrics of one step; diagnostics among them get a line of their own."""
         self._pending.append(metrics)
+
+    def message(self, text: str) -> None:
+        """Show a line."""
+        self._progress.message(text)
 
     def flush(self, step: int) -> None:
         """Write the means over the steps since the last line.
@@ -61,29 +72,28 @@ class Log:
         if not rows:
             return
         seconds = time.monotonic() - self._began
-        logged = [name for name in rows[0] if not name.startswith("origin_")]
+        numbered = list(enumerate(rows, step - len(rows) + 1))
+        for number, row in numbered:
+            measured = {k: x for k, x in row.items() if k.startswith(PREFIX)}
+            if measured:
+                self._writer.write(number, measured)
+        logged = [name for name in rows[0] if not name.startswith(("origin_", PREFIX))]
         means = {f"train/{name}": sum(row[name] for row in rows) / len(rows) for name in logged}
         means["train/learning_rate"] = rows[-1]["learning_rate"]
         means["train/images_per_second"] = self._batch_size * len(rows) / seconds
         self._writer.write(step, means)
         self._progress.log(step, means["train/loss"], means["train/images_per_second"])
-        for number, row in enumerate(rows, step - len(rows) + 1):
-            bad = [name for name, value in row.items() if not math.isfinite(value)]
+        for number, row in numbered:
+            bad = [name for name in logged if not math.isfinite(row[name])]
             if bad:
+                where = describe_origin(row, self._name_picture)
                 raise NonFiniteLossError(
-                    f"step {number}: {', '.join(bad)} not finite{self._origin(row)}; the last "
+                    number,
+                    f"step {number}: {', '.join(bad)} not finite{where and ', '}{where}; the last "
                     "checkpoint is from before; a lower train.optimizer.learning_rate, a longer "
-                    "warmup_steps or a clip_norm helps most often"
+                    "warmup_steps or a clip_norm helps most often",
                 )
         self.restart()
-
-    def _origin(self, row: Mapping[str, Array]) -> str:
-        """Where in the flow it began, in words."""
-        place, picture = int(row["origin_place"]), int(row["origin_picture"])
-        if place < 0:
-            return ""
-        where = f", first in {list(PLACES.values())[place]}"
-        return where if picture < 0 else f"{where} of picture {self._name_picture(picture)}"
 
 
 def evaluates_after(config: Config, step: int) -> bool:
@@ -126,6 +136,7 @@ def run_steps(
     wanted = config.train
     # Pipelined collectives of several virtual CPU devices can wait for each other's threads.
     one_at_a_time = jax.default_backend() == "cpu" and jax.local_device_count() > 1
+    cost = DiagnosticsCost(config, log.message)
     stream: Iterator[Batch] | None = None
     for step in range(int(state.step) + 1, wanted.steps + 1):
         if begins_phase(config, step - 1):
@@ -137,7 +148,8 @@ def run_steps(
             log.restart()
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
             batch = programs.put_batch(next(stream))
-            state, metrics = programs.train_step(state, batch, stage_of(config, step - 1))
+            stage = stage_of(config, step - 1)
+            state, metrics = cost.step(programs, state, batch, stage, done=step - 1)
         if one_at_a_time:
             jax.block_until_ready(state)
         log.add(metrics)

@@ -21,6 +21,27 @@ def build_optimizer(
     The weight decay is added to the gradient before the momentum (SGD, as torch) or after Adam's
     scaling (AdamW).
     """
+    optimizer = _of_one_update(config, first_step)
+    accumulate = config.train.optimizer.accumulate
+    if accumulate == 1:
+        return optimizer
+    return optax.MultiSteps(optimizer, accumulate).gradient_transformation()
+
+
+def update_now(
+    config: Config, first_step: jax.Array | int, gradients: Any, opt_state: Any, params: Any
+) -> Any:
+    """The parameters after an update with these gradients, as if no others were accumulated."""
+    if config.train.optimizer.accumulate > 1:
+        opt_state = opt_state.inner_opt_state
+    optimizer = _of_one_update(config, first_step)
+    updates, _ = optimizer.update(gradients, opt_state, params)
+    return optax.apply_updates(params, updates)
+
+
+def _of_one_update(
+    config: Config, first_step: jax.Array | int
+) -> optax.GradientTransformationExtraArgs:
     wanted = config.train.optimizer
     clip = [optax.clip_by_global_norm(wanted.clip_norm)] if wanted.clip_norm > 0 else []
     decay = optax.add_decayed_weights(wanted.weight_decay, _decayed(wanted))
@@ -34,15 +55,12 @@ def build_optimizer(
         return learning_rate(config, first_step + jnp.asarray(count) * wanted.accumulate)
 
     trained = optax.chain(*clip, *scale, optax.scale_by_learning_rate(of_update))
-    optimizer = optax.partition(
+    return optax.partition(
         {"trained": trained, "frozen": optax.set_to_zero()},
         lambda params: jax.tree_util.tree_map_with_path(
             lambda path, _: "frozen" if _is_frozen(path, config) else "trained", params
         ),
     )
-    if wanted.accumulate == 1:
-        return optimizer
-    return optax.MultiSteps(optimizer, wanted.accumulate).gradient_transformation()
 
 
 def learning_rate(config: Config, step: jax.Array | int) -> jax.Array:

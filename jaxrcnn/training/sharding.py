@@ -19,8 +19,8 @@ class Programs(NamedTuple):
     create_state: Callable[..., Any]  # (draw=0) -> TrainState
     train_step: Callable[..., Any]  # (state, batch, stage) -> (state, metrics); consumes the state
     eval_step: Callable[..., Any]  # (variables, batch) -> (detections, losses)
-    propose: Callable[..., Any]  # (variables, batch, train=False) -> Proposals
     put_batch: Callable[[Batch], Batch]  # host arrays -> the devices
+    propose: Callable[..., Any]  # (variables, batch, train=False) -> Proposals
 
 
 def compile_programs(detector: Detector, config: Config) -> Programs:
@@ -66,8 +66,8 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
             trained, shared, state, batch, knobs, stage=stage
         ),
         eval_step=lambda variables, batch: evaluate(used, variables, batch, knobs.seed),
+        put_batch=lambda batch: jax.device_put(batch, shared_out),
         propose=lambda variables, batch, train=False: propose(
             used, variables, batch.images, batch.image_sizes, train=train
         ),
-        put_batch=lambda batch: jax.device_put(batch, shared_out),
     )

@@ -12,9 +12,9 @@ from jaxrcnn.detector import (
     Detector,
     Variables,
     forward_infer,
-    forward_propose,
     forward_train,
     init,
+    proposals_for,
 )
 from jaxrcnn.training.alternating import (
     STAGE_LOSSES,
@@ -25,9 +25,10 @@ from jaxrcnn.training.alternating import (
     proposer_of,
     trains_backbone,
 )
-from jaxrcnn.training.divergence import origin, wrong_outputs
+from jaxrcnn.training.diagnostics import diagnostics_at
+from jaxrcnn.training.divergence import Wrong, origin, wrong_outputs
 from jaxrcnn.training.gates import gates_at
-from jaxrcnn.training.knobs import Knobs, knobs_of
+from jaxrcnn.training.knobs import Knobs, knobs_of, step_key
 from jaxrcnn.training.optimizer import build_optimizer, learning_rate
 from jaxrcnn.types import Array, Batch, Detections
 
@@ -109,6 +110,8 @@ def train_step(
     if not config.model.proposals.stop_gradient:
         names = ("gate_pooling", "gate_targets")
         metrics |= {name: jnp.asarray(x) for name, x in zip(names, gates, strict=True)}
+    if config.train.diagnostics.every:
+        metrics |= diagnostics_at(detector, config, state, batch, knobs, stage)
     variables = {**state.variables, "params": params, "batch_stats": results.batch_stats}
     return TrainState(state.step + 1, variables, opt_state, average), metrics
 
@@ -118,7 +121,7 @@ class _Results(NamedTuple):
 
     losses: dict[str, Array]  # those that the stage trains on
     batch_stats: Any
-    wrong: Array  # see jaxrcnn.training.divergence.wrong_outputs
+    wrong: Wrong
 
 
 def _gradients(
@@ -127,11 +130,9 @@ def _gradients(
     """Gradients of all parameters, and what the forward pass gave."""
     key, gates = step_key(knobs.seed, state.step), gates_at(knobs, state.step)
     params, batch_stats = state.variables["params"], state.variables["batch_stats"]
-    proposals = batch.proposals if stage == "fast_rcnn" else None
-    if stage == "fast_rcnn" and proposals is None:
-        proposals = forward_propose(
-            detector, state.variables, batch.images, batch.image_sizes, train=True
-        )
+    proposals = None
+    if stage == "fast_rcnn":
+        proposals = proposals_for(detector, state.variables, batch)
 
     def total_loss(trained: Any) -> tuple[Array, _Results]:
         variables = {**state.variables, "params": {**params, **trained}}
@@ -140,7 +141,8 @@ def _gradients(
         )
         used = {name: getattr(losses, name) for name in STAGE_LOSSES[stage]}
         statistics = {part: variables["batch_stats"][part] for part in trained}
-        results = _Results(used, {**batch_stats, **statistics}, wrong_outputs(flow, stage))
+        wrong = wrong_outputs(flow, stage, batch.image_weights, config.model.box_head)
+        results = _Results(used, {**batch_stats, **statistics}, wrong)
         return sum(used.values(), start=jnp.zeros(())), results
 
     def gradients_in(parts: Sequence[str]) -> tuple[Any, _Results]:
@@ -179,11 +181,9 @@ def eval_step(
     The losses' draws depend on the seed and the picture alone, so that they compare over a run.
     Where the batch brings proposals they are used, and the RPN, which nobody trained, has no loss.
     """
-    proposals = batch.proposals
-    if proposals is None and "proposer" in variables:
-        proposals = forward_propose(
-            detector, variables, batch.images, batch.image_sizes, train=True
-        )
+    proposals = None
+    if batch.proposals is not None or "proposer" in variables:
+        proposals = proposals_for(detector, variables, batch)
     losses, _, _ = forward_train(
         detector, variables, batch, step_key(seed, 0), train=False, proposals=proposals
     )
@@ -199,11 +199,6 @@ def eval_variables(state: TrainState) -> Variables:
     if state.average is None:
         return state.variables
     return {**state.variables, "params": state.average}
-
-
-def step_key(seed: jax.typing.ArrayLike, step: Array | int) -> Array:
-    """The key of a step's draws; parameters are drawn from another branch of the seed."""
-    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 1), step)
 
 
 def loss_metrics(losses: Mapping[str, Array]) -> dict[str, Array]:

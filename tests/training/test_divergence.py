@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrcnn.training.divergence import PLACES, origin, wrong_outputs
+from jaxrcnn.config import BoxHeadConfig
+from jaxrcnn.training.divergence import PLACES, describe_origin, origin, wrong_outputs
 from jaxrcnn.types import BoxOutput, Flow, RoiSamples, RpnOutput
 
 ORDER = list(PLACES)
@@ -12,14 +13,24 @@ INDEX = np.array([40, 70, 50], np.int32)
 
 
 def make_flow():
-    boxes = np.zeros((3, 2, 4), np.float32)
+    rng = np.random.default_rng(0)
+    boxes = rng.uniform(0, 50, (3, 2, 4)).astype(np.float32)
+    rois = RoiSamples(
+        boxes=boxes,
+        references=np.tile(np.array([2, 2, 12, 22], np.float32), (3, 2, 1)),
+        labels=np.full((3, 2), 2, np.int32),
+        matched_boxes=np.tile(np.array([4, 4, 10, 20], np.float32), (3, 2, 1)),
+        weights=np.ones((3, 2), np.float32),
+        valid=np.ones((3, 2), bool),
+    )
     return {
         "features": [np.zeros((3, 4, 4, 2), np.float32), np.zeros((3, 2, 2, 2), np.float32)],
         "objectness": np.zeros((3, 6), np.float32),
         "rpn_deltas": np.zeros((3, 6, 4), np.float32),
         "class_logits": np.zeros((3, 2, 3), np.float32),
         "box_deltas": np.zeros((3, 2, 2, 4), np.float32),
-        "rois": RoiSamples(boxes, boxes, None, None, None, None),
+        "rois": rois,
+        "anchors": rng.uniform(0, 50, (6, 4)).astype(np.float32),
     }
 
 
@@ -27,7 +38,7 @@ def make_gradients():
     return {part: {"kernel": np.ones((2, 2), np.float32)} for part in ("backbone", "box_head")}
 
 
-def locate(arrays, gradients, stage="joint"):
+def find(arrays, gradients, stage="joint"):
     @jax.jit
     def run(arrays, gradients, index):
         flow = Flow(
@@ -36,10 +47,17 @@ def locate(arrays, gradients, stage="joint"):
             None,
             arrays["rois"],
             BoxOutput(arrays["class_logits"], arrays["box_deltas"]),
+            arrays["anchors"],
+            None,
         )
-        return origin(wrong_outputs(flow, stage), gradients, index)
+        weights = np.ones(3, np.float32)
+        return origin(wrong_outputs(flow, stage, weights, BoxHeadConfig()), gradients, index)
 
-    found = run(arrays, gradients, INDEX)
+    return run(arrays, gradients, INDEX)
+
+
+def locate(*arguments):
+    found = find(*arguments)
     return int(found["origin_place"]), int(found["origin_picture"])
 
 
@@ -77,3 +95,54 @@ def test_a_stage_looks_at_its_own_outputs_only():
     arrays["class_logits"][0] = np.nan
     assert locate(arrays, make_gradients(), "rpn") == (-1, -1)
     assert locate(arrays, make_gradients(), "fast_rcnn") == (ORDER.index("class_logits"), 40)
+
+
+@pytest.mark.parametrize("name", ["objectness", "rpn_deltas"])
+def test_an_output_of_the_rpn_names_its_anchor(name):
+    arrays = make_flow()
+    arrays[name][1, 4] = np.inf
+    arrays[name][1, 5] = np.nan  # the first one is named
+    anchor = ", ".join(f"{x:.1f}" for x in arrays["anchors"][4])
+    words = describe_origin(find(arrays, make_gradients()), lambda index: f"<{index}>")
+    assert words == f"first in {PLACES[name]} of picture <70>, anchor 4 at ({anchor})"
+
+
+@pytest.mark.parametrize("name", ["class_logits", "box_deltas"])
+def test_an_output_of_the_box_head_names_its_roi(name):
+    arrays = make_flow()
+    arrays[name][2, 1] = np.nan
+    box = ", ".join(f"{x:.1f}" for x in arrays["rois"].boxes[2, 1])
+    words = describe_origin(find(arrays, make_gradients(), "fast_rcnn"))
+    assert words == f"first in {PLACES[name]} of picture 50, RoI 1 at ({box})"
+
+
+def test_a_loss_of_finite_outputs_names_its_roi():
+    for name, spoil in (
+        ("box_loss", {"matched_boxes": np.nan}),
+        ("class_loss", {"weights": np.inf}),
+    ):
+        arrays = make_flow()
+        ((field, value),) = spoil.items()
+        getattr(arrays["rois"], field)[1, 1] = value
+        found = find(arrays, make_gradients())
+        assert int(found["origin_place"]) == ORDER.index(name)
+        assert int(found["origin_picture"]) == 70
+        assert int(found["origin_box"]) == 1
+        assert locate(arrays, make_gradients(), "rpn") == (-1, -1)
+
+
+def test_a_loss_that_is_masked_is_no_origin():
+    arrays = make_flow()
+    arrays["rois"].matched_boxes[1, 1] = np.nan
+    arrays["rois"].valid[1, 1] = False
+    assert locate(arrays, make_gradients()) == (-1, -1)
+
+
+def test_words_for_what_is_of_no_box_and_of_no_picture():
+    arrays, gradients = make_flow(), make_gradients()
+    assert describe_origin(find(arrays, gradients)) == ""
+    gradients["box_head"]["kernel"][1, 0] = np.inf
+    assert describe_origin(find(arrays, gradients)) == "first in the gradient of the box head"
+    arrays["features"][0][0] = np.nan
+    expected = "first in the backbone's features of picture 40"
+    assert describe_origin(find(arrays, gradients)) == expected

@@ -1,15 +1,19 @@
 """The loop over pictures of many sizes; what it writes is seen in tests/test_train.py."""
 
 import contextlib
+import re
+from unittest import mock
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxrcnn.config import (
     AlternatingConfig,
     AlternatingStep,
     Config,
     DataConfig,
+    DiagnosticsConfig,
     OptimizerConfig,
     TrainConfig,
 )
@@ -17,9 +21,10 @@ from jaxrcnn.data.loader import train_batches, training_buckets
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import COLLECTIONS, build
 from jaxrcnn.ops.roi_align import roi_align
-from jaxrcnn.training.loop import evaluates_after, run_steps
+from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.step import TrainState
+from jaxrcnn.types import Batch
 from tests.tiny import MODEL
 
 TRACES = []
@@ -63,6 +68,9 @@ class Kept:
 
     def restart(self):
         pass
+
+    def message(self, text):
+        raise AssertionError(text)
 
 
 def test_two_epochs_of_many_sizes_trace_once_for_each_bucket():
@@ -114,7 +122,7 @@ def test_batches_are_asked_for_at_the_first_step_and_as_each_phase_begins():
         asked.append(int(state.step))
         return iter([f"{state.step}+{k}" for k in range(5)])
 
-    programs = Programs(lambda draw: state_of(0), train_step, None, None, lambda batch: batch)
+    programs = Programs(lambda draw: state_of(0), train_step, None, lambda batch: batch, None)
     kept = Kept()
     for first, expected in ((0, [0, 3]), (2, [2, 3]), (3, [3]), (4, [4]), (5, [])):
         asked, taken = [], []
@@ -144,3 +152,63 @@ def test_evaluations_come_at_their_interval_and_at_the_end():
 
     assert steps(4) == [4, 8, 10]
     assert steps(0) == [10]
+
+
+def test_diagnostics_have_a_line_of_their_own_that_is_no_mean():
+    lines, said = [], []
+    writer = mock.Mock(write=lambda step, values: lines.append((step, dict(values))))
+    progress = mock.Mock(message=said.append)
+    log = Log(Config(train=TrainConfig(batch_size=2)), writer, progress)
+    rows = [{"loss": np.float32(k), "learning_rate": np.float32(1)} for k in (1, 2, 3)]
+    log.add(rows[0])
+    log.add({**rows[1], "diagnostics/width/1": np.float32(7), "diagnostics/cosine/open": np.nan})
+    log.add(rows[2])
+    log.flush(12)  # what is not finite there stops no run
+    (first, measured), (last, means) = lines
+    assert first == 11
+    assert measured.pop("diagnostics/width/1") == 7
+    assert np.isnan(measured.pop("diagnostics/cosine/open"))
+    assert measured == {}
+    assert last == 12
+    assert means["train/loss"] == 2
+    assert means.keys() == {"train/loss", "train/learning_rate", "train/images_per_second"}
+    log.message("a line")
+    assert said == ["a line"]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
+    log = Log(Config(), mock.Mock(), mock.Mock(), lambda index: f"picture-{index}.jpg")
+    row = {"loss": np.float32(1), "loss_box_reg": np.float32(1), "learning_rate": np.float32(1)}
+    origin = {"origin_place": 4, "origin_picture": 8, "origin_box": 17}
+    corners = {f"origin_{name}": 0.5 * k for k, name in enumerate(("x0", "y0", "x1", "y1"))}
+    log.add(row)
+    log.add({**row, "loss": np.nan, "loss_box_reg": np.inf, **origin, **corners})
+    expected = (
+        "step 12: loss, loss_box_reg not finite, first in the box head's box deltas of picture "
+        "picture-8.jpg, RoI 17 at (0.0, 0.5, 1.0, 1.5); the last checkpoint"
+    )
+    with pytest.raises(NonFiniteLossError, match=re.escape(expected)):
+        log.flush(12)
+
+
+def test_a_run_keeps_the_numbers_of_the_measured_steps_alone():
+    config = Config(train=TrainConfig(steps=7, diagnostics=DiagnosticsConfig(every=3)))
+
+    def train_step(state, batch, stage):
+        assert stage == "joint"
+        row = {"loss": np.float32(1), "diagnostics/width/1": np.float32(state.step)}
+        return state._replace(step=state.step + 1), row
+
+    batch = Batch(np.zeros((1, 4, 4, 3)), *[None] * 8)
+    programs = Programs(None, train_step, None, lambda batch: batch, None)
+    kept = mock.Mock(spec=["save", "add", "flush", "restart", "message"])
+    state = TrainState(0, None, None, None)
+    batches = mock.Mock(return_value=iter([batch] * 7))
+    run_steps(config, programs, state, batches, kept, kept, mock.Mock(), mock.Mock())
+    rows = [call.args[0] for call in kept.add.call_args_list]
+    there = {k: row["diagnostics/width/1"] for k, row in enumerate(rows) if len(row) > 1}
+    assert there == {0: 0, 3: 3, 6: 6}
+    assert [row.get("diagnostics/seconds", -1) >= 0 for row in rows] == [False] * 3 + [True] + (
+        [False] * 2 + [True]
+    )
+    kept.message.assert_called_once()
