@@ -23,7 +23,7 @@ from jaxrcnn.runs import evaluate_state, first_state, score_line, scores
 from jaxrcnn.study.results import Failure
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.checkpoint import Checkpoints
-from jaxrcnn.training.knobs import Knobs, knobs_of, without_knobs
+from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
 from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs, compile_programs
@@ -105,7 +105,8 @@ def compile_side_by_side(
         Programs whose train_step takes and gives states with a leading axis of R on all but the
         step, and gives metrics (R,).
     """
-    shared = {without_knobs(config) for config in configs}
+    # A gate of width 0 would be a program of its own, where nothing flows.
+    shared = {without_knobs(with_open_gate(config)) for config in configs}
     if len(shared) != 1:
         raise ValueError("the configs differ in more than their gates")
     (config,) = shared

@@ -64,6 +64,11 @@ def with_shut_gate(config: Config) -> Config:
     return _with_gate(config, stop_gradient=True)
 
 
+def with_open_gate(config: Config) -> Config:
+    """A config whose gate is open on both routes."""
+    return _with_gate(config, stop_gradient=False, pooling_gradient=1.0, target_gradient=1.0)
+
+
 def _with_gate(config: Config, **fields: Any) -> Config:
     proposals = dataclasses.replace(config.model.proposals, **fields)
     return dataclasses.replace(config, model=dataclasses.replace(config.model, proposals=proposals))

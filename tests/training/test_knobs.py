@@ -9,7 +9,7 @@ import pytest
 from jaxrcnn.config import Config, OptimizerConfig, TrainConfig
 from jaxrcnn.detector import build
 from jaxrcnn.ops.roi_align import roi_align
-from jaxrcnn.training.knobs import knobs_of, with_shut_gate, without_knobs
+from jaxrcnn.training.knobs import knobs_of, with_open_gate, with_shut_gate, without_knobs
 from jaxrcnn.training.sharding import compile_programs
 from tests.tiny import MODEL, change, make_batch
 
@@ -59,8 +59,10 @@ def test_what_is_no_knob_stays(gate):
     assert without_knobs(config_of(**gate)) != without_knobs(config_of())
 
 
-def test_a_shut_gate_is_all_that_changes():
+def test_a_shut_or_open_gate_is_all_that_changes():
     assert with_shut_gate(config_of(2, stop_gradient=False)) == config_of(2)
+    narrow = config_of(2, pooling_gradient=0.0, target_gradient=0.5)
+    assert with_open_gate(narrow) == config_of(2, stop_gradient=False)
 
 
 def losses(config, steps=3):
