@@ -58,7 +58,7 @@ def _series(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[np.ndarray, n
     return np.array([step for step, _ in points]), np.array([value for _, value in points])
 
 
-def _smooth(values: np.ndarray) -> np.ndarray:
+def smooth(values: np.ndarray) -> np.ndarray:
     """Mean over a centred window of a twentieth of the points, cut off at the ends."""
     reach = len(values) // 40
     totals = np.concatenate([[0.0], np.cumsum(values)])
@@ -67,7 +67,8 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return (totals[end] - totals[start]) / (end - start)
 
 
-def _clean(axes: "Axes", title: str) -> None:
+def clean_axes(axes: "Axes", title: str) -> None:
+    """The look of every plot: a title at the left, a light grid, two sides of the frame."""
     axes.set_title(title, loc="left", fontsize=11, color="#333333")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
@@ -88,7 +89,7 @@ def _plot_losses(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathl
         losses.plot(steps, values, color=color, alpha=0.2, linewidth=0.8)
         width = 2.2 if name == "train/loss" else 1.5
         label = name.removeprefix("train/loss").removeprefix("_") or "total"
-        losses.plot(steps, _smooth(values), color=color, linewidth=width, label=label)
+        losses.plot(steps, smooth(values), color=color, linewidth=width, label=label)
     steps, values = _series(rows, "eval/loss")
     if len(steps):
         everything.append(values)
@@ -100,11 +101,11 @@ def _plot_losses(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathl
         losses.set_yscale("log")
     if len(values):
         losses.legend(frameon=False, fontsize=9, ncols=2)
-    _clean(losses, "losses")
+    clean_axes(losses, "losses")
     rate.plot(*_series(rows, "train/learning_rate"), color="#767f8c", linewidth=1.5)
     rate.set_ylim(bottom=0)
     rate.set_xlabel("step", fontsize=9)
-    _clean(rate, "learning rate")
+    clean_axes(rate, "learning rate")
     figure.savefig(path, bbox_inches="tight", pad_inches=0.2)
     return path
 
@@ -134,7 +135,7 @@ def _plot_precision(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pa
         )
     axes.set_ylim(0, 1)
     axes.set_xlabel("step", fontsize=9)
-    _clean(axes, "average precision")
+    clean_axes(axes, "average precision")
     figure.savefig(path, bbox_inches="tight", pad_inches=0.2)
     return path
 
@@ -155,7 +156,7 @@ def _plot_diagnostics(
     grid = figure.subplots(height, 2, squeeze=False).ravel()
     for axes, (title, draw) in zip(grid, panels, strict=False):
         draw(axes, rows)
-        _clean(axes, title)
+        clean_axes(axes, title)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(frameon=False, fontsize=8, ncols=2)
     for axes in grid[len(panels) :]:
@@ -171,7 +172,7 @@ def _line(axes: "Axes", steps: np.ndarray, values: np.ndarray, label: str, **sty
     if len(values) == 0:
         return
     many = len(values) >= 40
-    axes.plot(steps, _smooth(values) if many else values, label=label, linewidth=1.6, **style)
+    axes.plot(steps, smooth(values) if many else values, label=label, linewidth=1.6, **style)
     if many:
         axes.plot(steps, values, color=style["color"], alpha=0.2, linewidth=0.7)
 

@@ -51,8 +51,10 @@ class Proposals(NamedTuple):
 class Gates(NamedTuple):
     """How far the gradient gate stands open on each of its two routes, scalars from 0 to 1."""
 
-    pooling: Array | float  # through the RoI op
-    targets: Array | float  # through the regression targets, which are encoded against the boxes
+    pooling: jax.typing.ArrayLike  # through the RoI op
+    targets: (
+        jax.typing.ArrayLike
+    )  # through the regression targets, which are encoded against the boxes
 
 
 class RoiSamples(NamedTuple):

@@ -50,12 +50,12 @@ def test_plots_open_no_pyplot_figure(tmp_path):
 
 def test_smoothing_is_a_centred_mean_cut_off_at_the_ends():
     values = np.random.default_rng(0).normal(size=100)  # a reach of 2 points on either side
-    smooth = curves._smooth(values)
+    smooth = curves.smooth(values)
     assert smooth.shape == (100,)
     np.testing.assert_allclose(smooth[0], values[:3].mean())
     np.testing.assert_allclose(smooth[50], values[48:53].mean())
     np.testing.assert_allclose(smooth[-1], values[-3:].mean())
-    np.testing.assert_allclose(curves._smooth(values[:10]), values[:10])
+    np.testing.assert_allclose(curves.smooth(values[:10]), values[:10])
 
 
 def measured(step, **changes):

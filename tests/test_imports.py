@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "training.measures": {"types", "config", "ops", "jax"},
     "training.routes": {"types", "precision", "config", "detector", "jax"},
     "training.diagnostics": {"types", "config", "stages", "detector", "jax"},
+    "training.knobs": {"types", "config", "jax", "numpy"},
     "training.gates": {"types", "config", "jax"},
     "training.step": {"types", "config", "detector", "jax", "optax"},
     "training.sharding": {"types", "config", "detector", "jax"},
@@ -48,6 +49,11 @@ MAY_IMPORT = {
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
     "visualize": {"types", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
+    "runs": {"config", "detector", "training", "data", "evaluation"},
+    "study": {
+        *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
+        *("detector", "jax", "numpy", "matplotlib", "jinja2"),
+    },
     "interop": {"types", "config", "config_io", "nets", "detector", "training", "jax", "numpy"},
 }
 FREE = {"cli"}  # it ties everything together
@@ -59,14 +65,14 @@ FOR_TYPES_ONLY = {"visualize": {"data", "evaluation"}}
 
 # Slow to load, or missing where only a part of the package is used: imported inside the function
 # that needs them.
-HEAVY = {"PIL", "grain", "matplotlib", "pycocotools", "rich", "tensorboardX", "torch"}
+HEAVY = {"PIL", "grain", "jinja2", "matplotlib", "pycocotools", "rich", "tensorboardX", "torch"}
 
 CORE_ROOMS = ([], ["types"], ["precision"], ["config"], ["ops"], ["nets"], ["stages"])
 CORE = [name for name in MODULES if name.split(".")[1:2] in CORE_ROOMS] + ["jaxrcnn.detector"]
 CORE += [
     f"jaxrcnn.training.{name}"
     for name in (
-        *("alternating", "diagnostics", "divergence", "gates", "measures", "modules"),
+        *("alternating", "diagnostics", "divergence", "gates", "knobs", "measures", "modules"),
         *("optimizer", "routes", "step", "sharding"),
     )
 ]

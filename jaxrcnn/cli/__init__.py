@@ -11,8 +11,12 @@ COMMANDS = {
     "evaluate": "Measure a run's average precision on its evaluation split.",
     "proposals": "Measure the recall of a run's proposals; dump them.",
     "predict": "Find the objects in pictures with a run's detector.",
+    "study": "Train the same with several schemes, and compare them.",
 }
-"""Name and summary. jaxrcnn.cli.NAME has add_arguments(parser) and main(arguments) -> int."""
+"""Name and summary. jaxrcnn.cli.NAME has add_arguments(parser) and main(arguments) -> int.
+
+One that takes fields of a config beside its arguments has main(arguments, fields) and TAKES_FIELDS.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,11 +32,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = importlib.import_module(f"jaxrcnn.cli.{name}")
     parser = OneLineParser(prog=f"jaxrcnn {name}", description=COMMANDS[name], allow_abbrev=False)
     command.add_arguments(parser)
-    arguments = parser.parse_args(words)
+    takes_fields = getattr(command, "TAKES_FIELDS", False)
+    arguments, fields = parser.parse_known_args(words)
+    if fields and not takes_fields:
+        parser.error(f"unrecognized arguments: {' '.join(fields)}")
     from jaxrcnn.data.records import DataError  # train.py's --help need not wait for the readers
 
     try:
-        return command.main(arguments)
+        return command.main(arguments, fields) if takes_fields else command.main(arguments)
     except (ConfigError, DataError) as error:
         fail(str(error))
 

@@ -16,9 +16,18 @@ from jaxrcnn.detector import Detector, Variables, apply
 from jaxrcnn.stages.inputs import normalise
 from jaxrcnn.stages.rpn import concatenate_levels
 from jaxrcnn.training.alternating import STAGE_LOSSES, Stage, phase_start
+from jaxrcnn.training.knobs import Knobs, step_key
 from jaxrcnn.training.measures import best_anchors, boxes_of, drift, measure_flow, share
 from jaxrcnn.training.optimizer import update_now
-from jaxrcnn.training.routes import SECOND_STAGE, Setting, rows_of, set_up, take, weighted_loss
+from jaxrcnn.training.routes import (
+    SECOND_STAGE,
+    Setting,
+    rows_of,
+    set_up,
+    take,
+    weighted_loss,
+    widest_gates,
+)
 from jaxrcnn.types import Array, Batch, Flow, Gates
 
 if TYPE_CHECKING:
@@ -33,7 +42,7 @@ def diagnostics_at(
     config: Config,
     state: "TrainState",
     batch: Batch,
-    key: Array,
+    knobs: Knobs,
     stage: Stage = "joint",
 ) -> dict[str, Array]:
     """What `diagnose` says in the steps that are measured; in others NaN, which costs nothing.
@@ -42,13 +51,13 @@ def diagnostics_at(
     """
 
     @jax.jit  # so that its shapes and its values need one trace
-    def measure(state: "TrainState", batch: Batch, key: Array) -> dict[str, Array]:
-        return diagnose(detector, config, state, batch, key, stage)
+    def measure(state: "TrainState", batch: Batch, knobs: Knobs) -> dict[str, Array]:
+        return diagnose(detector, config, state, batch, knobs, stage)
 
-    shapes = jax.eval_shape(measure, state, batch, key)
+    shapes = jax.eval_shape(measure, state, batch, knobs)
     nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), shapes)
     wanted = is_diagnosed(config, state.step)
-    found = jax.lax.cond(wanted, measure, lambda *_: nothing, state, batch, key)
+    found = jax.lax.cond(wanted, measure, lambda *_: nothing, state, batch, knobs)
     return {PREFIX + name: value for name, value in found.items()}
 
 
@@ -63,7 +72,7 @@ def diagnose(
     config: Config,
     state: "TrainState",
     batch: Batch,
-    key: Array,
+    knobs: Knobs,
     stage: Stage = "joint",
 ) -> dict[str, Array]:
     """Measure the gradients of a step, without taking it.
@@ -73,15 +82,16 @@ def diagnose(
         config: static.
         state: before the step.
         batch: of the step.
-        key: of the step, so that the draws are the same.
+        knobs: of the run; its draws are those of the step.
         stage: static; what the step trains.
 
     Returns:
         Scalars in float32, by the names in docs/schemes.md.
     """
     curvature = config.train.diagnostics.curvature
+    key = step_key(knobs.seed, state.step)
     setting = set_up(detector, state.variables, batch, key, stage)
-    rows = rows_of(stage, config.model.proposals)
+    rows = rows_of(stage, widest_gates(config.model.proposals, knobs))
     taken = take(setting, rows, lambda flow: _look(setting, flow), curvature)
     found = {
         f"gradient/{row.losses[0]}/{row.route}/{module}": norms[i]

@@ -5,26 +5,25 @@ A gate that opens late tells whether the exact gradient is unstable early in tra
 
 import jax.numpy as jnp
 
-from jaxrcnn.config import ModelConfig, ProposalsConfig
+from jaxrcnn.config import ModelConfig
+from jaxrcnn.training.knobs import Knobs
 from jaxrcnn.types import Array, Gates
 
 
-def gates_at(config: ProposalsConfig, step: Array | int) -> Gates:
+def gates_at(knobs: Knobs, step: Array | int) -> Gates:
     """Both gates at a step: closed for open_after steps, then open in a line over open_over.
 
     Args:
-        config: of the proposals; with stop_gradient both are 0.
+        knobs: of the run.
         step: steps done before this one.
 
     Returns:
         Scalars in float32, from 0 to pooling_gradient and target_gradient.
     """
-    if config.stop_gradient:
-        return Gates(jnp.zeros(()), jnp.zeros(()))
-    since = jnp.asarray(step, jnp.float32) - config.open_after
+    since = jnp.asarray(step, jnp.float32) - knobs.open_after
     # The first step that is not closed is the first of the rise, or wholly open without one.
-    opened = jnp.clip((since + 1) / max(config.open_over, 1), 0, 1)
-    return Gates(opened * config.pooling_gradient, opened * config.target_gradient)
+    opened = jnp.clip((since + 1) / jnp.maximum(knobs.open_over, 1), 0, 1)
+    return Gates(opened * knobs.pooling_gradient, opened * knobs.target_gradient)
 
 
 def describe_gate(model: ModelConfig) -> list[str]:

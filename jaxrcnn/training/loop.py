@@ -21,6 +21,11 @@ from jaxrcnn.types import Array, Batch
 class NonFiniteLossError(RuntimeError):
     """The loss is infinite or not a number; the last checkpoint is from before."""
 
+    def __init__(self, step: int, message: str) -> None:
+        super().__init__(message)
+        self.step = step
+        """The first step with such a loss."""
+
 
 class Log:
     """Metrics since the last line: kept on the device, so that logging does not hold up steps.
@@ -83,9 +88,10 @@ class Log:
             if bad:
                 where = describe_origin(row, self._name_picture)
                 raise NonFiniteLossError(
+                    number,
                     f"step {number}: {', '.join(bad)} not finite{where and ', '}{where}; the last "
                     "checkpoint is from before; a lower train.optimizer.learning_rate, a longer "
-                    "warmup_steps or a clip_norm helps most often"
+                    "warmup_steps or a clip_norm helps most often",
                 )
         self.restart()
 

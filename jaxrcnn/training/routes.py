@@ -11,6 +11,7 @@ from jaxrcnn.config import ProposalsConfig
 from jaxrcnn.detector import Detector, Variables, forward_propose, forward_train
 from jaxrcnn.precision import at_least_float32
 from jaxrcnn.training.alternating import STAGE_LOSSES, STAGE_PARTS, Stage
+from jaxrcnn.training.knobs import Knobs
 from jaxrcnn.training.modules import OFFSETS, Probe, module_norms, offsets_for
 from jaxrcnn.types import Array, Batch, Flow, Gates, Proposals
 
@@ -28,7 +29,7 @@ class Row(NamedTuple):
     gates: Gates
 
 
-def rows_of(stage: Stage, config: ProposalsConfig) -> list[Row]:
+def rows_of(stage: Stage, widest: Gates) -> list[Row]:
     """The gradients to take, in order: a loss's direct one comes before those of its routes.
 
     A gradient is linear in the gates, so that a route's own is the one with that gate open less the
@@ -43,14 +44,14 @@ def rows_of(stage: Stage, config: ProposalsConfig) -> list[Row]:
         rows.append(Row((loss,), "pooling", Gates(1.0, 0.0)))
         rows.append(Row((loss,), "targets", Gates(0.0, 1.0)))
     # Limits on the gradient are not linear, so that this is not always the sum of those above.
-    return [*rows, Row(SECOND_STAGE, "open", widest_gates(config))]
+    return [*rows, Row(SECOND_STAGE, "open", widest)]
 
 
-def widest_gates(config: ProposalsConfig) -> Gates:
+def widest_gates(config: ProposalsConfig, knobs: Knobs) -> Gates:
     """How wide the gate ever opens; where it never does, how wide it could."""
     if config.stop_gradient:
         return Gates(1.0, 1.0)
-    return Gates(config.pooling_gradient, config.target_gradient)
+    return Gates(knobs.pooling_gradient, knobs.target_gradient)
 
 
 class Setting(NamedTuple):

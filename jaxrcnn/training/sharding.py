@@ -8,6 +8,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Detector
+from jaxrcnn.training.knobs import knobs_of, with_shut_gate, without_knobs
 from jaxrcnn.training.step import create_state, eval_step, train_step
 from jaxrcnn.types import Batch
 
@@ -23,6 +24,9 @@ class Programs(NamedTuple):
 
 def compile_programs(detector: Detector, config: Config) -> Programs:
     """The programs of a run on all local devices.
+
+    They are compiled when they are first called. Runs in one process whose configs differ in their
+    `Knobs` alone share them.
 
     Raises:
         ConfigError: a batch cannot be shared out evenly.
@@ -47,12 +51,16 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
         donate_argnums=2,
         out_shardings=everywhere,
     )
-    evaluate = jax.jit(eval_step, static_argnums=(0, 1), out_shardings=everywhere)
+    evaluate = jax.jit(eval_step, static_argnums=0, out_shardings=everywhere)
+    knobs, shared = knobs_of(config), without_knobs(config)
+    # The gate matters to gradients alone: with it shut, all schemes share what takes none.
+    shut = with_shut_gate(shared)
+    trained, used = (detector._replace(config=x.model) for x in (shared, shut))
     return Programs(
-        create_state=lambda draw=0: create(detector, config, draw),
+        create_state=lambda draw=0: create(used, shut, knobs, draw),
         train_step=lambda state, batch, stage="joint": train(
-            detector, config, state, batch, stage=stage
+            trained, shared, state, batch, knobs, stage=stage
         ),
-        eval_step=lambda variables, batch: evaluate(detector, config, variables, batch),
+        eval_step=lambda variables, batch: evaluate(used, variables, batch, knobs.seed),
         put_batch=lambda batch: jax.device_put(batch, shared_out),
     )

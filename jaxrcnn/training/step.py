@@ -27,8 +27,9 @@ from jaxrcnn.training.alternating import (
 from jaxrcnn.training.diagnostics import diagnostics_at
 from jaxrcnn.training.divergence import Wrong, origin, wrong_outputs
 from jaxrcnn.training.gates import gates_at
+from jaxrcnn.training.knobs import Knobs, knobs_of, step_key
 from jaxrcnn.training.optimizer import build_optimizer, learning_rate
-from jaxrcnn.types import Array, Batch, Detections, Gates
+from jaxrcnn.types import Array, Batch, Detections
 
 
 class TrainState(NamedTuple):
@@ -40,17 +41,21 @@ class TrainState(NamedTuple):
     average: Any  # moving average of the parameters, or None
 
 
-def create_state(detector: Detector, config: Config, draw: Array | int = 0) -> TrainState:
-    """The state at step 0, its parameters drawn from config.seed. Traceable.
+def create_state(
+    detector: Detector, config: Config, knobs: Knobs | None = None, draw: Array | int = 0
+) -> TrainState:
+    """The state at step 0, its parameters drawn from the seed. Traceable.
 
     Args:
         detector: static.
         config: static.
+        knobs: give the seed; by default the config's.
         draw: 0 for the run's own parameters; a phase of alternating training draws others.
     """
     # Word 1 of the seed is that of the steps' draws.
     word = jnp.where(jnp.asarray(draw) == 0, 0, 1 + draw)
-    variables = init(detector, jax.random.fold_in(jax.random.key(config.seed), word))
+    seed = config.seed if knobs is None else knobs.seed
+    variables = init(detector, jax.random.fold_in(jax.random.key(seed), word))
     if config.train.scheme == "alternating":
         variables = {**variables, "proposer": proposer_of(variables)}
     params = variables["params"]
@@ -67,7 +72,7 @@ def train_step(
     config: Config,
     state: TrainState,
     batch: Batch,
-    gates: Gates | None = None,
+    knobs: Knobs | None = None,
     stage: Stage = "joint",
 ) -> tuple[TrainState, dict[str, Array]]:
     """Forward, losses, gradients and update.
@@ -77,15 +82,16 @@ def train_step(
         config: static.
         state: replicated over the devices.
         batch: sharded over the devices along its pictures.
-        gates: how far the gradient gate stands open, by default as scheduled by the config.
+        knobs: seed and schedule of the gradient gate; by default the config's.
         stage: static; what is trained.
 
     Returns:
         The next state, and what to log, scalars in float32.
     """
-    if gates is None:
-        gates = gates_at(config.model.proposals, state.step)
-    gradients, results = _gradients(detector, config, state, batch, gates, stage)
+    if knobs is None:
+        knobs = knobs_of(config)
+    gates = gates_at(knobs, state.step)
+    gradients, results = _gradients(detector, config, state, batch, knobs, stage)
     params = state.variables["params"]
     with jax.named_scope("update"):
         optimizer = build_optimizer(config, phase_start(config, state.step))
@@ -103,8 +109,7 @@ def train_step(
         names = ("gate_pooling", "gate_targets")
         metrics |= {name: jnp.asarray(x) for name, x in zip(names, gates, strict=True)}
     if config.train.diagnostics.every:
-        key = step_key(config, state.step)
-        metrics |= diagnostics_at(detector, config, state, batch, key, stage)
+        metrics |= diagnostics_at(detector, config, state, batch, knobs, stage)
     variables = {**state.variables, "params": params, "batch_stats": results.batch_stats}
     return TrainState(state.step + 1, variables, opt_state, average), metrics
 
@@ -118,10 +123,10 @@ class _Results(NamedTuple):
 
 
 def _gradients(
-    detector: Detector, config: Config, state: TrainState, batch: Batch, gates: Gates, stage: Stage
+    detector: Detector, config: Config, state: TrainState, batch: Batch, knobs: Knobs, stage: Stage
 ) -> tuple[Any, _Results]:
     """Gradients of all parameters, and what the forward pass gave."""
-    key = step_key(config, state.step)
+    key, gates = step_key(knobs.seed, state.step), gates_at(knobs, state.step)
     params, batch_stats = state.variables["params"], state.variables["batch_stats"]
     proposals = None
     if stage == "fast_rcnn":
@@ -169,7 +174,7 @@ def _only_trained(updates: Any, config: Config, step: Array, stage: Stage) -> An
 
 
 def eval_step(
-    detector: Detector, config: Config, variables: Variables, batch: Batch
+    detector: Detector, variables: Variables, batch: Batch, seed: jax.typing.ArrayLike
 ) -> tuple[Detections, dict[str, Array]]:
     """Detections and validation losses of a batch; both share one pass of the backbone.
 
@@ -181,7 +186,7 @@ def eval_step(
             detector, variables, batch.images, batch.image_sizes, train=True
         )
     losses, _, _ = forward_train(
-        detector, variables, batch, step_key(config, 0), train=False, proposals=proposals
+        detector, variables, batch, step_key(seed, 0), train=False, proposals=proposals
     )
     detections = forward_infer(detector, variables, batch.images, batch.image_sizes)
     return detections, loss_metrics(losses._asdict())
@@ -192,11 +197,6 @@ def eval_variables(state: TrainState) -> Variables:
     if state.average is None:
         return state.variables
     return {**state.variables, "params": state.average}
-
-
-def step_key(config: Config, step: Array | int) -> Array:
-    """The key of a step's draws; parameters are drawn from another branch of the seed."""
-    return jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), 1), step)
 
 
 def loss_metrics(losses: Mapping[str, Array]) -> dict[str, Array]:

@@ -23,8 +23,9 @@ from jaxrcnn.detector import apply, build, forward_propose, forward_train
 from jaxrcnn.training import diagnostics
 from jaxrcnn.training.alternating import proposer_of
 from jaxrcnn.training.diagnostics import diagnose
+from jaxrcnn.training.knobs import knobs_of, step_key
 from jaxrcnn.training.optimizer import build_optimizer
-from jaxrcnn.training.step import TrainState, step_key, train_step
+from jaxrcnn.training.step import TrainState, train_step
 from jaxrcnn.types import Gates, Losses
 from tests.tiny import FPN_MODEL, MODEL, change, make_batch, make_variables
 
@@ -74,7 +75,8 @@ PARAMETERS = {
 
 CLOSED, POOLING, TARGETS = Gates(0.0, 0.0), Gates(1.0, 0.0), Gates(0.0, 1.0)
 WIDEST = Gates(0.5, 0.25)
-KEY = step_key(CONFIG, 0)
+KNOBS = knobs_of(CONFIG)
+KEY = step_key(CONFIG.seed, 0)
 OF = {loss: [float(loss == name) for name in Losses._fields] for loss in Losses._fields}
 TRACES = []
 
@@ -305,7 +307,7 @@ def test_curvature_is_a_finite_difference_of_gradients():
         variables = {**state.variables, "params": params}
         batch = make_batch()
         measure = jax.jit(functools.partial(diagnose, detector, config))
-        got = measure(state._replace(variables=variables), batch, KEY)
+        got = measure(state._replace(variables=variables), batch, knobs_of(config))
         second_stage = [0.0, 0.0, 1.0, 1.0]
 
         def slope(params, gates=POOLING):
@@ -350,7 +352,7 @@ def test_everything_differentiates_twice(op):
     opt_state = build_optimizer(config).init(variables["params"])
     state = TrainState(jnp.zeros((), jnp.int32), variables, opt_state, None)
     shapes = jax.eval_shape(
-        functools.partial(diagnose, detector, config), state, make_batch(), jax.random.key(0)
+        functools.partial(diagnose, detector, config), state, make_batch(), KNOBS
     )
     assert {"curvature/pooling", "curvature/direct"} <= shapes.keys()
     assert all(x.shape == () and x.dtype == jnp.float32 for x in shapes.values())
@@ -379,7 +381,7 @@ STAGES = {
 def test_a_stage_of_alternating_training_has_its_own_losses_alone(stage):
     losses, parts, positives = STAGES[stage]
     measure, state = alternating(stage)
-    names = jax.eval_shape(measure, state, make_batch(), jax.random.key(0)).keys()
+    names = jax.eval_shape(measure, state, make_batch(), KNOBS).keys()
     modules = [module for module in PARAMETERS if module.startswith(parts)]
     assert names == {
         *(f"gradient/{loss}/direct/{x}" for loss in losses for x in (*modules, "features")),
@@ -390,8 +392,9 @@ def test_a_stage_of_alternating_training_has_its_own_losses_alone(stage):
 
 def test_fast_rcnn_is_measured_on_the_proposals_of_the_other_network():
     measure, state = alternating("fast_rcnn")
-    batch, key = make_batch(), jax.random.key(3)
-    got = jax.jit(measure)(state, batch, key)
+    batch, knobs = make_batch(), KNOBS._replace(seed=np.uint32(3))
+    key = step_key(3, 0)
+    got = jax.jit(measure)(state, batch, knobs)
 
     @jax.jit
     def plain(variables, batch, key):

@@ -4,10 +4,11 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrcnn.config import ModelConfig, ProposalsConfig, RoiConfig
+from jaxrcnn.config import Config, ModelConfig, ProposalsConfig, RoiConfig
 from jaxrcnn.training.gates import describe_gate, gates_at
+from jaxrcnn.training.knobs import knobs_of
 
-run = jax.jit(gates_at, static_argnums=0)
+run = jax.jit(gates_at)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,8 @@ run = jax.jit(gates_at, static_argnums=0)
 )
 def test_gates_by_hand(fields, steps, pooling):
     config = ProposalsConfig(**{"stop_gradient": False, "target_gradient": 0.1, **fields})
-    got = [run(config, step) for step in steps]
+    knobs = knobs_of(Config(model=ModelConfig(proposals=config)))
+    got = [run(knobs, step) for step in steps]
     np.testing.assert_allclose([gates.pooling for gates in got], pooling)
     widest = config.pooling_gradient
     expected = 0.1 * np.array(pooling) / widest

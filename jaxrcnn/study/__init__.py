@@ -1,0 +1,1 @@
+"""Schemes side by side: what finished runs say, as records, plots and a report."""

@@ -1,0 +1,97 @@
+"""A study as one page: report.html, which needs no other file."""
+
+import base64
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from jaxrcnn.study.descriptions import LITERATURE, ROUTES, SENTENCES
+from jaxrcnn.study.plots import plot_study, scheme_colors
+from jaxrcnn.study.results import Study
+from jaxrcnn.study.study_io import to_json
+from jaxrcnn.study.summary import saving
+from jaxrcnn.study.tables import (
+    diverged_table,
+    glance_table,
+    runs_table,
+    saving_table,
+    scheme_diagnostics,
+    time_tables,
+)
+
+TEMPLATE = pathlib.Path(__file__).parent / "report.html.jinja"
+
+CAPTIONS = {
+    "ap.png": "Average precision over the pictures seen. Thick: the mean over the runs that "
+    "finished; thin: each run; a cross: a run diverged.",
+    "ap_seconds.png": "Average precision over the time of training steps, compilation and "
+    "evaluation left out.",
+    "final.png": "Final scores: a dot a seed, a bar for their mean. The axes do not begin at 0.",
+    "losses.png": "Training loss, smoothed over a twentieth of the lines; faint: as logged.",
+    "gradients.png": "Norms of the gradients on the layer of the RPN that says the boxes, a panel "
+    "a route, means over the runs; measured whatever a run's gate is.",
+}
+"""What each plot shows."""
+
+
+def write_report(
+    study: Study, folder: str | os.PathLike[str], levels: Sequence[float] = ()
+) -> list[pathlib.Path]:
+    """Write study.json, the plots and report.html.
+
+    Args:
+        study: what its runs gave.
+        folder: made where missing.
+        levels: of AP, to which to say the time; none takes `default_levels`.
+
+    Returns:
+        The files that were written.
+    """
+    path = pathlib.Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "study.json").write_text(to_json(study), encoding="utf-8")
+    plots = plot_study(study, path)
+    page = render(study, {plot.name: plot.read_bytes() for plot in plots}, levels)
+    (path / "report.html").write_text(page, encoding="utf-8")
+    return [path / "study.json", *plots, path / "report.html"]
+
+
+def render(study: Study, plots: Mapping[str, bytes], levels: Sequence[float] = ()) -> str:
+    """The page as HTML.
+
+    Args:
+        study: what its runs gave.
+        plots: names and contents of PNG files, those of `CAPTIONS`.
+        levels: of AP, to which to say the time; none takes `default_levels`.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    diagnostics = {scheme: scheme_diagnostics(study, scheme) for scheme in study.schemes}
+    return template.render(
+        study=study,
+        colors=scheme_colors(study),
+        sentences=SENTENCES,
+        settings={scheme: scheme_settings_of(study, scheme) for scheme in study.schemes},
+        captions=CAPTIONS,
+        images={name: base64.b64encode(data).decode() for name, data in plots.items()},
+        glance=glance_table(study),
+        times=time_tables(study, levels),
+        saving=saving_table(study),
+        measured=saving(study),
+        literature=LITERATURE,
+        routes=ROUTES,
+        diagnostics={name: found for name, found in diagnostics.items() if any(found)},
+        diverged=diverged_table(study),
+        runs=runs_table(study),
+        levels_chosen=not levels,
+    )
+
+
+def scheme_settings_of(study: Study, scheme: str) -> dict[str, str]:
+    """The fields that the scheme's runs set, of the first that was begun."""
+    begun = (run.settings for run in study.runs if run.scheme == scheme and run.status != "waiting")
+    return next(begun, {})

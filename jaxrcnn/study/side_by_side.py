@@ -1,0 +1,225 @@
+"""Runs that differ in their gates alone, side by side under one `jax.vmap`: a sweep over gates.
+
+They see the same batches with the same draws. Their states are one `TrainState` whose arrays have a
+leading axis, a place for each run; that is what the shared checkpoints hold. Each run's numbers,
+and in the end its own checkpoint, lie in a folder like any run's.
+"""
+
+import contextlib
+import functools
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrcnn.config import Config
+from jaxrcnn.data.loader import train_batches
+from jaxrcnn.data.records import Dataset
+from jaxrcnn.detector import Detector, build
+from jaxrcnn.runs import evaluate_state, first_state, score_line, scores
+from jaxrcnn.study.results import Failure
+from jaxrcnn.training import workdir as run_folder
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.knobs import Knobs, knobs_of, without_knobs
+from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
+from jaxrcnn.training.metrics import MetricsWriter, Progress
+from jaxrcnn.training.sharding import Programs, compile_programs
+from jaxrcnn.training.step import TrainState, train_step
+from jaxrcnn.types import Array, Batch
+
+
+def run_side_by_side(
+    configs: Mapping[pathlib.Path, Config],
+    together: pathlib.Path,
+    train_set: Dataset,
+    eval_set: Dataset,
+) -> dict[pathlib.Path, Failure]:
+    """Train all runs to the end, or go on from the last checkpoint.
+
+    Args:
+        configs: of each run, by its folder; of joint training, they differ in the gates alone.
+        together: folder of the checkpoints that they share.
+        train_set, eval_set: open.
+
+    Returns:
+        How runs diverged, by their folders; the others are finished.
+
+    Raises:
+        ConfigError: a folder holds a run of another config.
+        DataError: a picture is unreadable and data.on_error is "raise".
+    """
+    folders, config = list(configs), next(iter(configs.values()))
+    for folder, own in configs.items():
+        run_folder.claim(folder, own)
+        run_folder.write_classes(folder, train_set.class_names, train_set.category_ids)
+    detector = build(config.model)
+    programs = compile_programs(detector, config)
+    with contextlib.ExitStack() as stack:
+        checkpoints = stack.enter_context(Checkpoints(together, config.train.keep_checkpoints))
+        first = functools.partial(_first_states, config, programs, len(folders))
+        state = checkpoints.restore(first()) if checkpoints.steps else first()
+        step = int(state.step)
+        writers = [stack.enter_context(MetricsWriter(folder, step)) for folder in folders]
+        progress = stack.enter_context(Progress(config.train.steps, step))
+        batches = stack.enter_context(contextlib.closing(train_batches(train_set, config, step)))
+        names = [record.name for record in train_set.records]
+        logs: Any = Logs(config, writers, progress, names)
+        logs.failures |= {k: bad for k, f in enumerate(folders) if (bad := diverged_before(f))}
+
+        def evaluate(states: TrainState) -> None:
+            for place in logs.going_on:
+                state, folder = _one_of(states, place), folders[place]
+                metrics = evaluate_state(config, programs, state, eval_set, folder)
+                writers[place].write(int(state.step), metrics)
+                progress.message(f"step {int(state.step)}  {folder.name}  {score_line(metrics)}")
+
+        if evaluates_after(config, step) and not all(
+            scores(folders[place], step) for place in logs.going_on
+        ):
+            evaluate(state)  # it died between this checkpoint and its evaluation
+        side_by_side = compile_side_by_side(detector, list(configs.values()), programs)
+        with contextlib.suppress(NonFiniteLossError):  # all diverged; logs.failures says how
+            state = run_steps(
+                config, side_by_side, state, batches, checkpoints, logs, evaluate, first
+            )
+    for place in logs.going_on:
+        with Checkpoints(folders[place], config.train.keep_checkpoints) as own_checkpoints:
+            own_checkpoints.save(_one_of(state, place))
+    return {folders[place]: failure for place, failure in logs.failures.items()}
+
+
+def compile_side_by_side(
+    detector: Detector, configs: Sequence[Config], programs: Programs
+) -> Programs:
+    """The programs of single runs with a training step for all of these.
+
+    Args:
+        detector: the pieces.
+        configs: R of them.
+        programs: compiled for one of them.
+
+    Returns:
+        Programs whose train_step takes and gives states with a leading axis of R on all but the
+        step, and gives metrics (R,).
+    """
+    shared = {without_knobs(config) for config in configs}
+    if len(shared) != 1:
+        raise ValueError("the configs differ in more than their gates")
+    (config,) = shared
+    trained = detector._replace(config=config.model)
+    knobs = jax.tree.map(lambda *x: np.stack(x), *map(knobs_of, configs))
+    step = jax.jit(_steps, static_argnums=(0, 1), donate_argnums=2)
+    return programs._replace(
+        train_step=lambda state, batch, stage: step(trained, config, state, batch, knobs)
+    )
+
+
+def _steps(
+    detector: Detector, config: Config, states: TrainState, batch: Batch, knobs: Knobs
+) -> tuple[TrainState, dict[str, Array]]:
+    places: Any = (None, 0, 0, 0)  # the step is that of all
+    axes = TrainState(*places)
+    step = functools.partial(train_step, detector, config)
+    return jax.vmap(step, in_axes=(axes, None, 0), out_axes=(axes, 0))(states, batch, knobs)
+
+
+def _first_states(config: Config, programs: Programs, number: int) -> TrainState:
+    """So many copies of the state at step 0."""
+    state = first_state(config, programs)
+    copies = jax.tree.map(lambda x: jnp.stack([x] * number), state)
+    return copies._replace(step=state.step)
+
+
+def _one_of(states: TrainState, place: int) -> TrainState:
+    """The state of one run."""
+    state = jax.tree.map(lambda x: x[place], states._replace(step=states.step[None]))
+    return state._replace(step=states.step)
+
+
+def diverged_before(folder: pathlib.Path) -> Failure | None:
+    """Whether a run that is resumed had diverged by then, as its metrics say."""
+    for row in MetricsWriter.read(folder / "metrics.jsonl"):
+        if "train/loss" in row and row["train/loss"] is None:
+            return Failure(row["step"], f"step {row['step']} or shortly before: loss not finite")
+    return None
+
+
+class _LastLine:
+    """In place of one run's progress: what it would show."""
+
+    loss = speed = 0.0
+
+    def log(self, _: int, loss: float, images_per_second: float) -> None:
+        """Keep it."""
+        self.loss, self.speed = loss, images_per_second
+
+
+class Logs:
+    """A `Log` for each run. A run that diverges is left out from then on; the others go on.
+
+    Args:
+        config: of one of the runs.
+        writers: of the runs, in the order of the metrics' places.
+        progress: where a person sees the mean loss of those that go on.
+        names: of the training pictures.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        writers: Sequence[MetricsWriter],
+        progress: Progress,
+        names: Sequence[str],
+    ) -> None:
+        self._lines: Any = [_LastLine() for _ in writers]
+        self._logs = [
+            Log(config, writer, line, names.__getitem__)
+            for writer, line in zip(writers, self._lines, strict=True)
+        ]
+        self._progress = progress
+        self._pending: list[Mapping[str, Array]] = []
+        self.failures: dict[int, Failure] = {}
+        """How runs diverged, by their places."""
+
+    @property
+    def going_on(self) -> list[int]:
+        """Places of the runs that did not diverge."""
+        return [place for place in range(len(self._logs)) if place not in self.failures]
+
+    def message(self, text: str) -> None:
+        """Show a line."""
+        self._progress.message(text)
+
+    def add(self, metrics: Mapping[str, Array]) -> None:
+        """Take the metrics of one step, (R,) each."""
+        self._pending.append(metrics)
+
+    def flush(self, step: int) -> None:
+        """Write each run's means over the steps since the last line.
+
+        Raises:
+            NonFiniteLossError: no run is left.
+        """
+        rows, self._pending = jax.device_get(self._pending), []
+        for place in self.going_on:
+            log = self._logs[place]
+            for row in rows:
+                log.add({name: values[place] for name, values in row.items()})
+            try:
+                log.flush(step)
+            except NonFiniteLossError as error:
+                self.failures[place] = Failure(error.step, str(error))
+        if rows and not self.going_on:
+            raise NonFiniteLossError(step, "all runs diverged")
+        if rows:
+            lines = [self._lines[place] for place in self.going_on]
+            mean = sum(line.loss for line in lines) / len(lines)
+            self._progress.log(step, mean, lines[0].speed)
+
+    def restart(self) -> None:
+        """Leave the time until now out of the speed."""
+        for log in self._logs:
+            log.restart()

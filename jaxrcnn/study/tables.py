@@ -1,0 +1,244 @@
+"""A study's numbers as tables of text."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxrcnn.study.gradients import diagnostic_names, mean_over_runs, parse_gradient
+from jaxrcnn.study.results import RunResult, Study
+from jaxrcnn.study.summary import (
+    BASELINE,
+    PUBLISHED_SAVING,
+    SCORES,
+    Spread,
+    TimeTo,
+    default_levels,
+    final_scores,
+    runs_of,
+    saving,
+    summarise,
+    time_to,
+)
+from jaxrcnn.training.metrics import format_duration
+
+NONE = "-"
+"""Where there is no number."""
+
+MOST_COLUMNS = 8  # of a table over the steps: as many fit on a page
+
+
+class Table(NamedTuple):
+    """Rows of text under a head; the first cell of a row says what the row is of."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def as_text(table: Table) -> str:
+    """The table in columns, for a terminal."""
+    rows = [table.head, *table.rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def plus_minus(spread: Spread | None, digits: int = 3) -> str:
+    """A mean and, of several seeds, its sample standard deviation."""
+    if spread is None:
+        return NONE
+    mean = f"{spread.mean:.{digits}f}"
+    return mean if spread.std is None else f"{mean} ± {spread.std:.{digits}f}"
+
+
+def percent(spread: Spread | None) -> str:
+    """A share in per cent, with its spread."""
+    if spread is None:
+        return NONE
+    mean = round(100 * spread.mean)
+    return f"{mean} %" if spread.std is None else f"{mean} ± {100 * spread.std:.0f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the two largest units; in tenths below ten."""
+    if seconds is None:
+        return NONE
+    return f"{seconds:.1f}s" if seconds < 9.95 else format_duration(seconds)
+
+
+def short(value: float | None) -> str:
+    """A number of any size in three digits."""
+    if value is None:
+        return NONE
+    return f"{value:#.3g}".rstrip(".") if value else "0"
+
+
+def difference(ours: Spread | None, baseline: Spread | None) -> str:
+    """How a scheme's mean differs from another's, and whether the seeds tell them apart.
+
+    Within the spread are two schemes of which one's lowest seed is no better than the other's
+    highest. That says nothing about significance, nor does its contrary.
+    """
+    if ours is None or baseline is None:
+        return NONE
+    value = f"{ours.mean - baseline.mean:+.3f}"
+    if min(len(ours.values), len(baseline.values)) < 2:
+        return f"{value} (one seed)"
+    apart = min(ours.values) > max(baseline.values) or max(ours.values) < min(baseline.values)
+    return f"{value} ({'beyond' if apart else 'within'} spread)"
+
+
+def glance_table(study: Study) -> Table:
+    """The answer at a glance: final scores, costs and divergence by scheme."""
+    baseline = final_scores(study, BASELINE, "AP")
+    compared = baseline is not None and len(study.schemes) > 1
+    rows = []
+    for summary in summarise(study):
+        started = summary.finished + summary.diverged
+        ap = summary.final.get("AP")
+        compare = NONE if summary.scheme == BASELINE else difference(ap, baseline)
+        rows.append(
+            (
+                summary.scheme,
+                *(plus_minus(summary.final.get(name)) for name in SCORES),
+                NONE if summary.step_seconds is None else f"{1000 * summary.step_seconds:.0f}",
+                NONE if summary.step_ratio is None else f"{summary.step_ratio:.2f}",
+                f"{summary.finished} of {summary.finished + summary.diverged + summary.waiting}",
+                f"{summary.diverged} of {started}" if started else NONE,
+                *((compare,) if compared else ()),
+            )
+        )
+    head = ("scheme", *SCORES, "ms a step", "ratio", "finished", "diverged")
+    return Table((*head, *((f"AP against {BASELINE}",) if compared else ())), tuple(rows))
+
+
+def time_tables(study: Study, levels: Sequence[float] = ()) -> tuple[Table, Table] | None:
+    """Pictures and time until levels of AP, by scheme; None where no run finished.
+
+    Args:
+        study: of which.
+        levels: of AP; none takes `default_levels`.
+    """
+    levels = tuple(levels) or default_levels(study)
+    if not levels:
+        return None
+    by_level = [time_to(study, level) for level in levels]
+
+    def table(unit: str, cell: str) -> Table:
+        rows = tuple(
+            (scheme, *(_reach_cell(times[number], cell) for times in by_level))
+            for number, scheme in enumerate(study.schemes)
+        )
+        return Table((unit, *(f"AP {level:.2f}" for level in levels)), rows)
+
+    return table("pictures seen until", "pictures"), table("training time until", "seconds")
+
+
+def _reach_cell(time: TimeTo, name: str) -> str:
+    if time.started == 0:
+        return NONE
+    if time.pictures is None:
+        return f"never (0 of {time.started})"
+    value = f"{time.pictures:,.0f}" if name == "pictures" else duration(time.seconds)
+    value = f"≤ {value}" if time.at_first else value
+    return value if time.reached == time.started else f"{value} ({time.reached} of {time.started})"
+
+
+def saving_table(study: Study) -> Table:
+    """The training time that approximate saves against alternating, beside the paper's."""
+    found = saving(study)
+    approximate, alternating = (
+        final_scores(study, scheme, "AP") for scheme in (BASELINE, "alternating")
+    )
+    count = 0 if found.pictures is None else len(found.pictures.values)
+    low, high = (f"{100 * share:.0f}" for share in PUBLISHED_SAVING)
+    bound = "≥ " if found.at_first else ""
+    pairs = f"{count} of {found.pairs}" if found.pairs else NONE
+    return Table(
+        (
+            "saving of approximate against alternating",
+            *("training time", "pictures seen", "seeds", "difference in final AP"),
+        ),
+        (
+            (
+                "published (arXiv 1506.01497, section 3.2)",
+                f"{low} to {high} %",
+                NONE,
+                NONE,
+                "close",
+            ),
+            (
+                "measured here",
+                *(bound + percent(found.seconds), bound + percent(found.pictures), pairs),
+                difference(approximate, alternating),
+            ),
+        ),
+    )
+
+
+def diverged_table(study: Study) -> Table | None:
+    """Where runs diverged; None where none did."""
+    rows = tuple(
+        (
+            run.scheme,
+            str(run.seed),
+            NONE if run.failure is None else str(run.failure.step),
+            NONE if run.failure is None else run.failure.message,
+        )
+        for run in study.runs
+        if run.status == "diverged"
+    )
+    return Table(("scheme", "seed", "step", "message"), rows) if rows else None
+
+
+def runs_table(study: Study) -> Table:
+    """Every run: how it ended, what it scored, how long it took."""
+    rows = []
+    for run in study.runs:
+        scores = run.points[-1].scores if run.points else {}
+        ap = f"{scores['AP']:.3f} after {run.points[-1].step}" if "AP" in scores else NONE
+        rows.append(
+            (
+                run.scheme,
+                str(run.seed),
+                run.status,
+                str(run.steps_done),
+                ap,
+                duration(run.train_seconds) if run.steps_done else NONE,
+                duration(run.wall_seconds),
+                run.folder,
+            )
+        )
+    head = ("scheme", "seed", "status", "steps", "last AP", "training", "in all", "folder")
+    return Table(head, tuple(rows))
+
+
+def scheme_diagnostics(study: Study, scheme: str) -> tuple[Table | None, Table | None]:
+    """A scheme's gradient norms and its other diagnostics over the steps, means over its runs."""
+    runs = runs_of(study, scheme, "finished", "diverged")
+    names = diagnostic_names(runs)
+    gradients = {name: parsed for name in names if (parsed := parse_gradient(name)) is not None}
+    order = sorted(gradients, key=lambda name: (gradients[name].module, gradients[name].route))
+    labels = {n: f"{g.module} ← {g.loss}, {g.route}" for n, g in gradients.items()}
+    others = {name: name for name in names if name not in gradients}
+    return (
+        _over_steps(runs, {name: labels[name] for name in order}, "gradient norm"),
+        _over_steps(runs, others, "diagnostic"),
+    )
+
+
+def _over_steps(runs: Sequence[RunResult], labels: dict[str, str], title: str) -> Table | None:
+    """Diagnostics, a row each, at steps that lie evenly among those at which there are any."""
+    series = {name: mean_over_runs(runs, name) for name in labels}
+    steps = sorted({step for values in series.values() for step in values})
+    if not steps:
+        return None
+    places = np.linspace(0, len(steps) - 1, min(len(steps), MOST_COLUMNS)).round().astype(int)
+    shown = [steps[place] for place in places]
+    rows = tuple(
+        (labels[name], *(short(values.get(step)) for step in shown))
+        for name, values in series.items()
+    )
+    return Table((title, *(f"step {step}" for step in shown)), rows)

@@ -1,0 +1,177 @@
+"""A study from end to end on a tiny config, through its command."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from jaxrcnn.cli import main as jaxrcnn
+from jaxrcnn.cli.run import load_run
+from jaxrcnn.study.running import Plan, run_study
+from jaxrcnn.study.schemes import SCHEMES
+from jaxrcnn.study.study_io import from_json
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.metrics import MetricsWriter
+from tests.study.test_side_by_side import CONFIG
+
+CONFIG_FILE = """
+from tests.study.test_side_by_side import CONFIG
+
+def get_config():
+    return CONFIG
+"""
+WORDS = ("--evaluations", "2", "--config.seed", "4")
+
+
+def study(config_file, workdir, *words):
+    words = ["study", "--config", str(config_file), "--workdir", str(workdir), *WORDS, *words]
+    return jaxrcnn(words)
+
+
+def result(workdir):
+    return from_json((workdir / "study.json").read_text())
+
+
+def stamps(workdir):
+    return {path: path.stat().st_mtime_ns for path in (workdir / "runs").rglob("*")}
+
+
+@pytest.fixture(scope="module")
+def config_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("configs") / "small.py"
+    path.write_text(CONFIG_FILE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, config_file):
+    workdir = tmp_path_factory.mktemp("study")
+    assert study(config_file, workdir, "--schemes", "approximate,late", "--seeds", "2") == 0
+    return workdir
+
+
+def test_every_scheme_runs_with_every_seed(finished):
+    found = result(finished)
+    assert (found.title, found.schemes, found.seeds) == ("small", ("approximate", "late"), (4, 5))
+    assert found.steps == 4
+    assert [(run.scheme, run.seed, run.status) for run in found.runs] == [
+        ("approximate", 4, "finished"),
+        ("approximate", 5, "finished"),
+        ("late", 4, "finished"),
+        ("late", 5, "finished"),
+    ]
+    for run in found.runs:
+        assert [point.step for point in run.points] == [2, 4]
+        assert [point.pictures for point in run.points] == [4, 8]
+        rows = MetricsWriter.read(finished / run.folder / "metrics.jsonl")
+        ends = [row for row in rows if "eval/AP" in row]
+        assert [point.scores["AP"] for point in run.points] == [row["eval/AP"] for row in ends]
+    one, two, late, _ = found.runs
+    assert one.losses[0] == late.losses[0] == pytest.approx(late.losses[0])  # closed at first
+    assert one.losses != late.losses
+    assert one.losses[0] != two.losses[0]
+
+
+def test_each_run_is_an_ordinary_one(finished):
+    run = load_run(finished / "runs" / "late-5")
+    assert (run.step, run.config.seed) == (4, 5)
+    assert run.config.model.proposals.open_after == 1
+
+
+def test_report_and_curves_are_written(finished):
+    page = (finished / "report.html").read_text()
+    assert "approximate" in page
+    assert "late" in page
+    assert (finished / "ap.png").is_file()
+    assert not re.search(r"""(src|href)\s*=\s*["']?https?:""", page)
+
+
+def test_the_same_command_again_runs_nothing(finished, config_file, capsys):
+    before = stamps(finished)
+    study(config_file, finished, "--schemes", "approximate,late", "--seeds", "2")
+    assert stamps(finished) == before
+    said = capsys.readouterr().out
+    assert "late, seed 5 (4 of 4)" in said
+    assert "scheme" in said
+    assert str(finished / "report.html") in said
+
+
+def test_another_config_in_the_same_folder_is_refused(finished, config_file, capsys):
+    with pytest.raises(SystemExit):
+        study(config_file, finished, "--config.train.optimizer.learning_rate", "0.5")
+    assert "train.optimizer.learning_rate" in capsys.readouterr().err
+
+
+def test_a_killed_study_goes_on_in_the_middle_of_a_run(
+    finished, config_file, tmp_path, monkeypatch
+):
+    save, saved = Checkpoints.save, []
+
+    def save_and_die(self, state):
+        save(self, state)
+        saved.append(int(state.step))
+        if len(saved) == 3:  # the second run's first
+            raise KeyboardInterrupt
+
+    words = (config_file, tmp_path, "--schemes", "approximate,late", "--seeds", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            study(*words)
+    assert [run.status for run in result(tmp_path).runs] == ["finished", "waiting"]
+    study(*words)
+    ours, theirs = result(tmp_path).runs, [run for run in result(finished).runs if run.seed == 4]
+    assert [run.losses for run in ours] == [run.losses for run in theirs]
+    assert [[p.scores for p in run.points] for run in ours] == [
+        [p.scores for p in run.points] for run in theirs
+    ]
+
+
+def test_a_run_that_diverges_is_a_result_and_the_others_go_on(tmp_path):
+    """The learning rate times 1e30: the first step makes the parameters infinite."""
+    base = SCHEMES["approximate"](CONFIG)
+    optimizer = replace(base.train.optimizer, learning_rate=1e28)
+    wild = replace(base, train=replace(base.train, optimizer=optimizer))
+    plan = Plan({"wild": wild, "approximate": base}, (4,), False, "divergence", "-")
+    found = run_study(plan, tmp_path)
+    diverged, other = found.runs
+    assert (diverged.status, other.status) == ("diverged", "finished")
+    assert diverged.failure.step == 2
+    assert "first in the backbone's features of picture shape" in diverged.failure.message
+    assert len(other.points) == 1
+    assert json.loads((tmp_path / "study.json").read_text())["runs"][0]["failure"]["step"] == 2
+    assert "diverged" in (tmp_path / "report.html").read_text()
+    before = stamps(tmp_path)
+    assert run_study(plan, tmp_path).runs == found.runs
+    assert stamps(tmp_path) == before
+
+
+def test_a_sweep_is_a_study_whose_schemes_are_widths(config_file, tmp_path):
+    assert study(config_file, tmp_path, "--sweep", "pooling_gradient=0,1", "--seeds", "1") == 0
+    found = result(tmp_path)
+    assert found.schemes == ("pooling_gradient=0", "pooling_gradient=1")
+    for run, width in zip(found.runs, (0, 1), strict=True):
+        assert run.status == "finished"
+        assert len(run.points) == 2
+        assert load_run(tmp_path / run.folder).config.model.proposals.pooling_gradient == width
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--schemes", "exact,exakt"), "'exakt'"),
+        (("--sweep", "nms_iou=0.5"), "pooling_gradient"),
+        (("--sweep", "pooling_gradient=0,2"), "'2'"),
+        (("--seeds", "0"), "'0'"),
+        (("--nonsense",), "--nonsense"),
+        (("--config.train.stepz", "4"), "train.steps"),
+    ],
+)
+def test_wrong_arguments_are_one_line(config_file, tmp_path, capsys, words, said):
+    with pytest.raises(SystemExit) as stop:
+        study(config_file, tmp_path, *words)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert said in error

@@ -1,0 +1,134 @@
+"""Runs under one vmap against each run alone."""
+
+import dataclasses
+
+import jax
+import pytest
+
+from jaxrcnn.config import Config, DataConfig, EvalConfig, OptimizerConfig, TrainConfig
+from jaxrcnn.data.datasets import open_datasets
+from jaxrcnn.detector import build
+from jaxrcnn.runs import run
+from jaxrcnn.study.side_by_side import compile_side_by_side, diverged_before, run_side_by_side
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.sharding import compile_programs
+from tests.tiny import MODEL, change
+
+WIDTHS = (0.0, 0.25, 1.0)
+CONFIG = Config(
+    model=change(MODEL, proposals={"stop_gradient": False, "target_gradient": 0.0}),
+    data=DataConfig(
+        format="shapes", short_side=64, long_side=64, num_train_pictures=4, num_eval_pictures=2
+    ),
+    train=TrainConfig(
+        batch_size=2,
+        steps=4,
+        log_every=1,
+        eval_every=2,
+        checkpoint_every=2,
+        optimizer=OptimizerConfig(learning_rate=0.01, warmup_steps=0, milestones=(), ema_decay=0.5),
+    ),
+    eval=EvalConfig(batch_size=2, pictures=0),
+)
+CONFIG = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, num_classes=4))
+
+
+def with_width(width, config=CONFIG):
+    return dataclasses.replace(
+        config, model=change(config.model, proposals={"pooling_gradient": width})
+    )
+
+
+def rows_of(folder):
+    rows = MetricsWriter.read(folder / "metrics.jsonl")
+    return [{k: v for k, v in row.items() if k != "train/images_per_second"} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def sets():
+    return open_datasets(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, sets):
+    folder = tmp_path_factory.mktemp("sweep")
+    configs = {folder / f"{width:g}": with_width(width) for width in WIDTHS}
+    assert run_side_by_side(configs, folder / "together", *sets) == {}
+    return folder
+
+
+def test_each_is_as_a_run_alone(finished, sets, tmp_path):
+    config = with_width(0.25)
+    run(config, tmp_path / "run", compile_programs(build(config.model), config), *sets)
+    ours, alone = rows_of(finished / "0.25"), rows_of(tmp_path / "run")
+    assert [row.keys() for row in ours] == [row.keys() for row in alone]
+    for row, other in zip(ours, alone, strict=True):
+        losses = [name for name in row if "loss" in name or "gate" in name]
+        assert [row[k] for k in losses] == pytest.approx([other[k] for k in losses], rel=2e-3)
+
+
+def test_each_has_its_own_gate_and_goes_its_own_way(finished):
+    rows = {width: rows_of(finished / f"{width:g}") for width in WIDTHS}
+    for width in WIDTHS:
+        assert {row["train/gate_pooling"] for row in rows[width] if "train/loss" in row} == {width}
+    losses = {width: [row.get("train/loss") for row in rows[width]] for width in WIDTHS}
+    assert losses[0.0][0] == pytest.approx(losses[1.0][0], rel=1e-5)  # the same first batch
+    assert len({tuple(values) for values in losses.values()}) == 3
+
+
+def test_the_end_is_a_checkpoint_of_each_run(finished):
+    for width in WIDTHS:
+        with Checkpoints(finished / f"{width:g}") as checkpoints:
+            assert checkpoints.steps == [4]
+
+
+def test_a_killed_sweep_ends_as_if_it_had_not_been(finished, sets, tmp_path, monkeypatch):
+    configs = {tmp_path / f"{width:g}": with_width(width) for width in WIDTHS}
+    save = Checkpoints.save
+
+    def save_and_die(self, state):
+        save(self, state)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            run_side_by_side(configs, tmp_path / "together", *sets)
+    assert run_side_by_side(configs, tmp_path / "together", *sets) == {}
+    for width in WIDTHS:
+        assert rows_of(tmp_path / f"{width:g}") == rows_of(finished / f"{width:g}")
+
+
+def test_one_that_diverges_leaves_the_others_alone(finished, sets, tmp_path, monkeypatch):
+    """The middle run's loss is made infinite in its second step."""
+    compiled = compile_side_by_side
+
+    def compile_with_a_fault(*arguments):
+        programs = compiled(*arguments)
+
+        def step(state, batch, stage):
+            state, metrics = programs.train_step(state, batch, stage)
+            wrong = jax.numpy.inf if int(state.step) == 2 else 0.0
+            return state, {**metrics, "loss": metrics["loss"].at[1].add(wrong)}
+
+        return programs._replace(train_step=step)
+
+    monkeypatch.setattr("jaxrcnn.study.side_by_side.compile_side_by_side", compile_with_a_fault)
+    configs = {tmp_path / f"{width:g}": with_width(width) for width in WIDTHS}
+    (failure,) = (failures := run_side_by_side(configs, tmp_path / "together", *sets)).values()
+    assert list(failures) == [tmp_path / "0.25"]
+    assert failure.step == 2
+    assert "step 2: loss not finite" in failure.message
+    for width in (0.0, 1.0):
+        assert rows_of(tmp_path / f"{width:g}") == rows_of(finished / f"{width:g}")
+    assert [row["step"] for row in rows_of(tmp_path / "0.25")] == [1, 2]
+    assert diverged_before(tmp_path / "0.25").step == 2
+    assert diverged_before(tmp_path / "1") is None
+
+
+def test_runs_that_differ_in_more_than_their_gates_are_refused():
+    other = dataclasses.replace(CONFIG, train=dataclasses.replace(CONFIG.train, steps=5))
+    programs = compile_programs(build(CONFIG.model), CONFIG)
+    with pytest.raises(ValueError, match="differ in more"):
+        compile_side_by_side(build(CONFIG.model), [CONFIG, other], programs)
