@@ -231,7 +231,8 @@ def _draw_widths(axes: "Axes", rows: Rows) -> None:
     axes.fill_between(least[0], least[1], most[1], color=color, alpha=0.12, linewidth=0)
     axes.fill_between(low[0], low[1], high[1], color=color, alpha=0.25, linewidth=0)
     axes.plot(*middle, color=color, linewidth=1.6, label="median, 10 to 90 %, all")
-    axes.set_yscale("log")
+    axes.set_yscale("symlog", linthresh=1)  # a proposal that is cut off at the edge has 0
+    axes.set_ylim(bottom=0)
 
 
 def _draw_recall(axes: "Axes", rows: Rows) -> None:
