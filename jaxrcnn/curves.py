@@ -72,7 +72,7 @@ def clean_axes(axes: "Axes", title: str) -> None:
     axes.set_title(title, loc="left", fontsize=11, color="#333333")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
-    axes.tick_params(labelsize=9, color="#999999")
+    axes.tick_params(which="both", labelsize=9, color="#999999")
 
 
 def _plot_losses(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathlib.Path:
@@ -151,6 +151,7 @@ def _plot_diagnostics(
 ) -> pathlib.Path:
     from matplotlib.figure import Figure
 
+    panels = panels[: len(panels) // 2 * 2] or panels  # the last, of least weight, fills a place
     height = math.ceil(len(panels) / 2)
     figure = Figure(figsize=(12, 0.5 + 3.3 * height), dpi=120, layout="constrained")
     grid = figure.subplots(height, 2, squeeze=False).ravel()
@@ -158,7 +159,7 @@ def _plot_diagnostics(
         draw(axes, rows)
         clean_axes(axes, title)
         if axes.get_legend_handles_labels()[1]:
-            axes.legend(frameon=False, fontsize=8, ncols=2)
+            axes.legend(fontsize=8, ncols=2, framealpha=0.8, edgecolor="none")
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
     for axes in grid[max(len(panels) - 2, 0) : len(panels)]:
@@ -230,7 +231,8 @@ def _draw_widths(axes: "Axes", rows: Rows) -> None:
     axes.fill_between(least[0], least[1], most[1], color=color, alpha=0.12, linewidth=0)
     axes.fill_between(low[0], low[1], high[1], color=color, alpha=0.25, linewidth=0)
     axes.plot(*middle, color=color, linewidth=1.6, label="median, 10 to 90 %, all")
-    axes.set_yscale("log")
+    axes.set_yscale("symlog", linthresh=1)  # a proposal that is cut off at the edge has 0
+    axes.set_ylim(bottom=0)
 
 
 def _draw_recall(axes: "Axes", rows: Rows) -> None:

@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +56,67 @@ def test_gradients_of_the_pointwise_product_are_those_of_the_convolution():
     expected = np.zeros(x.shape)
     expected[:, ::2, ::2] = cotangent @ np.asarray(kernel[0, 0]).T
     np.testing.assert_allclose(by_x, expected, rtol=1e-4, atol=1e-5)
+
+
+SPATIAL = pytest.mark.parametrize(
+    ("size", "stride", "dilation"), [(3, 1, 1), (3, 2, 1), (3, 1, 2), (3, 2, 2), (7, 2, 1)]
+)
+
+
+def spatial_case(size, stride, dilation):
+    """Convolutions of the module and of jax, and their arguments, odd sizes among them."""
+    rng = np.random.default_rng(2)
+    x = jnp.asarray(rng.normal(size=(3, 20, 17, 4)), jnp.float32)
+    kernel = jnp.asarray(rng.normal(size=(size, size, 4, 5)), jnp.float32)
+    conv = build_conv(
+        5, size, "conv", "float32", HE_NORMAL, bias=False, stride=stride, dilation=dilation
+    )
+
+    def own(x, kernel):
+        return conv.apply({"params": {"kernel": kernel}}, x)
+
+    def plain(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            (stride, stride),
+            [(dilation * (size // 2),) * 2] * 2,
+            rhs_dilation=(dilation, dilation),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+
+    return own, plain, (x, kernel)
+
+
+@SPATIAL
+def test_derivatives_of_a_spatial_convolution_are_those_of_jax(size, stride, dilation):
+    own, plain, arguments = spatial_case(size, stride, dilation)
+    gradients = [
+        jax.grad(lambda x, kernel, f=f: jnp.sum(jnp.sin(f(x, kernel))), (0, 1))
+        for f in (own, plain)
+    ]
+    got, twice = jax.jit(lambda a: jax.jvp(gradients[0], a, a))(arguments)
+    expected, expected_twice = jax.jit(lambda a: jax.jvp(gradients[1], a, a))(arguments)
+    for x, y in zip((*got, *twice), (*expected, *expected_twice), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-3 * np.abs(y).max())
+
+
+@SPATIAL
+def test_on_the_cpu_gradients_are_convolutions_in_the_usual_layout(size, stride, dilation):
+    """In a loop too, where XLA does not see to it."""
+    own, _, arguments = spatial_case(size, stride, dilation)
+
+    def loop(x, kernel):
+        def step(carry, scale):
+            gradients = jax.grad(lambda a: jnp.sum(own(*a) ** 2))((scale * x, kernel))
+            return jax.tree.map(jnp.add, carry, gradients), None
+
+        return jax.lax.scan(step, (x, kernel), jnp.arange(3.0))[0]
+
+    text = jax.jit(loop).lower(*arguments).compile().as_text()
+    layouts = re.findall(r"dim_labels=(\w+->\w+)", text)
+    assert len(layouts) == 3
+    assert set(layouts) == {"b01f_01io->b01f"}
 
 
 def test_parameters_are_float32_and_activations_of_the_compute_dtype():

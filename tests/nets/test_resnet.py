@@ -83,6 +83,14 @@ def test_stride_in_1x1_says_where_a_bottlenecks_stride_is(in_1x1, size):
     assert inside["layer2_0/conv2/__call__"] == (2, 8, 8, 16)
 
 
+def equations(jaxpr):
+    """Those of a program, and of the functions with a gradient of their own that it calls."""
+    for eqn in jaxpr.eqns:
+        yield eqn
+        if "call_jaxpr" in eqn.params:
+            yield from equations(eqn.params["call_jaxpr"])
+
+
 @pytest.mark.parametrize(("name", "convs"), [("resnet50", 3), ("resnet18", 4)])
 def test_dilated_res5_keeps_stride_16_and_dilates_its_3x3_convolutions(name, convs):
     net = ResNet(dataclasses.replace(TINY, name=name, dilated_res5=True))
@@ -92,7 +100,7 @@ def test_dilated_res5_keeps_stride_16_and_dilates_its_3x3_convolutions(name, con
     jaxpr = jax.make_jaxpr(net.apply)(variables, IMAGE)
     dilated = [
         eqn.invars[1].aval.shape[:2]
-        for eqn in jaxpr.eqns
+        for eqn in equations(jaxpr)
         if eqn.primitive.name == "conv_general_dilated" and eqn.params["rhs_dilation"] == (2, 2)
     ]
     assert dilated == [(3, 3)] * convs
