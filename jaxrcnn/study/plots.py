@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxrcnn.curves import clean_axes, smooth
-from jaxrcnn.study.gradients import (
-    ROUTES,
-    Gradient,
-    diagnostic_names,
-    mean_over_runs,
-    parse_gradient,
+from jaxrcnn.study.instrument_plots import (
+    draw_gradients,
+    draw_proposals,
+    has_proposals,
+    shown_gradients,
 )
+from jaxrcnn.study.looks import GREY, MARKERS, scheme_colors
 from jaxrcnn.study.results import Failure, Point, RunResult, Study
 from jaxrcnn.study.summary import final_scores, runs_of
 
@@ -23,51 +23,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = {
-    "approximate": "#0072b2",
-    "exact": "#d55e00",
-    "pooling": "#e69f00",
-    "targets": "#009e73",
-    "late": "#cc79a7",
-    "alternating": "#333333",
-}
-"""Of Okabe and Ito's palette, which colour-blind people can tell apart."""
-
-OTHER_COLORS = ("#56b4e9", "#8c6bb1", "#7f7f7f", "#a6761d")
-"""Of schemes that are not in `COLORS`, in turn."""
-
-MARKERS = "os^vDPX*"
-"""One a scheme, in turn."""
-
-DASHES = ("solid", "dashed", "dotted", "dashdot")
-"""One a loss, in turn."""
-
-GRADIENT_MODULE = "rpn/box"
-"""The module whose gradients gradients.png shows: its deltas are what the gate decides about."""
-
-GREY = "#767f8c"
-
 LABEL_HEIGHT = 0.055  # of the axes' height, about a line of text
 
 
-def scheme_colors(study: Study) -> dict[str, str]:
-    """The colour of every scheme, ``#rrggbb``, the same in all studies."""
-    others = [scheme for scheme in study.schemes if scheme not in COLORS]
-    return {
-        scheme: COLORS[scheme]
-        if scheme in COLORS
-        else OTHER_COLORS[others.index(scheme) % len(OTHER_COLORS)]
-        for scheme in study.schemes
-    }
-
-
 def plot_study(study: Study, directory: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """Draw a study: AP over pictures and seconds, losses, final scores, gradients by route.
+    """Draw a study: AP over pictures and seconds, losses, final scores, gradients, proposals.
 
     Args:
         study: what its runs gave.
-        directory: folder for ap.png, ap_seconds.png, losses.png, final.png and gradients.png, made
-            where missing.
+        directory: folder for ap.png, ap_seconds.png, losses.png, final.png, gradients.png and
+            proposals.png, made where missing.
 
     Returns:
         The files that were written: those for which there is something to draw.
@@ -84,6 +49,7 @@ def plot_study(study: Study, directory: str | os.PathLike[str]) -> list[pathlib.
         "losses.png": (losses, draw_losses),
         "final.png": (any(final_scores(study, s, "AP") for s in study.schemes), draw_final),
         "gradients.png": (bool(shown_gradients(ended)), draw_gradients),
+        "proposals.png": (has_proposals(ended), draw_proposals),
     }
     written = []
     for name, (there, draw) in drawings.items():
@@ -372,64 +338,3 @@ def draw_final(figure: "Figure", study: Study) -> None:
         axes.margins(x=0.15)
         clean_axes(axes, f"final {name}")
         axes.tick_params(axis="y", length=0, labelcolor="#333333", labelsize=10)
-
-
-def shown_gradients(runs: Sequence[RunResult]) -> list[Gradient]:
-    """The gradient norms on `GRADIENT_MODULE` that are above 0 in some row, each once."""
-    found = []
-    for name in diagnostic_names(runs):
-        gradient = parse_gradient(name)
-        if gradient is None or gradient.module != GRADIENT_MODULE or gradient.route not in ROUTES:
-            continue
-        if any(row.get(name, 0.0) > 0 for run in runs for row in run.diagnostics):
-            found.append(gradient)
-    return found
-
-
-def draw_gradients(figure: "Figure", study: Study) -> None:
-    """Norms of the gradients on the RPN's box deltas over the steps: a panel a route.
-
-    They are measured whatever a run's gate is; alternating training has no routes through it.
-    """
-    gradients = shown_gradients(study.runs)
-    routes = [route for route in ROUTES if any(g.route == route for g in gradients)]
-    losses = list(dict.fromkeys(gradient.loss for gradient in gradients))
-    panels = figure.subplots(1, len(routes), sharey=True, squeeze=False)[0]
-    for axes, route in zip(panels, routes, strict=True):
-        here = [gradient for gradient in gradients if gradient.route == route]
-        for scheme, color in scheme_colors(study).items():
-            runs = runs_of(study, scheme, "finished", "diverged")
-            for gradient in here:
-                series = mean_over_runs(runs, "gradient/" + "/".join(gradient))
-                steps = [step for step, value in series.items() if value > 0]
-                axes.plot(
-                    steps,
-                    [series[step] for step in steps],
-                    linestyle=DASHES[losses.index(gradient.loss) % len(DASHES)],
-                    color=color,
-                    linewidth=1.6,
-                )
-        axes.set_yscale("log")
-        axes.set_xlabel("step", fontsize=9)
-        clean_axes(axes, f"route: {route}")
-    low, high = panels[0].get_ylim()
-    wider = max(1.0, (10 * low / high) ** 0.5)  # less than a decade has no plain ticks
-    panels[0].set_ylim(low / wider, high * wider)
-    _gradient_legend(figure, study, losses)
-
-
-def _gradient_legend(figure: "Figure", study: Study, losses: Sequence[str]) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], color=color, linewidth=2, label=scheme)
-        for scheme, color in scheme_colors(study).items()
-    ]
-    handles += [
-        Line2D([], [], color=GREY, linestyle=DASHES[n % len(DASHES)], label=f"loss: {loss}")
-        for n, loss in enumerate(losses)
-    ]
-    figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
-    figure.suptitle(
-        "gradient norm on the RPN's box layer", x=0.01, ha="left", fontsize=11, color="#333333"
-    )

@@ -6,7 +6,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from jaxrcnn.study.descriptions import LITERATURE, ROUTES, SENTENCES
-from jaxrcnn.study.plots import plot_study, scheme_colors
+from jaxrcnn.study.looks import scheme_colors
+from jaxrcnn.study.plots import plot_study
 from jaxrcnn.study.results import Study
 from jaxrcnn.study.study_io import to_json
 from jaxrcnn.study.summary import saving
@@ -30,6 +31,9 @@ CAPTIONS = {
     "losses.png": "Training loss, smoothed over a twentieth of the lines; faint: as logged.",
     "gradients.png": "Norms of the gradients on the layer of the RPN that says the boxes, a panel "
     "a route, means over the runs; measured whatever a run's gate is.",
+    "proposals.png": "The proposals of single training steps, before ground truth is appended: the "
+    "share of objects that one overlaps by half or more, how many of the RoIs that are trained on "
+    "are foreground, and how wide the proposals are; means over the runs.",
 }
 """What each plot shows."""
 

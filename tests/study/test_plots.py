@@ -6,12 +6,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from jaxrcnn.study import plots
+from jaxrcnn.study import looks, plots
 from tests.study.synthetic import (
-    SCHEMES,
     diverged_run,
     full_study,
-    make_diagnostics,
     make_run,
     make_study,
     waiting_run,
@@ -34,17 +32,22 @@ def shows(path, color):
 def test_every_plot_of_a_full_study_shows_every_scheme(tmp_path):
     study = full_study()
     written = plots.plot_study(study, tmp_path / "new")
-    assert [path.name for path in written] == [*CURVES, "final.png", "gradients.png"]
+    assert [path.name for path in written] == [
+        *CURVES,
+        "final.png",
+        "gradients.png",
+        "proposals.png",
+    ]
     for path in written:
         assert min(pixels(path).shape[:2]) > 300
-        for color in plots.scheme_colors(study).values():
+        for color in looks.scheme_colors(study).values():
             assert shows(path, color), (path.name, color)
 
 
 def test_one_run_has_all_its_plots(tmp_path):
     written = plots.plot_study(make_study([make_run()]), tmp_path)
     assert [path.name for path in written] == [*CURVES, "final.png"]
-    assert all(shows(path, plots.COLORS["approximate"]) for path in written)
+    assert all(shows(path, looks.COLORS["approximate"]) for path in written)
 
 
 def test_without_a_finished_run_there_are_crosses(tmp_path):
@@ -54,9 +57,9 @@ def test_without_a_finished_run_there_are_crosses(tmp_path):
     written = plots.plot_study(study, tmp_path)
     assert [path.name for path in written] == CURVES
     for path in written:
-        assert shows(path, plots.COLORS["exact"])
-        assert shows(path, plots.COLORS["pooling"])
-        assert not shows(path, plots.COLORS["late"])
+        assert shows(path, looks.COLORS["exact"])
+        assert shows(path, looks.COLORS["pooling"])
+        assert not shows(path, looks.COLORS["late"])
 
 
 def test_without_an_evaluation_there_are_losses_only(tmp_path):
@@ -117,32 +120,11 @@ def test_a_phase_of_alternating_training_has_a_line_of_its_own():
     assert [[60, 5.0]] in lines
 
 
-def test_gradients_have_a_panel_for_each_route():
-    run = make_run(diagnostics=make_diagnostics(0))
-    figure = Figure()
-    plots.draw_gradients(figure, make_study([run]))
-    titles = [axes.get_title("left") for axes in figure.axes]
-    assert titles == ["route: direct", "route: pooling", "route: targets"]
-    direct = figure.axes[0].lines[0].get_xydata()
-    wanted = [(row["step"], row["gradient/rpn_box/direct/rpn/box"]) for row in run.diagnostics]
-    np.testing.assert_allclose(direct, wanted)
-
-
 def test_zeros_and_other_modules_make_no_gradients_plot(tmp_path):
     rows = ({"step": 50, "gradient/box_reg/pooling/rpn/box": 0.0, "cosine": 1.0},)
     rows += ({"step": 50, "gradient/box_reg/direct/neck": 1.0},)
     written = plots.plot_study(make_study([make_run(diagnostics=rows)]), tmp_path)
     assert "gradients.png" not in [path.name for path in written]
-
-
-def test_a_scheme_has_one_colour_in_all_studies():
-    everything = plots.scheme_colors(full_study(1))
-    assert tuple(everything) == SCHEMES
-    assert len(set(everything.values())) == len(SCHEMES)
-    some = make_study([make_run("late"), make_run("mine"), make_run("yours"), make_run("exact")])
-    colors = plots.scheme_colors(some)
-    assert (colors["late"], colors["exact"]) == (everything["late"], everything["exact"])
-    assert len(set(colors.values()) | set(everything.values())) == 8
 
 
 def test_names_beside_the_axes_stand_apart():
