@@ -359,13 +359,14 @@ class AlternatingConfig:
 
     steps: tuple[AlternatingStep, ...] = (
         AlternatingStep("rpn", "pretrained", (), 80000, (60000,)),
-        AlternatingStep("fast_rcnn", "pretrained", (), 40000, (30000,)),
+        AlternatingStep("fast_rcnn", "pretrained", (), 80000, (60000,)),
         AlternatingStep("rpn", "frozen", ("rpn_head",), 80000, (60000,)),
         AlternatingStep(
-            "fast_rcnn", "frozen", ("box_head/cls_score", "box_head/bbox_pred"), 40000, (30000,)
+            "fast_rcnn", "frozen", ("box_head/cls_score", "box_head/bbox_pred"), 80000, (60000,)
         ),
     )
-    """The steps, by default py-faster-rcnn's four. train.steps is their sum."""
+    """The steps, by default py-faster-rcnn's four at its 80000 pictures each, for a batch size of
+    1. train.steps is their sum."""
     keep_proposals: bool = False
     """Make the proposals of a Fast R-CNN step once, before it, from unaugmented pictures, and keep
     them in memory: faster for small data sets; False makes them on the fly of the augmented

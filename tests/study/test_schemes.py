@@ -47,8 +47,7 @@ def test_schemes_differ_in_the_scheme_alone():
 
 def test_alternating_has_the_budget_of_the_others():
     config = SCHEMES["alternating"](BASE)
-    # 80000, 40000, 80000, 40000 of 240000
-    assert [step.steps for step in config.train.alternating.steps] == [13, 7, 13, 7]
+    assert [step.steps for step in config.train.alternating.steps] == [10, 10, 10, 10]
     kept = replace(BASE.train, alternating=AlternatingConfig(keep_proposals=True))
     assert SCHEMES["alternating"](replace(BASE, train=kept)).train.alternating.keep_proposals
 
