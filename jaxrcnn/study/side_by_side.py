@@ -1,4 +1,4 @@
-"""Runs that differ in their gates alone, side by side under one `jax.vmap`: a sweep over gates.
+"""Runs that differ in their gates alone, side by side in one program: a sweep over gates.
 
 They see the same batches with the same draws. Their states are one `TrainState` whose arrays have a
 leading axis, a place for each run; that is what the shared checkpoints hold. Each run's numbers,
@@ -92,7 +92,7 @@ def run_side_by_side(
 
 
 def compile_side_by_side(
-    detector: Detector, configs: Sequence[Config], programs: Programs
+    detector: Detector, configs: Sequence[Config], programs: Programs, at_once: int = 0
 ) -> Programs:
     """The programs of single runs with a training step for all of these.
 
@@ -100,6 +100,8 @@ def compile_side_by_side(
         detector: the pieces.
         configs: R of them.
         programs: compiled for one of them.
+        at_once: how many go under one vmap, the others after them. 0 takes all, but on the CPU one:
+            a vmap groups the convolutions, which makes them slow there.
 
     Returns:
         Programs whose train_step takes and gives states with a leading axis of R on all but the
@@ -112,19 +114,30 @@ def compile_side_by_side(
     (config,) = shared
     trained = detector._replace(config=config.model)
     knobs = jax.tree.map(lambda *x: np.stack(x), *map(knobs_of, configs))
-    step = jax.jit(_steps, static_argnums=(0, 1), donate_argnums=2)
+    step = jax.jit(_steps, static_argnums=(0, 1, 2), donate_argnums=3)
+    at_once = at_once or (1 if jax.default_backend() == "cpu" else len(configs))
     return programs._replace(
-        train_step=lambda state, batch, stage: step(trained, config, state, batch, knobs)
+        train_step=lambda state, batch, stage: step(trained, config, at_once, state, batch, knobs)
     )
 
 
 def _steps(
-    detector: Detector, config: Config, states: TrainState, batch: Batch, knobs: Knobs
+    detector: Detector,
+    config: Config,
+    at_once: int,
+    states: TrainState,
+    batch: Batch,
+    knobs: Knobs,
 ) -> tuple[TrainState, dict[str, Array]]:
-    places: Any = (None, 0, 0, 0)  # the step is that of all
-    axes = TrainState(*places)
-    step = functools.partial(train_step, detector, config)
-    return jax.vmap(step, in_axes=(axes, None, 0), out_axes=(axes, 0))(states, batch, knobs)
+    """The step of all runs, so many at once under a vmap."""
+
+    def step(own: tuple[Any, Knobs]) -> tuple[Any, dict[str, Array]]:
+        state, knobs = own
+        state, metrics = train_step(detector, config, TrainState(states.step, *state), batch, knobs)
+        return state[1:], metrics
+
+    moved, metrics = jax.lax.map(step, (states[1:], knobs), batch_size=at_once)
+    return TrainState(states.step + 1, *moved), metrics
 
 
 def _first_states(config: Config, programs: Programs, number: int) -> TrainState:

@@ -1,8 +1,9 @@
-"""Runs under one vmap against each run alone."""
+"""Runs side by side against each run alone."""
 
 import dataclasses
 
 import jax
+import numpy as np
 import pytest
 
 from jaxrcnn.config import Config, DataConfig, EvalConfig, OptimizerConfig, TrainConfig
@@ -13,7 +14,7 @@ from jaxrcnn.study.side_by_side import compile_side_by_side, diverged_before, ru
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.sharding import compile_programs
-from tests.tiny import MODEL, change
+from tests.tiny import MODEL, change, make_batch
 
 WIDTHS = (0.0, 0.25, 1.0)
 CONFIG = Config(
@@ -125,6 +126,24 @@ def test_one_that_diverges_leaves_the_others_alone(finished, sets, tmp_path, mon
     assert [row["step"] for row in rows_of(tmp_path / "0.25")] == [1, 2]
     assert diverged_before(tmp_path / "0.25").step == 2
     assert diverged_before(tmp_path / "1") is None
+
+
+def test_together_under_a_vmap_is_as_one_by_one(sets):
+    configs = [with_width(width) for width in WIDTHS]
+    detector = build(CONFIG.model)
+    programs = compile_programs(detector, configs[0])
+    batch = programs.put_batch(make_batch(seed=3))
+    losses = []
+    for at_once in (1, 3):
+        state = programs.create_state()
+        states = jax.tree.map(lambda x: jax.numpy.stack([x] * 3), state)._replace(step=state.step)
+        step = compile_side_by_side(detector, configs, programs, at_once).train_step
+        for _ in range(3):
+            states, metrics = step(states, batch, "joint")
+        losses.append(metrics["loss"])
+        assert int(states.step) == 3
+    assert len(set(losses[0].tolist())) == 3
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
 
 
 def test_runs_that_differ_in_more_than_their_gates_are_refused():
