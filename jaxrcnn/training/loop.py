@@ -85,8 +85,8 @@ class Log:
         self._progress.log(step, means["train/loss"], means["train/images_per_second"])
         for number, row in numbered:
             bad = [name for name in logged if not math.isfinite(row[name])]
-            if bad:
-                where = describe_origin(row, self._name_picture)
+            where = describe_origin(row, self._name_picture) if bad else ""
+            if where or any(name.startswith("loss") for name in bad):  # else the norm overflowed
                 raise NonFiniteLossError(
                     number,
                     f"step {number}: {', '.join(bad)} not finite{where and ', '}{where}; the last "

@@ -61,8 +61,9 @@ class MetricsWriter:
         finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
         self._file.write(json.dumps({"step": int(step), **finite}, allow_nan=False) + "\n")
         self._file.flush()
-        for key, value in values.items():
-            self._events.add_scalar(key, value, step)
+        for key, value in finite.items():
+            if value is not None:  # for NaN, tensorboardX prints a warning
+                self._events.add_scalar(key, value, step)
         self._events.flush()
 
     def close(self) -> None:

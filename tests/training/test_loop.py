@@ -191,6 +191,16 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
         log.flush(12)
 
 
+def test_a_norm_that_overflows_is_no_divergence_but_a_gradient_that_is_not_finite_is_one():
+    log = Log(Config(), mock.Mock(), mock.Mock())
+    row = {"loss": np.float32(1), "gradient_norm": np.inf, "learning_rate": np.float32(1)}
+    log.add({**row, "origin_place": -1, "origin_picture": -1})
+    log.flush(4)
+    log.add({**row, "origin_place": 7, "origin_picture": -1})
+    with pytest.raises(NonFiniteLossError, match="step 5: gradient_norm .* gradient of the"):
+        log.flush(5)
+
+
 def test_a_run_keeps_the_numbers_of_the_measured_steps_alone():
     config = Config(train=TrainConfig(steps=7, diagnostics=DiagnosticsConfig(every=3)))
 
