@@ -197,7 +197,7 @@ def test_a_norm_that_overflows_is_no_divergence_but_a_gradient_that_is_not_finit
     log.add({**row, "origin_place": -1, "origin_picture": -1})
     log.flush(4)
     log.add({**row, "origin_place": 7, "origin_picture": -1})
-    with pytest.raises(NonFiniteLossError, match="step 5: gradient_norm .* gradient of the"):
+    with pytest.raises(NonFiniteLossError, match=r"step 5: gradient_norm .* gradient of the"):
         log.flush(5)
 
 
