@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "training.measures": {"types", "config", "ops", "jax"},
     "training.routes": {"types", "precision", "config", "detector", "jax"},
     "training.diagnostics": {"types", "config", "stages", "detector", "jax"},
+    "training.columns": set(),
     "training.knobs": {"types", "config", "jax", "numpy"},
     "training.gates": {"types", "config", "jax"},
     "training.step": {"types", "config", "detector", "jax", "optax"},
@@ -72,7 +73,16 @@ CORE = [name for name in MODULES if name.split(".")[1:2] in CORE_ROOMS] + ["jaxr
 CORE += [
     f"jaxrcnn.training.{name}"
     for name in (
-        *("alternating", "diagnostics", "divergence", "gates", "knobs", "measures", "modules"),
+        *(
+            "alternating",
+            "columns",
+            "diagnostics",
+            "divergence",
+            "gates",
+            "knobs",
+            "measures",
+            "modules",
+        ),
         *("optimizer", "routes", "step", "sharding"),
     )
 ]

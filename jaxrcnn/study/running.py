@@ -62,9 +62,9 @@ def run_study(plan: Plan, workdir: pathlib.Path) -> Study:
         for group in groups:
             number += len(group)
             print(f"\n{', '.join(group)}, seed {seed} ({number} of {total})")
-            for name, config in group.items():
-                run_folder.claim(folder_of(workdir, name, seed), config)
             if all((name, seed) in results for name in group):
+                for name, config in group.items():  # no run sees that it is of this config
+                    run_folder.claim(folder_of(workdir, name, seed), config)
                 continue
             results |= run_group(group, seed, plan.together, workdir, sets)
             workdir.joinpath("study.json").write_text(

@@ -20,6 +20,7 @@ from jaxrcnn.study.summary import (
     summarise,
     time_to,
 )
+from jaxrcnn.training.columns import aligned
 from jaxrcnn.training.metrics import format_duration
 
 NONE = "-"
@@ -37,12 +38,7 @@ class Table(NamedTuple):
 
 def as_text(table: Table) -> str:
     """The table in columns, for a terminal."""
-    rows = [table.head, *table.rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return "\n".join(aligned([table.head, *table.rows]))
 
 
 def plus_minus(spread: Spread | None, digits: int = 3) -> str:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxrcnn.config import AlternatingStep, Config, ConfigError
 from jaxrcnn.detector import COLLECTIONS, Variables
+from jaxrcnn.training.columns import aligned
 from jaxrcnn.types import Array, Losses
 
 Stage = Literal["joint", "rpn", "fast_rcnn"]
@@ -204,10 +205,4 @@ def describe_phases(config: Config) -> list[str]:
             )
         )
         source = f"step {number + 1}" if step.trains == "rpn" else source
-    if len(rows) == 1:
-        return []
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return aligned(rows) if len(rows) > 1 else []

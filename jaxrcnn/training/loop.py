@@ -104,6 +104,11 @@ def evaluates_after(config: Config, step: int) -> bool:
     return step == config.train.steps or (every > 0 and step > 0 and step % every == 0)
 
 
+def must_not_pipeline() -> bool:
+    """Collectives of several virtual CPU devices, pipelined, can wait for each other's threads."""
+    return jax.default_backend() == "cpu" and jax.local_device_count() > 1
+
+
 def run_steps(
     config: Config,
     programs: Programs,
@@ -134,8 +139,7 @@ def run_steps(
         NonFiniteLossError: training diverged.
     """
     wanted = config.train
-    # Pipelined collectives of several virtual CPU devices can wait for each other's threads.
-    one_at_a_time = jax.default_backend() == "cpu" and jax.local_device_count() > 1
+    one_at_a_time = must_not_pipeline()
     cost = DiagnosticsCost(config, log.message)
     stream: Iterator[Batch] | None = None
     for step in range(int(state.step) + 1, wanted.steps + 1):
