@@ -17,12 +17,22 @@ class BackboneConfig:
     """The network that makes the features."""
 
     name: Literal[
-        "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext101_32x8d", "vgg16"
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "resnet101",
+        "resnet152",
+        "resnext101_32x8d",
+        "vgg16",
+        "mobilenet_v3_large",
     ] = "resnet50"
     """Network that makes the features."""
     norm: Literal["frozen", "group", "batch", "none"] = "frozen"
-    """Frozen affine constants, group norm (32 groups), or batch norm over the global batch. VGG16
-    knows 'none' only."""
+    """Frozen batch norm, group norm (32 groups), or batch norm over the global batch. VGG16 knows
+    'none' only."""
+    norm_epsilon: float = 1e-5
+    """What a batch norm, frozen or not, adds to the variance; torchvision's first COCO weights were
+    trained with 0."""
     stride_in_1x1: bool = False
     """Put a bottleneck's stride in its 1x1 convolution (as Caffe2) instead of the 3x3."""
     frozen_stages: int = 2
@@ -30,7 +40,7 @@ class BackboneConfig:
     dilated_res5: bool = False
     """Keep stride 16 in res5 by dilation (DC5)."""
     width: int = 64
-    """Channels of the stem; stages have width x 1, 2, 4, 8 (times 4 in bottlenecks)."""
+    """Channels of a ResNet's stem; stages have width x 1, 2, 4, 8 (times 4 in bottlenecks)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +67,9 @@ class AnchorConfig:
     """Place of the first anchor's centre in a cell, as a fraction of the stride."""
     rounded: bool = False
     """Round the corners of the anchor at the origin to whole pixels, as torchvision does."""
+    spread: bool = False
+    """Set the anchors of a level as far apart as the padded picture is larger than the map, rounded
+    down, as torchvision does; else by the level's stride. They differ on maps of odd size."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +96,9 @@ class RpnConfig:
     """Loss of the box deltas; the IoU losses compare decoded boxes."""
     box_loss_beta: float = 1.0
     """Where smooth L1 or Huber goes from quadratic to linear."""
+    loss_mean: Literal["asked", "drawn"] = "asked"
+    """Divide both losses by the anchors that samples asks for (Detectron2), or by those that could
+    be drawn (torchvision)."""
     objectness_weight: float = 1.0
     """Factor on the objectness loss."""
     box_weight: float = 1.0
@@ -225,6 +241,8 @@ class DetectionsConfig:
     """Overlap above which the worse of two detections of one class is dropped."""
     max_detections: int = 100
     """Detections of a picture."""
+    min_size: float = 0.0
+    """Smallest side of a detection, pixels; one without area is never found."""
     pre_nms: int = 2000
     """Best scoring (RoI, class) pairs that go into NMS."""
     soft_nms: Literal["none", "linear", "gaussian"] = "none"
@@ -276,6 +294,9 @@ class DataConfig:
     """Pictures are resized so that the shorter side has this many pixels ..."""
     long_side: int = 1333
     """... and the longer side at most this many."""
+    resize: Literal["pillow", "torchvision"] = "pillow"
+    """Pillow's bilinear filter, antialiased where it shrinks and rounded to whole values, as
+    Detectron2 resizes; or torchvision's, neither antialiased nor rounded."""
     train_short_sides: tuple[int, ...] = ()
     """Short sides to draw from in training; empty takes short_side."""
     horizontal_flip: float = 0.5

@@ -150,7 +150,7 @@ def forward_train(
 
     images = normalise(batch.images, batch.image_sizes, config)
     features, variables = apply(detector, "backbone", variables, images, train)
-    anchors, level_sizes = draw_anchors(features, strides, config.anchors)
+    anchors, level_sizes = draw_anchors(images, features, strides, config.anchors)
     rpn_maps, variables = apply(detector, "rpn_head", variables, features, train)
     rpn = concatenate_levels(*rpn_maps)
     if proposals is None:
@@ -242,7 +242,7 @@ def first_stage(
     config, strides = detector.config, detector.backbone.strides
     images = normalise(images, image_sizes, config)
     features, _ = apply(detector, "backbone", variables, images)
-    anchors, level_sizes = draw_anchors(features, strides, config.anchors)
+    anchors, level_sizes = draw_anchors(images, features, strides, config.anchors)
     rpn_maps, _ = apply(detector, "rpn_head", variables, features)
     rpn = concatenate_levels(*rpn_maps)
     return features, propose(rpn, anchors, level_sizes, image_sizes, config, train)
@@ -310,12 +310,16 @@ def draw_keys(key: Array, image_index: Array) -> tuple[Array, Array, Array]:
 
 
 def draw_anchors(
-    features: Sequence[Array], strides: Sequence[int], config: AnchorConfig
+    images: Array, features: Sequence[Array], strides: Sequence[int], config: AnchorConfig
 ) -> tuple[Array, tuple[int, ...]]:
     """Anchors (A, 4), a constant of the traced program, and how many each level has."""
+    height, width = images.shape[1:3]
     sizes = tuple((x.shape[1], x.shape[2]) for x in features)
+    steps = tuple((stride, stride) for stride in strides)
+    if config.spread:
+        steps = tuple((height // rows, width // columns) for rows, columns in sizes)
     anchors = pyramid_anchors(
-        sizes, tuple(strides), config.sizes, config.ratios, config.offset, config.rounded
+        sizes, steps, config.sizes, config.ratios, config.offset, config.rounded
     )
     per_cell = [len(level) * len(config.ratios) for level in config.sizes]
     return jnp.asarray(anchors), tuple(h * w * n for (h, w), n in zip(sizes, per_cell, strict=True))

@@ -51,6 +51,7 @@ AT_LEAST_ONE = (
 NOT_NEGATIVE = (
     "seed",
     "model.backbone.frozen_stages",
+    "model.backbone.norm_epsilon",
     "model.rpn.channels",
     "model.rpn.convs",
     "model.rpn.box_loss_beta",
@@ -62,6 +63,7 @@ NOT_NEGATIVE = (
     "model.proposals.delta_gradient.clip_norm",
     "model.proposals.min_size",
     "model.roi.sampling_ratio",
+    "model.detections.min_size",
     "model.box_head.convs",
     "model.box_head.box_loss_beta",
     "model.box_head.class_weight",
@@ -215,7 +217,7 @@ def _mining(mining: HardExampleConfig) -> Rules:
 
 def _backbone(model: ModelConfig) -> Rules:
     backbone, neck = model.backbone, model.neck.name
-    vgg = backbone.name == "vgg16"
+    vgg, mobilenet = backbone.name == "vgg16", backbone.name == "mobilenet_v3_large"
     yield (
         backbone.frozen_stages > 5,
         f"model.backbone.frozen_stages: got {backbone.frozen_stages}, takes 0 to 5",
@@ -225,8 +227,8 @@ def _backbone(model: ModelConfig) -> Rules:
         f"model.backbone.width: got {backbone.width}, takes a multiple of 8",
     )
     yield (
-        vgg and backbone.width != 64,
-        f"model.backbone.width: got {backbone.width}, vgg16 has 64",
+        (vgg or mobilenet) and backbone.width != 64,
+        f"model.backbone.width: got {backbone.width}, {backbone.name} takes 64 only",
     )
     yield (
         vgg and neck != "c5",
@@ -237,24 +239,29 @@ def _backbone(model: ModelConfig) -> Rules:
         f"model.backbone.norm: got {backbone.norm}, vgg16 takes none only",
     )
     yield (
+        mobilenet and neck != "fpn",
+        f"model.neck.name: got {neck}, model.backbone.name mobilenet_v3_large goes with fpn only",
+    )
+    yield (
         backbone.dilated_res5 and (vgg or neck != "c5"),
         "model.backbone.dilated_res5: goes with a ResNet and model.neck.name c5 only, "
         f"got {backbone.name} and {neck}",
     )
     yield (
-        backbone.stride_in_1x1 and (vgg or backbone.name in BASIC_BLOCKS),
-        f"model.backbone.stride_in_1x1: {backbone.name} has no bottlenecks",
+        backbone.stride_in_1x1 and (vgg or mobilenet or backbone.name in BASIC_BLOCKS),
+        "model.backbone.stride_in_1x1: goes with the bottlenecks of resnet50 and larger only, got "
+        f"{backbone.name}",
     )
 
 
 def _anchors(model: ModelConfig) -> Rules:
     sizes = model.anchors.sizes
-    maps = 5 if model.neck.name == "fpn" else 1
+    maps = 1 if model.neck.name != "fpn" else 3 if "mobilenet" in model.backbone.name else 5
     counts = sorted({len(level) for level in sizes})
     yield (
         len(sizes) != maps,
         f"model.anchors.sizes: got sizes for {len(sizes)} levels, "
-        f"model.neck.name {model.neck.name} makes {maps}",
+        f"{model.backbone.name} with {model.neck.name} makes {maps}",
     )
     yield len(counts) > 1, f"model.anchors.sizes: got {counts} sizes a level, takes equally many"
     yield counts == [0], "model.anchors.sizes: got no sizes, takes one or more for a level"

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrcnn.config import ConfigError, DeltaGradientConfig, HardExampleConfig
-from jaxrcnn.detector import build, forward_infer, forward_propose, forward_train
+from jaxrcnn.config import AnchorConfig, ConfigError, DeltaGradientConfig, HardExampleConfig
+from jaxrcnn.detector import build, draw_anchors, forward_infer, forward_propose, forward_train
 from jaxrcnn.types import Gates, Losses, RoiSamples
 from tests.tiny import FPN_MODEL, MODEL, SIZE, change, make_batch, make_variables
 
@@ -384,3 +384,14 @@ def test_proposals_are_those_that_inference_looks_into_and_need_no_box_head():
     assert_same(proposals, looked_into)
     assert proposals.boxes.shape == (2, 3, 4)
     assert np.asarray(proposals.valid).any(1).all()
+
+
+def test_spread_anchors_stand_as_far_apart_as_the_map_is_smaller_than_the_picture():
+    # torchvision's own rule: 224 // 4 = 56 where the stride is 64.
+    images, maps = jnp.zeros((1, 256, 224, 3)), [jnp.zeros((1, 4, 4, 1))]
+    config = AnchorConfig(sizes=((2.0,),), ratios=(1.0,))
+    by_stride, sizes = draw_anchors(images, maps, [64], config)
+    assert sizes == (16,)
+    np.testing.assert_array_equal(by_stride[5], [63, 63, 65, 65])
+    spread, _ = draw_anchors(images, maps, [64], dataclasses.replace(config, spread=True))
+    np.testing.assert_array_equal(spread[5], [55, 63, 57, 65])

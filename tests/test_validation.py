@@ -180,11 +180,11 @@ def test_every_number_has_a_range_or_may_be_anything():
         ({"seed": 2**32}, "seed: got 4294967296, takes less than 2 ** 32"),
         (
             {"model.neck.name": "c4"},
-            "model.anchors.sizes: got sizes for 5 levels, model.neck.name c4 makes 1",
+            "model.anchors.sizes: got sizes for 5 levels, resnet50 with c4 makes 1",
         ),
         (
             {"model.anchors.sizes": ((32.0,),)},
-            "model.anchors.sizes: got sizes for 1 levels, model.neck.name fpn makes 5",
+            "model.anchors.sizes: got sizes for 1 levels, resnet50 with fpn makes 5",
         ),
         (
             {"model.anchors.sizes": ((8.0,), (16.0,), (32.0,), (64.0,), (128.0, 256.0))},
@@ -204,12 +204,20 @@ def test_every_number_has_a_range_or_may_be_anything():
             "model.neck.name: got fpn, model.backbone.name vgg16 goes with c5 only",
         ),
         (
+            {"model.backbone.name": "mobilenet_v3_large"},
+            "model.anchors.sizes: got sizes for 5 levels, mobilenet_v3_large with fpn makes 3",
+        ),
+        (
+            ONE_MAP | {"model.backbone.name": "mobilenet_v3_large"},
+            "model.neck.name: got c4, model.backbone.name mobilenet_v3_large goes with fpn only",
+        ),
+        (
             VGG16 | {"model.backbone.norm": "group"},
             "model.backbone.norm: got group, vgg16 takes none only",
         ),
         (
             VGG16 | {"model.backbone.width": 32},
-            "model.backbone.width: got 32, vgg16 has 64",
+            "model.backbone.width: got 32, vgg16 takes 64 only",
         ),
         (
             VGG16 | {"model.backbone.dilated_res5": True},
@@ -231,11 +239,13 @@ def test_every_number_has_a_range_or_may_be_anything():
         ),
         (
             {"model.backbone.name": "resnet34", "model.backbone.stride_in_1x1": True},
-            "model.backbone.stride_in_1x1: resnet34 has no bottlenecks",
+            "model.backbone.stride_in_1x1: goes with the bottlenecks of resnet50 and larger only, "
+            "got resnet34",
         ),
         (
             VGG16 | {"model.backbone.stride_in_1x1": True},
-            "model.backbone.stride_in_1x1: vgg16 has no bottlenecks",
+            "model.backbone.stride_in_1x1: goes with the bottlenecks of resnet50 and larger only, "
+            "got vgg16",
         ),
         (
             {"model.backbone.frozen_stages": 6},

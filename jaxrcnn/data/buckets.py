@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxrcnn.data.transforms import Size, resized_size
+from jaxrcnn.data.transforms import Resize, Size, resized_size
 
 MULTIPLE = 32
 """Sides of a bucket are multiples of the coarsest stride that pooling halves without remainder."""
@@ -21,17 +21,21 @@ class Buckets(NamedTuple):
     of_record: np.ndarray  # (n,) int32
 
 
-def choose_buckets(sizes: np.ndarray, short_side: int, long_side: int) -> Buckets:
+def choose_buckets(
+    sizes: np.ndarray, short_side: int, long_side: int, method: Resize = "pillow"
+) -> Buckets:
     """Shapes for pictures of these sizes, resized to `short_side` and at most `long_side`.
 
     Args:
         sizes: (n, 2) int, height and width of every picture in pixels.
         short_side: largest shorter side that is drawn.
         long_side: largest longer side.
+        method: of resizing.
     """
     portrait = sizes[:, 0] > sizes[:, 1]
     resized = np.array(
-        [resized_size((int(h), int(w)), short_side, long_side) for h, w in sizes], np.int64
+        [resized_size((int(h), int(w)), short_side, long_side, None, method) for h, w in sizes],
+        np.int64,
     ).reshape(-1, 2)  # (n, 2), also where n is 0
     groups = [group for group in (~portrait, portrait) if group.any()]
     shapes = []

@@ -16,7 +16,7 @@ from jaxrcnn.data import transforms
 from jaxrcnn.data.buckets import Buckets, choose_buckets
 from jaxrcnn.data.proposals import PictureProposals, StoredProposals
 from jaxrcnn.data.records import DataError, Dataset
-from jaxrcnn.data.transforms import Size
+from jaxrcnn.data.transforms import PIXELS, Resize, Size
 from jaxrcnn.types import Batch, Proposals
 
 BOX_MULTIPLE = 8
@@ -40,7 +40,7 @@ Unread = tuple[str, ...]
 class Sample(NamedTuple):
     """One picture with its boxes, ready to be padded."""
 
-    image: np.ndarray  # (h, w, 3) uint8
+    image: np.ndarray  # (h, w, 3) uint8, or float32 where resizing does not round
     boxes: np.ndarray  # (g + r, 4) float32 in pixels of `image`: ground truth, then proposals
     scale: np.ndarray  # (2,) float32, resized height and width over the original ones
 
@@ -113,7 +113,7 @@ def _permutation(seed: int, epoch: int, size: int) -> np.ndarray:
 def training_buckets(dataset: Dataset, config: DataConfig) -> Buckets:
     """The shapes of a data set's training batches: for the largest short side that is drawn."""
     short_side = max(config.train_short_sides or (config.short_side,))
-    return choose_buckets(dataset.sizes, short_side, config.long_side)
+    return choose_buckets(dataset.sizes, short_side, config.long_side, config.resize)
 
 
 def make_train_batch(
@@ -156,7 +156,7 @@ def make_train_batch(
             if drawn and sample is not None:
                 image, boxes = flip(sample.image, sample.boxes)
                 sample = sample._replace(image=image, boxes=boxes)
-        rows.append(_padded(dataset, index, sample, bucket, given))
+        rows.append(_padded(dataset, index, sample, bucket, given, config.data.resize))
     return _stack(rows), tuple(unread)
 
 
@@ -184,7 +184,7 @@ def make_eval_batch(
             )
         if sample is not None:
             scales[position] = sample.scale
-        rows.append(_padded(dataset, index, sample, bucket, given))
+        rows.append(_padded(dataset, index, sample, bucket, given, config.data.resize))
     return EvalBatch(_stack(rows), scales), tuple(unread)
 
 
@@ -207,23 +207,28 @@ def _read_sample(
         unread.append(str(error))
         return None
     size = transforms.resized_size(
-        (record.height, record.width), short_side, config.long_side, bucket
+        (record.height, record.width), short_side, config.long_side, bucket, config.resize
     )
     boxes = record.boxes
     if given is not None:
         boxes = np.concatenate([boxes, given.of(index).boxes])
-    image, boxes = transforms.resize(image, boxes, size)
+    image, boxes = transforms.resize(image, boxes, size, config.resize)
     scale = np.array([size[0] / record.height, size[1] / record.width], np.float32)
     return Sample(image, boxes, scale)
 
 
 def _padded(
-    dataset: Dataset, index: int, sample: Sample | None, bucket: Size, given: Given | None
+    dataset: Dataset,
+    index: int,
+    sample: Sample | None,
+    bucket: Size,
+    given: Given | None,
+    method: Resize,
 ) -> Fields:
     """The fields of a batch for one picture; no sample gives an empty one of weight 0."""
     room = max(1, -(-dataset.max_boxes // BOX_MULTIPLE)) * BOX_MULTIPLE
     row: Fields = {
-        "images": np.zeros((*bucket, 3), np.uint8),
+        "images": np.zeros((*bucket, 3), PIXELS[method]),
         "image_sizes": np.array(bucket, np.int32),
         "image_index": np.array(index, np.int32),
         "image_weights": np.array(0.0, np.float32),
@@ -353,7 +358,8 @@ def eval_batches(
     Raises:
         DataError: (from next, data.on_error "raise") a picture is unreadable.
     """
-    buckets = choose_buckets(dataset.sizes, config.data.short_side, config.data.long_side)
+    data = config.data
+    buckets = choose_buckets(dataset.sizes, data.short_side, data.long_side, data.resize)
     size = config.eval.batch_size
     rows = [np.zeros((0, size), np.int64)]
     for bucket in range(len(buckets.shapes)):

@@ -1,9 +1,18 @@
 """Resizing, mirroring and padding of pictures with their boxes, in numpy and Pillow."""
 
+import math
+from typing import Literal
+
 import numpy as np
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+
+Resize = Literal["pillow", "torchvision"]
+"""Whose resizing: see `resize`."""
+
+PIXELS: dict[Resize, type] = {"pillow": np.uint8, "torchvision": np.float32}
+"""Type of a resized picture's values, all 0..255."""
 
 
 def resize_scale(size: Size, short_side: int, long_side: int, bucket: Size | None = None) -> float:
@@ -23,32 +32,73 @@ def resize_scale(size: Size, short_side: int, long_side: int, bucket: Size | Non
     return scale
 
 
-def resized_size(size: Size, short_side: int, long_side: int, bucket: Size | None = None) -> Size:
-    """Size of the picture after `resize_scale`, rounded to whole pixels, at least one each way."""
+def resized_size(
+    size: Size,
+    short_side: int,
+    long_side: int,
+    bucket: Size | None = None,
+    method: Resize = "pillow",
+) -> Size:
+    """Size of the picture after `resize_scale`, in whole pixels, at least one each way.
+
+    Rounded to the nearest, as Detectron2 does, or as torchvision does down, from a scale in
+    float32.
+    """
     scale = resize_scale(size, short_side, long_side, bucket)
-    return max(1, int(size[0] * scale + 0.5)), max(1, int(size[1] * scale + 0.5))
+    if method == "torchvision":
+        scale = float(np.float32(scale))
+        sides = [math.floor(side * scale) for side in size]
+    else:
+        sides = [int(side * scale + 0.5) for side in size]
+    return max(1, sides[0]), max(1, sides[1])
 
 
-def resize(image: np.ndarray, boxes: np.ndarray, size: Size) -> tuple[np.ndarray, np.ndarray]:
-    """Resize a picture bilinearly (antialiased where it shrinks), and its boxes.
+def resize(
+    image: np.ndarray, boxes: np.ndarray, size: Size, method: Resize = "pillow"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Resize a picture bilinearly, and its boxes.
 
     Args:
         image: (H, W, 3) uint8.
         boxes: (G, 4) float32 in pixels of `image`.
         size: wanted height and width.
+        method: "pillow" is antialiased where the picture shrinks, and its values are whole;
+            "torchvision" weighs the four nearest pixels, in float32 (``interpolate`` with mode
+            "bilinear", corners not aligned, as in its detectors' transform).
 
     Returns:
-        The picture, (h, w, 3) uint8, and the boxes scaled by h / H and w / W, (G, 4) float32.
+        The picture, (h, w, 3) uint8 or float32, 0..255, and the boxes scaled by h / H and w / W,
+        (G, 4) float32.
     """
+    y_scale, x_scale = size[0] / image.shape[0], size[1] / image.shape[1]
+    scales = np.array([x_scale, y_scale, x_scale, y_scale], np.float32)
+    resize_picture = _resize_by_neighbours if method == "torchvision" else _resize_by_pillow
+    return resize_picture(image, size), boxes * scales
+
+
+def _resize_by_pillow(image: np.ndarray, size: Size) -> np.ndarray:
     from PIL import Image
 
-    height, width = size
-    if image.shape[:2] == (height, width):
-        return image, boxes
-    picture = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
-    y_scale, x_scale = height / image.shape[0], width / image.shape[1]
-    scales = np.array([x_scale, y_scale, x_scale, y_scale], np.float32)
-    return np.asarray(picture), boxes * scales
+    if image.shape[:2] == size:
+        return image
+    picture = Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(picture)
+
+
+def _resize_by_neighbours(image: np.ndarray, size: Size) -> np.ndarray:
+    above, below, row_share = _neighbours(image.shape[0], size[0])
+    left, right, column_share = _neighbours(image.shape[1], size[1])
+    pixels, down, across = image.astype(np.float32), row_share[:, None, None], column_share[:, None]
+    pixels = pixels[above] * (1 - down) + pixels[below] * down  # (H, W, 3) -> (h, W, 3)
+    return pixels[:, left] * (1 - across) + pixels[:, right] * across  # (h, W, 3) -> (h, w, 3)
+
+
+def _neighbours(length: int, wanted: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of every new pixel along an axis: the pixels before and behind it, and the latter's share."""
+    centres = (np.arange(wanted, dtype=np.float32) + 0.5) * np.float32(length / wanted) - 0.5
+    centres = np.maximum(centres, 0)
+    before = centres.astype(np.int32)
+    return before, np.minimum(before + 1, length - 1), centres - before
 
 
 def horizontal_flip(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

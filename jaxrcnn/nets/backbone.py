@@ -3,10 +3,11 @@
 import flax.linen as nn
 
 from jaxrcnn.config import BackboneConfig, NeckConfig
-from jaxrcnn.nets import resnet, vgg
+from jaxrcnn.nets import mobilenet, resnet, vgg
 from jaxrcnn.nets.fpn import FPN
 from jaxrcnn.types import Array
 
+MOBILENET = "mobilenet_v3_large"
 STAGES = {"fpn": (2, 3, 4, 5), "c4": (4,), "c5": (5,)}
 
 
@@ -21,6 +22,8 @@ class Backbone(nn.Module):
         """Make the parts."""
         if self.config.name == "vgg16":
             self.body = vgg.VGG16(self.config.frozen_stages, self.dtype)
+        elif self.config.name == MOBILENET:
+            self.body = mobilenet.MobileNetV3(self.config, self.dtype)
         else:
             self.body = resnet.ResNet(self.config, STAGES[self.neck.name], self.dtype)
         if self.neck.name == "fpn":
@@ -34,6 +37,8 @@ class Backbone(nn.Module):
     @property
     def strides(self) -> tuple[int, ...]:
         """Pixels between neighbouring cells of every map."""
+        if self.config.name == MOBILENET:
+            return (32, 32, 64)
         if self.neck.name == "fpn":
             return (4, 8, 16, 32, 64)
         undilated_res5 = self.neck.name == "c5" and not self.config.dilated_res5
@@ -41,8 +46,12 @@ class Backbone(nn.Module):
 
     @property
     def roi_levels(self) -> int:
-        """How many of the maps, from the finest, serve the box head: not P6."""
-        return 4 if self.neck.name == "fpn" else 1
+        """How many of the maps, from the finest, serve the box head: not P6.
+
+        MobileNet's two maps of one stride would give no reason to choose the second; torchvision
+        never does.
+        """
+        return 4 if self.neck.name == "fpn" and self.config.name != MOBILENET else 1
 
 
 def build_backbone(backbone: BackboneConfig, neck: NeckConfig, compute_dtype: str) -> Backbone:
@@ -54,4 +63,6 @@ def frozen_modules(config: BackboneConfig) -> tuple[str, ...]:
     """Names of the modules in a backbone's ``body`` that are not trained."""
     if config.name == "vgg16":
         return vgg.frozen_modules(config.frozen_stages)
+    if config.name == MOBILENET:
+        return mobilenet.frozen_modules(config.frozen_stages)
     return resnet.frozen_modules(config.name, config.frozen_stages)

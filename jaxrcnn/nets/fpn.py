@@ -43,10 +43,13 @@ class FPN(nn.Module):
 def upsample(x: Array, height: int, width: int) -> Array:
     """Nearest neighbour to a finer level's size: twice that of `x`, or one less where it is odd.
 
-    Cropping the doubled map is then the same as torch's ``interpolate`` to that size. Raises
-    ValueError for another size: the maps would not be of neighbouring strides.
+    Cropping the doubled map is then the same as torch's ``interpolate`` to that size. A map of the
+    same stride is as large already. Raises ValueError for another size: the maps would not be of
+    neighbouring strides.
     """
     batch, rows, columns, channels = x.shape
+    if (rows, columns) == (height, width):
+        return x
     if (rows, columns) != (-(-height // 2), -(-width // 2)):
         raise ValueError(f"a map of {rows} x {columns} is not half of one of {height} x {width}")
     doubled = jnp.broadcast_to(x[:, :, None, :, None], (batch, rows, 2, columns, 2, channels))

@@ -1,6 +1,7 @@
 """Normalisation layers, all called as ``layer(x, train)``."""
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import flax.linen as nn
@@ -17,22 +18,30 @@ GROUPS = 32
 MOMENTUM = 0.9
 
 
-class FrozenAffine(nn.Module):
-    """``x * scale + bias`` with constants that no gradient and no update reaches.
+class FrozenBatchNorm(nn.Module):
+    """Batch normalisation with statistics, scale and bias that no gradient and no update reaches.
 
-    This is a batch norm of pretrained weights whose statistics are folded into its scale and bias
-    (Detectron2's and torchvision's FrozenBatchNorm2d). They live in the collection "constants".
+    Detectron2's and torchvision's FrozenBatchNorm2d, for pretrained weights. Its arrays live in the
+    collection "constants", all four of them and not folded into two, so that weights can be given
+    back as they came.
     """
 
     dtype: str = "float32"
+    epsilon: float = EPSILON
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
         """Map (..., C) to (..., C) in `dtype`; `train` changes nothing."""
         shape = (x.shape[-1],)
-        scale = self.variable("constants", "scale", jnp.ones, shape, jnp.float32).value
-        bias = self.variable("constants", "bias", jnp.zeros, shape, jnp.float32).value
-        return _affine(x, jax.lax.stop_gradient(scale), jax.lax.stop_gradient(bias), self.dtype)
+
+        def constant(name: str, init: Callable[..., Array]) -> Array:
+            return jax.lax.stop_gradient(
+                self.variable("constants", name, init, shape, jnp.float32).value
+            )
+
+        scale, bias = constant("scale", jnp.ones), constant("bias", jnp.zeros)
+        mean, variance = constant("mean", jnp.zeros), constant("var", jnp.ones)
+        return _affine(x, *_standardise(mean, variance, scale, bias, self.epsilon), self.dtype)
 
 
 class GroupNorm(nn.Module):
@@ -52,7 +61,7 @@ class GroupNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
         # Channels first and groups after: (N, C) is small, and the picture is read once.
         mean, square = (_over_groups(m, groups) for m in _moments(x, axes=(1, 2)))
-        factor, offset = _standardise(mean, _variance(mean, square), scale, bias)
+        factor, offset = _standardise(mean, _variance(mean, square), scale, bias, EPSILON)
         return _affine(x, factor[:, None, None], offset[:, None, None], self.dtype)
 
 
@@ -66,6 +75,7 @@ class BatchNorm(nn.Module):
 
     dtype: str = "float32"
     frozen: bool = False
+    epsilon: float = EPSILON
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
@@ -83,7 +93,7 @@ class BatchNorm(nn.Module):
             if not self.is_initializing():
                 running_mean.value = MOMENTUM * running_mean.value + (1 - MOMENTUM) * mean
                 running_var.value = MOMENTUM * running_var.value + (1 - MOMENTUM) * variance
-        factor, offset = _standardise(mean, variance, scale, bias)
+        factor, offset = _standardise(mean, variance, scale, bias, self.epsilon)
         return _affine(x, factor, offset, self.dtype)
 
 
@@ -96,15 +106,21 @@ class Identity(nn.Module):
         return x
 
 
-def build_norm(kind: NormKind, name: str, dtype: str, frozen: bool = False) -> nn.Module:
-    """Build the norm of a kind; a `frozen` batch norm never updates its statistics."""
+def build_norm(
+    kind: NormKind, name: str, dtype: str, frozen: bool = False, epsilon: float = EPSILON
+) -> nn.Module:
+    """Build the norm of a kind.
+
+    A `frozen` batch norm never updates its statistics; `epsilon` is added to a batch norm's
+    variance, of one that is trained or not.
+    """
     match kind:
         case "frozen":
-            return FrozenAffine(dtype, name=name)
+            return FrozenBatchNorm(dtype, epsilon, name=name)
         case "group":
             return GroupNorm(dtype, name=name)
         case "batch":
-            return BatchNorm(dtype, frozen, name=name)
+            return BatchNorm(dtype, frozen, epsilon, name=name)
         case "none":
             return Identity(name=name)
 
@@ -126,9 +142,11 @@ def _variance(mean: Array, square: Array) -> Array:
     return jnp.maximum(square - jnp.square(mean), 0.0)  # rounding may go below zero
 
 
-def _standardise(mean: Array, variance: Array, scale: Array, bias: Array) -> tuple[Array, Array]:
+def _standardise(
+    mean: Array, variance: Array, scale: Array, bias: Array, epsilon: float
+) -> tuple[Array, Array]:
     """Factor and offset that normalise by these statistics, then scale and shift."""
-    factor = scale * jax.lax.rsqrt(variance + EPSILON)
+    factor = scale * jax.lax.rsqrt(variance + epsilon)
     return factor, bias - mean * factor
 
 

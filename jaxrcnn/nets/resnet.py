@@ -13,7 +13,7 @@ import jax
 from jaxrcnn.config import BackboneConfig
 from jaxrcnn.nets.conv import HE_NORMAL, build_conv
 from jaxrcnn.nets.max_pool import max_pool
-from jaxrcnn.nets.norm import NormKind, build_norm
+from jaxrcnn.nets.norm import EPSILON, NormKind, build_norm
 from jaxrcnn.types import Array
 
 
@@ -42,6 +42,7 @@ class ConvNorm(NamedTuple):
     norm: NormKind
     frozen: bool
     dtype: str
+    epsilon: float = EPSILON
 
     def __call__(
         self,
@@ -66,7 +67,8 @@ class ConvNorm(NamedTuple):
             dilation=dilation,
             groups=groups,
         )
-        return build_norm(self.norm, names[1], self.dtype, self.frozen)(conv(x), train)
+        norm = build_norm(self.norm, names[1], self.dtype, self.frozen, self.epsilon)
+        return norm(conv(x), train)
 
 
 class BasicBlock(nn.Module):
@@ -124,7 +126,7 @@ class ResNet(nn.Module):
         """Map (N, H, W, 3) to the maps of `outputs`, (N, H / stride, W / stride, C)."""
         config = self.config
         frozen = config.frozen_stages >= 1
-        conv_norm = ConvNorm(config.norm, frozen, self.dtype)
+        conv_norm = ConvNorm(config.norm, frozen, self.dtype, config.norm_epsilon)
         x = conv_norm(x.astype(self.dtype), train, ("conv1", "bn1"), config.width, 7, stride=2)
         x = max_pool(nn.relu(x), size=3, stride=2, padding=1)
         x = jax.lax.stop_gradient(x) if frozen else x
@@ -143,7 +145,7 @@ def residual_stage(x: Array, train: bool, config: BackboneConfig, stage: int, dt
     """
     architecture = ARCHITECTURES[config.name]
     frozen = config.frozen_stages >= stage
-    conv_norm = ConvNorm(config.norm, frozen, dtype)
+    conv_norm = ConvNorm(config.norm, frozen, dtype, config.norm_epsilon)
     planes = config.width * 2 ** (stage - 2)
     dilated = stage == 5 and config.dilated_res5
     dilation = 2 if dilated else 1

@@ -31,13 +31,13 @@ def cell_anchors(sizes: Sizes, ratios: tuple[float, ...], rounded: bool = False)
 
 
 def grid_anchors(
-    feature_size: tuple[int, int], stride: int, cell: np.ndarray, offset: float = 0.0
+    feature_size: tuple[int, int], stride: tuple[int, int], cell: np.ndarray, offset: float = 0.0
 ) -> np.ndarray:
     """The anchors of a cell set on every place of a feature map.
 
     Args:
         feature_size: height and width of the map.
-        stride: pixels between two places.
+        stride: pixels from one place to the next below, and to the next on the right.
         cell: (C, 4) anchors around the origin.
         offset: place of the first centre, as a fraction of the stride.
 
@@ -46,7 +46,9 @@ def grid_anchors(
     """
     height, width = feature_size
     y, x = np.meshgrid(
-        (np.arange(height) + offset) * stride, (np.arange(width) + offset) * stride, indexing="ij"
+        (np.arange(height) + offset) * stride[0],
+        (np.arange(width) + offset) * stride[1],
+        indexing="ij",
     )
     centres = np.stack([x, y, x, y], axis=-1)
     anchors = centres[:, :, None] + cell
@@ -56,7 +58,7 @@ def grid_anchors(
 @functools.lru_cache(maxsize=64)
 def pyramid_anchors(
     feature_sizes: tuple[tuple[int, int], ...],
-    strides: tuple[int, ...],
+    strides: tuple[tuple[int, int], ...],
     sizes: tuple[Sizes, ...],
     ratios: tuple[float, ...],
     offset: float = 0.0,
@@ -66,7 +68,7 @@ def pyramid_anchors(
 
     Args:
         feature_sizes: height and width of each level's map.
-        strides: pixels between two places of each level.
+        strides: pixels between two places of each level, down and across.
         sizes: square roots of the anchors' areas, pixels, a tuple for each level.
         ratios: heights over widths, for every level.
         offset: place of the first centre, as a fraction of the stride.

@@ -55,7 +55,9 @@ def _candidates(
     roi, label = best // num_classes, best % num_classes
     deltas = output.deltas[roi, jnp.minimum(label, output.deltas.shape[1] - 1)]
     boxes = clip(decode(deltas, proposals.boxes[roi], config.box_head.coder_weights), image_size)
-    return boxes, scores, label, jnp.isfinite(scores) & jnp.isfinite(boxes).all(1)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    large = (sides > 0).all(1) & (sides >= wanted.min_size).all(1)
+    return boxes, scores, label, large & jnp.isfinite(scores) & jnp.isfinite(boxes).all(1)
 
 
 def _suppress(

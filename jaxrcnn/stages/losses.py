@@ -1,9 +1,9 @@
 """The four losses of joint training (paper, section 3.1.2; Fast R-CNN, section 2.3).
 
 Normalised as Detectron2 does: both RPN losses by the number of anchors that are asked for in all
-pictures, both losses of the second stage by the number of RoIs that were drawn, or mined. The
-weight of a picture or a box scales its terms and not the normaliser; pictures of weight 0 are
-padding and do not count there.
+pictures (or as torchvision does, by those that were drawn: rpn.loss_mean), both losses of the
+second stage by the number of RoIs that were drawn, or mined. The weight of a picture or a box
+scales its terms and not the normaliser; pictures of weight 0 are padding and do not count there.
 """
 
 from collections.abc import Sequence
@@ -91,7 +91,12 @@ def rpn_losses(
         config.box_loss,
         config.box_loss_beta,
     )
-    count = jnp.maximum(config.samples * (image_weights > 0).sum(), 1)
+    real = image_weights > 0
+    if config.loss_mean == "asked":
+        count = config.samples * real.sum()
+    else:
+        count = (samples.valid & real[:, None]).sum()
+    count = jnp.maximum(count, 1)
     return (
         config.objectness_weight * _masked(objectness * weights, samples.valid).sum() / count,
         config.box_weight * _masked(regression * weights, samples.foreground).sum() / count,

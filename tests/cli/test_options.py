@@ -194,7 +194,7 @@ def test_what_is_set_is_all_that_changes_and_the_config_is_frozen(parse):
         # Combinations are refused at once, too.
         (
             ["--config.model.neck.name", "c4"],
-            "--config.model.anchors.sizes: got sizes for 5 levels, model.neck.name c4 makes 1",
+            "--config.model.anchors.sizes: got sizes for 5 levels, resnet50 with c4 makes 1",
         ),
         (
             ["--config.data.format", "coco"],
@@ -282,7 +282,7 @@ def test_help_shows_every_field_with_its_meaning_and_default(parse, capsys, monk
         "--config.train.batch_size INT Pictures of a step, over all devices. (default: 3)" in words
     )
     assert (
-        "--config.model.backbone.norm {frozen,group,batch,none} Frozen affine constants, "
+        "--config.model.backbone.norm {frozen,group,batch,none} Frozen batch norm, "
         "group norm (32 groups), or batch norm over the global batch." in words
     )
     assert "--config.model.pixel_mean FLOAT FLOAT FLOAT Subtracted" in words

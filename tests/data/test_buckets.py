@@ -30,6 +30,12 @@ def test_the_long_side_bounds_the_bucket():
     assert buckets.shapes == ((800, 1344),)
 
 
+def test_the_bucket_is_for_the_size_that_the_method_gives():
+    sizes = np.array([[60, 175]])  # 32.9 x 96, rounded or rounded down
+    assert choose_buckets(sizes, 64, 96).shapes == ((64, 96),)
+    assert choose_buckets(sizes, 64, 96, "torchvision").shapes == ((32, 96),)
+
+
 def test_no_pictures_have_no_bucket():
     buckets = choose_buckets(np.zeros((0, 2), np.int64), 240, 320)
     assert buckets.shapes == ()

@@ -157,6 +157,13 @@ def test_a_training_batch_by_hand():
     ]
 
 
+def test_a_batch_that_is_not_rounded_is_float32_even_without_pictures():
+    config = config_of(short_side=8, long_side=12, resize="torchvision")
+    both, _ = make_eval_batch(small_dataset(), config, (32, 32), [0, 1])
+    none, _ = make_eval_batch(small_dataset(), config, (32, 32), [-1, -1])
+    assert both.batch.images.dtype == none.batch.images.dtype == np.float32
+
+
 def given_proposals(dataset):
     """Three for the first picture and one for the third, which is unreadable."""
     boxes = [[4, 2, 12, 10], [0, 0, 24, 16], [1, 1, 2, 2]]

@@ -54,6 +54,32 @@ def test_resize_halves_a_picture_by_the_mean_of_its_pixels():
     assert boxes.dtype == np.float32
 
 
+def test_torchvision_rounds_the_size_down_from_a_scale_in_float32():
+    assert resized_size((150, 206), 160, 256, None, "torchvision") == (160, 219)  # 219.7
+    # 256 / 163 is a little less in float32, and so is 163 times that than 256.
+    assert resized_size((100, 163), 160, 256, None, "torchvision") == (157, 255)
+    assert resized_size((100, 163), 160, 256) == (157, 256)
+    assert resized_size((1, 4000), 240, 400, None, "torchvision") == (1, 400)
+
+
+def test_torchvision_weighs_the_nearest_pixels_and_does_not_round():
+    columns = np.array([0, 40, 80, 120, 160, 200, 240, 201], np.uint8)
+    image = np.broadcast_to(columns[None, :, None], (6, 8, 3)).copy()
+    halved, boxes = resize(image, BOX, (3, 4), "torchvision")
+    assert halved.dtype == np.float32
+    np.testing.assert_allclose(halved[1, :, 0], [20, 100, 180, 220.5])
+    np.testing.assert_array_equal(boxes, [[1, 0.5, 3, 2], [0, 0, 4, 3]])
+    assert boxes.dtype == np.float32
+    # Thirds: every third pixel as it is, for the others are too far away.
+    third, _ = resize(image[:, :6], BOX, (2, 2), "torchvision")
+    np.testing.assert_allclose(third[0, :, 2], [40, 160])
+    # Twice: centres lie at -1/4, 1/4, 3/4, ... and the first is moved to the border.
+    rows = image.transpose(1, 0, 2)
+    doubled, _ = resize(rows, BOX, (16, 12), "torchvision")
+    np.testing.assert_allclose(doubled[:5, 3, 1], [0, 10, 30, 50, 70])
+    np.testing.assert_allclose(doubled[-2:, 3, 1], [0.75 * 201 + 0.25 * 240, 201])
+
+
 def test_resize_scales_each_axis_by_its_own_true_ratio():
     image = np.zeros((6, 8, 3), np.uint8)
     _, boxes = resize(image, BOX, (9, 10))

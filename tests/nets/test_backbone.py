@@ -10,14 +10,17 @@ from jaxrcnn.nets.backbone import build_backbone, frozen_modules
 TINY = BackboneConfig("resnet18", width=8)
 DILATED = dataclasses.replace(TINY, dilated_res5=True)
 VGG = BackboneConfig("vgg16", norm="none")
+MOBILENET = BackboneConfig("mobilenet_v3_large")
 CASES = {
     "fpn": (TINY, "fpn", 4),
     "c4": (TINY, "c4", 1),
     "c5": (TINY, "c5", 1),
     "dc5": (DILATED, "c5", 1),
     "vgg16": (VGG, "c5", 1),
+    "mobilenet": (MOBILENET, "fpn", 1),
 }
 STRIDES = {"fpn": (4, 8, 16, 32, 64), "c4": (16,), "c5": (32,), "dc5": (16,), "vgg16": (16,)}
+STRIDES["mobilenet"] = (32, 32, 64)
 
 
 def make(case, dtype="float32"):
@@ -86,10 +89,10 @@ def test_compute_dtype_is_that_of_the_maps_and_not_of_the_parameters():
     assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
 
 
-@pytest.mark.parametrize("case", ["fpn", "c4", "vgg16"])
+@pytest.mark.parametrize("case", ["fpn", "c4", "vgg16", "mobilenet"])
 def test_frozen_modules_are_in_the_body(case):
     params = jax.eval_shape(make(case).init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))["params"]
     frozen = frozen_modules(CASES[case][0])
     assert frozen
-    # A resnet18 with frozen affines has no parameters in bn1.
-    assert set(frozen) - {"bn1"} < set(params["body"])
+    # A frozen norm has no parameters.
+    assert set(frozen) - {"bn1", "stem_bn"} < set(params["body"])

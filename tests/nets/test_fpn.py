@@ -28,7 +28,12 @@ def test_upsampling_is_nearest_neighbour_to_the_finer_size(size):
 
 def test_upsampling_refuses_maps_that_are_not_of_neighbouring_strides():
     with pytest.raises(ValueError, match="not half"):
-        upsample(jnp.zeros((1, 4, 4, 1)), 4, 4)
+        upsample(jnp.zeros((1, 4, 4, 1)), 8, 5)
+
+
+def test_a_map_of_the_same_stride_is_as_large_already():
+    x = np.random.default_rng(0).normal(size=(1, 4, 3, 2)).astype(np.float32)
+    np.testing.assert_array_equal(jax.jit(upsample, static_argnums=(1, 2))(x, 4, 3), x)
 
 
 def test_agrees_with_numpy_at_odd_sizes(numpy_conv):

@@ -15,22 +15,30 @@ def initialise(kind, x, **options):
     return jax.jit(build_norm(kind, "norm", "float32", **options).init)(jax.random.key(0), x)
 
 
-def test_frozen_scales_and_shifts():
-    apply = jax.jit(build_norm("frozen", "norm", "float32").apply)
-    got = apply({"constants": AFFINE}, X, train=True)
-    np.testing.assert_allclose(got, X * SCALE + BIAS, rtol=1e-5, atol=1e-6)
+STATISTICS = {"mean": BIAS * 3, "var": SCALE * 2}
+FROZEN = {"constants": {**AFFINE, **STATISTICS}}
 
 
-def test_frozen_begins_as_the_identity_and_has_no_parameters():
+@pytest.mark.parametrize("epsilon", [0.0, 1e-5, 0.5])
+@pytest.mark.parametrize("train", [False, True])
+def test_frozen_is_a_batch_norm_with_constants(epsilon, train):
+    apply = jax.jit(
+        build_norm("frozen", "norm", "float32", epsilon=epsilon).apply, static_argnames="train"
+    )
+    expected = (X - BIAS * 3) / np.sqrt(SCALE * 2 + epsilon) * SCALE + BIAS
+    np.testing.assert_allclose(apply(FROZEN, X, train=train), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_frozen_begins_as_a_standard_normals_and_has_no_parameters():
     variables = initialise("frozen", X)
     assert set(variables) == {"constants"}
-    np.testing.assert_array_equal(variables["constants"]["scale"], np.ones(8))
-    np.testing.assert_array_equal(variables["constants"]["bias"], np.zeros(8))
+    for name, value in {"scale": 1, "bias": 0, "mean": 0, "var": 1}.items():
+        np.testing.assert_array_equal(variables["constants"][name], np.full(8, value))
 
 
 def test_no_gradient_reaches_the_frozen_constants():
     norm = build_norm("frozen", "norm", "float32")
-    grads = jax.jit(jax.grad(lambda v: jnp.sum(norm.apply(v, X) ** 2)))({"constants": AFFINE})
+    grads = jax.jit(jax.grad(lambda v: jnp.sum(norm.apply(v, X) ** 2)))(FROZEN)
     assert not any(np.any(g) for g in jax.tree.leaves(grads))
 
 
@@ -56,8 +64,8 @@ def test_group_norm_of_a_constant_picture_is_the_bias_with_a_finite_gradient():
     assert np.all(np.isfinite(grad))
 
 
-def batch_norm_expected(x, mean, var):
-    return (x - mean) / np.sqrt(var + 1e-5) * SCALE + BIAS
+def batch_norm_expected(x, mean, var, epsilon=1e-5):
+    return (x - mean) / np.sqrt(var + epsilon) * SCALE + BIAS
 
 
 def test_batch_norm_standardises_over_the_batch_in_training():
@@ -73,14 +81,13 @@ def test_batch_norm_standardises_over_the_batch_in_training():
 
 @pytest.mark.parametrize(("frozen", "train"), [(False, False), (True, False), (True, True)])
 def test_batch_norm_keeps_to_the_running_statistics(frozen, train):
-    statistics = {"mean": BIAS * 3, "var": SCALE * 2}
-    norm = build_norm("batch", "norm", "float32", frozen)
+    norm = build_norm("batch", "norm", "float32", frozen, epsilon=0.5)
     got, new = jax.jit(lambda v: norm.apply(v, X, train=train, mutable=["batch_stats"]))(
-        {"params": AFFINE, "batch_stats": statistics}
+        {"params": AFFINE, "batch_stats": STATISTICS}
     )
-    expected = batch_norm_expected(X, statistics["mean"], statistics["var"])
+    expected = batch_norm_expected(X, STATISTICS["mean"], STATISTICS["var"], epsilon=0.5)
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
-    for name, value in statistics.items():
+    for name, value in STATISTICS.items():
         np.testing.assert_array_equal(new["batch_stats"][name], value)
 
 

@@ -106,21 +106,23 @@ def test_dilated_res5_keeps_stride_16_and_dilates_its_3x3_convolutions(name, con
     assert dilated == [(3, 3)] * convs
 
 
-def frozen_affine(rng, channels):
-    return {"scale": rng.normal(size=channels), "bias": rng.normal(size=channels)}
+def frozen_norm(rng, channels):
+    drawn = {name: rng.normal(size=channels) for name in ("scale", "bias", "mean")}
+    return {**drawn, "var": rng.uniform(0.5, 1.5, channels)}
 
 
 def block_variables(rng, layers):
-    """Random kernels and frozen affines: layers name (conv, norm) -> the kernel's shape."""
+    """Random kernels and frozen norms: layers name (conv, norm) -> the kernel's shape."""
     kernels = {conv: {"kernel": rng.normal(size=shape)} for (conv, _), shape in layers.items()}
-    norms = {norm: frozen_affine(rng, shape[-1]) for (_, norm), shape in layers.items()}
+    norms = {norm: frozen_norm(rng, shape[-1]) for (_, norm), shape in layers.items()}
     return {"params": kernels, "constants": norms}
 
 
 def conv_norm_in_numpy(numpy_conv, variables, conv, norm, x, **options):
-    affine = variables["constants"][norm]
-    kernel = variables["params"][conv]["kernel"]
-    return numpy_conv(x, kernel, **options) * affine["scale"] + affine["bias"]
+    constants = variables["constants"][norm]
+    y = numpy_conv(x, variables["params"][conv]["kernel"], **options)
+    y = (y - constants["mean"]) / np.sqrt(constants["var"] + 1e-5)
+    return y * constants["scale"] + constants["bias"]
 
 
 def test_basic_block_agrees_with_numpy(numpy_conv):

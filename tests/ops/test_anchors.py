@@ -27,11 +27,11 @@ def test_rounded_cell_anchors_have_whole_corners_halves_to_even():
 
 def test_grid_anchors_are_ordered_by_row_column_and_anchor():
     cell = np.array([[-1, -1, 1, 1], [-2, -2, 2, 2]], np.float32)
-    grid = anchors.grid_anchors((2, 3), 8, cell)
+    grid = anchors.grid_anchors((2, 3), (8, 5), cell)
     assert grid.shape == (12, 4)
     assert grid.dtype == np.float32
     expected = [
-        [8 * column - half, 8 * row - half, 8 * column + half, 8 * row + half]
+        [5 * column - half, 8 * row - half, 5 * column + half, 8 * row + half]
         for row in range(2)
         for column in range(3)
         for half in (1, 2)
@@ -41,13 +41,13 @@ def test_grid_anchors_are_ordered_by_row_column_and_anchor():
 
 def test_offset_moves_every_centre_by_its_share_of_the_stride():
     cell = np.array([[-1, -1, 1, 1]], np.float32)
-    moved = anchors.grid_anchors((2, 2), 16, cell, offset=0.5)
+    moved = anchors.grid_anchors((2, 2), (16, 16), cell, offset=0.5)
     assert moved[0].tolist() == [7, 7, 9, 9]
     assert moved[3].tolist() == [23, 23, 25, 25]
 
 
 def test_pyramid_anchors_are_the_levels_in_order():
-    got = anchors.pyramid_anchors(((2, 3), (1, 2)), (4, 8), ((4.0,), (8.0, 16.0)), (1.0,))
+    got = anchors.pyramid_anchors(((2, 3), (1, 2)), ((4, 4), (8, 8)), ((4.0,), (8.0, 16.0)), (1.0,))
     assert got.shape == (2 * 3 + 1 * 2 * 2, 4)
     assert got.dtype == np.float32
     assert got[:2].tolist() == [[-2, -2, 2, 2], [2, -2, 6, 2]]
@@ -55,12 +55,12 @@ def test_pyramid_anchors_are_the_levels_in_order():
 
 
 def test_pyramid_anchors_pass_offset_and_rounding_on():
-    got = anchors.pyramid_anchors(((1, 1),), (8,), ((5.0,),), (1.0,), offset=0.5, rounded=True)
+    got = anchors.pyramid_anchors(((1, 1),), ((8, 8),), ((5.0,),), (1.0,), offset=0.5, rounded=True)
     assert got.tolist() == [[2, 2, 6, 6]]
 
 
 def test_pyramid_anchors_are_shared_and_cannot_be_written():
-    arguments = (((4, 4),), (16,), ((32.0,),), (0.5, 1.0, 2.0))
+    arguments = (((4, 4),), ((16, 16),), ((32.0,),), (0.5, 1.0, 2.0))
     got = anchors.pyramid_anchors(*arguments)
     assert anchors.pyramid_anchors(*arguments) is got
     with pytest.raises(ValueError, match="read-only"):
@@ -70,9 +70,9 @@ def test_pyramid_anchors_are_shared_and_cannot_be_written():
 @pytest.mark.parametrize(
     ("feature_sizes", "strides", "sizes"),
     [
-        (((2, 2),), (4, 8), ((4.0,), (8.0,))),
-        (((2, 2), (1, 1)), (4,), ((4.0,), (8.0,))),
-        (((2, 2), (1, 1)), (4, 8), ((4.0,),)),
+        (((2, 2),), ((4, 4), (8, 8)), ((4.0,), (8.0,))),
+        (((2, 2), (1, 1)), ((4, 4),), ((4.0,), (8.0,))),
+        (((2, 2), (1, 1)), ((4, 4), (8, 8)), ((4.0,),)),
     ],
 )
 def test_another_number_of_levels_is_refused_in_one_line(feature_sizes, strides, sizes):

@@ -55,6 +55,15 @@ def test_class_agnostic_deltas_serve_all_classes():
     np.testing.assert_allclose(boxes, [[10, 0, 20, 10]] * 2, atol=1e-5)
 
 
+def test_what_is_cut_to_nothing_or_too_small_is_not_found():
+    boxes = np.array([[60, 0, 70, 10], [5, 5, 9, 9], [30, 30, 60, 40]], np.float32)
+    found, _, _ = detect_with(PROBABILITIES, boxes=boxes)
+    assert (boxes[0, :2] >= SIZES[0, 1]).any()  # RoI 0 lies outside of the picture
+    np.testing.assert_allclose(found, [[30, 30, 50, 40], [5, 5, 9, 9], [5, 5, 9, 9]], atol=1e-5)
+    found, _, _ = detect_with(PROBABILITIES, boxes=boxes, min_size=4.5)
+    np.testing.assert_allclose(found, [[30, 30, 50, 40]], atol=1e-5)
+
+
 def test_padded_proposals_find_nothing_even_of_nan():
     boxes = BOXES.copy()
     boxes[0] = np.nan

@@ -75,12 +75,24 @@ def rpn():
     return output, anchors, samples
 
 
-@pytest.mark.parametrize("image_weights", [[1, 1, 1], [2, 0.5, 1], [1, 0, 1]])
-def test_rpn_losses_with_picture_and_box_weights(rpn, image_weights):
+@pytest.mark.parametrize(
+    ("image_weights", "loss_mean", "count"),
+    [
+        # Detectron2 divides by the anchors asked for in all pictures, torchvision by those that
+        # were drawn: 6, 4 and 5. Pictures of weight 0 are padding.
+        ([1, 1, 1], "asked", 18),
+        ([2, 0.5, 1], "asked", 18),
+        ([1, 0, 1], "asked", 12),
+        ([2, 0.5, 1], "drawn", 15),
+        ([1, 0, 1], "drawn", 11),
+    ],
+)
+def test_rpn_losses_with_picture_and_box_weights(rpn, image_weights, loss_mean, count):
     output, anchors, samples = rpn
     image_weights = np.array(image_weights, np.float32)
     config = RpnConfig(
         samples=6,
+        loss_mean=loss_mean,
         box_loss="smooth_l1",
         box_loss_beta=0.5,
         coder_weights=WEIGHTS,
@@ -101,8 +113,6 @@ def test_rpn_losses_with_picture_and_box_weights(rpn, image_weights):
                 error = np.abs(output.deltas[n, i] - target)
                 terms = np.where(error < 0.5, error**2, error - 0.25)
                 regression += terms.sum() * weight
-    # Detectron2 divides by the anchors asked for in all pictures; those of weight 0 are padding.
-    count = 6 * (image_weights > 0).sum()
     got = jax.jit(rpn_losses, static_argnums=4)(output, anchors, samples, image_weights, config)
     np.testing.assert_allclose(got, [2 * objectness / count, 3 * regression / count], rtol=1e-5)
 
