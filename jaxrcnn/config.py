@@ -151,6 +151,9 @@ class ProposalsConfig:
     """Overlap above which the worse of two proposals is dropped."""
     min_size: float = 0.0
     """Smallest side of a proposal, pixels."""
+    score_threshold: float = 0.0
+    """Lowest probability of an object, of 1, that a proposal has; torchvision's MobileNets take
+    0.05."""
     append_ground_truth: bool = True
     """Add the ground-truth boxes to the proposals in training."""
 

@@ -101,6 +101,7 @@ FROM_ZERO_TO_ONE = (
     "model.proposals.pooling_gradient",
     "model.proposals.target_gradient",
     "model.proposals.nms_iou",
+    "model.proposals.score_threshold",
     "model.box_head.foreground_iou",
     "model.box_head.background_iou",
     "model.box_head.foreground_fraction",

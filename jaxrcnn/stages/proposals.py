@@ -86,8 +86,12 @@ def _inside(boxes: Array, image_size: Array) -> Array:
 def _suppress(
     boxes: Array, scores: Array, config: ProposalsConfig, most: int
 ) -> tuple[Array, Array, Array]:
-    """NMS among the boxes (k, 4) of one level; too small and non-finite ones take no part."""
+    """NMS among the boxes (k, 4) of one level.
+
+    Those that are too small, not finite or of too low a score take no part.
+    """
     sides = boxes[:, 2:] - boxes[:, :2]
     valid = (sides >= config.min_size).all(1) & jnp.isfinite(boxes).all(1) & jnp.isfinite(scores)
+    valid &= jax.nn.sigmoid(scores) >= config.score_threshold
     index, kept = nms(boxes, scores, valid, config.nms_iou, min(most, len(scores)))
     return boxes[index], scores[index], kept

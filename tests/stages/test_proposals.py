@@ -56,6 +56,14 @@ def test_counts_of_training_and_of_inference():
     check(got, [ANCHORS[4], ANCHORS[0]], [6, 5])
 
 
+def test_low_scores_take_no_part():
+    # The probabilities of 0.9 and of 0.25: log(9) and log(1/3).
+    got = propose_with([5, 4, np.log(9), -3, np.log(1 / 3), -4], score_threshold=0.24)
+    check(got, [ANCHORS[0], ANCHORS[2], ANCHORS[4]], np.float32([5, np.log(9), np.log(1 / 3)]))
+    got = propose_with([5, 4, np.log(9), -3, np.log(1 / 3), -4], score_threshold=0.89)
+    check(got, [ANCHORS[0], ANCHORS[2]], np.float32([5, np.log(9)]))
+
+
 def test_small_and_non_finite_boxes_take_no_part():
     deltas = np.zeros((6, 4))
     deltas[0, 0] = np.nan

@@ -1,0 +1,58 @@
+"""A weight file, recognised by the names in it."""
+
+import pathlib
+from collections.abc import Collection
+
+from jaxrcnn.interop.weight_files import read_weights
+
+from jaxrcnn.config import ConfigError, ModelConfig
+from jaxrcnn.detector import Variables
+from jaxrcnn.interop.detectron2 import DETECTRON2
+from jaxrcnn.interop.imagenet import DETECTRON2_BACKBONE, TORCHVISION_BACKBONE
+from jaxrcnn.interop.naming import Peer, Tensors
+from jaxrcnn.interop.torchvision import TORCHVISION
+from jaxrcnn.interop.transfer import Account, load
+
+SIGNS = {
+    "rpn.head.cls_logits.weight": TORCHVISION,
+    "proposal_generator.rpn_head.objectness_logits.weight": DETECTRON2,
+    "conv1_w": DETECTRON2_BACKBONE,
+    "stem.conv1.weight": DETECTRON2_BACKBONE,
+    "conv1.weight": TORCHVISION_BACKBONE,
+    "conv_stem.weight": TORCHVISION_BACKBONE,
+    "features.0.weight": TORCHVISION_BACKBONE,
+    "features.0.0.weight": TORCHVISION_BACKBONE,
+}
+"""A name that files of one peer have, and those of the others before it have not."""
+
+
+def peer_of(tensors: Tensors) -> Peer:
+    """Whose tensors these are.
+
+    Raises:
+        ConfigError: nobody's that is known here.
+    """
+    for name, peer in SIGNS.items():
+        if name in tensors:
+            return peer
+    first = min(tensors)
+    raise ConfigError(
+        f"the tensors, such as {first}, are none of a Faster R-CNN of torchvision or Detectron2, "
+        "nor of an ImageNet backbone of theirs or of timm"
+    )
+
+
+def read_source(
+    path: pathlib.Path, config: ModelConfig, like: Variables, restart: Collection[str] = ()
+) -> tuple[Variables, Account, Peer]:
+    """The variables with a weight file's values in them; arguments are those of `load`.
+
+    Raises:
+        ConfigError: the file cannot be read, or does not fit.
+    """
+    tensors = read_weights(path).tensors
+    try:
+        peer = peer_of(tensors)
+        return *load(tensors, peer, config, like, restart), peer
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None

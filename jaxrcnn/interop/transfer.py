@@ -1,0 +1,148 @@
+"""A peer's tensors into a detector's variables and back, with an account of every one of them."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxrcnn.config import ConfigError, ModelConfig
+from jaxrcnn.detector import Variables
+from jaxrcnn.interop.naming import Peer, Tensors, fits_any
+
+
+class Account(NamedTuple):
+    """What became of the tensors of a file, and of the detector's arrays."""
+
+    loaded: tuple[str, ...]  # paths of ours, such as backbone/body/conv1/kernel
+    restarted: tuple[str, ...]  # paths that keep their random values, as asked
+    absent: tuple[str, ...]  # paths that such a file does not have: heads, of a backbone
+    skipped: tuple[str, ...]  # names of theirs that a detector has no use for
+    kept: dict[str, np.ndarray]  # those among them that `dump` gives back
+
+
+def load(
+    tensors: Tensors,
+    peer: Peer,
+    config: ModelConfig,
+    like: Variables,
+    restart: Collection[str] = (),
+) -> tuple[Variables, Account]:
+    """The variables with a peer's values in them.
+
+    Args:
+        tensors: of the file, by name.
+        peer: whose they are.
+        config: of the detector.
+        like: the detector's variables; what is not loaded stays.
+        restart: parts that are not loaded, such as "rpn_head" or "box_head/cls_score".
+
+    Raises:
+        ConfigError: an array is missing or of another shape, a part to restart does not exist, or
+            a tensor is one that neither the detector nor the peer knows.
+    """
+    theirs = dict(peer.modernise(tensors, config))
+    used: set[str] = set()
+    paths: dict[str, list[str]] = {"loaded": [], "restarted": [], "absent": []}
+
+    def value(tree_path: Any, array: Any) -> Any:
+        path = path_of(tree_path)
+        name = peer.name_of(path, config)
+        used.add(name or "")
+        if any(path == part or path.startswith(f"{part}/") for part in restart):
+            paths["restarted"].append(path)
+            return array
+        if name is None:
+            paths["absent"].append(path)
+            return array
+        paths["loaded"].append(path)
+        return _fitted(theirs, name, path, array, peer, config)
+
+    loaded = jax.tree_util.tree_map_with_path(value, like)
+    _check_restart(restart, paths["restarted"])
+    others = sorted(theirs.keys() - used)
+    skipped = [name for name in others if fits_any(name, peer.skipped)]
+    unknown = [name for name in others if name not in skipped]
+    if unknown:
+        raise ConfigError(
+            f"the file has {len(unknown)} tensors that this model has not, the first is "
+            f"{unknown[0]}; is it of another model?"
+        )
+    kept = {name: theirs[name] for name in skipped if fits_any(name, peer.kept)}
+    return loaded, Account(*(tuple(paths[kind]) for kind in paths), tuple(skipped), kept)
+
+
+def path_of(tree_path: Any) -> str:
+    """``backbone/body/conv1/kernel`` for an array of a detector's variables."""
+    return jax.tree_util.keystr(tree_path[1:], simple=True, separator="/")
+
+
+def _fitted(
+    theirs: Tensors, name: str, path: str, array: Any, peer: Peer, config: ModelConfig
+) -> np.ndarray:
+    """A tensor in our layout, type and shape."""
+    if name not in theirs:
+        raise ConfigError(
+            f"the file has no {name}, which {path} is made of; is it of another model?"
+        )
+    shape = theirs[name].shape
+    wanted = peer.layout_of(path, config).theirs(np.empty(array.shape, bool)).shape
+    if shape != wanted:
+        raise ConfigError(
+            f"{name} is {shape} in the file, {wanted} in this model; take the model that it is "
+            f"of, or draw {path.rpartition('/')[0]} anew"
+        )
+    return np.ascontiguousarray(peer.layout_of(path, config).ours(theirs[name])).astype(array.dtype)
+
+
+def _check_restart(restart: Iterable[str], restarted: Collection[str]) -> None:
+    for part in restart:
+        if not any(path == part or path.startswith(f"{part}/") for path in restarted):
+            raise ConfigError(f"there is no part {part} to draw anew")
+
+
+def dump(
+    variables: Variables, peer: Peer, config: ModelConfig, kept: Tensors | None = None
+) -> dict[str, np.ndarray]:
+    """The variables as a peer's state dict.
+
+    Args:
+        variables: of a detector.
+        peer: whose names and layout are wanted.
+        config: of the detector.
+        kept: as in the account of `load`; with it the file that was loaded comes back bit for bit.
+
+    Raises:
+        ConfigError: the peer has no name for an array, or there is no way back to it.
+    """
+    if peer.complete is None:
+        raise ConfigError(f"there is no way back to {peer.title}")
+    tensors = {}
+    for tree_path, array in jax.tree_util.tree_leaves_with_path(variables):
+        path = path_of(tree_path)
+        name = peer.name_of(path, config)
+        if name is None:
+            raise ConfigError(f"{peer.title} has no {path}")
+        theirs = peer.layout_of(path, config).theirs(np.asarray(array))
+        tensors[name] = np.ascontiguousarray(theirs)
+    return dict(peer.complete(tensors, kept or {}, config))
+
+
+def describe(account: Account, peer: Peer) -> list[str]:
+    """The account as lines of a table, by the parts of the detector."""
+    kinds: Mapping[str, Collection[str]] = {
+        "loaded": account.loaded,
+        "drawn anew": account.restarted,
+        "not in such a file": account.absent,
+    }
+    lines = [peer.title]
+    for kind, paths in kinds.items():
+        counts: dict[str, int] = {}
+        for path in paths:
+            part = "/".join(path.split("/")[:2])
+            counts[part] = counts.get(part, 0) + 1
+        lines += [f"  {kind:18}  {part:22} {count:4} arrays" for part, count in counts.items()]
+    if account.skipped:
+        first, number = account.skipped[0], len(account.skipped)
+        lines.append(f"  {'no use for':18}  {first} and others, {number}")
+    return lines
