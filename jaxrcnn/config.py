@@ -429,7 +429,11 @@ class TrainConfig:
     keep_checkpoints: int = 2
     """Checkpoints that are kept."""
     init: str = ""
-    """A finished run's workdir whose parameters to start from; empty starts from random weights."""
+    """What to start from: a run's workdir, a model's folder, or a weight file of torchvision,
+    Detectron2 or timm (.pth, .pkl, .safetensors); empty starts from random weights."""
+    init_restart: tuple[str, ...] = ()
+    """Parts that init does not give and that are drawn: rpn_head, box_head, or a layer such as
+    box_head/cls_score, where the classes are others."""
     optimizer: OptimizerConfig = OptimizerConfig()
     diagnostics: DiagnosticsConfig = DiagnosticsConfig()
 

@@ -16,6 +16,7 @@ from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import COLLECTIONS
 from jaxrcnn.evaluation.evaluate import draw_pictures, find, measure, write_detections
 from jaxrcnn.evaluation.proposals import find_proposals
+from jaxrcnn.interop.sources import read_init
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.alternating import (
     check_restarts,
@@ -60,7 +61,7 @@ def run(
         print(line)
     with Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints:
         first = functools.partial(first_state, config, programs)
-        state = checkpoints.restore(programs.create_state()) if checkpoints.steps else first()
+        state = checkpoints.restore(programs.state_shapes()) if checkpoints.steps else first()
         check_restarts(config, state.variables)
         step = int(state.step)
         print(f"{workdir}: step {step} of {config.train.steps}")
@@ -167,8 +168,9 @@ def first_state(config: Config, programs: Programs) -> TrainState:
     if not config.train.init:
         return state
     own = {collection: state.variables[collection] for collection in COLLECTIONS}
-    with Checkpoints(pathlib.Path(config.train.init)) as finished_run:
-        variables = finished_run.restore_variables(own)
+    variables, lines = read_init(config, own)
+    for line in lines:
+        print(line)
     return state._replace(variables={**state.variables, **variables})
 
 

@@ -75,12 +75,26 @@ def parse_train_arguments(
 
 def _parse(argv: Sequence[str], default_config: pathlib.Path) -> _CommandLine:
     """The defaults come from the config file, so its flag is read before all the others."""
-    given = _flags(argv)
     path = default_config
-    for flag, words in given:
+    for flag, words in _flags(argv):
         if flag == "--config":
             path = pathlib.Path(_one_word(flag, words))
-    defaults = _CommandLine(path, pathlib.Path("runs") / path.stem, load_config(path))
+    return _override(argv, _CommandLine(path, pathlib.Path("runs") / path.stem, load_config(path)))
+
+
+def apply_fields(config: Config, fields: Sequence[str]) -> Config:
+    """A config with ``--config.FIELD VALUE ...`` on top of it.
+
+    Raises:
+        ConfigError: a field is unknown, or a value is of another type.
+    """
+    for flag, words in _flags(fields):
+        if not flag.startswith("--config."):
+            raise ConfigError(f"unrecognized arguments: {' '.join([flag, *words]).strip()}")
+    return _override(fields, _CommandLine(pathlib.Path(), pathlib.Path(), config)).config
+
+
+def _override(argv: Sequence[str], defaults: _CommandLine) -> _CommandLine:
     try:
         # tyro explains over several lines; `_complaint` finds the one that matters.
         with contextlib.redirect_stderr(io.StringIO()) as explanation:
@@ -88,7 +102,7 @@ def _parse(argv: Sequence[str], default_config: pathlib.Path) -> _CommandLine:
     except SystemExit as stop:
         if not stop.code:
             raise
-    raise ConfigError(_complaint(given, defaults) or explanation.getvalue())
+    raise ConfigError(_complaint(_flags(argv), defaults) or explanation.getvalue())
 
 
 def _tyro(argv: Sequence[str], defaults: _CommandLine) -> _CommandLine:

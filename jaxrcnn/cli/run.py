@@ -17,6 +17,7 @@ from jaxrcnn.detector import Detector, Variables, build
 from jaxrcnn.training.alternating import finished, takes_given
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.sharding import Programs, compile_programs
+from jaxrcnn.training.weights import holds_weights, load_variables
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
 from jaxrcnn.types import Batch
 
@@ -28,32 +29,37 @@ class Run(NamedTuple):
 
     config: Config  # its batch sizes fit the devices that are here
     classes: Classes
-    step: int  # of the checkpoint
+    step: int  # of the checkpoint; 0 of a model that is converted
     detector: Detector
     variables: Variables  # on all devices
     programs: Programs
 
 
 def load_run(workdir: pathlib.Path, step: int | None = None, batch_size: int | None = None) -> Run:
-    """Read a run's folder.
+    """Read a run's folder, or a model's.
 
     Args:
-        workdir: the run's folder.
-        step: of the checkpoint, by default the last.
+        workdir: the folder.
+        step: of a run's checkpoint, by default the last.
         batch_size: pictures at a time, by default the run's own; rounded up to a multiple of the
             devices.
 
     Raises:
-        ConfigError: it is not the folder of a run, or has no such checkpoint.
+        ConfigError: it is not such a folder, or has no such checkpoint.
     """
     config = _fit_devices(read_config(workdir), batch_size)
     classes = read_classes(workdir)
     detector = build(config.model)
     programs = compile_programs(detector, config)
-    with Checkpoints(workdir) as checkpoints:
-        like = programs.create_state().variables if checkpoints.steps else {}
-        variables = checkpoints.restore_variables(like, step)
-        step = checkpoints.steps[-1] if step is None else step
+    like = programs.state_shapes().variables
+    if holds_weights(workdir):
+        if step is not None:
+            raise ConfigError(f"--step: {workdir} holds a model and no checkpoints of a run")
+        variables, step = load_variables(workdir, like), 0
+    else:
+        with Checkpoints(workdir) as checkpoints:
+            variables = checkpoints.restore_variables(like, step)
+            step = checkpoints.steps[-1] if step is None else step
     variables = finished(config, variables, step)
     return Run(config, classes, step, detector, variables, programs)
 

@@ -4,14 +4,18 @@ import pathlib
 from collections.abc import Collection
 
 from jaxrcnn.interop.weight_files import read_weights
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.weights import holds_weights, load_variables
 
-from jaxrcnn.config import ConfigError, ModelConfig
+import jax
+
+from jaxrcnn.config import Config, ConfigError, ModelConfig
 from jaxrcnn.detector import Variables
 from jaxrcnn.interop.detectron2 import DETECTRON2
 from jaxrcnn.interop.imagenet import DETECTRON2_BACKBONE, TORCHVISION_BACKBONE
 from jaxrcnn.interop.naming import Peer, Tensors
 from jaxrcnn.interop.torchvision import TORCHVISION
-from jaxrcnn.interop.transfer import Account, load
+from jaxrcnn.interop.transfer import Account, describe, load
 
 SIGNS = {
     "rpn.head.cls_logits.weight": TORCHVISION,
@@ -40,6 +44,30 @@ def peer_of(tensors: Tensors) -> Peer:
         f"the tensors, such as {first}, are none of a Faster R-CNN of torchvision or Detectron2, "
         "nor of an ImageNet backbone of theirs or of timm"
     )
+
+
+def read_init(config: Config, like: Variables) -> tuple[Variables, list[str]]:
+    """What train.init gives a run to start from.
+
+    Args:
+        config: of the run; train.init is a run's workdir, a model's folder or a weight file.
+        like: the detector's variables, drawn and on their devices.
+
+    Returns:
+        The variables, and an account of a weight file's tensors in lines.
+
+    Raises:
+        ConfigError: it cannot be read, or does not fit.
+    """
+    path, restart = pathlib.Path(config.train.init), config.train.init_restart
+    if path.is_file():
+        variables, account, peer = read_source(path, config.model, like, restart)
+        put = jax.tree.map(lambda x, y: jax.device_put(x, y.sharding), variables, like)
+        return put, [f"{path}:", *describe(account, peer)]
+    if holds_weights(path):
+        return load_variables(path, like, restart), []
+    with Checkpoints(path) as checkpoints:
+        return checkpoints.restore_variables(like, restart=restart), []
 
 
 def read_source(

@@ -9,6 +9,7 @@ import numpy as np
 from jaxrcnn.config import ConfigError, ModelConfig
 from jaxrcnn.detector import Variables
 from jaxrcnn.interop.naming import Peer, Tensors, fits_any
+from jaxrcnn.training.weights import is_in
 
 
 class Account(NamedTuple):
@@ -49,7 +50,7 @@ def load(
         path = path_of(tree_path)
         name = peer.name_of(path, config)
         used.add(name or "")
-        if any(path == part or path.startswith(f"{part}/") for part in restart):
+        if is_in(path, restart):
             paths["restarted"].append(path)
             return array
         if name is None:
@@ -97,7 +98,7 @@ def _fitted(
 
 def _check_restart(restart: Iterable[str], restarted: Collection[str]) -> None:
     for part in restart:
-        if not any(path == part or path.startswith(f"{part}/") for path in restarted):
+        if not any(is_in(path, [part]) for path in restarted):
             raise ConfigError(f"there is no part {part} to draw anew")
 
 

@@ -1,6 +1,7 @@
 """Checkpoints of a run: the whole training state, written by orbax."""
 
 import pathlib
+from collections.abc import Collection
 from typing import Any, Self
 
 import jax
@@ -9,6 +10,7 @@ from orbax.checkpoint.experimental import v1 as ocp
 from jaxrcnn.config import ConfigError
 from jaxrcnn.detector import Variables
 from jaxrcnn.training.step import TrainState
+from jaxrcnn.training.weights import check_shapes, merged, placed
 
 
 class Checkpoints:
@@ -62,16 +64,19 @@ class Checkpoints:
             ConfigError: there is no checkpoint, or it does not fit.
         """
         step = self._find(None)
-        self._check(_shapes(self._checkpointer.metadata(step).metadata), _shapes(like))
+        check_shapes(self.folder, self._checkpointer.metadata(step).metadata, like)
         return self._checkpointer.load(step, like)
 
-    def restore_variables(self, like: Variables, step: int | None = None) -> Variables:
+    def restore_variables(
+        self, like: Variables, step: int | None = None, restart: Collection[str] = ()
+    ) -> Variables:
         """What to evaluate of a step: the averaged parameters where there are such.
 
         Args:
             like: variables; give structure, shapes and placing. Collections that they lack are not
                 read.
             step: of the checkpoint, by default the last.
+            restart: parts that are not read, and are those of `like`.
 
         Raises:
             ConfigError: there is no such checkpoint, or it does not fit.
@@ -79,16 +84,17 @@ class Checkpoints:
         step = self._find(step)
         saved: Any = self._checkpointer.metadata(step).metadata
         averaged = saved["average"] is not None
-        self._check(_shapes({name: saved["variables"].get(name) for name in like}), _shapes(like))
+        there = {name: saved["variables"].get(name) for name in like}
+        check_shapes(self.folder, there, like, restart)
         skipped = jax.tree.map(lambda _: ocp.PLACEHOLDER, saved)
-        wanted = {
-            **skipped,
-            "variables": {**skipped["variables"], **like},
-            **({"average": like["params"]} if averaged else {}),
-        }
+        wanted = {**skipped, "variables": {**skipped["variables"], **placed(there, like, restart)}}
+        if averaged:
+            wanted["average"] = placed({"params": saved["average"]}, like, restart)["params"]
         state = self._checkpointer.load(step, wanted)
         variables = {name: state["variables"][name] for name in like}
-        return {**variables, "params": state["average"]} if averaged else variables
+        if averaged:
+            variables["params"] = state["average"]
+        return merged(variables, like, restart)
 
     def _find(self, step: int | None) -> int:
         """The step asked for, or the last one, if there is such a checkpoint."""
@@ -101,16 +107,6 @@ class Checkpoints:
             raise ConfigError(f"{self.folder}: no checkpoint{asked}; there are: {there}")
         return step
 
-    def _check(self, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
-        """See that two trees have the same arrays; a difference names the first of them."""
-        for name in sorted(saved.keys() | wanted.keys()):
-            there, here = saved.get(name, "nothing"), wanted.get(name, "nothing")
-            if there != here:
-                raise ConfigError(
-                    f"{self.folder}: the checkpoint does not fit this model: {name} is {there} "
-                    f"there, {here} here"
-                )
-
     def close(self) -> None:
         """Wait for what is being written."""
         self._checkpointer.close()
@@ -120,9 +116,3 @@ class Checkpoints:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _shapes(tree: Any) -> dict[str, Any]:
-    """Shapes of a tree's arrays by their path."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): x.shape for path, x in leaves}

@@ -17,6 +17,7 @@ class Programs(NamedTuple):
     """The compiled programs of a run, and the placing of their arguments."""
 
     create_state: Callable[..., Any]  # (draw=0) -> TrainState
+    state_shapes: Callable[[], Any]  # () -> TrainState of shapes and places; nothing is compiled
     train_step: Callable[..., Any]  # (state, batch, stage) -> (state, metrics); consumes the state
     eval_step: Callable[..., Any]  # (variables, batch) -> (detections, losses)
     put_batch: Callable[[Batch], Batch]  # host arrays -> the devices
@@ -56,12 +57,19 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
     propose = jax.jit(
         forward_propose, static_argnums=0, static_argnames="train", out_shardings=everywhere
     )
+
+    def shapes_of(state: Any) -> Any:
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=everywhere), state
+        )
+
     knobs, shared = knobs_of(config), without_knobs(config)
     # The gate matters to gradients alone: with it shut, all schemes share what takes none.
     shut = with_shut_gate(shared)
     trained, used = (detector._replace(config=x.model) for x in (shared, shut))
     return Programs(
         create_state=lambda draw=0: create(used, shut, knobs, draw),
+        state_shapes=lambda: shapes_of(create.eval_shape(used, shut, knobs, 0)),
         train_step=lambda state, batch, stage="joint": train(
             trained, shared, state, batch, knobs, stage=stage
         ),

@@ -1,0 +1,147 @@
+"""python -m jaxrcnn convert SOURCE --model NAME --out DIR, and back: DIR --to torchvision"""
+
+import argparse
+import pathlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import jax
+
+from jaxrcnn import validation
+from jaxrcnn.cli.options import apply_fields
+from jaxrcnn.cli.run import load_run
+from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.detector import build, init
+from jaxrcnn.interop.coco_classes import guess_classes
+from jaxrcnn.interop.download import fetch
+from jaxrcnn.interop.model_folder import make_model, read_kept
+from jaxrcnn.interop.models import find_model
+from jaxrcnn.interop.naming import Tensors
+from jaxrcnn.interop.published import find
+from jaxrcnn.interop.torchvision import TORCHVISION
+from jaxrcnn.interop.transfer import describe, dump, load
+from jaxrcnn.interop.weight_files import read_weights, write_safetensors
+from jaxrcnn.training.workdir import Classes
+
+TAKES_FIELDS = True
+"""Other arguments are --config.FIELD VALUE: fields of the model's config that are not the peer's
+own, such as the epsilon of its norms."""
+
+LOGITS = "roi_heads.box_predictor.cls_score.bias"
+"""The class logits' bias, of torchvision and Detectron2: as long as there are classes, and one."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """[SOURCE] [--model NAME] [--weights NAME] [--classes FILE] [--to torchvision] --out PATH."""
+    parser.epilog = "--config.FIELD VALUE sets a field of the model's config, as for train.py."
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        type=pathlib.Path,
+        nargs="?",
+        help="weight file (.pth, .pkl, .safetensors); with --to, a model's or a run's folder",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="which detector it is: fasterrcnn_resnet50_fpn, faster_rcnn_R_50_FPN_3x, ...",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="NAME",
+        help="published weights of the model, such as COCO_V1, instead of SOURCE; downloaded once",
+    )
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        type=pathlib.Path,
+        help="names of the classes, one a line, the background not among them (default: COCO's "
+        "where their number is COCO's)",
+    )
+    parser.add_argument(
+        "--to", choices=("torchvision",), help="write a state dict that torchvision loads"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="PATH",
+        type=pathlib.Path,
+        required=True,
+        help="the model's folder, or with --to the .safetensors file",
+    )
+
+
+def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
+    """Convert one way or the other.
+
+    Raises:
+        ConfigError: something of the source, the model or --out does not fit.
+    """
+    if arguments.to:
+        return convert_back(arguments)
+    if not arguments.model:
+        raise ConfigError("--model: missing, takes the name of the detector that the source is of")
+    if (arguments.source is None) == (arguments.weights is None):
+        raise ConfigError("takes either SOURCE or --weights")
+    source = arguments.source or fetch(find(arguments.model, arguments.weights))
+    model = find_model(arguments.model)
+    tensors = read_weights(source).tensors
+    try:
+        config = apply_fields(with_norm_of(tensors, model.config(count_classes(tensors))), fields)
+        validation.check(replace(config, data=replace(config.data, format="shapes")))
+        classes = read_classes(arguments.classes, config.model.num_classes)
+        detector = build(config.model)
+        like = jax.eval_shape(lambda key: init(detector, key), jax.random.key(0))
+        variables, account = load(tensors, model.peer, config.model, like)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    make_model(arguments.out, config, classes, variables, account.kept)
+    print(*describe(account, model.peer), sep="\n")
+    print(f"model     {arguments.out}")
+    return 0
+
+
+def count_classes(tensors: Tensors) -> int:
+    """The classes of a detector, the background not counted."""
+    if LOGITS not in tensors:
+        raise ConfigError(
+            f"it has no {LOGITS}, so that it is no Faster R-CNN of torchvision or Detectron2; an "
+            "ImageNet backbone needs no converting: --config.train.init takes it as it is"
+        )
+    return len(tensors[LOGITS]) - 1
+
+
+def with_norm_of(tensors: Tensors, config: Config) -> Config:
+    """The config with a batch norm in the backbone where the file's is none that is frozen."""
+    counted = any(name.endswith("bn1.num_batches_tracked") for name in tensors)
+    if not counted or config.model.backbone.norm == "batch":
+        return config
+    backbone = replace(config.model.backbone, norm="batch", norm_epsilon=1e-5)
+    return replace(config, model=replace(config.model, backbone=backbone))
+
+
+def read_classes(path: pathlib.Path | None, num_classes: int) -> Classes:
+    """The classes that a file names, or those that their number tells."""
+    if path is None:
+        return guess_classes(num_classes)
+    try:
+        names = tuple(filter(None, map(str.strip, path.read_text(encoding="utf-8").splitlines())))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--classes: {path} cannot be read ({error})") from error
+    if len(names) != num_classes or len(set(names)) != num_classes:
+        raise ConfigError(
+            f"--classes: {path} names {len(set(names))} classes in {len(names)} lines, "
+            f"the model has {num_classes}"
+        )
+    return Classes(names, tuple(range(1, num_classes + 1)))
+
+
+def convert_back(arguments: argparse.Namespace) -> int:
+    """Write a model's weights as torchvision's state dict."""
+    if arguments.source is None:
+        raise ConfigError("SOURCE: missing, takes a model's or a run's folder")
+    run = load_run(arguments.source)
+    kept = read_kept(arguments.source)
+    tensors = dump(run.variables, TORCHVISION, run.config.model, kept)
+    write_safetensors(arguments.out, tensors)
+    print(f"{len(tensors)} tensors  {arguments.out}")
+    return 0

@@ -1,0 +1,48 @@
+"""A model's folder: config.json, classes.json and the weights, without a training run around them.
+
+What belongs to the file that a model was converted from and not to the model is kept beside, so
+that converting back gives the same file.
+"""
+
+import os
+import pathlib
+import shutil
+
+from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.detector import Variables
+from jaxrcnn.interop.naming import Tensors
+from jaxrcnn.interop.weight_files import read_weights, write_safetensors
+from jaxrcnn.training.weights import save_variables
+from jaxrcnn.training.workdir import Classes, claim, write_classes
+
+KEPT = "kept.safetensors"
+
+
+def make_model(
+    out: pathlib.Path, config: Config, classes: Classes, variables: Variables, kept: Tensors
+) -> None:
+    """Write a model's folder: whole, or not at all.
+
+    Raises:
+        ConfigError: something is there already, or it cannot be written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"--out: {out} is there already; take another folder, or remove it")
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        claim(partial, config)
+        write_classes(partial, *classes)
+        save_variables(partial, variables)
+        if kept:
+            write_safetensors(partial / KEPT, kept)
+        partial.replace(out)
+    except OSError as error:
+        raise ConfigError(f"--out: {out} cannot be written ({error.strerror})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def read_kept(folder: pathlib.Path) -> Tensors:
+    """What is kept of the file that a model was converted from; nothing where there was none."""
+    path = folder / KEPT
+    return read_weights(path).tensors if path.exists() else {}
