@@ -55,7 +55,12 @@ MAY_IMPORT = {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
         *("detector", "jax", "numpy", "matplotlib", "jinja2"),
     },
-    "interop": {"types", "config", "config_io", "nets", "detector", "training", "jax", "numpy"},
+    "interop": {
+        *("types", "config", "config_io", "nets", "detector", "training", "jax", "numpy"),
+        *("filelock", "pooch", "requests", "rich"),
+    },
+    "interop.published": {"config"},
+    "interop.download": {"config", "filelock", "pooch", "requests", "rich"},
 }
 FREE = {"cli"}  # it ties everything together
 ABOVE_THE_PACKAGE = {"configs", "train", "tests"}
@@ -66,7 +71,10 @@ FOR_TYPES_ONLY = {"visualize": {"data", "evaluation"}}
 
 # Slow to load, or missing where only a part of the package is used: imported inside the function
 # that needs them.
-HEAVY = {"PIL", "grain", "jinja2", "matplotlib", "pycocotools", "rich", "tensorboardX", "torch"}
+HEAVY = {
+    *("PIL", "filelock", "grain", "jinja2", "matplotlib", "pooch", "pycocotools", "requests"),
+    *("rich", "tensorboardX", "torch"),
+}
 
 CORE_ROOMS = ([], ["types"], ["precision"], ["config"], ["ops"], ["nets"], ["stages"])
 CORE = [name for name in MODULES if name.split(".")[1:2] in CORE_ROOMS] + ["jaxrcnn.detector"]

@@ -1,0 +1,1 @@
+"""Weights of the peers in, the detector's results out."""
