@@ -185,9 +185,7 @@ def _padded(proposals: Sequence[np.ndarray]) -> Proposals:
     return Proposals(jnp.asarray(boxes), jnp.zeros(valid.shape), jnp.asarray(valid))
 
 
-def _relative(
-    stage: str, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]
-) -> Difference:
+def _relative(stage: str, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> Difference:
     """Largest difference over the largest magnitude of the same tensor; the worst tensor's."""
     errors = [
         np.abs(a - b).max() / max(np.abs(b).max(), 1e-12) if a.shape == b.shape else np.inf

@@ -3,10 +3,6 @@
 import pathlib
 from collections.abc import Collection
 
-from jaxrcnn.interop.weight_files import read_weights
-from jaxrcnn.training.checkpoint import Checkpoints
-from jaxrcnn.training.weights import holds_weights, load_variables
-
 import jax
 
 from jaxrcnn.config import Config, ConfigError, ModelConfig
@@ -16,6 +12,9 @@ from jaxrcnn.interop.imagenet import DETECTRON2_BACKBONE, TORCHVISION_BACKBONE
 from jaxrcnn.interop.naming import Peer, Tensors
 from jaxrcnn.interop.torchvision import TORCHVISION
 from jaxrcnn.interop.transfer import Account, describe, load
+from jaxrcnn.interop.weight_files import read_weights
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.weights import holds_weights, load_variables
 
 SIGNS = {
     "rpn.head.cls_logits.weight": TORCHVISION,

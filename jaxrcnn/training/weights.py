@@ -46,9 +46,7 @@ def load_variables(
     return merged(ocp.load(path, placed(saved, like, restart)), like, restart)
 
 
-def check_shapes(
-    where: pathlib.Path, saved: Any, like: Any, restart: Collection[str] = ()
-) -> None:
+def check_shapes(where: pathlib.Path, saved: Any, like: Any, restart: Collection[str] = ()) -> None:
     """See that two trees, of variables or of a whole state, have the same arrays.
 
     In variables the parts to restart do not matter.

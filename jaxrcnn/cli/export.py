@@ -1,0 +1,115 @@
+"""python -m jaxrcnn export MODEL --out DIR"""
+
+import argparse
+import os
+import pathlib
+import shutil
+from dataclasses import replace
+
+from jaxrcnn.cli.run import Run, check_proposes, load_run
+from jaxrcnn.config import ConfigError
+from jaxrcnn.detector import build
+from jaxrcnn.interop.export import export_program, named_weights, preprocessing_of
+from jaxrcnn.interop.weight_files import write_safetensors
+from jaxrcnn.training.workdir import write_classes
+
+PROGRAM, WEIGHTS = "program.bin", "weights.safetensors"
+
+README = """\
+# An object detector as one program
+
+`{program}` holds all of it, from a picture's pixels to the boxes in them: resizing, the network, and
+NMS. Any jax runs it, on a CPU, an NVIDIA GPU or a TPU, without the library that made it (it takes
+`pip install jax flatbuffers{more}`):
+
+```python
+{code}
+```
+
+Pictures are RGB, `(N, H, W, 3)` uint8; of different sizes they are padded to one shape, each in the
+upper left corner, and the second argument is the height and width of each. `found` holds `boxes`
+`(N, {most}, 4)` (left, top, right, bottom, in pixels of the picture), `scores`, `labels` and `valid`;
+label k is the k-th name of `classes.json`. Each new shape of pictures is compiled once.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """MODEL --out DIR [--dtype TYPE] [--weights inside|beside]."""
+    parser.add_argument(
+        "model", metavar="MODEL", type=pathlib.Path, help="folder of a model, or of a run"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", type=pathlib.Path, required=True, help="folder to write"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        help="type of the network's activations (default: the model's own)",
+    )
+    parser.add_argument(
+        "--weights",
+        choices=("inside", "beside"),
+        default="inside",
+        help="in the program, or in a file of their own (default: %(default)s)",
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Export; the folder is written whole or not at all.
+
+    Raises:
+        ConfigError: there is no such model, it makes no proposals, or --out is there already.
+    """
+    run = load_run(arguments.model)
+    check_proposes(run)
+    out = arguments.out
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"--out: {out} is there already; take another folder, or remove it")
+    inside = arguments.weights == "inside"
+    model = replace(
+        run.config.model, compute_dtype=arguments.dtype or run.config.model.compute_dtype
+    )
+    program = export_program(
+        build(model), preprocessing_of(run.config), run.variables, weights_inside=inside
+    )
+    write(out, run, program, inside)
+    print(f"program   {out / PROGRAM}, {len(program) / 2**20:.0f} MiB")
+    print(f"to run it {out / 'README.md'}")
+    return 0
+
+
+def write(out: pathlib.Path, run: Run, program: bytes, inside: bool) -> None:
+    """Write the folder beside, and give it its name when it is whole."""
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        partial.mkdir(parents=True)
+        (partial / PROGRAM).write_bytes(program)
+        if not inside:
+            write_safetensors(partial / WEIGHTS, named_weights(run.variables))
+        write_classes(partial, *run.classes)
+        (partial / "README.md").write_text(readme(run, inside), encoding="utf-8")
+        partial.replace(out)
+    except OSError as error:
+        raise ConfigError(f"--out: {out} cannot be written ({error.strerror})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def readme(run: Run, inside: bool) -> str:
+    """How to run the program, in five lines or six."""
+    lines = [
+        "import jax, numpy as np",
+        "from PIL import Image",
+        *([] if inside else ["from safetensors.numpy import load_file"]),
+        f'program = jax.export.deserialize(bytearray(open("{PROGRAM}", "rb").read()))',
+        'picture = np.asarray(Image.open("picture.jpg").convert("RGB"))[None]',
+        "found = program.call("
+        + ("" if inside else f'load_file("{WEIGHTS}"), ')
+        + "picture, np.array([picture.shape[1:3]], np.int32))",
+    ]
+    return README.format(
+        program=PROGRAM,
+        more=" pillow" if inside else " pillow safetensors",
+        code="\n".join(lines),
+        most=run.config.model.detections.max_detections,
+    )

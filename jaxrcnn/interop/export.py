@@ -1,0 +1,144 @@
+"""The whole of inference as one program: preprocessing, network and NMS, for any jax to run.
+
+The program takes pictures of any size, padded to one shape, and finds boxes in their own pixels.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrcnn.config import Config
+from jaxrcnn.data.buckets import MULTIPLE
+from jaxrcnn.detector import Detector, Variables, forward_infer
+from jaxrcnn.ops.boxes import clip
+from jaxrcnn.ops.resize import resize, resized_size
+from jaxrcnn.types import Array, Detections
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+class Preprocessing(NamedTuple):
+    """How pictures become the network's input; hashable."""
+
+    short_side: int
+    long_side: int
+    method: Any  # see `jaxrcnn.ops.resize`
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Height and width of the input for landscape pictures; the other way round for others."""
+        short, long = (
+            -(-side // MULTIPLE) * MULTIPLE for side in (self.short_side, self.long_side)
+        )
+        return short, long
+
+
+def preprocessing_of(config: Config) -> Preprocessing:
+    """That of a config's evaluation."""
+    return Preprocessing(config.data.short_side, config.data.long_side, config.data.resize)
+
+
+def find_objects(
+    detector: Detector,
+    preprocessing: Preprocessing,
+    variables: Variables,
+    images: Array,
+    image_sizes: Array,
+) -> Detections:
+    """Detections in pictures as they are; a pure function, to be used in one's own jit.
+
+    The network's input is as wide as a batch needs: upright where no picture is wider than high,
+    lying where none is higher than wide, else square.
+
+    Args:
+        detector: static.
+        preprocessing: static.
+        variables: of the detector.
+        images: (N, H, W, 3) uint8 or float32, RGB, 0..255; anything beyond image_sizes.
+        image_sizes: (N, 2) int32, height and width of each picture inside the padding.
+
+    Returns:
+        Detections (N, D, ...), boxes in pixels of the pictures.
+    """
+    short, long = preprocessing.canvas
+
+    def on(canvas: tuple[int, int]) -> Any:
+        return lambda: _find_on_canvas(
+            detector, preprocessing, variables, images, image_sizes, canvas
+        )
+
+    height, width = image_sizes[:, 0], image_sizes[:, 1]
+    shape = jnp.where(jnp.all(height <= width), 0, jnp.where(jnp.all(height >= width), 1, 2))
+    return jax.lax.switch(shape, [on((short, long)), on((long, short)), on((long, long))])
+
+
+def _find_on_canvas(
+    detector: Detector,
+    preprocessing: Preprocessing,
+    variables: Variables,
+    images: Array,
+    image_sizes: Array,
+    canvas: tuple[int, int],
+) -> Detections:
+    def prepare(image: Array, size: Array) -> tuple[Array, Array]:
+        short_side, long_side, method = preprocessing
+        new_size = resized_size(size, short_side, long_side, method)
+        return resize(image, size, new_size, canvas, method), new_size
+
+    resized, sizes = jax.vmap(prepare)(images, image_sizes)
+    found = forward_infer(detector, variables, resized, sizes)
+    scales = image_sizes / sizes.astype(jnp.float32)  # (N, 2)
+    boxes = found.boxes * jnp.concatenate([scales, scales], 1)[:, None, jnp.array([1, 0, 3, 2])]
+    return found._replace(boxes=jax.vmap(clip)(boxes, image_sizes.astype(jnp.float32)))
+
+
+def export_program(
+    detector: Detector,
+    preprocessing: Preprocessing,
+    variables: Variables,
+    *,
+    weights_inside: bool = True,
+) -> bytes:
+    """The program, serialised; for CPU, CUDA and TPU, and any number and shape of pictures.
+
+    Its arguments are pictures (N, H, W, 3) uint8 and their sizes (N, 2) int32, and before them,
+    where the weights are not inside, a dict of arrays as `named_weights` makes it. It returns a
+    dict of boxes, scores, labels and valid, see `jaxrcnn.types.Detections`.
+    """
+    n, h, w = jax.export.symbolic_shape("n, h, w")
+    pictures = jax.ShapeDtypeStruct((n, h, w, 3), jnp.uint8)
+    sizes = jax.ShapeDtypeStruct((n, 2), jnp.int32)
+
+    def inside(images: Array, image_sizes: Array) -> dict[str, Array]:
+        found = find_objects(detector, preprocessing, variables, images, image_sizes)
+        return found._asdict()
+
+    def beside(weights: dict[str, Array], images: Array, image_sizes: Array) -> dict[str, Array]:
+        own = unnamed_weights(weights, variables)
+        return find_objects(detector, preprocessing, own, images, image_sizes)._asdict()
+
+    export = functools.partial(jax.export.export, platforms=PLATFORMS)
+    if weights_inside:
+        exported = export(jax.jit(inside))(pictures, sizes)
+    else:
+        shapes = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), named_weights(variables)
+        )
+        exported = export(jax.jit(beside))(shapes, pictures, sizes)
+    return bytes(exported.serialize())
+
+
+def named_weights(variables: Variables) -> dict[str, Array]:
+    """The variables as a flat dict, such as safetensors hold."""
+    return {_name(path): x for path, x in jax.tree_util.tree_leaves_with_path(variables)}
+
+
+def unnamed_weights(weights: dict[str, Array], like: Variables) -> Variables:
+    """The inverse of `named_weights`."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: weights[_name(path)], like)
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")

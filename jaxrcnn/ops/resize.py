@@ -1,0 +1,95 @@
+"""Resizing of one picture inside a traced program, as `jaxrcnn.data.transforms` does outside of it.
+
+Sizes are traced: pictures of many sizes, padded to one shape, are one program.
+"""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxrcnn.types import Array
+
+Method = Literal["pillow", "torchvision"]
+
+
+def resized_size(size: Array, short_side: int, long_side: int, method: Method) -> Array:
+    """Size that brings the short side to `short_side`, the long one to `long_side` at most.
+
+    Args:
+        size: (2,) int32, height and width of a picture, at most 4096 each.
+        short_side, long_side: pixels.
+        method: "pillow" rounds to the nearest, "torchvision" down, from a scale in float32.
+
+    Returns:
+        (2,) int32, at least 1.
+    """
+    shorter, longer = jnp.min(size), jnp.max(size)
+    short_decides = short_side * longer <= long_side * shorter
+    above = jnp.where(short_decides, short_side, long_side)
+    below = jnp.where(short_decides, shorter, longer)
+    if method == "pillow":
+        sides = (2 * size * above + below) // (2 * below)
+    else:
+        sides = _floor_of_product(size, above.astype(jnp.float32) / below)
+    return jnp.maximum(sides, 1).astype(jnp.int32)
+
+
+def _floor_of_product(whole: Array, factor: Array) -> Array:
+    """The product rounded down as if it were exact: in float32 it may round up to a whole number.
+
+    Twelve bits of the factor, and what is left, each give an exact product.
+    """
+    bits = lax.bitcast_convert_type(factor, jnp.int32)
+    upper = lax.bitcast_convert_type(bits & ~0xFFF, jnp.float32)
+    large, small = whole * upper, whole * (factor - upper)
+    return jnp.floor(large) + jnp.floor(large - jnp.floor(large) + small)
+
+
+def resize(
+    image: Array, size: Array, new_size: Array, canvas: tuple[int, int], method: Method
+) -> Array:
+    """Resize a picture bilinearly, from the corner of one padded array to that of another.
+
+    Args:
+        image: (H, W, 3) uint8 or float32, 0..255; anything beyond `size`.
+        size: (2,) int32, height and width of the picture in it.
+        new_size: (2,) int32, wanted height and width.
+        canvas: height and width of the result.
+        method: "pillow" is antialiased where the picture shrinks, and rounds to whole values after
+            each axis; "torchvision" weighs the four nearest pixels.
+
+    Returns:
+        (height, width, 3) float32 of the canvas, 0..255; 0 beyond `new_size`.
+    """
+    inside = jnp.arange(image.shape[0])[:, None] < size[0]  # (H, 1)
+    inside &= jnp.arange(image.shape[1]) < size[1]  # (H, W)
+    pixels = jnp.where(inside[..., None], image.astype(jnp.float32), 0)
+    shares = [
+        _shares(size[axis], new_size[axis], image.shape[axis], canvas[axis], method)
+        for axis in (0, 1)
+    ]
+    pixels = _rounded(_mix("xw,hwc->hxc", shares[1], pixels), method)
+    return _rounded(_mix("yh,hxc->yxc", shares[0], pixels), method)
+
+
+def _shares(size: Array, new_size: Array, length: int, canvas: int, method: Method) -> Array:
+    """How much of each old pixel is in each new one, along one axis: (canvas, length)."""
+    scale = size.astype(jnp.float32) / new_size
+    reach = jnp.maximum(scale, 1) if method == "pillow" else 1.0
+    centres = (jnp.arange(canvas, dtype=jnp.float32) + 0.5) * scale - 0.5
+    old = jnp.arange(length)
+    shares = jnp.maximum(1 - jnp.abs(centres[:, None] - old) / reach, 0)
+    real = (jnp.arange(canvas)[:, None] < new_size) & (old < size)
+    shares = jnp.where(real, shares, 0)
+    total = shares.sum(1, keepdims=True)
+    return shares / jnp.where(total > 0, total, 1)
+
+
+def _mix(axes: str, shares: Array, pixels: Array) -> Array:
+    return jnp.einsum(axes, shares, pixels, precision=jax.lax.Precision.HIGHEST)
+
+
+def _rounded(pixels: Array, method: Method) -> Array:
+    return jnp.floor(pixels + 0.5) if method == "pillow" else pixels

@@ -1,0 +1,49 @@
+"""Against Pillow, and against the loader's own resizing in numpy, which its tests know by hand."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxrcnn.data import transforms
+from jaxrcnn.ops.resize import resize, resized_size
+
+SIZES = [(150, 200), (100, 163), (60, 175), (333, 222), (17, 31), (480, 640), (4, 4000)]
+run = jax.jit(resize, static_argnums=(3, 4))
+size_of = jax.jit(resized_size, static_argnums=(1, 2, 3))
+
+
+@pytest.mark.parametrize("method", ["pillow", "torchvision"])
+def test_sizes_are_those_of_the_loader(method):
+    rng = np.random.default_rng(0)
+    drawn = [tuple(map(int, size)) for size in rng.integers(1, 4096, (300, 2))]
+    for size in [*SIZES, *drawn]:
+        got = size_of(np.array(size, np.int32), 160, 256, method)
+        assert tuple(got) == transforms.resized_size(size, 160, 256, None, method), size
+
+
+def padded(size, seed=0):
+    """A picture in the corner of a larger one, and NaN around it."""
+    picture = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+    image = np.full((40, 50, 3), np.nan, np.float32)
+    image[: size[0], : size[1]] = picture
+    return picture, image
+
+
+@pytest.mark.parametrize(
+    ("size", "new_size"), [((40, 50), (24, 30)), ((30, 20), (48, 32)), ((33, 50), (20, 64))]
+)
+@pytest.mark.parametrize("method", ["pillow", "torchvision"])
+def test_pixels_are_those_of_the_loader(size, new_size, method):
+    picture, image = padded(size)
+    got = np.asarray(
+        run(image, np.array(size, np.int32), np.array(new_size, np.int32), (56, 64), method)
+    )
+    expected, _ = transforms.resize(picture, np.zeros((0, 4), np.float32), new_size, method)
+    error = np.abs(got[: new_size[0], : new_size[1]] - expected)
+    if method == "torchvision":
+        assert error.max() < 1e-3
+    else:  # a value half way between two may be rounded otherwise
+        assert error.max() <= 1
+        assert (error > 0).mean() < 0.01
+    got[: new_size[0], : new_size[1]] = 0
+    assert not got.any()
