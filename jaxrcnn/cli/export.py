@@ -18,18 +18,19 @@ PROGRAM, WEIGHTS = "program.bin", "weights.safetensors"
 README = """\
 # An object detector as one program
 
-`{program}` holds all of it, from a picture's pixels to the boxes in them: resizing, the network, and
-NMS. Any jax runs it, on a CPU, an NVIDIA GPU or a TPU, without the library that made it (it takes
-`pip install jax flatbuffers{more}`):
+`{program}` holds all of it, from a picture's pixels to the boxes in them: resizing, the network,
+and NMS. Any jax runs it, on a CPU, an NVIDIA GPU or a TPU, without the library that made it (it
+takes `pip install jax flatbuffers{more}`):
 
 ```python
 {code}
 ```
 
-Pictures are RGB, `(N, H, W, 3)` uint8; of different sizes they are padded to one shape, each in the
-upper left corner, and the second argument is the height and width of each. `found` holds `boxes`
-`(N, {most}, 4)` (left, top, right, bottom, in pixels of the picture), `scores`, `labels` and `valid`;
-label k is the k-th name of `classes.json`. Each new shape of pictures is compiled once.
+Pictures are RGB, `(N, H, W, 3)` uint8; of different sizes they are padded to one shape, each in
+the upper left corner, and the second argument is the height and width of each. `found` holds
+`boxes` `(N, {most}, 4)` (left, top, right, bottom, in pixels of the picture), `scores`, `labels`
+and `valid`; label k is the k-th name of `classes.json`. Each new shape of pictures is compiled
+once.
 """
 
 

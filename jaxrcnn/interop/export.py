@@ -28,10 +28,9 @@ class Preprocessing(NamedTuple):
 
     @property
     def canvas(self) -> tuple[int, int]:
-        """Height and width of the input for landscape pictures; the other way round for others."""
-        short, long = (
-            -(-side // MULTIPLE) * MULTIPLE for side in (self.short_side, self.long_side)
-        )
+        """Height and width of the network's input for pictures that are not upright."""
+        sides = (self.short_side, self.long_side)
+        short, long = (-(-side // MULTIPLE) * MULTIPLE for side in sides)
         return short, long
 
 

@@ -4,10 +4,10 @@ A program of its own, for a Python that has torchvision and nothing of jaxrcnn:
 
     PYTHON record_torchvision.py REQUEST.json OUT.npz
 
-The request names `model` (a function of torchvision.models.detection), `weights` (a state dict,
-.safetensors or .pth), `pictures` (an .npz with image0, image1, ...: (H, W, 3) uint8), `classes` with
-the background, `frozen_epsilon` (of a frozen norm in the backbone, null: its batch norm) and
-`options` for the function.
+The request names `model` (a function of torchvision.models.detection), `weights` (a state dict as
+.npz), `pictures` (an .npz with image0, image1, ...: (H, W, 3) uint8), `classes` with the background,
+`frozen_epsilon` (of a frozen norm in the backbone, null: its batch norm) and `options` for the
+function.
 """
 
 import json
@@ -29,7 +29,8 @@ def main(request_file, out_file):
     pictures = np.load(request["pictures"])
     tensors = [to_tensor(pictures[f"image{i}"]) for i in range(len(pictures.files))]
     model = build(request)
-    model.load_state_dict(read_state_dict(request["weights"]))
+    weights = np.load(request["weights"])
+    model.load_state_dict({name: torch.from_numpy(weights[name]) for name in weights.files})
     with torch.no_grad():
         recorded = record(model.eval(), tensors)
     recorded["torchvision"] = np.array(torchvision.__version__)
@@ -57,13 +58,6 @@ def freeze(module, epsilon):
             freeze(child, epsilon)
 
 
-def read_state_dict(path):
-    """A state dict of tensors; a .pth is read as torch reads it."""
-    if path.endswith(".npz"):
-        return {name: torch.from_numpy(x) for name, x in np.load(path).items()}
-    return torch.load(path, map_location="cpu")
-
-
 def to_tensor(picture):
     """(H, W, 3) uint8 -> (3, H, W) float32, 0..1."""
     return torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
@@ -84,10 +78,10 @@ def record(model, tensors):
         keep(f"features{level}/mean", x.mean(1))
         keep(f"features{level}/corner", x[CORNER])
     logits, deltas = model.rpn.head(maps)
-    for level, (a, b) in enumerate(zip(logits, deltas)):  # noqa: B905
+    for level, (a, b) in enumerate(zip(logits, deltas)):
         keep(f"rpn_logits{level}", a)
         keep(f"rpn_deltas{level}", b)
-    features = dict(zip(model.backbone(batch.tensors), maps))  # noqa: B905
+    features = dict(zip(model.backbone(batch.tensors), maps))
     keep("anchors", model.rpn.anchor_generator(batch, maps)[0])
     proposals, _ = model.rpn(batch, features)
     pooled = model.roi_heads.box_roi_pool(features, proposals, batch.image_sizes)
@@ -96,7 +90,7 @@ def record(model, tensors):
     keep("roi/first", pooled[:, :8])
     keep("class_logits", class_logits)
     keep("box_deltas", box_deltas)
-    for i, (boxes, found) in enumerate(zip(proposals, model([x.clone() for x in tensors]))):  # noqa: B905
+    for i, (boxes, found) in enumerate(zip(proposals, model([x.clone() for x in tensors]))):
         keep(f"proposals{i}", boxes)
         for name, value in found.items():
             keep(f"detections{i}/{name}", value)
