@@ -1,0 +1,76 @@
+"""torchvision run beside us, in a Python of its own that has it."""
+
+import json
+import pathlib
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.interop.naming import Tensors
+
+RECORDER = pathlib.Path(__file__).with_name("record_torchvision.py")
+
+
+def record(
+    python: str, model: str, config: Config, tensors: Tensors, pictures: Sequence[np.ndarray]
+) -> Mapping[str, np.ndarray]:
+    """What torchvision's detector computes for pictures, in one batch; see `RECORDER`.
+
+    Args:
+        python: an interpreter that can import torchvision.
+        model: torchvision's function.
+        config: ours of it; sizes, counts and thresholds are handed on.
+        tensors: the state dict.
+        pictures: (H, W, 3) uint8 each.
+
+    Raises:
+        ConfigError: it cannot be run; with the last line that it said.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        np.savez(folder / "weights.npz", **tensors)
+        np.savez(folder / "pictures.npz", **{f"image{i}": x for i, x in enumerate(pictures)})
+        frozen = config.model.backbone.norm == "frozen"
+        request = {
+            "model": model,
+            "weights": str(folder / "weights.npz"),
+            "pictures": str(folder / "pictures.npz"),
+            "classes": config.model.num_classes + 1,
+            "frozen_epsilon": config.model.backbone.norm_epsilon if frozen else None,
+            "options": options_of(config),
+        }
+        (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
+        _run([python, str(RECORDER), str(folder / "request.json"), str(folder / "out.npz")])
+        return dict(np.load(folder / "out.npz"))
+
+
+def options_of(config: Config) -> dict[str, float]:
+    """The arguments of torchvision's functions that the config has fields for."""
+    proposals, detections = config.model.proposals, config.model.detections
+    return {
+        "min_size": config.data.short_side,
+        "max_size": config.data.long_side,
+        "rpn_pre_nms_top_n_test": proposals.pre_nms_test,
+        "rpn_post_nms_top_n_test": proposals.post_nms_test,
+        "rpn_nms_thresh": proposals.nms_iou,
+        "rpn_score_thresh": proposals.score_threshold,
+        "box_score_thresh": detections.score_threshold,
+        "box_nms_thresh": detections.nms_iou,
+        "box_detections_per_img": detections.max_detections,
+    }
+
+
+def _run(command: Sequence[str]) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise ConfigError(f"{command[0]} cannot be run ({error.strerror})") from error
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise ConfigError(
+            f"torchvision did not run under {command[0]} ({last}); "
+            "--peer-python takes a Python that has torchvision"
+        )
