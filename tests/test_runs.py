@@ -69,7 +69,7 @@ class Proposer:
 
     @property
     def programs(self):
-        return Programs(None, None, None, lambda batch: batch, self.propose)
+        return Programs(None, None, None, lambda batch: batch, self.propose, None)
 
 
 def state_of(step):

@@ -6,8 +6,8 @@ A program of its own, for a Python that has torchvision and nothing of jaxrcnn:
 
 The request names `model` (a function of torchvision.models.detection), `weights` (a state dict as
 .npz), `pictures` (an .npz with image0, image1, ...: (H, W, 3) uint8), `classes`, the background
-among them, `frozen_epsilon` (of a frozen norm in the backbone, null: its batch norm) and `options` for the
-function.
+among them, `frozen_epsilon` (of a frozen norm in the backbone; null: it has a batch norm) and
+`options` for the function.
 """
 
 import json

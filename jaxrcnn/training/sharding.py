@@ -17,11 +17,11 @@ class Programs(NamedTuple):
     """The compiled programs of a run, and the placing of their arguments."""
 
     create_state: Callable[..., Any]  # (draw=0) -> TrainState
-    state_shapes: Callable[[], Any]  # () -> TrainState of shapes and places; nothing is compiled
     train_step: Callable[..., Any]  # (state, batch, stage) -> (state, metrics); consumes the state
     eval_step: Callable[..., Any]  # (variables, batch) -> (detections, losses)
     put_batch: Callable[[Batch], Batch]  # host arrays -> the devices
     propose: Callable[..., Any]  # (variables, batch, train=False) -> Proposals
+    state_shapes: Callable[[], Any]  # () -> TrainState of shapes and places; nothing is compiled
 
 
 def compile_programs(detector: Detector, config: Config) -> Programs:
@@ -69,7 +69,6 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
     trained, used = (detector._replace(config=x.model) for x in (shared, shut))
     return Programs(
         create_state=lambda draw=0: create(used, shut, knobs, draw),
-        state_shapes=lambda: shapes_of(create.eval_shape(used, shut, knobs, 0)),
         train_step=lambda state, batch, stage="joint": train(
             trained, shared, state, batch, knobs, stage=stage
         ),
@@ -78,4 +77,5 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
         propose=lambda variables, batch, train=False: propose(
             used, variables, batch.images, batch.image_sizes, train=train
         ),
+        state_shapes=lambda: shapes_of(create.eval_shape(used, shut, knobs, 0)),
     )

@@ -20,7 +20,7 @@ class Run:
         monkeypatch.setattr(cost.time, "monotonic", lambda: self.now)
         config = Config(train=TrainConfig(diagnostics=DiagnosticsConfig(every)))
         self.cost = DiagnosticsCost(config, self.said.append)
-        self.programs = Programs(None, self.train_step, None, None, None)
+        self.programs = Programs(None, self.train_step, None, None, None, None)
 
     def train_step(self, state, batch, stage):
         done, program = state, batch.images.shape

@@ -122,7 +122,7 @@ def test_batches_are_asked_for_at_the_first_step_and_as_each_phase_begins():
         asked.append(int(state.step))
         return iter([f"{state.step}+{k}" for k in range(5)])
 
-    programs = Programs(lambda draw: state_of(0), train_step, None, lambda batch: batch, None)
+    programs = Programs(lambda draw: state_of(0), train_step, None, lambda batch: batch, None, None)
     kept = Kept()
     for first, expected in ((0, [0, 3]), (2, [2, 3]), (3, [3]), (4, [4]), (5, [])):
         asked, taken = [], []
@@ -210,7 +210,7 @@ def test_a_run_keeps_the_numbers_of_the_measured_steps_alone():
         return state._replace(step=state.step + 1), row
 
     batch = Batch(np.zeros((1, 4, 4, 3)), *[None] * 8)
-    programs = Programs(None, train_step, None, lambda batch: batch, None)
+    programs = Programs(None, train_step, None, lambda batch: batch, None, None)
     kept = mock.Mock(spec=["save", "add", "flush", "restart", "message"])
     state = TrainState(0, None, None, None)
     batches = mock.Mock(return_value=iter([batch] * 7))

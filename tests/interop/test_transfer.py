@@ -1,0 +1,81 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from jaxrcnn.config import ConfigError
+from jaxrcnn.detector import build
+from jaxrcnn.interop.torchvision import TORCHVISION
+from jaxrcnn.interop.transfer import describe, dump, load
+from tests.tiny import FPN_MODEL, change, make_variables
+
+MODEL = change(FPN_MODEL, backbone={"norm": "batch"})
+
+
+@pytest.fixture(scope="module")
+def variables():
+    return make_variables(build(MODEL))
+
+
+@pytest.fixture
+def tensors(variables):
+    return dump(variables, TORCHVISION, MODEL)
+
+
+def complaint(tensors, model, variables, **options):
+    with pytest.raises(ConfigError) as caught:
+        load(tensors, TORCHVISION, model, variables, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_was_dumped_is_loaded(tensors, variables):
+    zeros = jax.tree.map(np.zeros_like, variables)
+    loaded, account = load(tensors, TORCHVISION, MODEL, zeros)
+    jax.tree.map(np.testing.assert_array_equal, loaded, variables)
+    assert len(account.loaded) == len(jax.tree.leaves(variables))
+    assert all(x.flags.c_contiguous for x in tensors.values())
+
+
+def test_a_missing_tensor_stops(tensors, variables):
+    del tensors["rpn.head.conv.0.0.bias"]
+    said = complaint(tensors, MODEL, variables)
+    assert said.startswith("the file has no rpn.head.conv.0.0.bias, which rpn_head/conv/bias")
+
+
+def test_another_shape_stops(tensors, variables):
+    tensors["roi_heads.box_head.fc7.weight"] = np.zeros((16, 17), np.float32)
+    said = complaint(tensors, MODEL, variables)
+    assert "roi_heads.box_head.fc7.weight is (16, 17) in the file, (16, 16) in this model" in said
+
+
+def test_an_unknown_tensor_stops_but_that_of_another_head_does_not(tensors, variables):
+    tensors["roi_heads.mask_head.0.0.weight"] = np.zeros(3, np.float32)
+    _, account = load(tensors, TORCHVISION, MODEL, variables)
+    assert "roi_heads.mask_head.0.0.weight" in account.skipped
+    assert "roi_heads.mask_head.0.0.weight" not in account.kept
+    tensors["backbone.body.layer4.9.conv1.weight"] = np.zeros(3, np.float32)
+    said = complaint(tensors, MODEL, variables)
+    assert "1 tensors that this model has not, the first is backbone.body.layer4.9.conv1" in said
+
+
+def test_a_head_for_other_classes_is_drawn_where_that_is_asked_for(tensors, variables):
+    other = dataclasses.replace(MODEL, num_classes=7)
+    drawn = make_variables(build(other), seed=1)
+    said = complaint(tensors, other, drawn)
+    assert "roi_heads.box_predictor." in said
+    assert "draw box_head/" in said
+    heads = ("box_head/cls_score", "box_head/bbox_pred")
+    loaded, account = load(tensors, TORCHVISION, other, drawn, restart=heads)
+    assert set(account.restarted) == {f"{head}/{x}" for head in heads for x in ("kernel", "bias")}
+    for name in ("cls_score", "bbox_pred"):
+        own = drawn["params"]["box_head"][name]["kernel"]
+        np.testing.assert_array_equal(loaded["params"]["box_head"][name]["kernel"], own)
+    lines = describe(account, TORCHVISION)
+    assert any("drawn anew" in line and "box_head/cls_score" in line for line in lines)
+
+
+def test_a_part_to_restart_that_is_none_stops(tensors, variables):
+    said = complaint(tensors, MODEL, variables, restart=("box_head/cls",))
+    assert said == "there is no part box_head/cls to draw anew"
