@@ -1,9 +1,9 @@
-"""python -m jaxrcnn evaluate WORKDIR"""
+"""python -m jaxrcnn evaluate MODEL"""
 
 import argparse
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jaxrcnn.cli.run import Run, add_run_arguments, load_run, progress_bar, table
 from jaxrcnn.data.datasets import open_eval_dataset
@@ -11,6 +11,7 @@ from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.evaluate import Found, draw_pictures, find, measure, write_detections
 from jaxrcnn.training.alternating import takes_given
+from jaxrcnn.validation import check
 
 GROUPS = (
     ("average precision", ("eval/AP", "eval/mAP")),
@@ -21,19 +22,28 @@ GROUPS = (
 """Titles of the printed table, and how the names under them begin; the longest beginning wins."""
 
 
+TAKES_FIELDS = True
+"""Other arguments are --config.FIELD VALUE, as train.py takes them: other data, say."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """WORKDIR [--step N] [--batch-size N]."""
+    """MODEL [--step N] [--batch-size N]."""
+    parser.epilog = (
+        "--config.FIELD VALUE sets a field, such as --config.data.root; a converted model has no "
+        "data of its own."
+    )
     add_run_arguments(parser)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Evaluate, print a table, and write WORKDIR/eval/step_N.
+def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
+    """Evaluate, print a table, and write MODEL/eval/step_N.
 
     Raises:
-        ConfigError: there is no such run or checkpoint.
+        ConfigError: there is no such model or checkpoint, or a field is unsound.
         DataError: the evaluation set cannot be read, or data.eval_proposals.
     """
-    run = load_run(arguments.workdir, arguments.step, arguments.batch_size)
+    run = load_run(arguments.workdir, arguments.step, arguments.batch_size, fields)
+    check(run.config)
     dataset = open_eval_dataset(run.config, run.classes.names)
     print(f"{arguments.workdir}, step {run.step}, on {dataset.summary()}", flush=True)
     found = find_all(run, dataset, given_proposals(run, dataset))

@@ -91,6 +91,8 @@ def apply_fields(config: Config, fields: Sequence[str]) -> Config:
     for flag, words in _flags(fields):
         if not flag.startswith("--config."):
             raise ConfigError(f"unrecognized arguments: {' '.join([flag, *words]).strip()}")
+    if not fields:
+        return config
     return _override(fields, _CommandLine(pathlib.Path(), pathlib.Path(), config)).config
 
 

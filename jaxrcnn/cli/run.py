@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import pathlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from jaxrcnn.cli import parsing
+from jaxrcnn.cli.options import apply_fields
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Detector, Variables, build
 from jaxrcnn.training.alternating import finished, takes_given
@@ -35,7 +36,12 @@ class Run(NamedTuple):
     programs: Programs
 
 
-def load_run(workdir: pathlib.Path, step: int | None = None, batch_size: int | None = None) -> Run:
+def load_run(
+    workdir: pathlib.Path,
+    step: int | None = None,
+    batch_size: int | None = None,
+    fields: Sequence[str] = (),
+) -> Run:
     """Read a run's folder, or a model's.
 
     Args:
@@ -43,11 +49,12 @@ def load_run(workdir: pathlib.Path, step: int | None = None, batch_size: int | N
         step: of a run's checkpoint, by default the last.
         batch_size: pictures at a time, by default the run's own; rounded up to a multiple of the
             devices.
+        fields: ``--config.FIELD VALUE ...`` on top of its config.
 
     Raises:
-        ConfigError: it is not such a folder, or has no such checkpoint.
+        ConfigError: it is not such a folder, has no such checkpoint, or a field is unsound.
     """
-    config = _fit_devices(read_config(workdir), batch_size)
+    config = _fit_devices(apply_fields(read_config(workdir), fields), batch_size)
     classes = read_classes(workdir)
     detector = build(config.model)
     programs = compile_programs(detector, config)

@@ -12,6 +12,9 @@ from jaxrcnn.data.checks import FaultLog, check_boxes, check_picture, check_size
 from jaxrcnn.data.records import Dataset, Record, fault, make_record
 
 Entry = dict[str, Any]
+NO_CATEGORY = "N/A "
+"""How the name of a class begins that a detector has and no data: torchvision has one for each id
+that COCO never gave out. Its category id is less than 0."""
 LOOK = "check data.root and the names of the splits"
 
 
@@ -151,8 +154,10 @@ def _number_categories(
             raise fault(table.file, "categories", what, "give both files the same ones")
     names = tuple(classes) or tuple(categories[key] for key in sorted(categories))
     ids = {name: key for key, name in categories.items()}
-    for name in names:
-        if name not in ids:
+    for label, name in enumerate(names, 1):
+        if name.startswith(NO_CATEGORY):
+            ids[name] = -label
+        elif name not in ids:
             what = f"no category is named '{name}', the names are {', '.join(ids)}"
             raise fault(tables[0].file, "categories", what, "correct data.classes or the file")
     return {ids[name]: label for label, name in enumerate(names, 1)}, names

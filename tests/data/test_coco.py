@@ -75,6 +75,13 @@ def test_classes_choose_and_order_the_labels_and_others_are_counted(tmp_path):
     assert "1 boxes of other categories left out" in dataset.summary()
 
 
+def test_a_class_that_no_data_has_keeps_its_label(tmp_path):
+    write(tmp_path, TABLES)
+    dataset = read_coco(str(tmp_path), ("train",), classes=("cat", "N/A 12", "dog", "owl"))
+    assert dataset.category_ids == (4, -2, 90, 17)
+    np.testing.assert_array_equal(dataset.records[1].labels, [3, 1, 4])
+
+
 def test_boxes_that_reach_out_by_a_pixel_are_cut_and_counted(tmp_path):
     write(tmp_path, changed("annotations", 0, bbox=[-1.0, -0.25, 42.0, 31.25]))
     dataset = read_coco(str(tmp_path), ("train",))

@@ -1,4 +1,4 @@
-"""Every stage, loss, gradient and step beside what torchvision 0.14.1 gives for the same weights."""
+"""Every stage, loss, gradient and step beside torchvision 0.14.1, with the same weights."""
 
 import dataclasses
 import functools
@@ -27,7 +27,9 @@ from tests.tiny import change
 DATA = pathlib.Path(__file__).parent / "data"
 NAMES = {"v1": "fasterrcnn_resnet50_fpn", "v2": "fasterrcnn_resnet50_fpn_v2"}
 CANVAS = (192, 192)
-ALL = 1_000_000  # more candidates than there are
+ANCHORS = 3 * (48**2 + 24**2 + 12**2 + 6**2 + 3**2)
+PROPOSALS = 60
+BOXES = 8  # places for the ground truth of a picture, which is appended
 LOSSES = ("loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg")
 
 
@@ -40,14 +42,14 @@ class Case:
         model = change(
             config.model,
             backbone={"frozen_stages": 0},
-            rpn={"samples": ALL, "foreground_fraction": 1.0},
+            rpn={"samples": ANCHORS, "foreground_fraction": 1.0},
             proposals={
                 "pre_nms_train": 200,
-                "post_nms_train": 60,
+                "post_nms_train": PROPOSALS,
                 "pre_nms_test": 200,
-                "post_nms_test": 60,
+                "post_nms_test": PROPOSALS,
             },
-            box_head={"samples": ALL, "foreground_fraction": 1.0},
+            box_head={"samples": PROPOSALS + BOXES, "foreground_fraction": 1.0},
             detections={"max_detections": 40},
         )
         data = dataclasses.replace(config.data, short_side=128, long_side=192)
