@@ -11,6 +11,9 @@ COMMANDS = {
     "evaluate": "Measure a run's average precision on its evaluation split.",
     "proposals": "Measure the recall of a run's proposals; dump them.",
     "predict": "Find the objects in pictures with a run's detector.",
+    "convert": "Make a model of torchvision's or Detectron2's weights, or a state dict of a model.",
+    "export": "Write a model as one program that needs only jax.",
+    "parity": "Compare a model with torchvision, stage by stage.",
     "study": "Train the same with several schemes, and compare them.",
 }
 """Name and summary. jaxrcnn.cli.NAME has add_arguments(parser) and main(arguments) -> int.

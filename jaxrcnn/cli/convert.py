@@ -4,6 +4,7 @@ import argparse
 import pathlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import jax
 
@@ -11,15 +12,15 @@ from jaxrcnn import validation
 from jaxrcnn.cli.options import apply_fields
 from jaxrcnn.cli.run import load_run
 from jaxrcnn.config import Config, ConfigError
-from jaxrcnn.detector import build, init
+from jaxrcnn.detector import Variables, build, init
 from jaxrcnn.interop.coco_classes import guess_classes
 from jaxrcnn.interop.download import fetch
 from jaxrcnn.interop.model_folder import make_model, read_kept
 from jaxrcnn.interop.models import find_model
-from jaxrcnn.interop.naming import Tensors
+from jaxrcnn.interop.naming import Peer, Tensors
 from jaxrcnn.interop.published import find
 from jaxrcnn.interop.torchvision import TORCHVISION
-from jaxrcnn.interop.transfer import describe, dump, load
+from jaxrcnn.interop.transfer import Account, describe, dump, load
 from jaxrcnn.interop.weight_files import read_weights, write_safetensors
 from jaxrcnn.training.workdir import Classes
 
@@ -82,22 +83,46 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         raise ConfigError("--model: missing, takes the name of the detector that the source is of")
     if (arguments.source is None) == (arguments.weights is None):
         raise ConfigError("takes either SOURCE or --weights")
-    source = arguments.source or fetch(find(arguments.model, arguments.weights))
-    model = find_model(arguments.model)
-    tensors = read_weights(source).tensors
+    path = arguments.source or fetch(find(arguments.model, arguments.weights))
+    source = read_detector(path, arguments.model, fields)
+    classes = read_classes(arguments.classes, source.config.model.num_classes)
+    make_model(arguments.out, source.config, classes, source.variables, source.account.kept)
+    print(*describe(source.account, source.peer), sep="\n")
+    print(f"model     {arguments.out}")
+    return 0
+
+
+class Source(NamedTuple):
+    """A weight file as a detector of ours."""
+
+    tensors: Tensors  # as they lie in the file
+    peer: Peer
+    config: Config
+    variables: Variables
+    account: Account
+
+
+def read_detector(path: pathlib.Path, name: str, fields: Sequence[str]) -> Source:
+    """Read the weights of a published detector, of any number of classes.
+
+    Args:
+        path: of the weight file.
+        name: of the model.
+        fields: ``--config.FIELD VALUE ...`` on top of its config.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not of this model.
+    """
+    model = find_model(name)
+    tensors = read_weights(path).tensors
     try:
         config = apply_fields(with_norm_of(tensors, model.config(count_classes(tensors))), fields)
         validation.check(replace(config, data=replace(config.data, format="shapes")))
-        classes = read_classes(arguments.classes, config.model.num_classes)
         detector = build(config.model)
         like = jax.eval_shape(lambda key: init(detector, key), jax.random.key(0))
-        variables, account = load(tensors, model.peer, config.model, like)
+        return Source(tensors, model.peer, config, *load(tensors, model.peer, config.model, like))
     except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from None
-    make_model(arguments.out, config, classes, variables, account.kept)
-    print(*describe(account, model.peer), sep="\n")
-    print(f"model     {arguments.out}")
-    return 0
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def count_classes(tensors: Tensors) -> int:

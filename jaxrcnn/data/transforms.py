@@ -98,7 +98,7 @@ def _neighbours(length: int, wanted: int) -> tuple[np.ndarray, np.ndarray, np.nd
     centres = (np.arange(wanted, dtype=np.float32) + 0.5) * np.float32(length / wanted) - 0.5
     centres = np.maximum(centres, 0)
     before = centres.astype(np.int32)
-    return before, np.minimum(before + 1, length - 1), centres - before
+    return before, np.minimum(before + 1, length - 1), centres - np.floor(centres)
 
 
 def horizontal_flip(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,115 @@
+"""python -m jaxrcnn parity WEIGHTS --model NAME"""
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxrcnn.cli.convert import read_detector
+from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.data.buckets import choose_buckets
+from jaxrcnn.data.checks import FaultLog
+from jaxrcnn.data.loader import EvalBatch, make_eval_batch
+from jaxrcnn.data.unannotated import open_pictures
+from jaxrcnn.detector import build
+from jaxrcnn.interop.parity import Difference, compare
+from jaxrcnn.interop.torchvision import TORCHVISION
+from jaxrcnn.interop.torchvision_peer import record
+from jaxrcnn.training.columns import aligned
+
+TAKES_FIELDS = True
+"""Other arguments are --config.FIELD VALUE: fields of the model's config that are not the peer's
+own, such as the epsilon of its norms; sizes, counts and thresholds hold for both sides."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """WEIGHTS --model NAME [--pictures FILE...] [--peer-python PYTHON]."""
+    parser.epilog = "--config.FIELD VALUE sets a field of the model's config, as for train.py."
+    parser.add_argument(
+        "weights", metavar="WEIGHTS", type=pathlib.Path, help="torchvision's state dict"
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", required=True, help="torchvision's function that it is for"
+    )
+    parser.add_argument(
+        "--pictures",
+        metavar="FILE",
+        type=pathlib.Path,
+        nargs="+",
+        help="what both sides look at, in one batch (default: two that are drawn)",
+    )
+    parser.add_argument(
+        "--peer-python",
+        metavar="PYTHON",
+        default=sys.executable,
+        help="a Python that has torchvision (default: this one)",
+    )
+
+
+def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
+    """Run both, print a table; exit code 1 where they differ by more than the limits.
+
+    Raises:
+        ConfigError: the weights are none of the model's, or torchvision cannot be run.
+        DataError: a picture cannot be read.
+    """
+    source = read_detector(arguments.weights, arguments.model, fields)
+    if source.peer is not TORCHVISION:
+        raise ConfigError(f"--model: {arguments.model} is none of torchvision's")
+    pictures, (batch, scales) = prepare(arguments.pictures or drawn_pictures(), source.config)
+    recorded = record(
+        arguments.peer_python, arguments.model, source.config, source.tensors, pictures
+    )
+    differences = compare(
+        build(source.config.model),
+        source.variables,
+        batch.images,
+        batch.image_sizes,
+        scales,
+        recorded,
+    )
+    print(f"torchvision {recorded['torchvision']}, {len(pictures)} pictures")
+    print(*table(differences), sep="\n")
+    return 0 if all(difference.is_small for difference in differences) else 1
+
+
+def drawn_pictures() -> list[np.ndarray]:
+    """Two smooth random pictures, (H, W, 3) uint8, one lying and one upright."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    pictures = []
+    for height, width in ((300, 400), (420, 280)):
+        small = rng.integers(0, 256, (height // 20, width // 20, 3), dtype=np.uint8)
+        image = Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+        pictures.append(np.asarray(image))
+    return pictures
+
+
+def prepare(
+    pictures: Sequence[pathlib.Path | np.ndarray], config: Config
+) -> tuple[list[np.ndarray], EvalBatch]:
+    """The pictures as they are, and resized in one batch, padded as torchvision pads them."""
+    dataset = open_pictures(list(pictures), (), (), FaultLog("raise"))
+    data = config.data
+    shapes = choose_buckets(dataset.sizes, data.short_side, data.long_side, data.resize).shapes
+    canvas = (max(shape[0] for shape in shapes), max(shape[1] for shape in shapes))
+    batch, _ = make_eval_batch(dataset, config, canvas, range(len(dataset)))
+    return [dataset.read_image(index) for index in range(len(dataset))], batch
+
+
+def table(differences: Sequence[Difference]) -> list[str]:
+    """The differences as lines."""
+    rows = [("stage", "difference", "limit", "")]
+    rows += [
+        (
+            difference.stage,
+            f"{difference.error:.2g}",
+            f"{difference.limit:g}",
+            "same" if difference.is_small else "differs",
+        )
+        for difference in differences
+    ]
+    return aligned(rows)
