@@ -138,11 +138,14 @@ def test_losses_and_the_norm_of_every_gradient_are_the_same(case):
         theirs = json.loads(str(case.recorded[f"gradients/{title}"]))
         assert theirs.keys() == got.keys()
         for name, norm in theirs.items():
-            if title == "second_stage" and name.startswith("rpn."):
-                assert norm == got[name][place] == 0  # the stop
-            else:
-                assert norm > 0
-                np.testing.assert_allclose(got[name][place], norm, rtol=1e-3, err_msg=name)
+            np.testing.assert_allclose(got[name][place], norm, rtol=1e-3, err_msg=name)
+        still = {name for name, norm in theirs.items() if norm == 0}
+        if title == "all":
+            assert not still
+        else:  # the stop; and no RoI is so large that it is pooled from a coarse map
+            rpn = {name for name in theirs if name.startswith("rpn.")}
+            assert rpn <= still
+            assert all(".fpn.layer_blocks." in name for name in still - rpn)
 
 
 def test_ten_steps_of_sgd_have_the_same_losses():

@@ -35,7 +35,7 @@ def padded(size, seed=0):
 @pytest.mark.parametrize("method", ["pillow", "torchvision"])
 def test_pixels_are_those_of_the_loader(size, new_size, method):
     picture, image = padded(size)
-    got = np.asarray(
+    got = np.array(
         run(image, np.array(size, np.int32), np.array(new_size, np.int32), (56, 64), method)
     )
     expected, _ = transforms.resize(picture, np.zeros((0, 4), np.float32), new_size, method)
