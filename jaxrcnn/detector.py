@@ -161,7 +161,7 @@ def forward_train(
     rois = gate(rois, config.proposals, gates)
     pooled = pool(detector, features, rois.boxes)
     head, variables = apply(detector, "box_head", variables, pooled, train, dropout_key)
-    output = split_pictures(head, len(rois.boxes))
+    output = split_pictures(head, rois.boxes.shape[0])
     rois = mine_hard_examples(output, rois, batch.image_weights, config.box_head)
     anchor_samples = sample_anchors(
         anchor_keys, anchors, batch, config.rpn, detector.anchor_sampler
@@ -203,7 +203,7 @@ def forward_infer(
         features, _ = apply(detector, "backbone", variables, pixels)
     pooled = pool(detector, features, proposals.boxes)
     head, _ = apply(detector, "box_head", variables, pooled)
-    output = split_pictures(head, len(images))
+    output = split_pictures(head, images.shape[0])
     return detect(output, proposals, image_sizes, detector.config)
 
 

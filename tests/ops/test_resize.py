@@ -30,7 +30,7 @@ def padded(size, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("size", "new_size"), [((40, 50), (24, 30)), ((30, 20), (48, 32)), ((33, 50), (20, 64))]
+    ("size", "new_size"), [((40, 50), (24, 30)), ((30, 20), (48, 32)), ((33, 50), (26, 40))]
 )
 @pytest.mark.parametrize("method", ["pillow", "torchvision"])
 def test_pixels_are_those_of_the_loader(size, new_size, method):
@@ -44,6 +44,6 @@ def test_pixels_are_those_of_the_loader(size, new_size, method):
         assert error.max() < 1e-3
     else:  # a value half way between two may be rounded otherwise
         assert error.max() <= 1
-        assert (error > 0).mean() < 0.01
+        assert (error > 0).mean() < 0.05
     got[: new_size[0], : new_size[1]] = 0
     assert not got.any()
