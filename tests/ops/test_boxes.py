@@ -1,4 +1,5 @@
 import math
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +8,7 @@ import pytest
 
 from jaxrcnn.ops import boxes
 
+RECORDED = np.load(pathlib.Path(__file__).parent / "data" / "boxes_torchvision.npz")
 UNIT = (1.0, 1.0, 1.0, 1.0)
 WEIGHTS = (10.0, 8.0, 5.0, 4.0)
 
@@ -304,3 +306,13 @@ def test_no_boxes_give_no_overlaps():
     assert jax.jit(boxes.iou_matrix)(nothing, some).shape == (0, 3)
     assert jax.jit(boxes.coverage_matrix)(some, nothing).shape == (3, 0)
     assert jax.jit(boxes.encode, static_argnums=2)(nothing, nothing, UNIT).shape == (0, 4)
+
+
+@pytest.mark.parametrize(("name", "weights"), [("rpn", UNIT), ("head", (10.0, 10.0, 5.0, 5.0))])
+def test_the_coder_is_that_of_torchvision(name, weights):
+    encode, decode = (jax.jit(f, static_argnums=2) for f in (boxes.encode, boxes.decode))
+    encoded = encode(RECORDED["truth"], RECORDED["anchors"], weights)
+    np.testing.assert_allclose(encoded, RECORDED[f"encoded_{name}"], rtol=1e-5, atol=1e-5)
+    decoded = decode(RECORDED["deltas"], RECORDED["anchors"], weights)
+    largest = np.abs(RECORDED[f"decoded_{name}"]).max(1, keepdims=True)  # of each box
+    assert (np.abs(decoded - RECORDED[f"decoded_{name}"]) <= 1e-5 * largest + 1e-5).all()

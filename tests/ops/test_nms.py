@@ -1,3 +1,4 @@
+import pathlib
 from unittest import mock
 
 import jax
@@ -7,6 +8,7 @@ import pytest
 
 from jaxrcnn.ops import nms as suppression
 
+RECORDED = np.load(pathlib.Path(__file__).parent / "data" / "boxes_torchvision.npz")
 ROOM = 160  # cases are padded to one shape, which compiles once
 
 
@@ -312,3 +314,15 @@ def test_soft_nms_drops_a_duplicate_whose_score_falls_to_zero():
 def test_soft_nms_with_nothing_valid_keeps_nothing():
     boxes, scores = clusters(4, 5)
     assert assert_soft(boxes, scores, np.zeros(5, bool), 4, "gaussian") == []
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.7, 1.0])
+@pytest.mark.parametrize("kind", ["", "adversarial_", "grouped_"])
+def test_keeps_what_torchvision_keeps(kind, threshold):
+    adversarial = kind == "adversarial_"
+    boxes = RECORDED["adversarial" if adversarial else "boxes"]
+    scores = RECORDED["adversarial_scores" if adversarial else "scores"]
+    groups = RECORDED["groups"].astype(np.int32) if kind == "grouped_" else None
+    valid = np.ones(len(boxes), bool)
+    kept, there = nms(boxes, scores, valid, threshold, len(boxes), groups)
+    np.testing.assert_array_equal(kept[there], RECORDED[f"{kind}kept_{threshold}"])

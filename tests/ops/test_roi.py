@@ -1,5 +1,7 @@
 """What holds for every RoI op, and the choice of the level."""
 
+import pathlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +25,7 @@ ALL = {**WITH_BOX_GRADIENT, "pool": (roi_pool, 0)}
 ops = pytest.mark.parametrize("name", ALL)
 differentiable_ops = pytest.mark.parametrize("name", WITH_BOX_GRADIENT)
 
+RECORDED = np.load(pathlib.Path(__file__).parent / "data" / "boxes_torchvision.npz")
 STRIDES = (4, 8, 16)
 SIZES = ((9, 11), (5, 6), (3, 3))
 OUTPUT_SIZE = 3
@@ -266,3 +269,9 @@ def test_no_rois_give_an_empty_result_and_no_gradient(name):
 
     for gradient in jax.jit(jax.grad(loss))(make_features(dtype=jnp.float32)):
         np.testing.assert_array_equal(gradient, 0)
+
+
+def test_levels_are_those_of_torchvision():
+    levels = jax.jit(assign_levels, static_argnums=(1, 2))(RECORDED["squares"], 4, 2)
+    np.testing.assert_array_equal(levels, RECORDED["levels"])
+    assert set(RECORDED["levels"].tolist()) == {0, 1, 2, 3}
