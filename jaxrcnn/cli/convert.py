@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -137,8 +138,8 @@ def count_classes(tensors: Tensors) -> int:
 
 def with_norm_of(tensors: Tensors, config: Config) -> Config:
     """The config with a batch norm in the backbone where the file's is none that is frozen."""
-    counted = any(name.endswith("bn1.num_batches_tracked") for name in tensors)
-    if not counted or config.model.backbone.norm == "batch":
+    counted = re.compile(r"backbone\.body\..*\.num_batches_tracked").fullmatch
+    if not any(map(counted, tensors)) or config.model.backbone.norm == "batch":
         return config
     backbone = replace(config.model.backbone, norm="batch", norm_epsilon=1e-5)
     return replace(config, model=replace(config.model, backbone=backbone))

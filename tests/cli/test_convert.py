@@ -80,7 +80,7 @@ def test_an_account_is_printed(source, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--model", "fasterrcnn_resnet50_fpn"], "backbone.body.conv1.weight"),
+        (["--model", "fasterrcnn_resnet50_fpn"], "the file has no backbone.body.bn1."),
         (["--model", "fasterrcnn_resnet50"], "did you mean fasterrcnn_resnet50_fpn?"),
         ([], "--model: missing"),
         (["--model", NAME, "--weights", "COCO_V1"], "either SOURCE or --weights"),
