@@ -13,7 +13,7 @@ from jaxrcnn.cli.parsing import fail
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.curves import plot_curves
 from jaxrcnn.data.datasets import open_datasets
-from jaxrcnn.data.records import DataError
+from jaxrcnn.data.errors import DataError
 from jaxrcnn.detector import build
 from jaxrcnn.runs import run, score_line, scores
 from jaxrcnn.training.loop import NonFiniteLossError

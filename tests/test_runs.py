@@ -13,8 +13,9 @@ from jaxrcnn.config import (
     ProposalsConfig,
     TrainConfig,
 )
+from jaxrcnn.data.errors import fault
 from jaxrcnn.data.proposals import PictureProposals, join_proposals
-from jaxrcnn.data.records import Dataset, fault, make_record
+from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.runs import Feed
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.step import TrainState

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, fields = parser.parse_known_args(words)
     if fields and not takes_fields:
         parser.error(f"unrecognized arguments: {' '.join(fields)}")
-    from jaxrcnn.data.records import DataError  # train.py's --help need not wait for the readers
+    from jaxrcnn.data.errors import DataError  # train.py's --help need not wait for the readers
 
     try:
         return command.main(arguments, fields) if takes_fields else command.main(arguments)

@@ -14,7 +14,8 @@ import numpy as np
 from jaxrcnn.cli.parsing import share
 from jaxrcnn.cli.run import Run, check_proposes, load_run, progress_bar
 from jaxrcnn.config import ConfigError
-from jaxrcnn.data.records import DataError, Dataset, Record, make_record
+from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.records import Dataset, Record, make_record
 from jaxrcnn.detector import forward_infer
 from jaxrcnn.evaluation.coco import PictureDetections, detections_to_coco
 from jaxrcnn.evaluation.evaluate import Found, find

@@ -2,9 +2,10 @@
 
 from jaxrcnn.data.coco import read_coco
 from jaxrcnn.data.datasets import open_datasets, open_eval_dataset, open_train_dataset
+from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.loader import BatchStream, EvalBatch, eval_batches, train_batches
 from jaxrcnn.data.proposals import read_proposals, write_proposals
-from jaxrcnn.data.records import DataError, Dataset, Record
+from jaxrcnn.data.records import Dataset, Record
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.data.voc import read_voc
 

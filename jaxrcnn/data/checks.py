@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from jaxrcnn.data.records import DataError
+from jaxrcnn.data.errors import DataError
 
 TOLERANCE = 1.0
 """Pixels by which a box may reach out of its picture; annotations of COCO are rounded that far."""

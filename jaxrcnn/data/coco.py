@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from jaxrcnn.data.checks import FaultLog, check_boxes, check_picture, check_size
-from jaxrcnn.data.records import Dataset, Record, fault, make_record
+from jaxrcnn.data.errors import fault
+from jaxrcnn.data.records import Dataset, Record, make_record
 
 Entry = dict[str, Any]
 NO_CATEGORY = "N/A "

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.coco import read_coco
-from jaxrcnn.data.records import DataError, Dataset
+from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.data.voc import read_voc
 

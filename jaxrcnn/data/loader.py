@@ -14,8 +14,9 @@ import numpy as np
 from jaxrcnn.config import Config, DataConfig
 from jaxrcnn.data import transforms
 from jaxrcnn.data.buckets import Buckets, choose_buckets
+from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.proposals import PictureProposals, StoredProposals
-from jaxrcnn.data.records import DataError, Dataset
+from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.transforms import PIXELS, Resize, Size
 from jaxrcnn.types import Batch, Proposals
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jaxrcnn.data.records import DataError
+from jaxrcnn.data.errors import DataError
 
 if TYPE_CHECKING:
     from jaxrcnn.data.records import Dataset

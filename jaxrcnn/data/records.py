@@ -10,17 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-
-class DataError(ValueError):
-    """A data set cannot be read: one line with the file, the record, the fault and a remedy."""
-
-
-REMEDY = "correct it, or leave such records out with data.on_error=skip"
-
-
-def fault(file: str, record: str, what: str, remedy: str = REMEDY) -> DataError:
-    """The error for one faulty record, on one line whatever a parser's message looked like."""
-    return DataError(" ".join(f"{file}: {record}: {what}; {remedy}".split()))
+from jaxrcnn.data.errors import fault
+from jaxrcnn.data.pictures import open_picture, to_rgb, upright
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -50,21 +41,17 @@ def read_file(record: Record) -> np.ndarray:
     Raises:
         DataError: the file cannot be decoded, or has another size than annotated.
     """
-    from PIL import Image, ImageOps
-
     expected = (record.width, record.height)
     try:
-        with Image.open(record.file) as picture:
-            if picture.size != expected:
-                picture = ImageOps.exif_transpose(picture)
-            size = picture.size
-            pixels = np.asarray(picture.convert("RGB"))
+        with open_picture(record.file) as picture:
+            pixels = to_rgb(picture if picture.size == expected else upright(picture))
     except Exception as error:  # a broken file makes Pillow's decoders raise nearly any type
         what = f"the picture cannot be decoded ({error})"
         raise fault(record.file, f"image {record.image_id}", what) from error
-    if size != expected:
+    height, width = pixels.shape[:2]
+    if (width, height) != expected:
         what = (
-            f"the picture is {size[0]}x{size[1]} pixels (width x height), "
+            f"the picture is {width}x{height} pixels (width x height), "
             f"annotated as {record.width}x{record.height}"
         )
         raise fault(record.file, f"image {record.image_id}", what)

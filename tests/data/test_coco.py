@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from jaxrcnn.data.coco import read_coco
-from jaxrcnn.data.records import DataError
+from jaxrcnn.data.errors import DataError
 
 TABLES = {
     "images": [

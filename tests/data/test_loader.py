@@ -5,6 +5,7 @@ import pytest
 
 from jaxrcnn.config import Config, DataConfig, EvalConfig, ModelConfig, ProposalsConfig, TrainConfig
 from jaxrcnn.data import loader
+from jaxrcnn.data.errors import DataError, fault
 from jaxrcnn.data.loader import (
     eval_batches,
     make_eval_batch,
@@ -13,7 +14,7 @@ from jaxrcnn.data.loader import (
     train_batches,
 )
 from jaxrcnn.data.proposals import PictureProposals, join_proposals
-from jaxrcnn.data.records import DataError, Dataset, fault, make_record
+from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.types import Proposals
 

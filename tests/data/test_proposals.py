@@ -3,13 +3,14 @@ import dataclasses
 import numpy as np
 import pytest
 
+from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.proposals import (
     PictureProposals,
     join_proposals,
     read_proposals,
     write_proposals,
 )
-from jaxrcnn.data.records import DataError, Dataset, make_record
+from jaxrcnn.data.records import Dataset, make_record
 
 NO_BOXES = np.zeros((0, 4))
 SIZES = ((480, 640), (30, 20), (100, 100))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxrcnn.data.records import DataError, Dataset, fault, make_record, read_file
+from jaxrcnn.data.errors import DataError, fault
+from jaxrcnn.data.records import Dataset, make_record, read_file
 
 
 def record_of(file, size, boxes=(), **more):

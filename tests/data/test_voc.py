@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxrcnn.data.records import DataError
+from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.voc import VOC_CLASSES, read_voc
 
 SIZE = "<size><width>40</width><height>30</height><depth>3</depth></size>"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxrcnn.config import Config, DataConfig, EvalConfig
-from jaxrcnn.data.records import DataError
+from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.evaluation.evaluate import draw_pictures, find, measure, write_detections
 from jaxrcnn.types import Detections

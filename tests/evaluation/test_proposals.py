@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from jaxrcnn.config import Config, DataConfig, EvalConfig
+from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.proposals import PictureProposals
-from jaxrcnn.data.records import DataError, Dataset, make_record
+from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.evaluation.proposals import cover, find_proposals, proposal_metrics
 from jaxrcnn.types import Proposals

@@ -1,0 +1,13 @@
+"""The error of everything that is read: pictures, annotations, proposals."""
+
+
+class DataError(ValueError):
+    """A data set cannot be read: one line with the file, the record, the fault and a remedy."""
+
+
+REMEDY = "correct it, or leave such records out with data.on_error=skip"
+
+
+def fault(file: str, record: str, what: str, remedy: str = REMEDY) -> DataError:
+    """The error for one faulty record, on one line whatever a parser's message looked like."""
+    return DataError(" ".join(f"{file}: {record}: {what}; {remedy}".split()))
