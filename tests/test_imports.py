@@ -19,7 +19,7 @@ MODULES = {
 # A room, or one module of it, and all that it may import: rooms of jaxrcnn, then libraries.
 # The room itself and the standard library go without saying.
 MAY_IMPORT = {
-    "": set(),
+    "": {"model"},
     "__main__": {"cli"},
     "types": {"jax"},
     "precision": {"types", "jax"},
@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "visualize": {"types", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
     "runs": {"types", "config", "detector", "training", "data", "evaluation"},
+    "model": {"types", "config", "detector", "training", "data", "evaluation", "jax", "numpy"},
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
         *("detector", "jax", "numpy", "matplotlib", "jinja2"),
@@ -154,6 +155,16 @@ def forbidden(module: str, path: pathlib.Path) -> list[str]:
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_down_the_order_of_the_rooms(module):
     assert forbidden(module, MODULES[module]) == []
+
+
+def test_the_package_loads_no_library_until_one_is_needed():
+    script = "import jaxrcnn, sys; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    loaded = set(done.stdout.split())
+    assert "jaxrcnn" in loaded
+    assert not loaded & libraries_of_the_package()
 
 
 def test_every_room_has_a_rule():

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from jaxrcnn.cli import main as jaxrcnn
-from jaxrcnn.cli.predict import file_names
 from jaxrcnn.cli.run import load_run
 from jaxrcnn.config import DataConfig
 from jaxrcnn.data.datasets import open_eval_dataset, open_train_dataset
@@ -252,7 +251,7 @@ def test_a_missing_checkpoint_is_one_line_that_lists_those_there(finished, comma
 
 @pytest.fixture
 def pictures(tmp_path):
-    """A picture, another of the same stem, one that is stored turned, and three broken files."""
+    """A picture, another of the same stem, and one that is stored turned."""
     folder = tmp_path / "pictures"
     (folder / "more").mkdir(parents=True)
     shapes = shapes_dataset(3, 7)
@@ -262,9 +261,6 @@ def pictures(tmp_path):
     turned = Image.Exif()
     turned[0x0112] = 6  # to be turned clockwise
     Image.fromarray(np.rot90(upright[2])).save(folder / "turned.jpg", exif=turned, quality=95)
-    whole = (folder / "a.png").read_bytes()
-    (folder / "torn.png").write_bytes(whole[: len(whole) // 2])
-    (folder / "text.png").write_text("no picture")
     return folder
 
 
@@ -296,50 +292,6 @@ def test_predict_writes_each_picture_and_its_detections(finished, pictures, tmp_
             assert drawn.width / drawn.height == record.width / record.height
 
 
-def test_a_stored_turned_picture_gives_the_boxes_of_the_upright_one(finished, pictures, tmp_path):
-    with Image.open(pictures / "turned.jpg") as stored:
-        Image.fromarray(np.rot90(np.asarray(stored), -1)).save(pictures / "upright.png")
-    assert predict(finished, tmp_path / "f", pictures / "turned.jpg", pictures / "upright.png") == 0
-    rows = json.loads((tmp_path / "f" / "detections.json").read_text())
-    one, other = ([row["bbox"] for row in rows if row["image_id"] == k] for k in (1, 2))
-    assert one
-    assert one == other
-
-
-def test_only_detections_of_the_score_are_kept(finished, pictures, tmp_path):
-    predict(finished, tmp_path / "all", pictures / "a.png")
-    scores = [row["score"] for row in json.loads((tmp_path / "all/detections.json").read_text())]
-    middle = sorted(scores)[len(scores) // 2]
-    assert min(scores) < middle
-    predict(finished, tmp_path / "some", pictures / "a.png", score=str(middle - 1e-6))
-    kept = [row["score"] for row in json.loads((tmp_path / "some/detections.json").read_text())]
-    assert kept == [score for score in scores if score >= middle - 1e-6]
-
-
-def test_broken_pictures_are_named_and_the_others_done(finished, pictures, tmp_path, capsys):
-    broken = [pictures / "torn.png", pictures / "text.png", pictures / "none.png"]
-    assert predict(finished, tmp_path / "f", *broken, pictures / "a.png") == 1
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 3
-    assert all(any(str(file) in line for line in said) for file in broken)
-    assert (tmp_path / "f" / "a.png").is_file()
-    rows = json.loads((tmp_path / "f" / "detections.json").read_text())
-    assert {row["file_name"] for row in rows} == {str(pictures / "a.png")}
-
-
-@pytest.mark.parametrize("name", ["torn.png", "text.png", "none.png"])
-def test_no_readable_picture_is_one_line(finished, pictures, tmp_path, capsys, name):
-    said = complaint(capsys, lambda: predict(finished, tmp_path / "f", pictures / name))
-    assert str(pictures / name) in said
-
-
-def test_a_picture_is_never_overwritten_by_its_result(finished, pictures, capsys):
-    before = fingerprint(pictures)
-    said = complaint(capsys, lambda: predict(finished, pictures, pictures / "a.png"))
-    assert "--out" in said
-    assert fingerprint(pictures) == before
-
-
 @pytest.mark.parametrize(
     "command", [["evaluate"], ["proposals"], ["predict", "a.png", "--out", "found"]]
 )
@@ -347,11 +299,6 @@ def test_a_folder_without_a_run_is_one_line(tmp_path, capsys, command):
     name, *rest = command
     assert "config.json" in complaint(capsys, lambda: jaxrcnn([name, str(tmp_path), *rest]))
     assert not list(tmp_path.iterdir())
-
-
-def test_file_names_are_unique_whatever_the_case_and_the_numbers():
-    pictures = ["x/a.png", "y/A.JPG", "a_2.gif", "z/a.jpeg", "b.tif"]
-    assert file_names(pictures) == ["a.png", "A_2.jpg", "a_2_2.png", "a_3.jpg", "b.png"]
 
 
 def train_and_die(monkeypatch, last, workdir, *words):

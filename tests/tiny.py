@@ -9,6 +9,8 @@ from jaxrcnn.config import (
     AnchorConfig,
     BackboneConfig,
     BoxHeadConfig,
+    Config,
+    DataConfig,
     DetectionsConfig,
     ModelConfig,
     NeckConfig,
@@ -16,7 +18,9 @@ from jaxrcnn.config import (
     RoiConfig,
     RpnConfig,
 )
-from jaxrcnn.detector import init
+from jaxrcnn.detector import build, init
+from jaxrcnn.training.weights import save_variables
+from jaxrcnn.training.workdir import claim, write_classes
 from jaxrcnn.types import Batch
 
 SIZE = 64
@@ -84,3 +88,12 @@ def make_variables(detector, seed=0):
 
     shapes = jax.eval_shape(lambda key: init(detector, key), jax.random.key(0))
     return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+def write_model(folder):
+    """A model's folder with parameters from numpy; its input is small, and resized in float32."""
+    data = DataConfig(short_side=48, long_side=64, resize="torchvision")
+    claim(folder, Config(model=MODEL, data=data))
+    write_classes(folder, ("cat", "dog", "bird"), (2, 5, 9))
+    save_variables(folder, make_variables(build(MODEL)))
+    return folder

@@ -5,11 +5,12 @@ import json
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from jaxrcnn.cli.run import Run, add_run_arguments, load_run, progress_bar, table
+from jaxrcnn.cli.run import add_run_arguments, load_run, progress_bar, table
 from jaxrcnn.data.datasets import open_eval_dataset
 from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.evaluate import Found, draw_pictures, find, measure, write_detections
+from jaxrcnn.model import Model
 from jaxrcnn.training.alternating import takes_given
 from jaxrcnn.validation import check
 
@@ -55,14 +56,14 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     return 0
 
 
-def given_proposals(run: Run, dataset: Dataset) -> StoredProposals | None:
+def given_proposals(run: Model, dataset: Dataset) -> StoredProposals | None:
     """Those of data.eval_proposals where the run's detector makes none of its own."""
     if not takes_given(run.config, run.step - 1):
         return None
     return read_proposals(run.config.data.eval_proposals, dataset)
 
 
-def find_all(run: Run, dataset: Dataset, proposals: StoredProposals | None = None) -> Found:
+def find_all(run: Model, dataset: Dataset, proposals: StoredProposals | None = None) -> Found:
     """What the run's detector finds in a data set, and its losses there."""
     programs = run.programs
     with progress_bar(
@@ -90,7 +91,7 @@ def _short(name: str) -> str:
 
 
 def write(
-    folder: pathlib.Path, run: Run, dataset: Dataset, found: Found, metrics: Mapping[str, float]
+    folder: pathlib.Path, run: Model, dataset: Dataset, found: Found, metrics: Mapping[str, float]
 ) -> None:
     """Write the metrics and the detections, as numbers and as pictures; say where."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,11 +6,12 @@ import pathlib
 import shutil
 from dataclasses import replace
 
-from jaxrcnn.cli.run import Run, check_proposes, load_run
+from jaxrcnn.cli.run import load_run
 from jaxrcnn.config import ConfigError
 from jaxrcnn.detector import build
 from jaxrcnn.interop.export import export_program, named_weights, preprocessing_of
 from jaxrcnn.interop.weight_files import write_safetensors
+from jaxrcnn.model import Model, check_proposes
 from jaxrcnn.training.workdir import write_classes
 
 PROGRAM, WEIGHTS = "program.bin", "weights.safetensors"
@@ -79,7 +80,7 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def write(out: pathlib.Path, run: Run, program: bytes, inside: bool) -> None:
+def write(out: pathlib.Path, run: Model, program: bytes, inside: bool) -> None:
     """Write the folder beside, and give it its name when it is whole."""
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     try:
@@ -96,7 +97,7 @@ def write(out: pathlib.Path, run: Run, program: bytes, inside: bool) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def readme(run: Run, inside: bool) -> str:
+def readme(run: Model, inside: bool) -> str:
     """How to run the program, in five lines or six."""
     lines = [
         "import jax, numpy as np",

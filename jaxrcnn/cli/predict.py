@@ -1,38 +1,38 @@
-"""python -m jaxrcnn predict WORKDIR PICTURE... --out DIR"""
+"""python -m jaxrcnn predict MODEL PICTURES ... --out DIR"""
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-import jax
-import numpy as np
-
-from jaxrcnn.cli.parsing import share
-from jaxrcnn.cli.run import Run, check_proposes, load_run, progress_bar
+from jaxrcnn.cli.parsing import count, share
+from jaxrcnn.cli.picture_files import file_names, find_pictures, picture_ids
+from jaxrcnn.cli.run import counting
 from jaxrcnn.config import ConfigError
+from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.records import Dataset, Record, make_record
-from jaxrcnn.detector import forward_infer
+from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.unannotated import open_pictures
 from jaxrcnn.evaluation.coco import PictureDetections, detections_to_coco
-from jaxrcnn.evaluation.evaluate import Found, find
-from jaxrcnn.types import Array, Batch, Detections
+from jaxrcnn.model import Model, check_proposes, load
 from jaxrcnn.visualize import draw_boxes
-
-SIDEWAYS = (5, 6, 7, 8)
-"""EXIF orientations that exchange width and height."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """WORKDIR PICTURE... --out DIR [--score SCORE]."""
+    """MODEL PICTURES ... --out DIR [--score SCORE] [--batch N]."""
     parser.add_argument(
-        "workdir", metavar="WORKDIR", type=pathlib.Path, help="folder of a run, as train.py left it"
+        "model", metavar="MODEL", type=pathlib.Path, help="folder of a run, or of a model"
     )
     parser.add_argument(
-        "pictures", metavar="PICTURE", type=pathlib.Path, nargs="+", help="picture files"
+        "pictures",
+        metavar="PICTURES",
+        type=pathlib.Path,
+        nargs="+",
+        help="picture files, folders (all pictures in them and below), quoted patterns",
     )
     parser.add_argument(
         "--out", metavar="DIR", type=pathlib.Path, required=True, help="folder to write to"
@@ -41,8 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--score",
         type=share,
         default=0.5,
-        help="lowest score of a detection that is kept (default: %(default)s); those below the "
+        help="lowest score of an object that is kept (default: %(default)s); those below the "
         "run's model.detections.score_threshold are never found",
+    )
+    parser.add_argument(
+        "--batch",
+        metavar="N",
+        type=count,
+        default=8,
+        help="pictures at a time (default: %(default)s)",
     )
 
 
@@ -50,27 +57,45 @@ def main(arguments: argparse.Namespace) -> int:
     """Find, draw and write; exit code 1 where some pictures cannot be read.
 
     Raises:
-        ConfigError: there is no such run, it makes no proposals, or --out is no folder to write to.
+        ConfigError: there are no pictures or no such model, it makes no proposals, or --out is no
+            folder to write to.
         DataError: not one picture can be read.
     """
-    run = load_run(arguments.workdir)
-    check_proposes(run)
-    make_folder(arguments.out, arguments.pictures)
-    dataset, unread = open_pictures(arguments.pictures, run)
-    found = find_all(run, dataset)
-    unread += found.unread
-    if not found.detections:
-        raise DataError("no picture can be read: " + "; ".join(unread))
-    for line in unread:
+    pictures = find_pictures(arguments.pictures, arguments.out)
+    model = load(arguments.model)
+    check_proposes(model)
+    faults = FaultLog("skip")
+    dataset = open_pictures(pictures, *model.classes, faults)
+    check_readable(len(dataset), faults)
+    make_folder(arguments.out, pictures)
+    found = draw_all(arguments, model, dataset, faults)
+    check_readable(len(found), faults)
+    path = arguments.out / "detections.json"
+    write_detections(path, dataset, found, picture_ids(pictures))
+    report(arguments, found, faults)
+    return 1 if faults.lines else 0
+
+
+def check_readable(number: int, faults: FaultLog) -> None:
+    """See that some pictures are left.
+
+    Raises:
+        DataError: there are none; says why the first is not.
+    """
+    if not number:
+        raise DataError(f"not one of {len(faults.lines)} pictures can be read: {faults.lines[0]}")
+
+
+def report(
+    arguments: argparse.Namespace, found: Mapping[int, PictureDetections], faults: FaultLog
+) -> None:
+    """Say what could not be read, what was found, and where it lies."""
+    for line in faults.lines:
         print(f"error: {line}", file=sys.stderr)
-    kept = {index: _above(arguments.score, one) for index, one in sorted(found.detections.items())}
-    write(arguments.out, dataset, kept)
-    objects = sum(len(one.labels) for one in kept.values())
-    print(f"{len(kept)} pictures, {objects} objects with a score of at least {arguments.score}")
-    print(
-        f"pictures    {arguments.out}", f"detections  {arguments.out / 'detections.json'}", sep="\n"
-    )
-    return 1 if unread else 0
+    objects = sum(len(one.labels) for one in found.values())
+    print(f"{len(found)} pictures, {objects} objects with a score of at least {arguments.score}")
+    print(f"pictures    {arguments.out}")
+    print(f"detections  {arguments.out / 'detections.json'}")
 
 
 def make_folder(out: pathlib.Path, pictures: Iterable[pathlib.Path]) -> None:
@@ -81,7 +106,7 @@ def make_folder(out: pathlib.Path, pictures: Iterable[pathlib.Path]) -> None:
             would overwrite.
     """
     for picture in pictures:
-        if picture.resolve().parent == out.resolve():
+        if os.path.dirname(os.path.realpath(picture)) == os.path.realpath(out):
             raise ConfigError(f"--out: {out} holds {picture}; take another folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -89,105 +114,87 @@ def make_folder(out: pathlib.Path, pictures: Iterable[pathlib.Path]) -> None:
         raise ConfigError(f"--out: {out} cannot be made ({error.strerror})") from error
 
 
-def open_pictures(pictures: Sequence[pathlib.Path], run: Run) -> tuple[Dataset, tuple[str, ...]]:
-    """A data set of picture files without boxes, and a line for each that cannot be opened."""
-    records, unread = [], []
-    for number, picture in enumerate(pictures, 1):
-        try:
-            size = _upright_size(picture)
-        except DataError as error:
-            unread.append(str(error))
-        else:
-            name = str(picture)
-            records.append(make_record(number, name, name, size, np.zeros((0, 4)), (), ()))
-    dataset = Dataset("pictures", tuple(records), run.classes.names, run.classes.ids, read_upright)
-    return dataset, tuple(unread)
+def draw_all(
+    arguments: argparse.Namespace, model: Model, dataset: Dataset, faults: FaultLog
+) -> dict[int, PictureDetections]:
+    """Find the objects, and write each picture with its boxes as soon as it is searched.
+
+    Returns:
+        What is found, by the picture's place in the data set.
+    """
+    names = file_names([record.file for record in dataset.records])
+    found = {}
+    with counting(len(dataset)) as advance:
+        for index, objects in model.find(
+            dataset, faults, score=arguments.score, batch_size=arguments.batch
+        ):
+            draw(arguments.out / names[index], dataset, index, objects)
+            found[index] = objects
+            advance(1)
+    return found
 
 
-def _upright_size(path: pathlib.Path) -> tuple[int, int]:
-    """Height and width as the picture is to be looked at; only its header is read."""
-    from PIL import ExifTags, Image
-
-    try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-            sideways = picture.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
-    except Exception as error:  # a broken file makes Pillow raise nearly any type
-        raise _unreadable(path, error) from error
-    return (width, height) if sideways else (height, width)
-
-
-def read_upright(record: Record) -> np.ndarray:
-    """The picture as it is to be looked at, turned as its EXIF tag says: (H, W, 3) uint8 RGB.
+def draw(path: pathlib.Path, dataset: Dataset, index: int, found: PictureDetections) -> None:
+    """Write a picture with its boxes, their classes and scores.
 
     Raises:
-        DataError: it cannot be decoded.
+        ConfigError: it cannot be written.
     """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(record.file) as picture:
-            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-    except Exception as error:  # a broken file makes Pillow's decoders raise nearly any type
-        raise _unreadable(record.file, error) from error
-
-
-def _unreadable(path: str | os.PathLike[str], error: Exception) -> DataError:
-    from PIL import UnidentifiedImageError
-
-    what = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    if isinstance(error, UnidentifiedImageError):
-        what = "no picture, or of a kind that Pillow does not know"
-    return DataError(" ".join(f"{path}: {what}".split()))
-
-
-def find_all(run: Run, dataset: Dataset) -> Found:
-    """What the run's detector finds; pictures that cannot be decoded are left out."""
-    data = replace(run.config.data, on_error="skip", workers=0)
-    infer = jax.jit(forward_infer, static_argnums=0)
-
-    def detect(batch: Batch) -> tuple[Detections, dict[str, Array]]:
-        batch = run.programs.put_batch(batch)
-        return infer(run.detector, run.variables, batch.images, batch.image_sizes), {}
-
-    with progress_bar(detect, len(dataset)) as predict:
-        return find(predict, dataset, replace(run.config, data=data))
-
-
-def _above(score: float, found: PictureDetections) -> PictureDetections:
-    kept = found.scores >= score
-    return PictureDetections(*(values[kept] for values in found))
-
-
-def write(out: pathlib.Path, dataset: Dataset, found: dict[int, PictureDetections]) -> None:
-    """Write detections.json and each picture with its boxes."""
     from PIL import Image
 
-    names = {record.image_id: record.name for record in dataset.records}
-    rows = [
-        {**row, "file_name": names[row["image_id"]]} for row in detections_to_coco(dataset, found)
-    ]
-    (out / "detections.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    files = file_names([dataset.records[index].file for index in found])
-    for name, (index, (boxes, scores, labels)) in zip(files, found.items(), strict=True):
-        drawn = draw_boxes(dataset.read_image(index), boxes, labels, scores, dataset.class_names)
-        Image.fromarray(drawn).save(out / name, quality=92)
+    image = dataset.read_image(index)
+    drawn = draw_boxes(image, found.boxes, found.labels, found.scores, dataset.class_names)
+    with written_whole(path) as partial:
+        Image.fromarray(drawn).save(partial, quality=92)
 
 
-def file_names(pictures: Iterable[str]) -> list[str]:
-    """A file name for each picture's result: its own stem, numbered from the second time on.
+def write_detections(
+    path: pathlib.Path,
+    dataset: Dataset,
+    found: Mapping[int, PictureDetections],
+    ids: Sequence[int],
+) -> None:
+    """Write detections in COCO's results format, with the names of files and classes, a line each.
 
-    A JPEG gives a JPEG, everything else a PNG. Upper and lower case count as the same, as they do
-    on some file systems.
+    Args:
+        path: of the file.
+        dataset: of the pictures, as `open_pictures` makes it.
+        found: by the picture's place in the data set.
+        ids: image_id by the picture's place among those given.
+
+    Raises:
+        ConfigError: it cannot be written.
     """
-    names: list[str] = []
-    taken: set[str] = set()
-    for picture in map(pathlib.Path, pictures):
-        ending = ".jpg" if picture.suffix.lower() in (".jpg", ".jpeg") else ".png"
-        stem, number = picture.stem, 1
-        while stem.casefold() in taken:
-            number += 1
-            stem = f"{picture.stem}_{number}"
-        taken.add(stem.casefold())
-        names.append(stem + ending)
-    return names
+    with written_whole(path) as partial, open(partial, "w", encoding="utf-8") as file:
+        file.write("[")
+        for number, row in enumerate(_rows(dataset, found, ids)):
+            file.write(("," if number else "") + "\n" + json.dumps(row))
+        file.write("\n]\n")
+
+
+def _rows(
+    dataset: Dataset, found: Mapping[int, PictureDetections], ids: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    for index in sorted(found):
+        record = dataset.records[index]
+        own = {"image_id": ids[record.image_id], "file_name": record.name}
+        rows = detections_to_coco(dataset, {index: found[index]})
+        for row, label in zip(rows, found[index].labels.tolist(), strict=True):
+            yield {**row, **own, "category_name": dataset.class_names[label - 1]}
+
+
+@contextlib.contextmanager
+def written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A path beside to write to; the file takes the place of `path` when it is whole.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    partial = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise ConfigError(f"--out: {path} cannot be written ({error.strerror})") from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -5,12 +5,13 @@ import json
 import pathlib
 from collections.abc import Mapping
 
-from jaxrcnn.cli.run import Run, add_run_arguments, check_proposes, load_run, progress_bar, table
+from jaxrcnn.cli.run import add_run_arguments, load_run, progress_bar, table
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.datasets import open_eval_dataset, open_train_dataset
 from jaxrcnn.data.proposals import write_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.proposals import FoundProposals, find_proposals, proposal_metrics
+from jaxrcnn.model import Model, check_proposes
 from jaxrcnn.types import Batch, Proposals
 
 FILES = {"eval": "proposals.json", "train": "proposals_train.json"}
@@ -65,7 +66,7 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def open_split(run: Run, split: str) -> Dataset:
+def open_split(run: Model, split: str) -> Dataset:
     """The run's training or evaluation set."""
     if split == "train":
         return open_train_dataset(run.config)
@@ -86,7 +87,7 @@ def make_room(path: pathlib.Path) -> None:
         raise ConfigError(f"--dump: {path.parent} cannot be made ({error.strerror})") from error
 
 
-def find_all(run: Run, dataset: Dataset) -> FoundProposals:
+def find_all(run: Model, dataset: Dataset) -> FoundProposals:
     """What the run's first stage proposes in a data set."""
 
     def of_batch(batch: Batch) -> Proposals:
@@ -110,7 +111,7 @@ def grouped(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
     }
 
 
-def write(path: pathlib.Path, run: Run, metrics: Mapping[str, float]) -> None:
+def write(path: pathlib.Path, run: Model, metrics: Mapping[str, float]) -> None:
     """Write the metrics; say where."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"step": run.step, **metrics}, indent=2) + "\n", encoding="utf-8")

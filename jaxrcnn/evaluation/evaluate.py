@@ -1,14 +1,15 @@
 """A detector's detections on a whole data set, what they are worth, and what a person sees."""
 
+import contextlib
 import json
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxrcnn.config import Config
-from jaxrcnn.data.loader import eval_batches
+from jaxrcnn.data.loader import BatchStream, EvalBatch, eval_batches
 from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.boxes import to_original
@@ -39,26 +40,51 @@ def find(
     Raises:
         DataError: a picture is unreadable and data.on_error is "raise".
     """
-    detections: dict[int, PictureDetections] = {}
     sums: dict[str, float] = {}
-    pictures = 0
-    stream = eval_batches(dataset, config, proposals)
-    for batch, scales in stream:
+
+    def detect(batch: Batch) -> Detections:
         found, losses = predict(batch)
-        real = np.flatnonzero(batch.image_weights)
-        pictures += len(real)
         for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + float(value) * len(real)
-        boxes, scores, labels, valid = (np.asarray(x) for x in found)
-        for place in real.tolist():
-            index, kept = int(batch.image_index[place]), valid[place]
-            detections[index] = PictureDetections(
-                to_original(boxes[place, kept], scales[place], dataset.records[index]),
-                scores[place, kept],
-                labels[place, kept],
-            )
-    means = {f"eval/{name}": value / max(pictures, 1) for name, value in sums.items()}
-    return Found(detections, means, tuple(stream.unread))
+            weight = np.count_nonzero(batch.image_weights)
+            sums[name] = sums.get(name, 0.0) + float(value) * weight
+        return found
+
+    batches = eval_batches(dataset, config, proposals)
+    detections = dict(find_each(detect, batches, dataset))
+    means = {f"eval/{name}": value / max(len(detections), 1) for name, value in sums.items()}
+    return Found(detections, means, tuple(batches.unread))
+
+
+def find_each(
+    detect: Callable[[Batch], Detections], batches: BatchStream[EvalBatch], dataset: Dataset
+) -> Iterator[tuple[int, PictureDetections]]:
+    """What a detector finds, a picture at a time; boxes in pixels of the original pictures.
+
+    Args:
+        detect: finds objects in a batch.
+        batches: of the data set; they are ended with the iterator.
+        dataset: gives the pictures' sizes.
+
+    Yields:
+        A picture's place in the data set, and what is found; bucket by bucket, without those that
+        cannot be read.
+
+    Raises:
+        DataError: a picture is unreadable and data.on_error is "raise".
+    """
+    with contextlib.closing(batches):
+        for batch, scales in batches:
+            boxes, scores, labels, valid = (np.asarray(x) for x in detect(batch))
+            for place in np.flatnonzero(batch.image_weights).tolist():
+                index, kept = int(batch.image_index[place]), valid[place]
+                yield (
+                    index,
+                    PictureDetections(
+                        to_original(boxes[place, kept], scales[place], dataset.records[index]),
+                        scores[place, kept],
+                        labels[place, kept],
+                    ),
+                )
 
 
 def measure(found: Found, dataset: Dataset, config: Config) -> dict[str, float]:

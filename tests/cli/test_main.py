@@ -8,7 +8,7 @@ import pytest
 from jaxrcnn.cli import COMMANDS, evaluate, main, predict, proposals
 from jaxrcnn.cli.parsing import OneLineParser
 from jaxrcnn.config import ConfigError
-from jaxrcnn.data.records import DataError
+from jaxrcnn.data.errors import DataError
 
 
 def parser_of(command):
@@ -93,11 +93,12 @@ def test_an_unknown_command_is_named(capsys):
         (["proposals", "w", "--step", "x"], "--step: got 'x', takes a whole number"),
         (["proposals", "w", "--split", "test"], "--split: invalid choice: 'test'"),
         (["proposals", "w", "--dump", "a.json"], "--dump: got 'a.json', takes a path that ends in"),
-        (["predict", "w", "--out", "o"], "PICTURE"),
+        (["predict", "w", "--out", "o"], "PICTURES"),
         (["predict", "w", "p"], "--out"),
         (["predict", "w", "p", "--out", "o", "--score", "2"], "--score: got '2', takes a number"),
         (["predict", "w", "p", "--out", "o", "--score", "nan"], "--score: got 'nan'"),
         (["predict", "w", "p", "--out", "o", "--score", "x"], "--score: got 'x'"),
+        (["predict", "w", "p", "--out", "o", "--batch", "0"], "--batch: got '0', takes a whole"),
     ],
 )
 def test_wrong_arguments_are_one_line_that_names_them(capsys, argv, part):
@@ -121,9 +122,10 @@ def test_arguments_of_proposals():
 
 def test_arguments_of_predict():
     arguments = parser_of(predict).parse_args(["w", "a.png", "b.png", "--out", "o"])
-    assert arguments.workdir == pathlib.Path("w")
+    assert arguments.model == pathlib.Path("w")
     assert arguments.pictures == [pathlib.Path("a.png"), pathlib.Path("b.png")]
     assert arguments.out == pathlib.Path("o")
-    assert arguments.score == 0.5
-    given = parser_of(predict).parse_args(["w", "a.png", "--out", "o", "--score", "0"])
-    assert given.score == 0.0
+    assert (arguments.score, arguments.batch) == (0.5, 8)
+    words = ["w", "a.png", "--out", "o", "--score", "0", "--batch", "2"]
+    given = parser_of(predict).parse_args(words)
+    assert (given.score, given.batch) == (0.0, 2)

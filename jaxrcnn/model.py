@@ -1,0 +1,170 @@
+"""A trained detector in use: read from a run's folder or a model's, it finds objects in pictures.
+
+What it computes is `jaxrcnn.detector.forward_infer`, a pure function of `Model.detector`,
+`Model.variables` and a batch of pictures.
+"""
+
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.data.checks import FaultLog
+from jaxrcnn.data.loader import eval_batches
+from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.unannotated import Picture, open_pictures
+from jaxrcnn.detector import Detector, Variables, build, forward_infer
+from jaxrcnn.evaluation.coco import PictureDetections
+from jaxrcnn.evaluation.evaluate import find_each
+from jaxrcnn.training.alternating import finished, takes_given
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.sharding import Programs, compile_programs
+from jaxrcnn.training.weights import holds_weights, load_variables
+from jaxrcnn.training.workdir import Classes, read_classes, read_config
+from jaxrcnn.types import Batch, Detections
+
+_detect = jax.jit(forward_infer, static_argnums=0)
+
+
+class Objects(NamedTuple):
+    """What is found in one picture, best first."""
+
+    boxes: np.ndarray  # (D, 4) float32, x0, y0, x1, y1 in pixels of the upright picture
+    scores: np.ndarray  # (D,) float32, 0..1
+    labels: np.ndarray  # (D,) int32, 1..K
+    names: np.ndarray  # (D,) str, the labels' names
+
+
+class Model(NamedTuple):
+    """A run's or a model's detector, ready to be used."""
+
+    config: Config  # its batch sizes fit the devices that are here
+    classes: Classes
+    step: int  # of the checkpoint; 0 of a model that is converted
+    detector: Detector
+    variables: Variables  # on all devices
+    programs: Programs
+
+    def predict(
+        self, pictures: Sequence[Picture], *, score: float = 0.5, batch_size: int = 8
+    ) -> list[Objects]:
+        """Find the objects in pictures.
+
+        The pictures of a call are padded to the largest of them, one shape for those that lie and
+        one for those that stand, and each new shape is compiled once: many pictures in one call
+        are sooner done than a call for each.
+
+        Args:
+            pictures: files (see `jaxrcnn.data.pictures.read_picture`), Pillow's pictures, or arrays
+                (H, W, 3) uint8 RGB or (H, W) uint8 grey, in any mixture.
+            score: lowest score of an object that is kept; those below the config's
+                model.detections.score_threshold are never found.
+            batch_size: pictures at a time, from 1.
+
+        Returns:
+            The objects of each picture.
+
+        Raises:
+            DataError: a picture cannot be read.
+            ConfigError: the detector makes no proposals, see `check_proposes`.
+        """
+        check_proposes(self)
+        faults = FaultLog("raise")
+        dataset = open_pictures(pictures, *self.classes, faults)
+        found = dict(self.find(dataset, faults, score=score, batch_size=batch_size))
+        names = np.array(self.classes.names)
+        return [
+            Objects(*found[index], names[found[index].labels - 1]) for index in range(len(dataset))
+        ]
+
+    def find(
+        self, dataset: Dataset, faults: FaultLog, *, score: float, batch_size: int
+    ) -> Iterator[tuple[int, PictureDetections]]:
+        """What `predict` finds, a picture at a time: its place in the data set, and its objects.
+
+        Pictures that cannot be read go to `faults`. Neither they nor what is found are kept.
+        """
+        config = replace(
+            self.config,
+            data=replace(self.config.data, on_error=faults.on_error, workers=0),
+            eval=replace(self.config.eval, batch_size=min(batch_size, len(dataset))),
+        )
+        batches = eval_batches(dataset, _fit_devices(config))
+        for index, found in find_each(self.detect, batches, dataset):
+            kept = found.scores >= score
+            yield index, PictureDetections(*(values[kept] for values in found))
+        faults.lines += batches.unread
+
+    def detect(self, batch: Batch) -> Detections:
+        """`forward_infer` of a batch in numpy arrays, on all devices."""
+        batch = self.programs.put_batch(batch)
+        return _detect(self.detector, self.variables, batch.images, batch.image_sizes)
+
+
+def load(folder: str | os.PathLike[str]) -> Model:
+    """Read a run's folder, at its last checkpoint, or a model's.
+
+    Raises:
+        ConfigError: it is not such a folder, or holds no checkpoint.
+    """
+    folder = pathlib.Path(folder)
+    return restore(folder, read_config(folder))
+
+
+def restore(folder: pathlib.Path, config: Config, step: int | None = None) -> Model:
+    """Read a run's folder, or a model's, to be used with a config that may be another.
+
+    Args:
+        folder: of the run or the model.
+        config: in place of the folder's own; batch sizes are rounded up to multiples of the
+            devices.
+        step: of a run's checkpoint, by default the last.
+
+    Raises:
+        ConfigError: it is not such a folder, has no such checkpoint, or the config does not fit it.
+    """
+    config = _fit_devices(config)
+    classes = read_classes(folder)
+    detector = build(config.model)
+    programs = compile_programs(detector, config)
+    like = programs.state_shapes().variables
+    if holds_weights(folder):
+        if step is not None:
+            raise ConfigError(f"--step: {folder} holds a model and no checkpoints of a run")
+        variables, step = load_variables(folder, like), 0
+    else:
+        with Checkpoints(folder) as checkpoints:
+            variables = checkpoints.restore_variables(like, step)
+            step = checkpoints.steps[-1] if step is None else step
+    variables = finished(config, variables, step)
+    return Model(config, classes, step, detector, variables, programs)
+
+
+def check_proposes(model: Model) -> None:
+    """See that a detector makes proposals of its own, for any picture.
+
+    Raises:
+        ConfigError: it was trained on given ones.
+    """
+    if takes_given(model.config, model.step - 1):
+        raise ConfigError(
+            f"the run trained Fast R-CNN alone, on {model.config.data.train_proposals}, and has no "
+            "proposals for other pictures; train an RPN too: jointly with train.init WORKDIR, or "
+            "as the next of train.alternating.steps"
+        )
+
+
+def _fit_devices(config: Config) -> Config:
+    """Batch sizes that the devices here share evenly: the run may have been made on others."""
+    devices = jax.local_device_count()
+    batch_size = -(-config.eval.batch_size // devices) * devices
+    return replace(
+        config,
+        train=replace(config.train, batch_size=devices),
+        eval=replace(config.eval, batch_size=batch_size),
+    )

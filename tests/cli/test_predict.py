@@ -1,0 +1,231 @@
+"""The command with a tiny random model; with a run's folder it is tried in tests/test_train.py."""
+
+import errno
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxrcnn
+from jaxrcnn.cli import main
+from jaxrcnn.cli import predict as command
+from jaxrcnn.data import unannotated
+from tests.tiny import write_model
+
+RNG = np.random.default_rng(6)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Pictures, two of the same stem and one that is stored turned, and broken files."""
+    folder = tmp_path / "pictures"
+    (folder / "more").mkdir(parents=True)
+    upright = [RNG.integers(0, 256, (*size, 3), np.uint8) for size in ((48, 64), (96, 80))]
+    Image.fromarray(upright[0]).save(folder / "a.png")
+    Image.fromarray(upright[1]).save(folder / "more" / "a.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    Image.fromarray(upright[0][:, ::-1].transpose(1, 0, 2)).save(folder / "turned.png", exif=exif)
+    for name in ("torn.png", "torn.jpg"):  # the end of a PNG is looked for when it is opened
+        Image.fromarray(upright[0]).save(folder / name)
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[: len(whole) // 2])
+    (folder / "text.png").write_text("no picture")
+    return folder
+
+
+def predict(model, out, *words, score="0"):
+    words = [str(word) for word in words]
+    return main(["predict", str(model), *words, "--out", str(out), "--score", score])
+
+
+def rows_of(out):
+    return json.loads((out / "detections.json").read_text())
+
+
+def complaint(capsys, call):
+    with pytest.raises(SystemExit) as stop:
+        call()
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    return said
+
+
+def test_each_picture_is_drawn_and_its_detections_are_those_of_the_api(model, pictures, tmp_path):
+    files = [pictures / "a.png", pictures / "more" / "a.png", pictures / "turned.png"]
+    assert predict(model, tmp_path / "found", *files) == 0
+    assert {file.name for file in (tmp_path / "found").iterdir()} == {
+        *("a.png", "a_2.png", "turned.png", "detections.json"),
+    }
+    rows = rows_of(tmp_path / "found")
+    found = jaxrcnn.load(model).predict(files, score=0)
+    assert len(rows) == sum(len(objects.scores) for objects in found) > 20
+    expected = (
+        (number, str(file), *one)
+        for number, (file, objects) in enumerate(zip(files, found, strict=True), 1)
+        for one in zip(*objects, strict=True)
+    )
+    for row, (number, file, box, score, label, name) in zip(rows, expected, strict=True):
+        assert (row["image_id"], row["file_name"]) == (number, file)
+        assert row["category_id"] == (2, 5, 9)[label - 1]
+        assert row["category_name"] == name == ("cat", "dog", "bird")[label - 1]
+        x, y, width, height = row["bbox"]
+        np.testing.assert_allclose((x, y, x + width, y + height), box, atol=2e-3)
+        assert row["score"] == pytest.approx(score, abs=1e-6)
+    for name, size in (("a.png", (64, 48)), ("a_2.png", (80, 96)), ("turned.png", (64, 48))):
+        with Image.open(tmp_path / "found" / name) as drawn:
+            assert drawn.width * size[1] == drawn.height * size[0]
+
+
+def test_a_stored_turned_picture_gives_the_boxes_of_the_upright_one(model, pictures, tmp_path):
+    predict(model, tmp_path / "found", pictures / "a.png", pictures / "turned.png")
+    one, other = (
+        [row["bbox"] for row in rows_of(tmp_path / "found") if row["image_id"] == k] for k in (1, 2)
+    )
+    assert one
+    assert one == other
+
+
+def test_pycocotools_takes_the_detections_of_pictures_that_are_called_by_their_ids(
+    model, pictures, tmp_path
+):
+    from pycocotools.coco import COCO
+
+    (tmp_path / "val").mkdir()
+    (pictures / "a.png").rename(tmp_path / "val" / "000000000139.png")
+    (pictures / "more" / "a.png").rename(tmp_path / "val" / "000000000285.png")
+    predict(model, tmp_path / "found", tmp_path / "val")
+    truth = COCO()
+    truth.dataset = {
+        "images": [{"id": 139}, {"id": 285}, {"id": 632}],
+        "categories": [{"id": k} for k in (2, 5, 9)],
+        "annotations": [],
+    }
+    truth.createIndex()
+    found = truth.loadRes(str(tmp_path / "found" / "detections.json"))
+    rows = rows_of(tmp_path / "found")
+    for image_id in (139, 285):
+        ours = [row["bbox"] for row in rows if row["image_id"] == image_id]
+        assert [one["bbox"] for one in found.loadAnns(found.getAnnIds(image_id))] == ours != []
+
+
+def test_only_detections_of_the_score_are_kept(model, pictures, tmp_path):
+    predict(model, tmp_path / "all", pictures / "a.png")
+    scores = [row["score"] for row in rows_of(tmp_path / "all")]
+    middle = sorted(scores)[len(scores) // 2]
+    assert min(scores) < middle
+    predict(model, tmp_path / "some", pictures / "a.png", score=str(middle - 1e-6))
+    kept = [row["score"] for row in rows_of(tmp_path / "some")]
+    assert kept == [score for score in scores if score >= middle - 1e-6]
+
+
+def test_without_a_detection_the_list_is_empty(model, pictures, tmp_path):
+    assert predict(model, tmp_path / "found", pictures / "a.png", score="1") == 0
+    assert rows_of(tmp_path / "found") == []
+    assert (tmp_path / "found" / "a.png").is_file()
+
+
+def test_broken_pictures_are_named_and_the_others_done(model, pictures, tmp_path, capsys):
+    broken = [pictures / name for name in ("torn.png", "torn.jpg", "text.png", "none.png")]
+    assert predict(model, tmp_path / "found", *broken, pictures / "a.png") == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 4
+    assert all(any(f"error: {file}: " in line for line in said) for file in broken)
+    assert (tmp_path / "found" / "a.png").is_file()
+    assert {row["file_name"] for row in rows_of(tmp_path / "found")} == {str(pictures / "a.png")}
+    assert {row["image_id"] for row in rows_of(tmp_path / "found")} == {5}
+
+
+@pytest.mark.parametrize("names", [["text.png", "none.png"], ["torn.jpg", "none.png"]])
+def test_no_readable_picture_is_one_line(model, pictures, tmp_path, capsys, names):
+    files = [pictures / name for name in names]
+    said = complaint(capsys, lambda: predict(model, tmp_path / "found", *files))
+    assert "not one of 2 pictures can be read: " in said
+    assert any(str(file) in said for file in files)
+    assert not list(tmp_path.glob("found/*"))
+
+
+def test_a_folder_without_pictures_is_one_line_and_nothing_is_made(model, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    said = complaint(capsys, lambda: predict(model, tmp_path / "found", tmp_path / "empty"))
+    assert f"{tmp_path / 'empty'} holds no pictures" in said
+    assert not (tmp_path / "found").exists()
+
+
+def test_a_folder_without_a_model_is_one_line_and_nothing_is_made(pictures, tmp_path, capsys):
+    said = complaint(capsys, lambda: predict(tmp_path, tmp_path / "found", pictures))
+    assert "config.json" in said
+    assert not (tmp_path / "found").exists()
+
+
+@pytest.mark.parametrize("given", ["a.png", ""])
+def test_a_picture_is_never_overwritten_by_its_result(model, pictures, capsys, given):
+    before = {file: file.read_bytes() for file in pictures.rglob("*.*")}
+    said = complaint(capsys, lambda: predict(model, pictures, pictures / given))
+    assert "--out" in said
+    assert before == {file: file.read_bytes() for file in pictures.rglob("*.*")}
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(model, pictures, capsys):
+    out = pictures / "a.png" / "found"
+    said = complaint(capsys, lambda: predict(model, out, pictures / "more"))
+    assert f"--out: {out} cannot be made (Not a directory)" in said
+
+
+@pytest.mark.parametrize("name", ["a.png", "detections.json"])
+def test_a_full_disk_is_one_line_and_leaves_what_was_whole(
+    model, pictures, tmp_path, capsys, monkeypatch, name
+):
+    out = tmp_path / "found"
+    predict(model, out, pictures / "a.png", score="1")
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    rows = []
+
+    def full(row):
+        rows.append(row)
+        if len(rows) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return "{}"
+
+    if name == "a.png":
+        monkeypatch.setattr(Image.Image, "save", lambda *_, **__: [full({}) for _ in range(3)])
+    else:
+        monkeypatch.setattr(command.json, "dumps", full)
+    capsys.readouterr()
+    said = complaint(capsys, lambda: predict(model, out, pictures / "a.png"))
+    assert f"--out: {out / name} cannot be written (No space left on device)" in said
+    assert before.keys() == {file.name for file in out.iterdir()}
+    assert before[name] == (out / name).read_bytes()
+
+
+def test_pictures_are_drawn_while_others_are_still_to_be_read(
+    model, pictures, tmp_path, monkeypatch
+):
+    (tmp_path / "many").mkdir()
+    for number in range(60):
+        (tmp_path / "many" / f"{number}.png").hardlink_to(pictures / "a.png")
+    read, read_at_first = [], []
+    reader, draw = unannotated.read_picture, command.draw
+
+    def noted(path):
+        read.append(path)
+        return reader(path)
+
+    def first_noted(*words):
+        read_at_first.append(len(read))
+        draw(*words)
+
+    monkeypatch.setattr(unannotated, "read_picture", noted)
+    monkeypatch.setattr(command, "draw", first_noted)
+    words = ["predict", str(model), str(tmp_path / "many"), "--out", str(tmp_path / "found")]
+    assert main([*words, "--batch", "1"]) == 0
+    assert read_at_first[0] < 30
+    assert len(list((tmp_path / "found").glob("*.png"))) == 60

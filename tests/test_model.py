@@ -1,0 +1,120 @@
+"""A tiny random model's detections, against `forward_infer` on a batch that is made by hand."""
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxrcnn
+from jaxrcnn.config import ConfigError
+from jaxrcnn.data.errors import DataError
+from jaxrcnn.detector import forward_infer
+from jaxrcnn.model import Objects
+from tests.tiny import SIZE, write_model
+
+RNG = np.random.default_rng(5)
+LYING, STANDING = (
+    RNG.integers(0, 256, (*size, 3), np.uint8) for size in ((48, 64), (64, 48))
+)  # of the network's input: these are not resized
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return jaxrcnn.load(str(write_model(tmp_path_factory.mktemp("models") / "tiny")))
+
+
+@pytest.fixture(scope="module")
+def batch():
+    """The network's input: the two pictures, each in the corner of a square."""
+    images = np.zeros((2, SIZE, SIZE, 3), np.float32)
+    images[0, :48, :64], images[1, :64, :48] = LYING, STANDING
+    return images, np.array([[48, 64], [64, 48]], np.int32)
+
+
+@pytest.fixture(scope="module")
+def expected(model, batch):
+    """What the pure function finds in it, in the pixels of the two."""
+    found = jax.jit(forward_infer, static_argnums=0)(model.detector, model.variables, *batch)
+    assert np.asarray(found.valid).sum(1).min() > 4
+    return [
+        [np.asarray(values)[i, np.asarray(found.valid)[i]] for values in found[:3]] for i in (0, 1)
+    ]
+
+
+def assert_found(objects, expected, scale=1):
+    boxes, scores, labels = expected
+    assert isinstance(objects, Objects)
+    np.testing.assert_allclose(objects.boxes, boxes * scale, atol=1e-3)
+    np.testing.assert_allclose(objects.scores, scores, atol=1e-5)
+    np.testing.assert_array_equal(objects.labels, labels)
+    assert [x.dtype.kind for x in objects] == ["f", "f", "i", "U"]
+    assert objects.names.tolist() == [("cat", "dog", "bird")[label - 1] for label in labels]
+
+
+def test_boxes_are_in_pixels_of_each_picture_whatever_it_comes_as(model, expected, tmp_path):
+    Image.fromarray(STANDING).save(tmp_path / "a.png")
+    doubled = LYING.repeat(2, axis=0).repeat(2, axis=1)  # half of it is LYING again, bit for bit
+    pictures = [doubled, tmp_path / "a.png", Image.fromarray(LYING), str(tmp_path / "a.png")]
+    found = model.predict(pictures, score=0)
+    assert len(found) == 4
+    assert_found(found[0], expected[0], scale=2)
+    assert_found(found[1], expected[1])
+    assert_found(found[2], expected[0])
+    assert_found(found[3], expected[1])
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_the_batch_size_changes_nothing(model, expected, batch_size):
+    found = model.predict([LYING, STANDING, LYING], score=0, batch_size=batch_size)
+    for objects, place in zip(found, (0, 1, 0), strict=True):
+        assert_found(objects, expected[place])
+
+
+def test_objects_below_the_score_are_left_out(model, expected):
+    scores = expected[0][1]
+    assert scores[3] < scores[2]
+    (found,) = model.predict([LYING], score=(scores[2] + scores[3]) / 2)
+    assert_found(found, [values[:3] for values in expected[0]])
+    (nothing,) = model.predict([LYING], score=1)
+    assert [x.shape for x in nothing] == [(0, 4), (0,), (0,), (0,)]
+
+
+def test_half_is_the_score_that_is_asked_for(model):
+    (found,) = model.predict([LYING], score=0)
+    (default,) = model.predict([LYING])
+    assert len(default.scores) == (found.scores >= 0.5).sum()
+
+
+def test_no_pictures_have_no_objects(model):
+    assert model.predict([]) == []
+
+
+def test_the_pure_function_is_used_in_ones_own_jit(model, batch, expected):
+    @jax.jit
+    def share_of_the_best(variables, images, image_sizes):
+        found = forward_infer(model.detector, variables, images, image_sizes)
+        sides = found.boxes[:, 0, 2:] - found.boxes[:, 0, :2]
+        return sides.prod(axis=1) / image_sizes.prod(axis=1)
+
+    shares = share_of_the_best(model.variables, *batch)
+    best = np.array([boxes[0] for boxes, _, _ in expected])
+    by_hand = (best[:, 2] - best[:, 0]) * (best[:, 3] - best[:, 1]) / (48 * 64)
+    np.testing.assert_allclose(shares, by_hand, rtol=1e-4)
+
+
+@pytest.mark.parametrize("bad", ["none.png", "torn.jpg"])
+def test_a_picture_that_cannot_be_read_is_an_error_that_names_it(model, tmp_path, bad):
+    Image.fromarray(LYING).save(tmp_path / "a.png")
+    Image.fromarray(LYING).save(tmp_path / "torn.jpg")
+    (tmp_path / "torn.jpg").write_bytes((tmp_path / "torn.jpg").read_bytes()[:-500])
+    with pytest.raises(DataError, match=bad):
+        model.predict([tmp_path / "a.png", tmp_path / bad])
+
+
+def test_a_folder_without_a_model_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(ConfigError, match=rf"{tmp_path} is not .* config\.json"):
+        jaxrcnn.load(tmp_path)
+    write_model(tmp_path / "m")
+    (tmp_path / "m" / "classes.json").unlink()
+    with pytest.raises(ConfigError, match=r"classes\.json"):
+        jaxrcnn.load(tmp_path / "m")
