@@ -11,7 +11,7 @@ COMMANDS = {
     "evaluate": "Measure a run's average precision on its evaluation split.",
     "proposals": "Measure the recall of a run's proposals; dump them.",
     "predict": "Find the objects in pictures with a run's detector.",
-    "convert": "Make a model of torchvision's or Detectron2's weights, or a state dict of a model.",
+    "convert": "Weights of torchvision or Detectron2 in, or out.",
     "export": "Write a model as one program that needs only jax.",
     "parity": "Compare a model with torchvision, stage by stage.",
     "study": "Train the same with several schemes, and compare them.",
@@ -37,14 +37,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_arguments(parser)
     takes_fields = getattr(command, "TAKES_FIELDS", False)
     arguments, fields = parser.parse_known_args(words)
-    if fields and not takes_fields:
-        parser.error(f"unrecognized arguments: {' '.join(fields)}")
+    strays = fields if not takes_fields else not_fields(fields)
+    if strays:
+        parser.error(f"unrecognized arguments: {' '.join(strays)}")
     from jaxrcnn.data.errors import DataError  # train.py's --help need not wait for the readers
 
     try:
         return command.main(arguments, fields) if takes_fields else command.main(arguments)
     except (ConfigError, DataError) as error:
         fail(str(error))
+
+
+def not_fields(words: Sequence[str]) -> list[str]:
+    """The words before the first ``--config.FIELD``, and the flags of another kind."""
+    first = next((i for i, word in enumerate(words) if word.startswith("--config.")), len(words))
+    flags = [word for word in words[first:] if word.startswith("--")]
+    return [*words[:first], *(word for word in flags if not word.startswith("--config."))]
 
 
 def _say_commands(argv: Sequence[str]) -> None:

@@ -19,8 +19,8 @@ from jaxrcnn.interop.download import fetch
 from jaxrcnn.interop.model_folder import make_model, read_kept
 from jaxrcnn.interop.models import find_model
 from jaxrcnn.interop.naming import Peer, Tensors
+from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.published import find
-from jaxrcnn.interop.torchvision import TORCHVISION
 from jaxrcnn.interop.transfer import Account, describe, dump, load
 from jaxrcnn.interop.weight_files import read_weights, write_safetensors
 from jaxrcnn.training.workdir import Classes

@@ -88,9 +88,6 @@ def apply_fields(config: Config, fields: Sequence[str]) -> Config:
     Raises:
         ConfigError: a field is unknown, or a value is of another type.
     """
-    for flag, words in _flags(fields):
-        if not flag.startswith("--config."):
-            raise ConfigError(f"unrecognized arguments: {' '.join([flag, *words]).strip()}")
     if not fields:
         return config
     return _override(fields, _CommandLine(pathlib.Path(), pathlib.Path(), config)).config

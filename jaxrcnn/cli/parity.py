@@ -14,9 +14,9 @@ from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.loader import EvalBatch, make_eval_batch
 from jaxrcnn.data.unannotated import open_pictures
 from jaxrcnn.detector import build
+from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.parity import Difference, compare
-from jaxrcnn.interop.torchvision import TORCHVISION
-from jaxrcnn.interop.torchvision_peer import record
+from jaxrcnn.interop.run_torchvision import record
 from jaxrcnn.training.columns import aligned
 
 TAKES_FIELDS = True

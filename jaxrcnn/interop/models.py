@@ -20,9 +20,9 @@ from jaxrcnn.config import (
     RoiConfig,
     RpnConfig,
 )
-from jaxrcnn.interop.detectron2 import DETECTRON2
 from jaxrcnn.interop.naming import Peer
-from jaxrcnn.interop.torchvision import TORCHVISION
+from jaxrcnn.interop.of_detectron2 import DETECTRON2
+from jaxrcnn.interop.of_torchvision import TORCHVISION
 
 PYRAMID = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))
 ALL_SIZES = (32.0, 64.0, 128.0, 256.0, 512.0)

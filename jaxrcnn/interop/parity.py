@@ -229,5 +229,7 @@ def _pairs(
     boxes: np.ndarray, labels: np.ndarray, others: np.ndarray, other_labels: np.ndarray
 ) -> np.ndarray:
     """The nearest box of the same label for each, (D,); scores that tie may come in any order."""
+    if not len(others):
+        return np.zeros(0, np.intp)
     distance = np.abs(boxes[:, None] - others[None]).max(-1)
     return np.where(labels[:, None] == other_labels[None], distance, np.inf).argmin(1)

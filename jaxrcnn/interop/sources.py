@@ -7,10 +7,10 @@ import jax
 
 from jaxrcnn.config import Config, ConfigError, ModelConfig
 from jaxrcnn.detector import Variables
-from jaxrcnn.interop.detectron2 import DETECTRON2
-from jaxrcnn.interop.imagenet import DETECTRON2_BACKBONE, TORCHVISION_BACKBONE
 from jaxrcnn.interop.naming import Peer, Tensors
-from jaxrcnn.interop.torchvision import TORCHVISION
+from jaxrcnn.interop.of_detectron2 import DETECTRON2
+from jaxrcnn.interop.of_imagenet import DETECTRON2_BACKBONE, TORCHVISION_BACKBONE
+from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.transfer import Account, describe, load
 from jaxrcnn.interop.weight_files import read_weights
 from jaxrcnn.training.checkpoint import Checkpoints

@@ -15,8 +15,8 @@ from jaxrcnn.data.loader import make_eval_batch
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import build, forward_train, init
 from jaxrcnn.interop.models import find_model
+from jaxrcnn.interop.of_torchvision import TORCHVISION, name_of
 from jaxrcnn.interop.parity import compare
-from jaxrcnn.interop.torchvision import TORCHVISION, name_of
 from jaxrcnn.interop.transfer import load, path_of
 from jaxrcnn.training.knobs import knobs_of
 from jaxrcnn.training.optimizer import build_optimizer

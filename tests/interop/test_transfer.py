@@ -6,7 +6,7 @@ import pytest
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.detector import build
-from jaxrcnn.interop.torchvision import TORCHVISION
+from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.transfer import describe, dump, load
 from tests.tiny import FPN_MODEL, change, make_variables
 

@@ -6,11 +6,11 @@ import pytest
 
 from jaxrcnn.config import AnchorConfig, BackboneConfig, BoxHeadConfig, ModelConfig, NeckConfig
 from jaxrcnn.detector import build, init
-from jaxrcnn.interop.imagenet import DETECTRON2_BACKBONE, TORCHVISION_BACKBONE, modernise
 from jaxrcnn.interop.models import detectron2_model
+from jaxrcnn.interop.of_imagenet import DETECTRON2_BACKBONE, TORCHVISION_BACKBONE, modernise
 from jaxrcnn.interop.transfer import load
 from tests.interop.recorded import SHAPES, random_tensors
-from tests.interop.test_detectron2 import resnet
+from tests.interop.test_of_detectron2 import resnet
 
 FPN = NeckConfig("fpn", channels=8)
 ONE_MAP = AnchorConfig(sizes=((32.0, 64.0),))

@@ -5,7 +5,7 @@ import pytest
 from jaxrcnn.config import ModelConfig
 from jaxrcnn.detector import build, init
 from jaxrcnn.interop.models import find_model
-from jaxrcnn.interop.torchvision import TORCHVISION, layout_of, modernise, name_of
+from jaxrcnn.interop.of_torchvision import TORCHVISION, layout_of, modernise, name_of
 from jaxrcnn.interop.transfer import dump, load, path_of
 from tests.interop.recorded import SHAPES, bits, random_tensors
 from tests.tiny import change

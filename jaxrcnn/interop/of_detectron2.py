@@ -20,7 +20,7 @@ from jaxrcnn.interop.layouts import (
     then,
 )
 from jaxrcnn.interop.naming import Peer, Rules, Tensors, rename
-from jaxrcnn.interop.torchvision import FIELDS
+from jaxrcnn.interop.of_torchvision import FIELDS
 
 BODY: Rules = (
     (r"conv1", r"stem.conv1"),

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from jaxrcnn.detector import build, init
-from jaxrcnn.interop.detectron2 import DETECTRON2, layout_of, name_of
 from jaxrcnn.interop.models import detectron2_model
+from jaxrcnn.interop.of_detectron2 import DETECTRON2, layout_of, name_of
 from jaxrcnn.interop.transfer import load, path_of
 
 NORM = ("weight", "bias", "running_mean", "running_var")

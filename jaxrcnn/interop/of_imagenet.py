@@ -3,10 +3,10 @@
 import numpy as np
 
 from jaxrcnn.config import ModelConfig
-from jaxrcnn.interop import detectron2, torchvision
+from jaxrcnn.interop import of_detectron2, of_torchvision
 from jaxrcnn.interop.layouts import BGR, CONV, LINEAR, SAME, Layout, flattened, then
 from jaxrcnn.interop.naming import Peer, Tensors, rename
-from jaxrcnn.interop.torchvision import FIELDS
+from jaxrcnn.interop.of_torchvision import FIELDS
 from jaxrcnn.nets.vgg import BLOCKS
 
 TIMM_BLOCKS = (1, 2, 3, 4, 2, 3)
@@ -49,7 +49,7 @@ def name_of(path: str, config: ModelConfig) -> str | None:
         name = _vgg_names().get(module)
     else:
         trunk = trunk_path(module, config)
-        name = trunk and torchvision.body_name(trunk, config)
+        name = trunk and of_torchvision.body_name(trunk, config)
         if name and config.backbone.name == "mobilenet_v3_large":
             name = f"features.{name}"
     return name and f"{name}.{FIELDS[field]}"
@@ -92,7 +92,7 @@ def modernise(tensors: Tensors, config: ModelConfig) -> dict[str, np.ndarray]:
 
 def _timm_mobilenet_names() -> dict[str, str]:
     """timm's name of each module, and torchvision's: timm counts the blocks of each stage anew."""
-    ours = torchvision.mobilenet_names()
+    ours = of_torchvision.mobilenet_names()
     names = {"conv_stem": ours["stem_conv"], "bn1": ours["stem_bn"]}
     number = 0
     for stage, blocks in enumerate(TIMM_BLOCKS):
@@ -119,7 +119,7 @@ def caffe2_name_of(path: str, config: ModelConfig) -> str | None:
     """The name in Detectron2's own form of its backbones."""
     module, _, field = path.rpartition("/")
     trunk = trunk_path(module, config)
-    return trunk and f"{detectron2.body_name(trunk)}.{FIELDS[field]}"
+    return trunk and f"{of_detectron2.body_name(trunk)}.{FIELDS[field]}"
 
 
 def caffe2_layout_of(path: str, config: ModelConfig) -> Layout:
@@ -130,8 +130,8 @@ def caffe2_layout_of(path: str, config: ModelConfig) -> Layout:
 
 def caffe2_modernise(tensors: Tensors, config: ModelConfig) -> dict[str, np.ndarray]:
     """Detectron2's names, and statistics for the norms."""
-    named = {rename(name, detectron2.CAFFE2) or name: x for name, x in tensors.items()}
-    return detectron2.modernise(named, config)
+    named = {rename(name, of_detectron2.CAFFE2) or name: x for name, x in tensors.items()}
+    return of_detectron2.modernise(named, config)
 
 
 DETECTRON2_BACKBONE = Peer(
