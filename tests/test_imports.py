@@ -66,6 +66,11 @@ MAY_IMPORT = {
     "interop.export": {"types", "config", "ops", "data", "detector", "jax"},
     "interop.parity": {"types", "stages", "detector", "jax", "numpy"},
     "interop.download": {"config", "filelock", "pooch", "requests", "rich"},
+    "interop.tensors": {"config", "numpy"},
+    "interop.allow_list": {"numpy", "ml_dtypes"},
+    "interop.unpickling": set(),
+    "interop.torch_files": set(),
+    "interop.weight_files": {"numpy", "ml_dtypes", "safetensors"},
 }
 FREE = {"cli"}  # it ties everything together
 ABOVE_THE_PACKAGE = {"configs", "train", "tests"}
@@ -78,7 +83,7 @@ FOR_TYPES_ONLY = {"visualize": {"data", "evaluation"}}
 # that needs them.
 HEAVY = {
     *("PIL", "filelock", "grain", "jinja2", "matplotlib", "pooch", "pycocotools", "requests"),
-    *("rich", "tensorboardX", "torch"),
+    *("rich", "safetensors", "tensorboardX", "torch"),
 }
 
 CORE_ROOMS = ([], ["types"], ["precision"], ["config"], ["ops"], ["nets"], ["stages"])
@@ -209,6 +214,8 @@ def test_heavy_libraries_are_loaded_only_where_they_are_used(module):
         ),
         ("jaxrcnn.cli.new", "from configs.tiny import get_config"),
         ("jaxrcnn.cli.new", "import train"),
+        ("jaxrcnn.interop.new", "import torch"),
+        ("jaxrcnn.interop.unpickling", "import numpy as np"),
     ],
 )
 def test_the_rule_notices(module, source, tmp_path):
@@ -239,7 +246,7 @@ def test_the_rule_lets_pass(module, source, tmp_path):
 # there wherever flax is; that the core does not import them is for the tests above to say. orbax
 # comes with flax too, but flax loads it when it writes a checkpoint and not before.
 LOADED_BY_FLAX = {"absl", "msgpack", "rich", "typing_extensions", "yaml"}
-CORE_LIBRARIES = {"jax", "flax", "optax", "numpy"}
+CORE_LIBRARIES = {"jax", "ml_dtypes", "flax", "optax", "numpy"}  # jax brings ml_dtypes
 
 STEP_WITHOUT_THE_REST = '''
 import importlib, sys

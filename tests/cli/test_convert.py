@@ -6,7 +6,7 @@ from safetensors.numpy import load_file, save_file
 
 from jaxrcnn.cli import main
 from jaxrcnn.config_io import config_from_json
-from tests.interop.recorded import SHAPES, bits, random_tensors
+from tests.interop.state_dicts import SHAPES, bits, random_tensors
 
 NAME = "fasterrcnn_mobilenet_v3_large_fpn"
 

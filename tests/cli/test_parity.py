@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from jaxrcnn.cli import main
 from jaxrcnn.cli.parity import drawn_pictures
 from tests.interop import recipe
-from tests.interop.recorded import SHAPES
+from tests.interop.state_dicts import SHAPES
 
 NAME = "fasterrcnn_mobilenet_v3_large_320_fpn"
 

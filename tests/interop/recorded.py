@@ -1,28 +1,37 @@
-"""Names and shapes of torchvision's state dicts, and tensors for them."""
+"""The recorded weight files, and what their recorders say is in them."""
 
-import gzip
-import json
 import pathlib
-import zlib
 
 import numpy as np
+import pytest
 
-FILE = pathlib.Path(__file__).parent / "data" / "state_dicts.json.gz"
-SHAPES = json.loads(gzip.decompress(FILE.read_bytes()))["shapes"]
+from jaxrcnn.interop.tensors import WeightFileError
+from jaxrcnn.interop.weight_files import read_weights
 
-
-def random_tensors(shapes, seed=0):
-    """Random bits for float32 tensors, and counts for the others."""
-    tensors = {}
-    for name, shape in shapes.items():
-        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        if name.endswith("num_batches_tracked"):
-            tensors[name] = rng.integers(0, 1000, shape)
-        else:
-            tensors[name] = rng.integers(0, 2**32, shape, np.uint32).view(np.float32)
-    return tensors
+DATA = pathlib.Path(__file__).with_name("data")
+TORCH = ("torch_1.13", "torch_2.13")
 
 
-def bits(x):
-    x = np.asarray(x)
-    return x.view(np.uint32) if x.dtype == np.float32 else x
+def expected_of(folder):
+    with np.load(DATA / folder / "expected.npz") as arrays:
+        return dict(arrays)
+
+
+def assert_equal(found, expected):
+    """The same names, shapes, types and values; bfloat16 is recorded as float32."""
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        kind = "bfloat16" if name.endswith("bfloat16") else values.dtype.newbyteorder("=").name
+        assert (name, found[name].dtype.name) == (name, kind)
+        assert (name, found[name].shape) == (name, values.shape)
+        np.testing.assert_array_equal(found[name].astype(values.dtype), values, err_msg=name)
+
+
+def complaint(path):
+    """The one line that reading ends in."""
+    with pytest.raises(WeightFileError) as error:
+        read_weights(path)
+    said = str(error.value)
+    assert said.startswith(f"{path}: ")
+    assert "\n" not in said
+    return said.removeprefix(f"{path}: ")

@@ -9,7 +9,7 @@ from jaxrcnn.detector import build, init
 from jaxrcnn.interop.models import detectron2_model
 from jaxrcnn.interop.of_imagenet import DETECTRON2_BACKBONE, TORCHVISION_BACKBONE, modernise
 from jaxrcnn.interop.transfer import load
-from tests.interop.recorded import SHAPES, random_tensors
+from tests.interop.state_dicts import SHAPES, random_tensors
 from tests.interop.test_of_detectron2 import resnet
 
 FPN = NeckConfig("fpn", channels=8)

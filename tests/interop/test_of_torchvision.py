@@ -7,7 +7,7 @@ from jaxrcnn.detector import build, init
 from jaxrcnn.interop.models import find_model
 from jaxrcnn.interop.of_torchvision import TORCHVISION, layout_of, modernise, name_of
 from jaxrcnn.interop.transfer import dump, load, path_of
-from tests.interop.recorded import SHAPES, bits, random_tensors
+from tests.interop.state_dicts import SHAPES, bits, random_tensors
 from tests.tiny import change
 
 DETECTORS = [name for name in SHAPES if name.startswith("fasterrcnn")]
