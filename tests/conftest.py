@@ -14,8 +14,11 @@ jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-LARGE_PROGRAMS = ("training", "study", "cli", "test_train", "test_runs", "test_forking")
-"""Tests of whole steps of training, on tiny models: where their time goes into compiling."""
+LARGE_PROGRAMS = (
+    *("training", "study", "cli"),
+    *("test_contracts", "test_detector", "test_forking", "test_runs", "test_train"),
+)
+"""Tests of whole detectors, on tiny models: their time goes into compiling."""
 
 
 @pytest.fixture(autouse=True, scope="module")
