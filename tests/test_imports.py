@@ -307,11 +307,15 @@ def libraries_of_the_package() -> set[str]:
 def test_the_core_steps_with_jax_flax_optax_and_numpy_alone():
     blocked = libraries_of_the_package() - CORE_LIBRARIES - LOADED_BY_FLAX
     assert {"orbax", "grain", "pycocotools", "PIL", "matplotlib"} <= blocked
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"), "JAX_PLATFORMS": "cpu"}
+    settings = {  # as in tests/conftest.py
+        "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"),
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_PLATFORMS": "cpu",
+    }
     done = subprocess.run(
         [sys.executable, "-c", STEP_WITHOUT_THE_REST, ",".join(sorted(blocked)), ",".join(CORE)],
         cwd=ROOT,
-        env={**os.environ, **cache},
+        env={**os.environ, **settings},
         capture_output=True,
         text=True,
         timeout=300,
