@@ -6,6 +6,8 @@ import pathlib
 import shutil
 from dataclasses import replace
 
+import numpy as np
+
 from jaxrcnn.cli.run import load_run
 from jaxrcnn.config import ConfigError
 from jaxrcnn.detector import build
@@ -87,7 +89,8 @@ def write(out: pathlib.Path, run: Model, program: bytes, inside: bool) -> None:
         partial.mkdir(parents=True)
         (partial / PROGRAM).write_bytes(program)
         if not inside:
-            write_safetensors(partial / WEIGHTS, named_weights(run.variables))
+            weights = {name: np.asarray(x) for name, x in named_weights(run.variables).items()}
+            write_safetensors(partial / WEIGHTS, weights)
         write_classes(partial, *run.classes)
         (partial / "README.md").write_text(readme(run, inside), encoding="utf-8")
         partial.replace(out)

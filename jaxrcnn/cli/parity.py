@@ -65,8 +65,8 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     differences = compare(
         build(source.config.model),
         source.variables,
-        batch.images,
-        batch.image_sizes,
+        np.asarray(batch.images),
+        np.asarray(batch.image_sizes),
         scales,
         recorded,
     )

@@ -31,8 +31,8 @@ def record(
     """
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        np.savez(folder / "weights.npz", **tensors)
-        np.savez(folder / "pictures.npz", **{f"image{i}": x for i, x in enumerate(pictures)})
+        _write(folder / "weights.npz", tensors)
+        _write(folder / "pictures.npz", {f"image{i}": x for i, x in enumerate(pictures)})
         frozen = config.model.backbone.norm == "frozen"
         request = {
             "model": model,
@@ -61,6 +61,10 @@ def options_of(config: Config) -> dict[str, float]:
         "box_nms_thresh": detections.nms_iou,
         "box_detections_per_img": detections.max_detections,
     }
+
+
+def _write(path: pathlib.Path, arrays: Tensors) -> None:
+    np.savez(path, allow_pickle=False, **arrays)
 
 
 def _run(command: Sequence[str]) -> None:

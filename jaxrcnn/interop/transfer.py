@@ -70,7 +70,8 @@ def load(
             f"{unknown[0]}; is it of another model?"
         )
     kept = {name: theirs[name] for name in skipped if fits_any(name, peer.kept)}
-    return loaded, Account(*(tuple(paths[kind]) for kind in paths), tuple(skipped), kept)
+    loaded_paths, restarted, absent = map(tuple, paths.values())
+    return loaded, Account(loaded_paths, restarted, absent, tuple(skipped), kept)
 
 
 def path_of(tree_path: Any) -> str:

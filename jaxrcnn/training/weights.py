@@ -16,7 +16,7 @@ WEIGHTS = "weights"
 
 def save_variables(folder: pathlib.Path, variables: Variables) -> None:
     """Write a model's variables; the folder must not hold any."""
-    ocp.save((folder / WEIGHTS).resolve(), variables)  # orbax wants an absolute path
+    ocp.save(str((folder / WEIGHTS).resolve()), variables)  # orbax wants an absolute path
 
 
 def holds_weights(folder: pathlib.Path) -> bool:
@@ -39,11 +39,11 @@ def load_variables(
     """
     path = (folder / WEIGHTS).resolve()
     try:
-        saved: Any = ocp.metadata(path).metadata
+        saved: Any = ocp.metadata(str(path)).metadata
     except Exception as error:  # what is missing decides which type orbax raises
         raise ConfigError(f"{path} cannot be read ({type(error).__name__})") from error
     check_shapes(path, saved, like, restart)
-    return merged(ocp.load(path, placed(saved, like, restart)), like, restart)
+    return merged(ocp.load(str(path), placed(saved, like, restart)), like, restart)
 
 
 def check_shapes(where: pathlib.Path, saved: Any, like: Any, restart: Collection[str] = ()) -> None:
