@@ -103,10 +103,10 @@ def write(out: pathlib.Path, run: Model, program: bytes, inside: bool) -> None:
 def readme(run: Model, inside: bool) -> str:
     """How to run the program, in five lines or six."""
     lines = [
-        "import jax, numpy as np",
+        "import pathlib, jax, numpy as np",
         "from PIL import Image",
         *([] if inside else ["from safetensors.numpy import load_file"]),
-        f'program = jax.export.deserialize(bytearray(open("{PROGRAM}", "rb").read()))',
+        f'program = jax.export.deserialize(bytearray(pathlib.Path("{PROGRAM}").read_bytes()))',
         'picture = np.asarray(Image.open("picture.jpg").convert("RGB"))[None]',
         "found = program.call("
         + ("" if inside else f'load_file("{WEIGHTS}"), ')
