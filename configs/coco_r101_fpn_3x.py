@@ -1,13 +1,13 @@
 r"""ResNet-101 FPN on COCO, 37 epochs.
 
 Command   python train.py --config configs/coco_r101_fpn_3x.py \
-              --config.data.root DIR --config.train.init DIR
+              --config.data.root DIR --config.train.init FILE
 Hardware  not yet run here
 Time      not yet measured here
 Score     not yet measured here; Detectron2 publishes 42.0 AP on val2017
 
 The numbers are Detectron2's. Its frozen norm needs a pretrained backbone: data.root is COCO's
-folder, train.init a workdir with ImageNet weights (RGB, pixel mean and deviation as below).
+folder, train.init ImageNet weights for these pixels, such as torchvision's resnet101-63fe2227.pth.
 """
 
 from jaxrcnn.config import (

@@ -1,13 +1,13 @@
 r"""ResNet-50 C4 on COCO, 12 epochs: one map of stride 16, res5 as the box head.
 
 Command   python train.py --config configs/coco_r50_c4_1x.py \
-              --config.data.root DIR --config.train.init DIR
+              --config.data.root DIR --config.train.init FILE
 Hardware  not yet run here
 Time      not yet measured here
 Score     not yet measured here; Detectron2 publishes 35.7 AP on val2017
 
 The numbers are Detectron2's. Its frozen norm needs a pretrained backbone: data.root is COCO's
-folder, train.init a workdir with ImageNet weights (RGB, pixel mean and deviation as below).
+folder, train.init ImageNet weights for these pixels, such as torchvision's resnet50-0676ba61.pth.
 """
 
 from jaxrcnn.config import (

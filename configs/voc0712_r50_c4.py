@@ -1,14 +1,14 @@
 r"""ResNet-50 C4 on VOC 2007 + 2012 trainval, evaluated on VOC 2007 test.
 
 Command   python train.py --config configs/voc0712_r50_c4.py \
-              --config.data.root DIR --config.train.init DIR
+              --config.data.root DIR --config.train.init FILE
 Hardware  not yet run here
 Time      not yet measured here
 Score     not yet measured here; Detectron2 publishes AP 51.9, AP50 80.3
 
 The numbers are Detectron2's. Its frozen norm needs a pretrained backbone: data.root is the folder
-with VOC2007/ and VOC2012/, train.init a workdir with ImageNet weights (RGB, pixel mean and
-deviation as below).
+with VOC2007/ and VOC2012/, train.init ImageNet weights for these pixels, such as
+torchvision's resnet50-0676ba61.pth.
 """
 
 from jaxrcnn.config import (

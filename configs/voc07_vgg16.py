@@ -1,15 +1,15 @@
 r"""VGG16 on VOC 2007 trainval, evaluated on VOC 2007 test: the detector of the paper.
 
 Command   python train.py --config configs/voc07_vgg16.py \
-              --config.data.root DIR --config.train.init DIR
+              --config.data.root DIR --config.train.init FILE
 Hardware  not yet run here
 Time      not yet measured here
 Score     not yet measured here; the paper (alternating training) publishes mAP 69.9,
           simple-faster-rcnn-pytorch (joint training) 70.0-71.2
 
 The numbers are py-faster-rcnn's for joint training. data.root is the folder with VOC2007/,
-train.init a workdir with ImageNet weights. Its loss weights smooth L1 by sigma: beta is
-1 / sigma ** 2, sigma 3 for the RPN and 1 for the box head.
+train.init a weight file of VGG16 for pixels that are not divided by a deviation. The original
+weights smooth L1 by sigma: beta is 1 / sigma ** 2, sigma 3 for the RPN and 1 for the box head.
 """
 
 from jaxrcnn.config import (
