@@ -84,13 +84,29 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         raise ConfigError("--model: missing, takes the name of the detector that the source is of")
     if (arguments.source is None) == (arguments.weights is None):
         raise ConfigError("takes either SOURCE or --weights")
-    path = arguments.source or fetch(find(arguments.model, arguments.weights))
+    path = arguments.source or fetch_detector(arguments.model, arguments.weights)
     source = read_detector(path, arguments.model, fields)
     classes = read_classes(arguments.classes, source.config.model.num_classes)
     make_model(arguments.out, source.config, classes, source.variables, source.account.kept)
     print(*describe(source.account, source.peer), sep="\n")
     print(f"model     {arguments.out}")
     return 0
+
+
+def fetch_detector(model: str, weights: str) -> pathlib.Path:
+    """The published weights of a detector, downloaded unless they are here already.
+
+    Raises:
+        ConfigError: there are none, they cannot be downloaded, or they are a backbone's; then they
+            are here, and the line says where.
+    """
+    file = find(model, weights)
+    path = fetch(file)
+    if file.kind == "backbone":
+        raise ConfigError(
+            f"{model} is a backbone, which needs no converting: --config.train.init {path}"
+        )
+    return path
 
 
 class Source(NamedTuple):

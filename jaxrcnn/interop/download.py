@@ -98,7 +98,9 @@ def _difference(path: pathlib.Path, file: PublishedFile) -> str | None:
 def _download(path: pathlib.Path, file: PublishedFile) -> None:
     """Put the file into the cache, in one move when it is whole."""
     import filelock
+    import pooch
 
+    pooch.get_logger().setLevel("WARNING")  # the bar says what is being downloaded
     part = path.with_name(path.name + ".part")
 
     def download(url: str, output: str, _: object) -> None:

@@ -148,7 +148,7 @@ def find(model: str, weights: str) -> PublishedFile:
         raise ConfigError(
             f"no weights are published for a model {model!r}; "
             + (f"nearest: {nearest}; " if nearest else "")
-            + "jaxrcnn.interop.published.names() lists all"
+            + "docs/weights.md lists all"
         )
     for file in FILES:
         if (file.model, file.weights) == (model, weights):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from jaxrcnn.cli import main
+from jaxrcnn.cli import convert, main
 from jaxrcnn.config_io import config_from_json
 from tests.interop.state_dicts import SHAPES, bits, random_tensors
 
@@ -109,3 +109,11 @@ def test_a_backbone_needs_no_converting(tmp_path, capsys):
     save_file({"conv1.weight": np.zeros((2, 2), np.float32)}, path)
     said = complaint(capsys, ["convert", str(path), "--model", NAME, "--out", str(tmp_path / "x")])
     assert "--config.train.init takes it as it is" in said
+
+
+def test_a_published_backbone_is_downloaded_and_its_place_told(tmp_path, capsys, monkeypatch):
+    there = tmp_path / "resnet18-f37072fd.pth"
+    monkeypatch.setattr(convert, "fetch", lambda file: there if "f37072fd" in file.url else None)
+    argv = ["convert", "--model", "resnet18", "--weights", "IMAGENET1K_V1", "--out", "x"]
+    said = complaint(capsys, argv)
+    assert said.endswith(f"which needs no converting: --config.train.init {there}\n")

@@ -100,10 +100,10 @@ def test_every_whole_hash_is_a_files():
 def test_an_unknown_name_is_one_line_with_the_nearest():
     said = complaint("fasterrcnn_resnet50", "COCO_V1")
     assert "'fasterrcnn_resnet50'; nearest: fasterrcnn_resnet50_fpn, " in said
-    assert "names() lists all" in said
+    assert "docs/weights.md lists all" in said
     said = complaint("yolo", "COCO_V1")
     assert "nearest" not in said
-    assert "names() lists all" in said
+    assert "docs/weights.md lists all" in said
     said = complaint("resnet50", "IMAGENET1K_V3")
     assert said == (
         "resnet50 has no weights 'IMAGENET1K_V3'; it has IMAGENET1K_V1, IMAGENET1K_V2, MSRA"
