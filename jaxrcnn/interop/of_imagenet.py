@@ -78,7 +78,9 @@ def layout_of(path: str, config: ModelConfig) -> Layout:
 
 
 def modernise(tensors: Tensors, config: ModelConfig) -> dict[str, np.ndarray]:
-    """torchvision's names where timm has others: for MobileNetV3's modules."""
+    """torchvision's names where timm has others: MobileNetV3's modules, VGG16's linear layers."""
+    if "pre_logits.fc1.weight" in tensors:
+        return _timm_vgg(tensors)
     if "conv_stem.weight" not in tensors:
         return dict(tensors)
     names = _timm_mobilenet_names()
@@ -87,6 +89,16 @@ def modernise(tensors: Tensors, config: ModelConfig) -> dict[str, np.ndarray]:
         module, _, field = name.rpartition(".")
         theirs = names.get(module)
         new[f"features.{theirs}.{field}" if theirs else name] = x
+    return new
+
+
+def _timm_vgg(tensors: Tensors) -> dict[str, np.ndarray]:
+    """timm keeps the linear layers as convolutions (O, I, h, w), with numbers in the same order."""
+    new = dict(tensors)
+    for theirs, ours in (("pre_logits.fc1", "classifier.0"), ("pre_logits.fc2", "classifier.3")):
+        weight = new.pop(f"{theirs}.weight")
+        new[f"{ours}.weight"] = weight.reshape(len(weight), -1)
+        new[f"{ours}.bias"] = new.pop(f"{theirs}.bias")
     return new
 
 

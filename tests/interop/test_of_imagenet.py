@@ -68,6 +68,22 @@ def test_vggs_linear_layers_begin_the_box_head():
     assert set(account.skipped) == {"classifier.6.weight", "classifier.6.bias"}
 
 
+def test_timms_vgg_has_its_linear_layers_as_convolutions():
+    tensors = random_tensors(SHAPES["vgg16"])
+    timm = {name: x for name, x in tensors.items() if name.startswith("features.")}
+    for theirs, ours, window in (("fc1", "classifier.0", 7), ("fc2", "classifier.3", 1)):
+        shape = (4096, -1, window, window)
+        timm[f"pre_logits.{theirs}.weight"] = tensors[f"{ours}.weight"].reshape(shape)
+        timm[f"pre_logits.{theirs}.bias"] = tensors[f"{ours}.bias"]
+    timm["head.fc.weight"] = np.zeros((5, 4096), np.float32)
+    config = MODELS["vgg16"]
+    ours, account = load(timm, TORCHVISION_BACKBONE, config, arrays(config))
+    wanted, _ = load(tensors, TORCHVISION_BACKBONE, config, arrays(config))
+    fc6, same = (x["params"]["box_head"]["fc6"]["kernel"] for x in (ours, wanted))
+    np.testing.assert_array_equal(fc6.view(np.uint32), same.view(np.uint32))
+    assert account.skipped == ("head.fc.weight",)
+
+
 TIMM = {
     "conv_stem.weight": "features.0.0.weight",
     "bn1.running_mean": "features.0.1.running_mean",
