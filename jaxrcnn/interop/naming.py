@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class Peer(NamedTuple):
     layout_of: Callable[[str, ModelConfig], Layout]
     modernise: Callable[[Tensors, ModelConfig], Tensors]  # to the names and shapes of today
     skipped: tuple[str, ...]  # patterns of what our detector has no use for
+    trained_with: Callable[[ModelConfig], Mapping[str, Any]]
+    """Fields of the model, by dotted name, that are not in a file and that its weights are for."""
     kept: tuple[str, ...] = ()  # patterns, among those, of what goes back with our arrays
     complete: Callable[[Tensors, Tensors, ModelConfig], Tensors] | None = None
     """Ours by their names, and what was kept -> a state dict; None: there is no way back."""

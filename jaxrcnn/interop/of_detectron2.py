@@ -5,6 +5,7 @@ red first, with the same sums.
 """
 
 import re
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from jaxrcnn.interop.layouts import (
     then,
 )
 from jaxrcnn.interop.naming import Peer, Rules, Tensors, rename
-from jaxrcnn.interop.of_torchvision import FIELDS
+from jaxrcnn.interop.of_torchvision import FIELDS, PIXELS
 
 BODY: Rules = (
     (r"conv1", r"stem.conv1"),
@@ -116,6 +117,13 @@ def modernise(tensors: Tensors, config: ModelConfig) -> dict[str, np.ndarray]:
     return new
 
 
+def trained_with(config: ModelConfig) -> dict[str, Any]:
+    """What its weights are for: MSRA's ResNets, or the ResNeXt that came from torch."""
+    if config.backbone.name.startswith("resnext"):
+        return {**PIXELS, "backbone.stride_in_1x1": False}
+    return {**PIXELS, "pixel_std": (1.0, 1.0, 1.0), "backbone.stride_in_1x1": True}
+
+
 DETECTRON2 = Peer(
     title="Detectron2's Faster R-CNN",
     name_of=name_of,
@@ -126,4 +134,5 @@ DETECTRON2 = Peer(
         r"proposal_generator\.anchor_generator\.cell_anchors\.\d+",
         r"roi_heads\.(mask|keypoint)_.*",
     ),
+    trained_with=trained_with,
 )

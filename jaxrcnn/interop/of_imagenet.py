@@ -124,6 +124,7 @@ TORCHVISION_BACKBONE = Peer(
     layout_of=layout_of,
     modernise=modernise,
     skipped=(r".*\.num_batches_tracked", r"(fc|classifier|head|conv_head)\..*"),
+    trained_with=of_torchvision.trained_with,
 )
 
 
@@ -152,4 +153,5 @@ DETECTRON2_BACKBONE = Peer(
     layout_of=caffe2_layout_of,
     modernise=caffe2_modernise,
     skipped=(r".*_momentum", r"conv1_b", r"(fc1000|pred)_[wb]", r"(stem\.)?fc\..*"),
+    trained_with=of_detectron2.trained_with,
 )

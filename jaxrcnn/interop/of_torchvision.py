@@ -4,6 +4,8 @@ Our modules are named after torchvision's, so that few rules do. The names are t
 0.13 and newer; older files have others for the FPN and the RPN's head.
 """
 
+from typing import Any
+
 import numpy as np
 
 from jaxrcnn.config import ModelConfig
@@ -134,6 +136,15 @@ def complete(tensors: Tensors, kept: Tensors, config: ModelConfig) -> dict[str, 
     return whole
 
 
+PIXELS = {"pixel_mean": (123.675, 116.28, 103.53), "pixel_std": (58.395, 57.12, 57.375)}
+"""Of red, green and blue, in all that torchvision publishes."""
+
+
+def trained_with(config: ModelConfig) -> dict[str, Any]:
+    """What its weights are for."""
+    return {**PIXELS, "backbone.stride_in_1x1": False}
+
+
 TORCHVISION = Peer(
     title="torchvision's Faster R-CNN",
     name_of=name_of,
@@ -143,6 +154,7 @@ TORCHVISION = Peer(
         *KEPT,
         r"roi_heads\.(mask|keypoint)_.*",
     ),
+    trained_with=trained_with,
     kept=KEPT,
     complete=complete,
 )

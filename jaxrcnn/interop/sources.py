@@ -11,7 +11,7 @@ from jaxrcnn.interop.naming import Peer, Tensors
 from jaxrcnn.interop.of_detectron2 import DETECTRON2
 from jaxrcnn.interop.of_imagenet import DETECTRON2_BACKBONE, TORCHVISION_BACKBONE
 from jaxrcnn.interop.of_torchvision import TORCHVISION
-from jaxrcnn.interop.transfer import Account, describe, load
+from jaxrcnn.interop.transfer import Account, describe, load, mismatches
 from jaxrcnn.interop.weight_files import read_weights
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.weights import holds_weights, load_variables
@@ -62,7 +62,8 @@ def read_init(config: Config, like: Variables) -> tuple[Variables, list[str]]:
     if path.is_file():
         variables, account, peer = read_source(path, config.model, like, restart)
         put = jax.tree.map(lambda x, y: jax.device_put(x, y.sharding), variables, like)
-        return put, [f"{path}:", *describe(account, peer)]
+        lines = [f"{path}:", *describe(account, peer), *mismatches(peer, config.model)]
+        return put, lines
     if holds_weights(path):
         return load_variables(path, like, restart), []
     with Checkpoints(path) as checkpoints:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxrcnn.config import ConfigError, ModelConfig
+from jaxrcnn.config_io import field_values
 from jaxrcnn.detector import Variables
 from jaxrcnn.interop.naming import Peer, Tensors, fits_any
 from jaxrcnn.training.weights import is_in
@@ -128,6 +129,16 @@ def dump(
         theirs = peer.layout_of(path, config).theirs(np.asarray(array))
         tensors[name] = np.ascontiguousarray(theirs)
     return dict(peer.complete(tensors, kept or {}, config))
+
+
+def mismatches(peer: Peer, config: ModelConfig) -> list[str]:
+    """A line for each field that is another than the weights were trained with."""
+    ours = field_values(config)
+    return [
+        f"  trained with        model.{name} {wanted}, here {ours[name]}"
+        for name, wanted in peer.trained_with(config).items()
+        if ours[name] != wanted
+    ]
 
 
 def describe(account: Account, peer: Peer) -> list[str]:
