@@ -12,6 +12,8 @@ from jaxrcnn.detector import Variables
 from jaxrcnn.interop.naming import Peer, Tensors, fits_any
 from jaxrcnn.training.weights import is_in
 
+OTHER_MODEL = "is it of another model?"
+
 
 class Account(NamedTuple):
     """What became of the tensors of a file, and of the detector's arrays."""
@@ -66,9 +68,11 @@ def load(
     skipped = [name for name in others if fits_any(name, peer.skipped)]
     unknown = [name for name in others if name not in skipped]
     if unknown:
+        statistics = all(name.endswith((".running_mean", ".running_var")) for name in unknown)
+        remedy = "model.backbone.norm takes frozen or batch" if statistics else OTHER_MODEL
         raise ConfigError(
             f"the file has {len(unknown)} tensors that this model has not, the first is "
-            f"{unknown[0]}; is it of another model?"
+            f"{unknown[0]}; {remedy}"
         )
     kept = {name: theirs[name] for name in skipped if fits_any(name, peer.kept)}
     loaded_paths, restarted, absent = map(tuple, paths.values())
@@ -85,9 +89,7 @@ def _fitted(
 ) -> np.ndarray:
     """A tensor in our layout, type and shape."""
     if name not in theirs:
-        raise ConfigError(
-            f"the file has no {name}, which {path} is made of; is it of another model?"
-        )
+        raise ConfigError(f"the file has no {name}, which {path} is made of; {OTHER_MODEL}")
     shape = theirs[name].shape
     wanted = peer.layout_of(path, config).theirs(np.empty(array.shape, bool)).shape
     if shape != wanted:

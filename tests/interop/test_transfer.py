@@ -63,6 +63,12 @@ def test_an_unknown_tensor_stops_but_that_of_another_head_does_not(tensors, vari
     assert "1 tensors that this model has not, the first is backbone.body.layer4.9.conv1" in said
 
 
+def test_statistics_without_a_norm_for_them_say_which_norm_to_take(tensors):
+    group = change(MODEL, backbone={"norm": "group"})
+    said = complaint(tensors, group, make_variables(build(group)))
+    assert said.endswith("bn1.running_mean; model.backbone.norm takes frozen or batch")
+
+
 def test_a_head_for_other_classes_is_drawn_where_that_is_asked_for(tensors, variables):
     other = dataclasses.replace(MODEL, num_classes=7)
     drawn = make_variables(build(other), seed=1)
