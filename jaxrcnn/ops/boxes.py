@@ -136,10 +136,10 @@ def _ratio(numerator: Array, denominator: Array) -> Array:
 
 
 def _intersection(a: Array, b: Array) -> Array:
-    corner = jnp.maximum(a[..., :2], b[..., :2])
-    opposite = jnp.minimum(a[..., 2:], b[..., 2:])
-    sides = jnp.maximum(opposite - corner, 0)
-    return sides[..., 0] * sides[..., 1]
+    # Coordinate by coordinate: of arrays that end in two, a compiler makes slow loops.
+    width = jnp.minimum(a[..., 2], b[..., 2]) - jnp.maximum(a[..., 0], b[..., 0])
+    height = jnp.minimum(a[..., 3], b[..., 3]) - jnp.maximum(a[..., 1], b[..., 1])
+    return jnp.maximum(width, 0) * jnp.maximum(height, 0)
 
 
 def _iou(a: Array, b: Array) -> Array:

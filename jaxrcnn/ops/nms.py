@@ -3,7 +3,7 @@
 In shapes, N is the boxes of one picture, D the places for those kept, and T the boxes of a tile.
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,24 +13,28 @@ from jaxrcnn.ops.boxes import iou_matrix
 from jaxrcnn.types import Array
 
 TILE = 512
-"""Boxes decided at a time: overlaps take memory for TILE * (TILE + D) pairs, never for N * N."""
+"""Boxes compared at a time: overlaps take memory for TILE * TILE pairs, never for N * N."""
 
 
 class _Boxes(NamedTuple):
-    """Boxes that suppress those of their own group."""
+    """Boxes that suppress those of their own group.
 
-    boxes: Array  # (..., 4) float32
-    groups: Array  # (...) int32
+    Each coordinate lies in a row of its own: a CPU reads such rows many times as fast.
+    """
+
+    sides: Array  # (4, ...) float32: x0, y0, x1, y1
+    groups: Array | None  # (...) int32, or None: all of one group
 
 
 class _Kept(NamedTuple):
-    """What is kept so far, best first."""
+    """What is kept so far, best first, in whole tiles of places."""
 
-    boxes: _Boxes  # (D, ...), zeros where still free
-    index: Array  # (D,) int32
+    boxes: _Boxes  # (..., D'), zeros where still free
+    index: Array  # (D',) int32
     count: Array  # () int32
 
 
+@jax.named_scope("nms")
 def nms(
     boxes: Array,
     scores: Array,
@@ -55,35 +59,28 @@ def nms(
     Returns:
         (D,) int32 indices of the best boxes kept, best first, 0 where padded, and their (D,) mask.
     """
-    candidates = _candidates(boxes, valid, groups)
     order = jnp.lexsort((-lax.stop_gradient(scores), ~valid)).astype(jnp.int32)
-    candidates, valid = jax.tree.map(lambda x: jnp.take(x, order, axis=0), (candidates, valid))
-    kept = _sweep(candidates, valid, order, iou_threshold, max_output)
-    return kept.index, jnp.arange(max_output) < kept.count
+    candidates = _candidates(boxes, valid, groups)
+    candidates = jax.tree.map(lambda x: jnp.take(x, order, axis=-1), candidates)
+    kept = _sweep(candidates, jnp.sum(valid), order, iou_threshold, max_output)
+    return kept.index[:max_output], jnp.arange(max_output) < kept.count
 
 
 def _candidates(boxes: Array, valid: Array, groups: Array | None) -> _Boxes:
     """The boxes with zeros for padding, which overlap nothing, and cut off from the gradient."""
     boxes = lax.stop_gradient(jnp.where(valid[:, None], boxes, 0))
-    return _Boxes(
-        boxes, jnp.zeros(valid.shape, jnp.int32) if groups is None else jnp.asarray(groups)
-    )
+    return _Boxes(boxes.T, None if groups is None else jnp.asarray(groups))
 
 
 def _sweep(
-    candidates: _Boxes, valid: Array, index: Array, iou_threshold: float, max_output: int
+    candidates: _Boxes, num_valid: Array, index: Array, iou_threshold: float, max_output: int
 ) -> _Kept:
     """Go through the sorted candidates tile by tile until they or the places run out.
 
     A tile is cleared of what the boxes kept before it suppress, then decided in itself.
     """
-    num_boxes = valid.shape[0]
-    tile = max(1, min(TILE, num_boxes))
-    padding = -num_boxes % tile if num_boxes else tile
-    sorted_boxes = jax.tree.map(
-        lambda x: jnp.pad(x, [(0, padding)] + [(0, 0)] * (x.ndim - 1)), (candidates, valid, index)
-    )
-    num_valid = jnp.sum(valid)
+    tile = max(1, min(TILE, len(index)))
+    candidates, index = _in_tiles((candidates, index), tile)
 
     def unfinished(state: tuple[Array, _Kept]) -> Array:
         start, kept = state
@@ -91,26 +88,46 @@ def _sweep(
 
     def decide_tile(state: tuple[Array, _Kept]) -> tuple[Array, _Kept]:
         start, kept = state
-        boxes, candidate, index = jax.tree.map(
-            lambda x: lax.dynamic_slice_in_dim(x, start, tile), sorted_boxes
-        )
-        candidate &= ~jnp.any(_rivals(kept.boxes, boxes, iou_threshold), axis=0)
-        keep = _suppress(candidate, jnp.triu(_rivals(boxes, boxes, iou_threshold), k=1))
-        return start + tile, _append(kept, boxes, index, keep)
+        boxes, own_index = _tile((candidates, index), start, tile)
 
-    nothing = _Kept(
-        jax.tree.map(lambda x: jnp.zeros((max_output, *x.shape[1:]), x.dtype), candidates),
-        jnp.zeros(max_output, jnp.int32),
-        jnp.int32(0),
+        def clear(number: Array, remaining: Array) -> Array:
+            before = _tile(kept.boxes, number * tile, tile)
+            return remaining & ~jnp.any(_rivals(before, boxes, iou_threshold), axis=0)
+
+        real = start + jnp.arange(tile) < num_valid
+        remaining = lax.fori_loop(0, -(-kept.count // tile), clear, real)
+        keep = _suppress(remaining, jnp.triu(_rivals(boxes, boxes, iou_threshold), k=1))
+        return start + tile, _append(kept, boxes, own_index, keep, max_output)
+
+    places = jax.tree.map(
+        lambda x: jnp.zeros((*x.shape[:-1], max_output), x.dtype), (candidates, index)
     )
+    boxes, places = _in_tiles(places, tile)
+    nothing = _Kept(boxes, places, jnp.int32(0))
     _, kept = lax.while_loop(unfinished, decide_tile, (jnp.int32(0), nothing))
     return kept
 
 
+def _in_tiles(rows: Any, tile: int) -> Any:
+    """Pad along the last axis to whole tiles, one at least."""
+
+    def pad(x: Array) -> Array:
+        padding = -x.shape[-1] % tile if x.shape[-1] else tile
+        return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, padding)])
+
+    return jax.tree.map(pad, rows)
+
+
+def _tile(rows: Any, start: Array, tile: int) -> Any:
+    return jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, start, tile, axis=-1), rows)
+
+
 def _rivals(a: _Boxes, b: _Boxes, iou_threshold: float) -> Array:
     """Pairs of one group whose IoU exceeds the threshold, (A, B) bool."""
-    same_group = a.groups[:, None] == b.groups
-    return same_group & (iou_matrix(a.boxes, b.boxes) > iou_threshold)
+    overlap = iou_matrix(a.sides.T, b.sides.T) > iou_threshold
+    if a.groups is None or b.groups is None:
+        return overlap
+    return overlap & (a.groups[:, None] == b.groups)
 
 
 def _suppress(candidate: Array, beats: Array) -> Array:
@@ -139,17 +156,20 @@ def _suppress(candidate: Array, beats: Array) -> Array:
     return keep
 
 
-def _append(kept: _Kept, boxes: _Boxes, index: Array, keep: Array) -> _Kept:
+def _append(kept: _Kept, boxes: _Boxes, index: Array, keep: Array, max_output: int) -> _Kept:
     """Put what is kept of a tile behind the boxes before it; what finds no place is dropped."""
-    max_output = kept.index.shape[0]
     place = jnp.where(keep, kept.count + jnp.cumsum(keep) - 1, max_output)
-    return _Kept(
-        jax.tree.map(lambda old, new: old.at[place].set(new, mode="drop"), kept.boxes, boxes),
-        kept.index.at[place].set(index, mode="drop"),
-        jnp.minimum(kept.count + jnp.sum(keep), max_output).astype(jnp.int32),
+    place = jnp.where(place < max_output, place, len(kept.index))
+    boxes, index = jax.tree.map(
+        lambda old, new: old.at[..., place].set(new, mode="drop"),
+        (kept.boxes, kept.index),
+        (boxes, index),
     )
+    count = jnp.minimum(kept.count + jnp.sum(keep), max_output)
+    return _Kept(boxes, index, count.astype(jnp.int32))
 
 
+@jax.named_scope("nms")
 def soft_nms(
     boxes: Array,
     scores: Array,
@@ -190,13 +210,14 @@ def soft_nms(
         best = jnp.argmax(remaining)
         index = index.at[place].set(best.astype(jnp.int32))
         taken = taken.at[place].set(remaining[best])
-        iou = iou_matrix(candidates.boxes[best][None], candidates.boxes)[0]
+        iou = iou_matrix(candidates.sides[:, best][None], candidates.sides.T)[0]
         if method == "linear":
             factor = jnp.where(iou > iou_threshold, 1 - iou, 1)
         else:
             factor = jnp.exp(-jnp.square(iou) / sigma)
-        rival = candidates.groups == candidates.groups[best]
-        return jnp.where(rival, remaining * factor, remaining).at[best].set(-1), index, taken
+        if candidates.groups is not None:
+            factor = jnp.where(candidates.groups == candidates.groups[best], factor, 1)
+        return (remaining * factor).at[best].set(-1), index, taken
 
     # -1 marks what is gone: no factor lifts it above 0, and no threshold lets 0 pass.
     remaining = lax.stop_gradient(jnp.where(valid, scores, -1))
