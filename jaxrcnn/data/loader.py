@@ -142,6 +142,7 @@ def make_train_batch(
     Raises:
         DataError: a picture cannot be read (data.on_error "raise").
     """
+    images = _black(len(indices), bucket, config.data.resize)
     rows: list[Fields] = []
     unread: list[str] = []
     given = proposals and Given(proposals, config.model.proposals.post_nms_train)
@@ -157,8 +158,8 @@ def make_train_batch(
             if drawn and sample is not None:
                 image, boxes = flip(sample.image, sample.boxes)
                 sample = sample._replace(image=image, boxes=boxes)
-        rows.append(_padded(dataset, index, sample, bucket, given, config.data.resize))
-    return _stack(rows), tuple(unread)
+        rows.append(_padded(dataset, index, sample, images[position], given))
+    return _stack(rows, images), tuple(unread)
 
 
 def make_eval_batch(
@@ -173,6 +174,7 @@ def make_eval_batch(
     Arguments, results and errors are those of `make_train_batch`, but that the best post_nms_test
     proposals go into the batch.
     """
+    images = _black(len(indices), bucket, config.data.resize)
     rows: list[Fields] = []
     scales = np.ones((len(indices), 2), np.float32)
     unread: list[str] = []
@@ -185,8 +187,8 @@ def make_eval_batch(
             )
         if sample is not None:
             scales[position] = sample.scale
-        rows.append(_padded(dataset, index, sample, bucket, given, config.data.resize))
-    return EvalBatch(_stack(rows), scales), tuple(unread)
+        rows.append(_padded(dataset, index, sample, images[position], given))
+    return EvalBatch(_stack(rows, images), scales), tuple(unread)
 
 
 def _read_sample(
@@ -218,19 +220,21 @@ def _read_sample(
     return Sample(image, boxes, scale)
 
 
+def _black(number: int, bucket: Size, method: Resize) -> np.ndarray:
+    """The pictures of a batch before they are there: so that each is written once, in its place."""
+    return np.zeros((number, *bucket, 3), PIXELS[method])
+
+
 def _padded(
-    dataset: Dataset,
-    index: int,
-    sample: Sample | None,
-    bucket: Size,
-    given: Given | None,
-    method: Resize,
+    dataset: Dataset, index: int, sample: Sample | None, place: np.ndarray, given: Given | None
 ) -> Fields:
-    """The fields of a batch for one picture; no sample gives an empty one of weight 0."""
+    """The fields of a batch for one picture, but its pixels, which go to the upper left of `place`.
+
+    No sample gives an empty one of weight 0.
+    """
     room = max(1, -(-dataset.max_boxes // BOX_MULTIPLE)) * BOX_MULTIPLE
     row: Fields = {
-        "images": np.zeros((*bucket, 3), PIXELS[method]),
-        "image_sizes": np.array(bucket, np.int32),
+        "image_sizes": np.array(place.shape[:2], np.int32),
         "image_index": np.array(index, np.int32),
         "image_weights": np.array(0.0, np.float32),
         "boxes": np.zeros((room, 4), np.float32),
@@ -245,8 +249,9 @@ def _padded(
         return row
     record = dataset.records[index]
     number = len(record.boxes)
-    row["images"] = transforms.pad(sample.image, bucket)
-    row["image_sizes"] = np.array(sample.image.shape[:2], np.int32)
+    height, width = sample.image.shape[:2]
+    place[:height, :width] = sample.image
+    row["image_sizes"] = np.array((height, width), np.int32)
     row["image_weights"] = np.array(1.0, np.float32)
     row["boxes"][:number] = sample.boxes[:number]
     row["labels"][:number] = record.labels
@@ -270,10 +275,11 @@ def _no_proposals(most: int) -> Fields:
     }
 
 
-def _stack(rows: Sequence[Fields]) -> Batch:
+def _stack(rows: Sequence[Fields], images: np.ndarray) -> Batch:
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     proposals = columns.pop("proposals", None)
     fields: Fields = {name: np.stack(column) for name, column in columns.items()}
+    fields["images"] = images
     if proposals is not None:
         given: Fields = {name: np.stack([row[name] for row in proposals]) for name in proposals[0]}
         fields["proposals"] = Proposals(**given)
@@ -370,6 +376,14 @@ def eval_batches(
     plan = np.concatenate(rows)
     make = functools.partial(_planned_eval_batch, dataset, config, buckets, plan, proposals)
     return BatchStream(make, range(len(plan)), config.data.workers)
+
+
+def empty_eval_batches(dataset: Dataset, config: Config) -> list[Batch]:
+    """A batch of every shape that `eval_batches` has, without a picture in it."""
+    data = config.data
+    buckets = choose_buckets(dataset.sizes, data.short_side, data.long_side, data.resize)
+    nothing = [PADDING] * config.eval.batch_size
+    return [make_eval_batch(dataset, config, x, nothing)[0].batch for x in buckets.shapes]
 
 
 def _planned_eval_batch(

@@ -1,4 +1,4 @@
-"""Resizing, mirroring and padding of pictures with their boxes, in numpy and Pillow."""
+"""Resizing and mirroring of pictures with their boxes, in numpy and Pillow."""
 
 import math
 from typing import Literal
@@ -105,7 +105,10 @@ def horizontal_flip(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, n
     """Mirror a picture (H, W, 3) left to right, and its boxes (G, 4) float32: x becomes W - x."""
     width = np.float32(image.shape[1])
     x0, y0, x1, y1 = boxes.T
-    return image[:, ::-1], np.stack([width - x1, y0, width - x0, y1], axis=1)
+    mirrored = np.empty_like(image)
+    for channel in range(image.shape[2]):  # all at once, numpy copies three bytes at a time
+        mirrored[..., channel] = image[:, ::-1, channel]
+    return mirrored, np.stack([width - x1, y0, width - x0, y1], axis=1)
 
 
 def vertical_flip(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,10 +116,3 @@ def vertical_flip(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.
     height = np.float32(image.shape[0])
     x0, y0, x1, y1 = boxes.T
     return image[::-1], np.stack([x0, height - y1, x1, height - y0], axis=1)
-
-
-def pad(image: np.ndarray, bucket: Size) -> np.ndarray:
-    """The picture (H, W, 3) in the upper left corner of black (bucket height, bucket width, 3)."""
-    padded = np.zeros((*bucket, 3), image.dtype)
-    padded[: image.shape[0], : image.shape[1]] = image
-    return padded

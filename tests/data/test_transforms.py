@@ -3,7 +3,6 @@ import pytest
 
 from jaxrcnn.data.transforms import (
     horizontal_flip,
-    pad,
     resize,
     resize_scale,
     resized_size,
@@ -120,11 +119,3 @@ def test_vertical_flip_moves_boxes_with_the_pixels():
 def test_flip_of_no_boxes_keeps_their_shape(flip):
     _, boxes = flip(np.zeros((2, 2, 3), np.uint8), np.zeros((0, 4), np.float32))
     assert boxes.shape == (0, 4)
-
-
-def test_pad_keeps_the_picture_in_the_upper_left_corner():
-    image = np.full((2, 3, 3), 7, np.uint8)
-    padded = pad(image, (4, 5))
-    assert padded.shape == (4, 5, 3)
-    assert (padded[:2, :3] == 7).all()
-    assert padded.sum() == image.sum()
