@@ -452,6 +452,16 @@ class EvalConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class ProfileConfig:
+    """A trace of some steps, in the workdir's folder profile; it changes nothing of the run."""
+
+    start: int = 10
+    """Steps of the run that are done before; the first ones compile."""
+    steps: int = 0
+    """Steps that are traced; 0 traces none."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """An experiment."""
 
@@ -461,3 +471,4 @@ class Config:
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     eval: EvalConfig = EvalConfig()
+    profile: ProfileConfig = ProfileConfig()

@@ -7,6 +7,10 @@ from typing import Any, Literal
 
 from jaxrcnn.config import Config, ConfigError
 
+UNKEPT = ("profile",)
+"""Groups that say nothing of what a run computes. A config.json holds none of them, so that those
+of earlier versions can be read, and a run may go on with other values."""
+
 
 def field_types(kind: type = Config, prefix: str = "") -> dict[str, Any]:
     """Dotted name of every leaf field, e.g. ``model.rpn.samples``, and its annotated type."""
@@ -88,7 +92,7 @@ def config_to_dict(config: Config) -> dict[str, Any]:
 
 
 def config_from_dict(tree: Any, kind: Any = Config, prefix: str = "") -> Any:
-    """The inverse of `config_to_dict`.
+    """The inverse of `config_to_dict`; of the groups in `UNKEPT`, those left out have defaults.
 
     Raises:
         ConfigError: a field is unknown, missing or ill-typed.
@@ -101,9 +105,9 @@ def config_from_dict(tree: Any, kind: Any = Config, prefix: str = "") -> Any:
     for name in [*tree, *types]:
         if name not in types:
             raise ConfigError(f"unknown field {prefix}{name}")
-        if name not in tree:
+        if name not in tree and prefix + name not in UNKEPT:
             raise ConfigError(f"missing field {prefix}{name}")
-    return kind(**{name: _field(tree[name], types[name], prefix + name) for name in types})
+    return kind(**{name: _field(tree[name], types[name], prefix + name) for name in tree})
 
 
 def _field(value: Any, annotation: Any, name: str) -> Any:
@@ -116,8 +120,9 @@ def _field(value: Any, annotation: Any, name: str) -> Any:
 
 
 def config_to_json(config: Config) -> str:
-    """The config as indented JSON, every field written out."""
-    return json.dumps(config_to_dict(config), indent=2) + "\n"
+    """The config as indented JSON, every field written out but those of the groups in `UNKEPT`."""
+    kept = {name: x for name, x in config_to_dict(config).items() if name not in UNKEPT}
+    return json.dumps(kept, indent=2) + "\n"
 
 
 def config_from_json(text: str) -> Config:
@@ -134,10 +139,13 @@ def config_from_json(text: str) -> Config:
 
 
 def config_differences(there: Config, here: Config) -> list[str]:
-    """A line for every field that differs, such as ``train.steps: 1000 there, 2000 here``."""
+    """A line for every field that differs, such as ``train.steps: 1000 there, 2000 here``.
+
+    The groups in `UNKEPT` may differ.
+    """
     theirs, ours = field_values(there), field_values(here)
     return [
         f"{name}: {theirs[name]!r} there, {ours[name]!r} here"
         for name in ours
-        if theirs[name] != ours[name]
+        if theirs[name] != ours[name] and name.split(".")[0] not in UNKEPT
     ]

@@ -297,6 +297,7 @@ def apply(
     return y, {**variables, "batch_stats": statistics}
 
 
+@jax.named_scope("draw_keys")
 def draw_keys(key: Array, image_index: Array) -> tuple[Array, Array, Array]:
     """Keys for a step's draws: anchors (N,), RoIs (N,), dropout (one).
 
@@ -309,6 +310,7 @@ def draw_keys(key: Array, image_index: Array) -> tuple[Array, Array, Array]:
     return pairs[:, 0], pairs[:, 1], dropout_key
 
 
+@jax.named_scope("draw_anchors")
 def draw_anchors(
     images: Array, features: Sequence[Array], strides: Sequence[int], config: AnchorConfig
 ) -> tuple[Array, tuple[int, ...]]:
@@ -332,6 +334,7 @@ def pool(detector: Detector, features: Sequence[Array], boxes: Array) -> Array:
     return pool_rois(features[:levels], strides, boxes, detector.roi_op, detector.config.roi)
 
 
+@jax.named_scope("split_pictures")
 def split_pictures(head: tuple[Array, Array], n: int) -> BoxOutput:
     """The box head's answer by picture."""
     class_logits, deltas = head

@@ -9,8 +9,15 @@ import pathlib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import jax
+
 from jaxrcnn.config import Config
-from jaxrcnn.data.loader import BatchStream, train_batches
+from jaxrcnn.data.loader import (
+    BatchStream,
+    empty_eval_batches,
+    train_batches,
+    training_buckets,
+)
 from jaxrcnn.data.proposals import StoredProposals, join_proposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import COLLECTIONS
@@ -19,6 +26,7 @@ from jaxrcnn.evaluation.proposals import find_proposals
 from jaxrcnn.interop.sources import read_init
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.alternating import (
+    Stage,
     check_restarts,
     describe_phases,
     finished,
@@ -29,6 +37,7 @@ from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter, Progress
+from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.step import TrainState, eval_variables
 from jaxrcnn.types import Batch
@@ -69,6 +78,7 @@ def run(
             MetricsWriter(workdir, step) as writer,
             Progress(config.train.steps, step) as progress,
             contextlib.closing(Feed(config, programs, train_set, given.train)) as feed,
+            contextlib.closing(Profiler(config, workdir, progress.message, step)) as profiler,
         ):
             log = Log(config, writer, progress, lambda index: train_set.records[index].name)
 
@@ -79,8 +89,53 @@ def run(
 
             if evaluates_after(config, step) and not scores(workdir, step):
                 evaluate(state)  # the run died between this checkpoint and its evaluation
-            run_steps(config, programs, state, feed.start, checkpoints, log, evaluate, first)
+            ahead = functools.partial(compile_ahead, config, programs, train_set, eval_set)
+            try:
+                run_steps(
+                    config,
+                    programs,
+                    state,
+                    feed.start,
+                    checkpoints,
+                    log,
+                    evaluate,
+                    first,
+                    ahead,
+                    profiler,
+                )
+            finally:
+                for program in (programs.train_step, programs.eval_step):
+                    program.forget()
     return feed.unread
+
+
+def compile_ahead(
+    config: Config,
+    programs: Programs,
+    train_set: Dataset,
+    eval_set: Dataset,
+    state: TrainState,
+    batch: Batch,
+    stage: Stage,
+) -> None:
+    """Compile in the background for the shapes of batches that are still to come.
+
+    Args:
+        config: of the run.
+        programs: compiled for it.
+        train_set, eval_set: open.
+        state: as it is in training.
+        batch: on the devices, of the shape that the first step compiles for.
+        stage: what is trained.
+    """
+    for bucket in training_buckets(train_set, config.data).shapes:
+        shape = (len(batch.images), *bucket, 3)
+        if shape != batch.images.shape:
+            images = jax.ShapeDtypeStruct(shape, batch.images.dtype, sharding=batch.images.sharding)
+            programs.train_step.compile_ahead(state, batch._replace(images=images), stage)
+    if stage == "joint":
+        for empty in empty_eval_batches(eval_set, config):
+            programs.eval_step.compile_ahead(eval_variables(state), programs.put_batch(empty))
 
 
 class Given(NamedTuple):

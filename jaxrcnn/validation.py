@@ -82,6 +82,8 @@ NOT_NEGATIVE = (
     "train.optimizer.warmup_steps",
     "train.optimizer.clip_norm",
     "eval.pictures",
+    "profile.start",
+    "profile.steps",
 )
 
 POSITIVE = (
@@ -137,6 +139,7 @@ def check(config: Config) -> None:
         _data(config),
         _given_proposals(config),
         _training(config.train),
+        _profile(config),
     )
     for wrong, line in rules:
         if wrong:
@@ -374,4 +377,18 @@ def _training(train: TrainConfig) -> Rules:
         optimizer.schedule == "step" and any(m < optimizer.warmup_steps for m in milestones),
         f"train.optimizer.milestones: got {milestones}, takes steps after "
         f"train.optimizer.warmup_steps, {optimizer.warmup_steps}",
+    )
+
+
+def _profile(config: Config) -> Rules:
+    """The steps that are traced are steps of the run."""
+    profile, steps = config.profile, config.train.steps
+    yield (
+        profile.steps > 0 and profile.start >= steps,
+        f"profile.start: got {profile.start}, takes less than train.steps, {steps}",
+    )
+    yield (
+        profile.steps > 0 and profile.start + profile.steps > steps,
+        f"profile.steps: got {profile.steps}, takes at most {steps - profile.start}, what "
+        f"profile.start {profile.start} leaves of train.steps, {steps}",
     )

@@ -8,8 +8,11 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import pytest
 
+from jaxrcnn.training.program import AHEAD
+
 CACHE = pathlib.Path(__file__).parents[1] / ".jax_cache"
 
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)  # for the processes that tests start, too
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
@@ -44,3 +47,4 @@ def _drop_compiled_programs():
     """Let go of a module's programs: each maps memory, and Linux ends a process at 65530 maps."""
     yield
     jax.clear_caches()
+    AHEAD.clear()

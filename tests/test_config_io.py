@@ -4,10 +4,19 @@ from typing import Literal
 
 import pytest
 
-from jaxrcnn.config import AnchorConfig, Config, ConfigError, ModelConfig, TrainConfig
+from jaxrcnn.config import (
+    AnchorConfig,
+    Config,
+    ConfigError,
+    ModelConfig,
+    ProfileConfig,
+    TrainConfig,
+)
 from jaxrcnn.config_io import (
     config_differences,
+    config_from_dict,
     config_from_json,
+    config_to_dict,
     config_to_json,
     convert,
     describe_type,
@@ -31,6 +40,14 @@ def test_json_and_back_is_the_same_config():
     back = config_from_json(config_to_json(config))
     assert back == config
     assert hash(back) == hash(config)
+
+
+def test_json_holds_nothing_of_a_profile_but_may():
+    config = Config(seed=7, profile=ProfileConfig(3, 5))
+    assert "profile" not in json.loads(config_to_json(config))
+    assert config_from_json(config_to_json(config)) == Config(seed=7)
+    assert config_from_dict(config_to_dict(config)) == config
+    assert config_differences(config, Config(seed=7)) == []
 
 
 def test_json_holds_every_field_by_name():
@@ -67,6 +84,7 @@ def test_json_holds_every_field_by_name():
             "model.anchors.sizes: got [8.0, 16.0], "
             "takes a tuple of tuples such as '((8,), (16, 32))'",
         ),
+        (lambda t: t.update(profile={"start": 1}), "missing field profile.steps"),
         (lambda t: t.update(model=3), "model: got 3, takes a group of fields"),
     ],
 )

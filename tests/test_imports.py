@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-PROGRAMS = {"record_torchvision"}  # for another Python; nothing imports them
+PROGRAMS = {"record_torchvision", "torchvision_peer"}  # for another Python; nothing imports them
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / "jaxrcnn").rglob("*.py"))
@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "types": {"jax"},
     "precision": {"types", "jax"},
+    "compilation": {"jax", "platformdirs"},
     "config": set(),
     "config_io": {"config"},
     "validation": {"config", "config_io"},
@@ -44,20 +45,27 @@ MAY_IMPORT = {
     "training.routes": {"types", "precision", "config", "detector", "jax"},
     "training.diagnostics": {"types", "config", "stages", "detector", "jax"},
     "training.columns": set(),
+    "training.hlo": set(),
     "training.knobs": {"types", "config", "jax", "numpy"},
     "training.gates": {"types", "config", "jax"},
     "training.step": {"types", "config", "detector", "jax", "optax"},
+    "training.program": {"jax"},
     "training.sharding": {"types", "config", "detector", "jax"},
     "data": {"types", "config", "numpy", "PIL", "absl", "grain", "pycocotools"},
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
     "visualize": {"types", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
-    "runs": {"types", "config", "detector", "training", "data", "evaluation", "interop"},
+    "runs": {"types", "config", "detector", "training", "data", "evaluation", "interop", "jax"},
     "model": {"types", "config", "detector", "training", "data", "evaluation", "jax", "numpy"},
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
         *("detector", "jax", "numpy", "matplotlib", "jinja2"),
     },
+    "benchmark": {
+        *("types", "config", "ops", "stages", "detector", "training", "data", "interop", "curves"),
+        *("jax", "numpy", "PIL", "matplotlib"),
+    },
+    "benchmark.trace": {"training"},
     "interop": {
         *("types", "config", "config_io", "nets", "detector", "training", "jax", "numpy"),
         *("filelock", "pooch", "requests", "rich"),

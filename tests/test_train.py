@@ -316,11 +316,15 @@ def train_and_die(monkeypatch, last, workdir, *words):
             train(workdir, *words)
 
 
-@pytest.mark.parametrize("last", [2, 4])
-def test_a_killed_run_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch, last):
+PROFILED = ("--config.profile.start", "2", "--config.profile.steps", "2")
+
+
+@pytest.mark.parametrize(("last", "words"), [(2, ()), (4, ()), (2, PROFILED)])
+def test_a_killed_run_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch, last, words):
     train_and_die(monkeypatch, last, tmp_path / "run")
     assert not [row for row in rows_of(tmp_path / "run") if row["step"] > last]
-    train(tmp_path / "run")
+    train(tmp_path / "run", *words)
+    assert len(list((tmp_path / "run").rglob("perfetto_trace.json.gz"))) == bool(words)
     assert_same_parameters(tmp_path / "run", finished)
     speed = "train/images_per_second"
     ours, theirs = (

@@ -329,6 +329,14 @@ def test_every_number_has_a_range_or_may_be_anything():
             "train.optimizer.milestones: got (500, 2000), takes steps after "
             "train.optimizer.warmup_steps, 1000",
         ),
+        (
+            {"train.steps": 9, "profile.steps": 1, "profile.start": 9},
+            "profile.start: got 9, takes less than train.steps, 9",
+        ),
+        (
+            {"train.steps": 9, "profile.steps": 3, "profile.start": 7},
+            "profile.steps: got 3, takes at most 2, what profile.start 7 leaves of train.steps, 9",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_in_a_line_that_names_the_field(changes, line):

@@ -1,5 +1,6 @@
 """The batch's door: pixels are normalised, and padding goes no further."""
 
+import jax
 import jax.numpy as jnp
 
 from jaxrcnn.config import ModelConfig
@@ -7,6 +8,7 @@ from jaxrcnn.precision import at_least_float32
 from jaxrcnn.types import Array, Batch, Proposals
 
 
+@jax.named_scope("clean")
 def clean(batch: Batch) -> Batch:
     """Zeros where a ground-truth place is padded, so that garbage there (even NaN) is harmless."""
     real = batch.box_valid | batch.box_ignore
@@ -17,6 +19,7 @@ def clean(batch: Batch) -> Batch:
     )
 
 
+@jax.named_scope("clean_proposals")
 def clean_proposals(proposals: Proposals) -> Proposals:
     """Zeros where a given proposal is padded, so that garbage there (even NaN) is harmless."""
     boxes, scores, valid = proposals
@@ -27,6 +30,7 @@ def clean_proposals(proposals: Proposals) -> Proposals:
     )
 
 
+@jax.named_scope("normalise")
 def normalise(images: Array, image_sizes: Array, config: ModelConfig) -> Array:
     """Subtract the mean, divide by the standard deviation, zero the padding.
 

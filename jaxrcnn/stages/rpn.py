@@ -12,6 +12,7 @@ from jaxrcnn.stages.assignment import Assignment, Thresholds, assign
 from jaxrcnn.types import Array, Batch, RpnOutput
 
 
+@jax.named_scope("concatenate_levels")
 def concatenate_levels(logits: Sequence[Array], deltas: Sequence[Array]) -> RpnOutput:
     """The head's maps as one list of anchors, in the order of `jaxrcnn.ops.anchors`.
 

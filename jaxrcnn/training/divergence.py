@@ -51,6 +51,7 @@ class Wrong(NamedTuple):
     coordinates: Array  # (P, N, 4) float32, of this box, pixels
 
 
+@jax.named_scope("wrong_outputs")
 def wrong_outputs(flow: Flow, stage: Stage, image_weights: Array, config: BoxHeadConfig) -> Wrong:
     """Which pictures, and which of their boxes, have an output that is not finite.
 

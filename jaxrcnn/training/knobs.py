@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxrcnn.config import Config, ProposalsConfig
+from jaxrcnn.config import Config, ProfileConfig, ProposalsConfig
 from jaxrcnn.types import Array
 
 
@@ -45,12 +45,12 @@ def step_key(seed: jax.typing.ArrayLike, step: Array | int) -> Array:
 def without_knobs(config: Config) -> Config:
     """The same config for all that differ in their knobs: what is left is static.
 
-    A gate that never opens is a shut one, which costs less.
+    A gate that never opens is a shut one, which costs less. Which steps are profiled is no matter.
     """
     gate, default = config.model.proposals, ProposalsConfig()
     never_opens = gate.pooling_gradient == gate.target_gradient == 0
     return _with_gate(
-        dataclasses.replace(config, seed=0),
+        dataclasses.replace(config, seed=0, profile=ProfileConfig()),
         stop_gradient=gate.stop_gradient or never_opens,
         pooling_gradient=default.pooling_gradient,
         target_gradient=default.target_gradient,

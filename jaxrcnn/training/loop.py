@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 import jax
 
 from jaxrcnn.config import Config
-from jaxrcnn.training.alternating import begins_phase, stage_of, start_phase
+from jaxrcnn.training.alternating import Stage, begins_phase, stage_of, start_phase
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.cost import DiagnosticsCost
 from jaxrcnn.training.diagnostics import PREFIX
 from jaxrcnn.training.divergence import describe_origin
 from jaxrcnn.training.metrics import MetricsWriter, Progress
+from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.step import TrainState
 from jaxrcnn.types import Array, Batch
@@ -118,6 +119,8 @@ def run_steps(
     log: Log,
     evaluate: Callable[[TrainState], None],
     first_state: Callable[[], TrainState],
+    look_ahead: Callable[[TrainState, Batch, Stage], None] | None = None,
+    profiler: Profiler | None = None,
 ) -> TrainState:
     """Train from the state's step to the end.
 
@@ -131,6 +134,9 @@ def run_steps(
         log: where the metrics go.
         evaluate: called every train.eval_every steps and at the end.
         first_state: makes the run's state at step 0; phases of alternating training return to it.
+        look_ahead: called before the first step of each phase, with the state and the batch that it
+            takes, to begin to compile what later steps will need.
+        profiler: traces some of the steps; None traces none.
 
     Returns:
         The last state, which has a checkpoint.
@@ -147,12 +153,17 @@ def run_steps(
             log.flush(step - 1)
             state = start_phase(config, state, first_state, programs.create_state)
             stream = None
+        first = stream is None
         if stream is None:
             stream = batches(state)
             log.restart()
+        if profiler:
+            profiler.begin(step - 1, state)
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
             batch = programs.put_batch(next(stream))
             stage = stage_of(config, step - 1)
+            if first and look_ahead is not None:
+                look_ahead(state, batch, stage)
             state, metrics = cost.step(programs, state, batch, stage, done=step - 1)
         if one_at_a_time:
             jax.block_until_ready(state)
@@ -160,12 +171,15 @@ def run_steps(
         last = step == wanted.steps
         save = last or step % wanted.checkpoint_every == 0
         judge = evaluates_after(config, step)
-        if save or judge or step % wanted.log_every == 0:
+        traced = profiler is not None and profiler.ends(step)
+        if save or judge or traced or step % wanted.log_every == 0:
             log.flush(step)
+        if profiler and traced:
+            profiler.end(state)
         if save:
             checkpoints.save(state)
         if judge:
             evaluate(state)
-        if save or judge:
+        if save or judge or traced:
             log.restart()
     return state

@@ -9,6 +9,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Detector, forward_propose
 from jaxrcnn.training.knobs import knobs_of, with_shut_gate, without_knobs
+from jaxrcnn.training.program import Program
 from jaxrcnn.training.step import create_state, eval_step, train_step
 from jaxrcnn.types import Batch
 
@@ -17,8 +18,8 @@ class Programs(NamedTuple):
     """The compiled programs of a run, and the placing of their arguments."""
 
     create_state: Callable[..., Any]  # (draw=0) -> TrainState
-    train_step: Callable[..., Any]  # (state, batch, stage) -> (state, metrics); consumes the state
-    eval_step: Callable[..., Any]  # (variables, batch) -> (detections, losses)
+    train_step: Program  # (state, batch, stage) -> (state, metrics); consumes the state
+    eval_step: Program  # (variables, batch) -> (detections, losses)
     put_batch: Callable[[Batch], Batch]  # host arrays -> the devices
     propose: Callable[..., Any]  # (variables, batch, train=False) -> Proposals
     state_shapes: Callable[[], Any]  # () -> TrainState of shapes and places; nothing is compiled
@@ -69,10 +70,17 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
     trained, used = (detector._replace(config=x.model) for x in (shared, shut))
     return Programs(
         create_state=lambda draw=0: create(used, shut, knobs, draw),
-        train_step=lambda state, batch, stage="joint": train(
-            trained, shared, state, batch, knobs, stage=stage
+        train_step=Program(
+            train,
+            lambda state, batch, stage="joint": (
+                (trained, shared, state, batch, knobs),
+                {"stage": stage},
+            ),
+            static=2,
         ),
-        eval_step=lambda variables, batch: evaluate(used, variables, batch, knobs.seed),
+        eval_step=Program(
+            evaluate, lambda variables, batch: ((used, variables, batch, knobs.seed), {}), static=1
+        ),
         put_batch=lambda batch: jax.device_put(batch, shared_out),
         propose=lambda variables, batch, train=False: propose(
             used, variables, batch.images, batch.image_sizes, train=train

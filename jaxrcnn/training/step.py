@@ -101,12 +101,13 @@ def train_step(
         updates = _only_trained(updates, config, state.step, stage)
         params = optax.apply_updates(params, updates)
         average = _moving_average(config, state.average, params, state.step)
-    metrics = {
-        **loss_metrics(results.losses),
-        **origin(results.wrong, gradients, batch.image_index),
-        "gradient_norm": optax.tree.norm(gradients),
-        "learning_rate": learning_rate(config, state.step),
-    }
+    with jax.named_scope("metrics"):
+        metrics = {
+            **loss_metrics(results.losses),
+            **origin(results.wrong, gradients, batch.image_index),
+            "gradient_norm": optax.tree.norm(gradients),
+            "learning_rate": learning_rate(config, state.step),
+        }
     if not config.model.proposals.stop_gradient:
         names = ("gate_pooling", "gate_targets")
         metrics |= {name: jnp.asarray(x) for name, x in zip(names, gates, strict=True)}

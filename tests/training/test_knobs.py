@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrcnn.config import Config, OptimizerConfig, TrainConfig
+from jaxrcnn.config import Config, OptimizerConfig, ProfileConfig, TrainConfig
 from jaxrcnn.detector import build
 from jaxrcnn.ops.roi_align import roi_align
 from jaxrcnn.training.knobs import knobs_of, with_open_gate, with_shut_gate, without_knobs
@@ -52,6 +52,11 @@ def test_knobs_are_the_fields_of_the_config():
 )
 def test_runs_that_differ_in_knobs_are_one_program(one, other):
     assert without_knobs(config_of(**one)) == without_knobs(config_of(**other))
+
+
+def test_a_run_that_is_profiled_is_the_same_program():
+    profiled = dataclasses.replace(config_of(), profile=ProfileConfig(3, 5))
+    assert without_knobs(profiled) == without_knobs(config_of())
 
 
 @pytest.mark.parametrize("gate", [{"stop_gradient": False}, {"nms_iou": 0.5}])

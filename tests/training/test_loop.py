@@ -104,6 +104,35 @@ def test_two_epochs_of_many_sizes_trace_once_for_each_bucket():
     assert len(judged) == 1
 
 
+def test_before_the_first_step_of_each_phase_it_looks_ahead():
+    steps = (AlternatingStep("rpn", steps=3), AlternatingStep("fast_rcnn", steps=2))
+    config = Config(
+        train=TrainConfig(scheme="alternating", alternating=AlternatingConfig(steps), steps=5)
+    )
+    variables = {c: {part: {} for part in ("backbone", "rpn_head")} for c in COLLECTIONS}
+
+    def state_of(step):
+        return TrainState(jnp.int32(step), variables, None, None)
+
+    def train_step(state, batch, stage):
+        return state._replace(step=state.step + 1), {}
+
+    programs = Programs(lambda draw: state_of(0), train_step, None, lambda batch: batch, None, None)
+    seen, kept = [], Kept()
+    run_steps(
+        config,
+        programs,
+        state_of(0),
+        lambda state: iter([f"{state.step}+{k}" for k in range(5)]),
+        kept,
+        kept,
+        print,
+        lambda: state_of(0),
+        lambda state, batch, stage: seen.append((int(state.step), batch, stage)),
+    )
+    assert seen == [(0, "0+0", "rpn"), (3, "3+0", "fast_rcnn")]
+
+
 def test_batches_are_asked_for_at_the_first_step_and_as_each_phase_begins():
     steps = (AlternatingStep("rpn", steps=3), AlternatingStep("fast_rcnn", steps=2))
     config = Config(
@@ -135,6 +164,31 @@ def test_batches_are_asked_for_at_the_first_step_and_as_each_phase_begins():
             (step, f"{source}+{step - source}", "rpn" if step < 3 else "fast_rcnn")
             for step, source in sources.items()
         ]
+
+
+def test_a_trace_ends_behind_the_metrics_of_its_steps_and_before_those_of_others():
+    config = Config(train=TrainConfig(steps=5, log_every=9, eval_every=0))
+    calls = mock.Mock()
+    calls.profiler.ends.side_effect = lambda done: done == 3
+    state = TrainState(0, None, None, None)
+
+    def train_step(state, batch, stage):
+        calls.step(state.step)
+        return state._replace(step=state.step + 1), {}
+
+    programs = Programs(None, train_step, None, lambda batch: batch, None, None)
+    batches = mock.Mock(return_value=iter(range(5)))
+    run_steps(
+        *(config, programs, state, batches, calls, calls, mock.Mock(), mock.Mock()),
+        profiler=calls.profiler,
+    )
+    begins = [call.args for call in calls.profiler.begin.call_args_list]
+    assert begins == [(done, state._replace(step=done)) for done in range(5)]
+    names = [call[0] for call in calls.mock_calls if call[0] != "add"]
+    third = [i for i, name in enumerate(names) if name == "step"][2]
+    assert names[third + 1 : third + 6] == [
+        *("profiler.ends", "flush", "profiler.end", "restart", "profiler.begin")
+    ]
 
 
 def test_an_rpn_that_is_trained_is_not_evaluated():

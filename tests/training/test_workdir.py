@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from jaxrcnn.config import Config, ConfigError, TrainConfig
+from jaxrcnn.config import Config, ConfigError, ProfileConfig, TrainConfig
 from jaxrcnn.training.workdir import claim, read_classes, read_config, write_classes
 
 
@@ -28,6 +28,12 @@ def test_another_config_is_refused_with_the_fields_that_differ(tmp_path):
     assert "\n" not in message
     assert "model" not in message
     assert read_config(tmp_path) == config
+
+
+def test_a_run_goes_on_with_another_profile(tmp_path):
+    claim(tmp_path, Config(profile=ProfileConfig(3, 5)))
+    claim(tmp_path, Config(profile=ProfileConfig(7, 1)))
+    assert read_config(tmp_path) == Config()
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):

@@ -1,0 +1,74 @@
+"""Programs that are compiled before they are needed."""
+
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import jax
+
+_COMPILER = ThreadPoolExecutor(1, thread_name_prefix="compiler")
+"""One thread: compilers use several cores by themselves."""
+
+AHEAD: dict[Hashable, Future[Any]] = {}
+"""Compiled programs, or those to be, of all runs in this process: as jit's own, runs share them."""
+
+
+class Program:
+    """A jitted function, called with the arguments that a run does not choose at every step.
+
+    Args:
+        jitted: of `jax.jit`.
+        bind: takes the arguments of a call and gives those of the jitted function, first the static
+            ones and then the others.
+        static: how many of them are static.
+    """
+
+    def __init__(
+        self,
+        jitted: Any,
+        bind: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]],
+        static: int,
+    ) -> None:
+        self._jitted, self._bind, self._static = jitted, bind, static
+        self._begun: list[Hashable] = []
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Run it, and compile it for arguments of new shapes, or wait until that is done."""
+        args, options = self._bind(*args, **options)
+        ahead = AHEAD.get(self._key(args, options)) if AHEAD else None
+        # What fails in the background is tried again here, where the error belongs.
+        if ahead is not None and ahead.exception() is None:
+            return ahead.result()(*args[self._static :])
+        return self._jitted(*args, **options)
+
+    def lower(self, *args: Any, **options: Any) -> Any:
+        """Trace it for arguments of such shapes, without a run: a `jax.stages.Lowered`."""
+        args, options = self._bind(*args, **options)
+        return self._jitted.lower(*args, **options)
+
+    def compile_ahead(self, *args: Any, **options: Any) -> None:
+        """Compile it in the background for arguments of such shapes, which may be shapes alone."""
+        args, options = self._bind(*args, **options)
+        key = self._key(args, options)
+        if key in AHEAD:
+            return
+        shapes = jax.tree.map(_shape_of, args[self._static :])  # the arrays may be gone by then
+        args = (*args[: self._static], *shapes)
+        AHEAD[key] = _COMPILER.submit(lambda: self._jitted.lower(*args, **options).compile())
+        self._begun.append(key)
+
+    def forget(self) -> None:
+        """Leave out what has not begun to be compiled."""
+        for key in self._begun:
+            if key in AHEAD and AHEAD[key].cancel():
+                del AHEAD[key]
+
+    def _key(self, args: tuple[Any, ...], options: dict[str, Any]) -> Hashable:
+        """What jit would compile for anew, but for the kinds of devices."""
+        shapes = tuple((x.shape, x.dtype) for x in jax.tree.leaves(args[self._static :]))
+        function = getattr(self._jitted, "__wrapped__", self._jitted)
+        return function, args[: self._static], shapes, tuple(sorted(options.items()))
+
+
+def _shape_of(x: Any) -> Any:
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None))

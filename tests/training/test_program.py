@@ -1,0 +1,85 @@
+import threading
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrcnn.training.program import Program
+
+TRACES: list = []
+
+
+@pytest.fixture
+def program():
+    """times * state + sign * sum of x; it notes the shape and the thread that traced it."""
+
+    def traced(times, state, x, sign):  # a function of its own: jax keeps what it traced
+        if sign not in (1, -1):
+            raise ValueError("no such sign")
+        TRACES.append((x.shape, threading.current_thread()))
+        return times * state + sign * x.sum()
+
+    TRACES.clear()
+    jitted = jax.jit(traced, static_argnums=0, static_argnames="sign", donate_argnums=1)
+    return Program(jitted, lambda state, x, sign=1: ((3, state, x), {"sign": sign}), static=1)
+
+
+def test_a_call_of_a_new_shape_traces_in_the_callers_thread(program):
+    assert program(jnp.float32(2), jnp.ones(4)) == 3 * 2 + 4
+    assert program(jnp.float32(1), jnp.ones(4)) == 3 * 1 + 4
+    ((shape, thread),) = TRACES
+    assert shape == (4,)
+    assert thread is threading.current_thread()
+
+
+def test_what_is_compiled_ahead_is_traced_once_and_in_the_background(program):
+    program.compile_ahead(jnp.float32(0), jax.ShapeDtypeStruct((5,), np.float32))
+    program.compile_ahead(jnp.float32(0), jnp.ones(5))
+    program.compile_ahead(jnp.float32(0), jnp.ones(5), sign=-1)
+    assert program(jnp.float32(2), jnp.ones(5)) == 3 * 2 + 5
+    assert program(jnp.float32(2), jnp.ones(5), sign=-1) == 3 * 2 - 5
+    assert program(jnp.float32(2), jnp.ones(6)) == 3 * 2 + 6
+    assert [shape for shape, _ in TRACES] == [(5,), (5,), (6,)]
+    assert [thread is threading.current_thread() for _, thread in TRACES] == [False, False, True]
+
+
+def test_programs_of_the_same_function_share_what_was_compiled(program):
+    same = Program(program._jitted, program._bind, static=1)
+    other = Program(program._jitted, lambda state, x: ((4, state, x), {"sign": 1}), static=1)
+    program.compile_ahead(jnp.float32(0), jnp.ones(5))
+    assert same(jnp.float32(2), jnp.ones(5)) == 3 * 2 + 5
+    assert other(jnp.float32(2), jnp.ones(5)) == 4 * 2 + 5  # of another static argument
+    assert [thread is threading.current_thread() for _, thread in TRACES] == [False, True]
+
+
+def test_the_state_may_be_gone_before_the_compiler_begins(program):
+    state = jnp.float32(2)
+    gate = threading.Event()
+    waiting = Program(mock.Mock(lower=lambda: gate.wait()), lambda: ((), {}), static=0)
+    waiting.compile_ahead()  # keeps the only thread busy
+    program.compile_ahead(state, jnp.ones(5))
+    state.delete()
+    gate.set()
+    assert program(jnp.float32(2), jnp.ones(5)) == 3 * 2 + 5
+    assert len(TRACES) == 1
+
+
+def test_an_error_in_the_background_is_raised_by_the_call(program):
+    program.compile_ahead(jnp.float32(0), jnp.ones(5), sign=7)
+    with pytest.raises(ValueError, match="no such sign"):
+        program(jnp.float32(2), jnp.ones(5), sign=7)
+
+
+def test_what_has_not_begun_can_be_left_out(program):
+    gate = threading.Event()
+    waiting = Program(mock.Mock(lower=lambda: gate.wait()), lambda: ((), {}), static=0)
+    waiting.compile_ahead()
+    program.compile_ahead(jnp.float32(0), jnp.ones(5))
+    program.forget()
+    gate.set()
+    assert program(jnp.float32(2), jnp.ones(5)) == 3 * 2 + 5
+    ((shape, thread),) = TRACES
+    assert shape == (5,)
+    assert thread is threading.current_thread()
