@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 from jaxrcnn.cli.options import parse_train_arguments
 from jaxrcnn.cli.parsing import fail
+from jaxrcnn.compilation import keep_compiled_programs
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.curves import plot_curves
 from jaxrcnn.data.datasets import open_datasets
@@ -26,6 +27,7 @@ HERE = pathlib.Path(__file__).parent
 def main(argv: Sequence[str] | None = None) -> None:
     """Train as the command line asks; one line and exit code 2 where that cannot be done."""
     arguments = parse_train_arguments(argv, default_config=HERE / "configs" / "shapes.py")
+    keep_compiled_programs()
     try:
         train(arguments.config, arguments.workdir)
     except (ConfigError, DataError, NonFiniteLossError) as error:

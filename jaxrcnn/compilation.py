@@ -1,0 +1,58 @@
+"""Compiled programs, kept between runs: jax's persistent compilation cache, on by default."""
+
+import hashlib
+import os
+import pathlib
+import platform
+import re
+import sys
+
+MOST = 4 * 2**30
+"""Bytes; those that were used the longest ago go first."""
+
+
+def keep_compiled_programs() -> None:
+    """Let jax keep what it compiles, for the next run of the same.
+
+    A folder that is set already stays, such as that of JAX_COMPILATION_CACHE_DIR; and
+    JAX_ENABLE_COMPILATION_CACHE=false keeps nothing. For programs, not for libraries: it sets jax's
+    global config.
+    """
+    import jax
+
+    if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
+        return
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"compiled programs are not kept: {folder} ({error.strerror})", file=sys.stderr)
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_max_size", MOST)
+
+
+def cache_folder() -> pathlib.Path:
+    """The folder for this machine's programs: in $JAXRCNN_CACHE, or else in the user's cache.
+
+    XLA compiles for the very processor, and a home is often shared by machines with several.
+    """
+    import platformdirs
+
+    root = os.environ.get("JAXRCNN_CACHE") or platformdirs.user_cache_dir("jaxrcnn")
+    return pathlib.Path(root) / "compiled" / processor_kind(_processors())
+
+
+def processor_kind(description: str) -> str:
+    """A short name for what a processor can do, of Linux's description of it."""
+    abilities = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", description, re.MULTILINE)
+    words = sorted(abilities[1].split()) if abilities else [platform.processor()]
+    digest = hashlib.sha256(" ".join(words).encode()).hexdigest()[:12]
+    return f"{platform.machine()}-{digest}"
+
+
+def _processors() -> str:
+    try:
+        return pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return ""
