@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxrcnn.cli.parsing import OneLineParser, fail
+from jaxrcnn.compilation import keep_compiled_programs
 from jaxrcnn.config import ConfigError
 
 COMMANDS = {
@@ -14,6 +15,7 @@ COMMANDS = {
     "convert": "Weights of torchvision or Detectron2 in, or out.",
     "export": "Write a model as one program that needs only jax.",
     "parity": "Compare a model with torchvision, stage by stage.",
+    "benchmark": "Measure speed, memory and cost, here and in a peer.",
     "study": "Train the same with several schemes, and compare them.",
 }
 """Name and summary. jaxrcnn.cli.NAME has add_arguments(parser) and main(arguments) -> int.
@@ -42,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(strays)}")
     from jaxrcnn.data.errors import DataError  # train.py's --help need not wait for the readers
 
+    keep_compiled_programs()
     try:
         return command.main(arguments, fields) if takes_fields else command.main(arguments)
     except (ConfigError, DataError) as error:

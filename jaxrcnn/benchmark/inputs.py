@@ -1,0 +1,147 @@
+"""The input pipeline: JPEG files to batches, as `jaxrcnn.data.loader` makes them for training."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxrcnn.benchmark.programs import Training
+from jaxrcnn.benchmark.workload import Shape, config_for
+from jaxrcnn.config import Config
+from jaxrcnn.data import transforms
+from jaxrcnn.data.checks import FaultLog
+from jaxrcnn.data.loader import make_train_batch, train_batches, training_buckets
+from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.unannotated import open_pictures
+
+FILES = 16
+FILE_SIZE = (480, 640)
+"""Height and width of the JPEG files."""
+BATCH = 16
+PATIENCE = 1e-3
+"""Seconds; a step that is given its batch within them did not wait."""
+
+
+class Split(NamedTuple):
+    """Milliseconds of one picture, on one core."""
+
+    decode: float
+    resize: float
+    flip: float
+
+
+@contextlib.contextmanager
+def drawn_files() -> Iterator[Dataset]:
+    """A few JPEG files with the smooth and the rough of photographs, gone afterwards."""
+    from PIL import Image
+
+    height, width = FILE_SIZE
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as name:
+        paths = [pathlib.Path(name) / f"{number:02}.jpg" for number in range(FILES)]
+        for path in paths:
+            coarse = rng.integers(0, 256, (height // 40, width // 40, 3), dtype=np.uint8)
+            smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+            rough = rng.normal(0, 8, (height, width, 1))
+            picture = np.clip(np.asarray(smooth) + rough, 0, 255).astype(np.uint8)
+            Image.fromarray(picture).save(path, quality=90)
+        yield open_pictures(list(paths), (), (), FaultLog("raise"))
+
+
+def input_config(config: Config, batch_size: int, steps: int) -> Config:
+    """The config for batches of files, every one of which is mirrored."""
+    data = replace(
+        config.data,
+        short_side=800,
+        long_side=1333,
+        train_short_sides=(),
+        horizontal_flip=1.0,
+        vertical_flip=0.0,
+    )
+    return replace(
+        config, data=data, train=replace(config.train, batch_size=batch_size, steps=steps)
+    )
+
+
+def pictures_a_second(dataset: Dataset, config: Config, steps: int) -> float:
+    """Of batches that one thread makes, one after the other."""
+    config = input_config(config, BATCH, steps)
+    (bucket,) = training_buckets(dataset, config.data).shapes
+    indices = [index % len(dataset) for index in range(BATCH)]
+    make_train_batch(dataset, config, bucket, indices, 0)
+    began = time.perf_counter()
+    for step in range(steps):
+        make_train_batch(dataset, config, bucket, indices, step)
+    return BATCH * steps / (time.perf_counter() - began)
+
+
+def pictures_a_second_ahead(dataset: Dataset, config: Config, steps: int) -> float:
+    """Of the batches that the threads or processes of a run make, on all cores."""
+    batches = train_batches(dataset, input_config(config, BATCH, steps + 1))
+    with contextlib.closing(batches):
+        next(batches)
+        began = time.perf_counter()
+        for _ in range(steps):
+            next(batches)
+        return BATCH * steps / (time.perf_counter() - began)
+
+
+def split_of(dataset: Dataset, config: Config, rounds: int) -> Split:
+    """Where the time of a picture goes, the median of each part."""
+    config = input_config(config, BATCH, 1)
+    (bucket,) = training_buckets(dataset, config.data).shapes
+    size = transforms.resized_size(FILE_SIZE, 800, 1333, bucket, config.data.resize)
+    no_boxes = np.zeros((0, 4), np.float32)
+    rows = []
+    for index in range(rounds):
+        marks = [time.perf_counter()]
+        image = dataset.read_image(index % len(dataset))
+        marks.append(time.perf_counter())
+        image, _ = transforms.resize(image, no_boxes, size, config.data.resize)
+        marks.append(time.perf_counter())
+        image, _ = transforms.horizontal_flip(image, no_boxes)
+        marks.append(time.perf_counter())
+        rows.append(np.diff(marks))
+    return Split(*(1e3 * np.median(rows, axis=0)).tolist())
+
+
+class Waits(NamedTuple):
+    """Of training steps for their batches."""
+
+    share: float  # of the steps that waited
+    seconds: float  # waited in all
+    steps: int
+
+
+def waits_of_training(dataset: Dataset, config: Config, shape: Shape, steps: int) -> Waits:
+    """Train on batches of the files, and look how often a step waits for its batch.
+
+    The files are resized to fit the shape. Each step is waited for before the next batch is taken.
+    """
+    program = Training(config, shape)
+    sized = config_for(config, shape)
+    data = replace(sized.data, horizontal_flip=1.0, train_short_sides=())
+    sized = replace(sized, data=data, train=replace(sized.train, steps=steps + 2))
+    waited = []
+    with contextlib.closing(train_batches(dataset, sized)) as batches:
+        for _ in range(2):  # the first compiles
+            jax.block_until_ready(program.step_on(next(batches)))
+        for _ in range(steps):
+            began = time.perf_counter()
+            batch = next(batches)
+            waited.append(time.perf_counter() - began)
+            jax.block_until_ready(program.step_on(batch))
+    late = [seconds for seconds in waited if seconds > PATIENCE]
+    return Waits(len(late) / steps, sum(late), steps)
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0))

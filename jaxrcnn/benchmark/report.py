@@ -1,0 +1,76 @@
+"""What was measured, as tables for a person and as one object for a JSON file."""
+
+import datetime
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxrcnn.benchmark.stages import StageTable
+from jaxrcnn.benchmark.timing import Timing
+from jaxrcnn.training.columns import aligned
+
+PACKAGES = ("jaxrcnn", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+class Section(NamedTuple):
+    """One table."""
+
+    title: str
+    rows: Sequence[Sequence[str]]  # the head first
+    numbers: Mapping[str, Any]  # the same for a JSON file
+    stages: StageTable | None = None  # what may be drawn of it
+
+    def lines(self) -> list[str]:
+        """The table in lines."""
+        return ["", self.title, *("  " + line for line in aligned(self.rows))]
+
+
+def environment() -> dict[str, Any]:
+    """Date, device and versions."""
+    device = jax.devices()[0]
+    return {
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "device": {
+            "backend": device.platform,
+            "kind": device.device_kind,
+            "number": jax.local_device_count(),
+            "host": _processor(),
+        },
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+    }
+
+
+def _processor() -> str:
+    """The processor's name and the cores that this process may use."""
+    import os
+    import re
+
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:
+            found = re.search(r"model name\s*:\s*(.+)", stream.read())
+    except OSError:
+        found = None
+    name = found[1].strip() if found else platform.processor() or platform.machine()
+    return f"{name}, {len(os.sched_getaffinity(0))} cores"
+
+
+def milliseconds(timing: Timing) -> tuple[str, str]:
+    """Median and quartiles for a table."""
+    low, high = (1e3 * x for x in timing.quartiles)
+    return f"{1e3 * timing.median:.4g}", f"{low:.4g} .. {high:.4g}"
+
+
+def ratio(ours: Timing, theirs: Timing) -> str:
+    """Their time over ours: how many times as fast we are."""
+    return f"{theirs.median / ours.median:.2f} x"
+
+
+def mebibytes(number: float | None) -> str:
+    """Memory for a table; a dash where it is not known."""
+    return "-" if number is None else f"{number / 2**20:.0f}"

@@ -1,0 +1,239 @@
+"""torchvision, timed: a program of its own, for a Python that has torchvision and nothing of ours.
+
+It reads requests from stdin and answers on stdout, a JSON object on one line each:
+
+    {"do": "hello", "threads": N}                -> versions and the device
+    {"do": "train" | "predict", "name": ...}     -> milliseconds by setting; the best one is kept
+    {"do": "nms" | "align" | "align to features", "name": ...}
+    {"do": "run", "name": ..., "steps": N}       -> seconds of each
+    {"do": "memory"}                             -> most bytes held since the last such request
+    {"do": "drop", "name": ...}
+
+What a request is about lies in .npz files that it names; see peer.py.
+"""
+
+import contextlib
+import json
+import re
+import statistics
+import sys
+import time
+import warnings
+
+import numpy as np
+import torch
+import torchvision
+from torchvision.models import detection
+from torchvision.ops import MultiScaleRoIAlign, nms
+
+CUDA = torch.cuda.is_available()
+DEVICE = torch.device("cuda" if CUDA else "cpu")
+TRIAL = 3  # steps of each setting, after one to warm up
+
+
+def main():
+    """Answer requests until stdin ends."""
+    warnings.filterwarnings("ignore")
+    torch.manual_seed(0)
+    cases = {}
+    answers = {
+        "hello": hello,
+        "run": lambda request: {"seconds": run(cases[request["name"]], request["steps"])},
+        "drop": lambda request: {"dropped": bool(cases.pop(request["name"]))},
+        "memory": memory,
+    }
+    for line in sys.stdin:
+        request = json.loads(line)
+        if request["do"] in answers:
+            answer = answers[request["do"]](request)
+        else:
+            cases[request["name"]], answer = prepare(request)
+        print(json.dumps(answer), flush=True)
+
+
+def hello(request):
+    """Versions, after the threads are set."""
+    torch.set_num_threads(request["threads"])
+    name = torch.cuda.get_device_name() if CUDA else "cpu"
+    return {"torch": torch.__version__, "torchvision": torchvision.__version__, "device": name}
+
+
+def prepare(request):
+    """The call of the fastest setting, and what each took."""
+    arrays = np.load(request["arrays"])
+    arrays = {name: torch.from_numpy(arrays[name]).to(DEVICE) for name in arrays.files}
+    if request["do"] in ("train", "predict"):
+        calls = detector_calls(request, arrays)
+    else:
+        calls = {"plain": op_call(request, arrays)}
+    best, took = None, {}
+    for setting, make in calls.items():
+        try:
+            call = make()
+            run(call, 1)
+            took[setting] = 1e3 * statistics.median(run(call, TRIAL))
+        except Exception as error:  # a setting that this torch lacks: the others count
+            took[setting] = str(error).strip().splitlines()[0][:200]
+            continue
+        if took[setting] <= min(x for x in took.values() if isinstance(x, float)):
+            best = call
+    if best is None:
+        raise RuntimeError(f"no setting runs: {took}")
+    return best, {"settings": took}
+
+
+def run(call, steps):
+    """Seconds of each of so many calls."""
+    seconds = []
+    for _ in range(steps):
+        began = time.perf_counter()
+        call()
+        if CUDA:
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def memory(request):
+    """The most bytes since the last request: resident ones, and those of arrays.
+
+    The arrays are the GPU's, or else what became resident since torch was imported.
+    """
+    del request
+    resident = resident_bytes("VmHWM")
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as stream:
+        stream.write("5")
+    arrays = resident - IMPORTED
+    if CUDA:
+        arrays = torch.cuda.max_memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+    return {"arrays": arrays, "resident": resident}
+
+
+def resident_bytes(name):
+    """VmRSS, now, or VmHWM, the most; Linux alone says them."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as stream:
+            return 1024 * int(re.search(name + r":\s+(\d+) kB", stream.read())[1])
+    except OSError:
+        return 0
+
+
+IMPORTED = resident_bytes("VmRSS")
+
+
+def detector_calls(request, arrays):
+    """A function for each setting that makes the model and returns its step."""
+    settings = [(False, False)]
+    if CUDA or request["do"] == "predict":
+        settings.append((True, False))
+    if CUDA and hasattr(torch, "compile"):
+        settings.append((True, True))
+    names = {(False, False): "plain", (True, False): "channels_last", (True, True): "compiled"}
+
+    def make(channels_last, compiled):
+        model = build(request)
+        if channels_last:
+            model = model.to(memory_format=torch.channels_last)
+        if compiled:
+            model.backbone = torch.compile(model.backbone)
+        steps = {"train": training_step, "predict": prediction}
+        return steps[request["do"]](model, request, arrays)
+
+    return {names[setting]: lambda setting=setting: make(*setting) for setting in settings}
+
+
+def build(request):
+    """The detector with the weights of the request, its first stages frozen."""
+    function = getattr(detection, request["model"])
+    model = function(
+        weights=None, weights_backbone=None, num_classes=request["classes"], **request["options"]
+    )
+    if request["frozen_epsilon"] is not None:
+        freeze_norms(model.backbone.body, request["frozen_epsilon"])
+    weights = np.load(request["weights"])
+    model.load_state_dict({name: torch.from_numpy(weights[name]) for name in weights.files})
+    for name, parameter in model.backbone.body.named_parameters():
+        parameter.requires_grad_(not name.startswith(tuple(request["frozen"])))
+    return model.to(DEVICE)
+
+
+def freeze_norms(module, epsilon):
+    """Replace batch norms by frozen ones, as torchvision builds a pretrained backbone."""
+    for name, child in module.named_children():
+        if isinstance(child, torch.nn.BatchNorm2d):
+            frozen = torchvision.ops.misc.FrozenBatchNorm2d(child.num_features, eps=epsilon)
+            setattr(module, name, frozen)
+        else:
+            freeze_norms(child, epsilon)
+
+
+def autocast(request):
+    """bfloat16 where the request computes in it."""
+    if request["dtype"] == "bfloat16":
+        return torch.autocast(DEVICE.type, torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def training_step(model, request, arrays):
+    """Forward, backward and update."""
+    optimizer = torch.optim.SGD(
+        [x for x in model.parameters() if x.requires_grad], **request["sgd"]
+    )
+    images = [x.permute(2, 0, 1).float() / 255 for x in arrays["images"]]
+    truth = [
+        {"boxes": boxes, "labels": labels.long()}
+        for boxes, labels in zip(arrays["boxes"], arrays["labels"])
+    ]
+    model.train()
+
+    def step():
+        with autocast(request):
+            loss = sum(model(images, truth).values())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def prediction(model, request, arrays):
+    """Detections."""
+    images = [x.permute(2, 0, 1).float() / 255 for x in arrays["images"]]
+    model.eval()
+
+    def step():
+        with torch.inference_mode(), autocast(request):
+            model(images)
+
+    return step
+
+
+def op_call(request, arrays):
+    """A function that returns the op's call."""
+    if request["do"] == "nms":
+        return lambda: lambda: nms(arrays["boxes"], arrays["scores"], request["iou"])
+    size = tuple(request["size"])
+    maps = {
+        str(level): arrays[f"map{level}"].permute(2, 0, 1)[None].contiguous()
+        for level in range(len(arrays) - 2)
+    }
+    pool = MultiScaleRoIAlign(list(maps), request["side"], request["samples"])
+    if request["do"] == "align":
+
+        def forward():
+            with torch.inference_mode():
+                pool(maps, [arrays["boxes"]], [size])
+
+        return lambda: forward
+    for x in maps.values():
+        x.requires_grad_()
+    pooled = pool(maps, [arrays["boxes"]], [size])
+    cotangent = arrays["cotangent"].permute(0, 3, 1, 2).contiguous()
+    return lambda: (
+        lambda: torch.autograd.grad(pooled, list(maps.values()), cotangent, retain_graph=True)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+import pytest
+
+from jaxrcnn.benchmark.timing import Timing, take_turns, time_calls
+
+
+def test_median_and_quartiles_by_hand():
+    timing = Timing((5.0, 1.0, 2.0, 3.0, 4.0))
+    assert timing.median == 3
+    assert timing.quartiles == (2, 4)
+    assert timing.numbers() == {
+        "median_ms": 3000,
+        "quartile_low_ms": 2000,
+        "quartile_high_ms": 4000,
+        "steps": 5,
+    }
+    assert Timing((7.0,)).quartiles == (7, 7)
+
+
+def test_sides_take_turns_until_each_has_its_steps():
+    asked = []
+
+    def side(name):
+        def run(steps):
+            asked.append((name, steps))
+            return [float(len(asked))] * steps
+
+        return run
+
+    timings = take_turns({"a": side("a"), "b": side("b")}, steps=7, turns=3)
+    assert asked == [("a", 3), ("b", 3)] * 3
+    assert timings["a"].seconds == (1.0,) * 3 + (3.0,) * 3 + (5.0,) * 3
+    assert timings["b"].seconds == (2.0,) * 3 + (4.0,) * 3 + (6.0,) * 3
+
+
+def test_a_call_is_timed_until_its_result_is_there(monkeypatch):
+    clock = iter([10.0, 11.5, 20.0, 20.25])
+    monkeypatch.setattr("jaxrcnn.benchmark.timing.time.perf_counter", lambda: next(clock))
+    waited = []
+    monkeypatch.setattr("jaxrcnn.benchmark.timing.jax.block_until_ready", waited.append)
+    assert time_calls(lambda: "result", 2) == [pytest.approx(1.5), pytest.approx(0.25)]
+    assert waited == ["result", "result"]
