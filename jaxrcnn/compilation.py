@@ -7,6 +7,8 @@ import platform
 import re
 import sys
 
+from jaxrcnn.machine import processors
+
 MOST = 4 * 2**30
 """Bytes; those that were used the longest ago go first."""
 
@@ -40,7 +42,7 @@ def cache_folder() -> pathlib.Path:
     import platformdirs
 
     root = os.environ.get("JAXRCNN_CACHE") or platformdirs.user_cache_dir("jaxrcnn")
-    return pathlib.Path(root) / "compiled" / processor_kind(_processors())
+    return pathlib.Path(root) / "compiled" / processor_kind(processors())
 
 
 def processor_kind(description: str) -> str:
@@ -49,10 +51,3 @@ def processor_kind(description: str) -> str:
     words = sorted(abilities[1].split()) if abilities else [platform.processor()]
     digest = hashlib.sha256(" ".join(words).encode()).hexdigest()[:12]
     return f"{platform.machine()}-{digest}"
-
-
-def _processors() -> str:
-    try:
-        return pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return ""

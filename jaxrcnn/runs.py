@@ -78,6 +78,7 @@ def run(
             MetricsWriter(workdir, step) as writer,
             Progress(config.train.steps, step) as progress,
             contextlib.closing(Feed(config, programs, train_set, given.train)) as feed,
+            contextlib.closing(LookAhead(config, programs, train_set, eval_set)) as look_ahead,
             contextlib.closing(Profiler(config, workdir, progress.message, step)) as profiler,
         ):
             log = Log(config, writer, progress, lambda index: train_set.records[index].name)
@@ -89,53 +90,51 @@ def run(
 
             if evaluates_after(config, step) and not scores(workdir, step):
                 evaluate(state)  # the run died between this checkpoint and its evaluation
-            ahead = functools.partial(compile_ahead, config, programs, train_set, eval_set)
-            try:
-                run_steps(
-                    config,
-                    programs,
-                    state,
-                    feed.start,
-                    checkpoints,
-                    log,
-                    evaluate,
-                    first,
-                    ahead,
-                    profiler,
-                )
-            finally:
-                for program in (programs.train_step, programs.eval_step):
-                    program.forget()
+            run_steps(
+                *(config, programs, state, feed.start, checkpoints, log, evaluate, first),
+                look_ahead,
+                profiler,
+            )
     return feed.unread
 
 
-def compile_ahead(
-    config: Config,
-    programs: Programs,
-    train_set: Dataset,
-    eval_set: Dataset,
-    state: TrainState,
-    batch: Batch,
-    stage: Stage,
-) -> None:
-    """Compile in the background for the shapes of batches that are still to come.
+class LookAhead:
+    """Compiles in the background for the shapes of batches that are still to come.
 
     Args:
         config: of the run.
         programs: compiled for it.
         train_set, eval_set: open.
-        state: as it is in training.
-        batch: on the devices, of the shape that the first step compiles for.
-        stage: what is trained.
     """
-    for bucket in training_buckets(train_set, config.data).shapes:
-        shape = (len(batch.images), *bucket, 3)
-        if shape != batch.images.shape:
-            images = jax.ShapeDtypeStruct(shape, batch.images.dtype, sharding=batch.images.sharding)
-            programs.train_step.compile_ahead(state, batch._replace(images=images), stage)
-    if stage == "joint":
-        for empty in empty_eval_batches(eval_set, config):
-            programs.eval_step.compile_ahead(eval_variables(state), programs.put_batch(empty))
+
+    def __init__(
+        self, config: Config, programs: Programs, train_set: Dataset, eval_set: Dataset
+    ) -> None:
+        self._config, self._programs = config, programs
+        self._train_set, self._eval_set = train_set, eval_set
+
+    def __call__(self, state: TrainState, batch: Batch, stage: Stage) -> None:
+        """Begin with a phase.
+
+        Args:
+            state: as it is in training.
+            batch: on the devices, of the shape that the first step compiles for.
+            stage: what is trained.
+        """
+        config, programs, images = self._config, self._programs, batch.images
+        for bucket in training_buckets(self._train_set, config.data).shapes:
+            shape = (len(images), *bucket, 3)
+            if shape != images.shape:
+                other = jax.ShapeDtypeStruct(shape, images.dtype, sharding=images.sharding)
+                programs.train_step.compile_ahead(state, batch._replace(images=other), stage)
+        if stage == "joint":
+            for empty in empty_eval_batches(self._eval_set, config):
+                programs.eval_step.compile_ahead(eval_variables(state), programs.put_batch(empty))
+
+    def close(self) -> None:
+        """Leave out what has not begun."""
+        for program in (self._programs.train_step, self._programs.eval_step):
+            program.forget()
 
 
 class Given(NamedTuple):

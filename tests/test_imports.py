@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-PROGRAMS = {"record_torchvision", "torchvision_peer"}  # for another Python; nothing imports them
+PROGRAMS = {"record_torchvision", "time_torchvision"}  # for another Python; nothing imports them
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / "jaxrcnn").rglob("*.py"))
@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "types": {"jax"},
     "precision": {"types", "jax"},
-    "compilation": {"jax", "platformdirs"},
+    "machine": set(),
+    "compilation": {"machine", "jax", "platformdirs"},
     "config": set(),
     "config_io": {"config"},
     "validation": {"config", "config_io"},
@@ -59,11 +60,11 @@ MAY_IMPORT = {
     "model": {"types", "config", "detector", "training", "data", "evaluation", "jax", "numpy"},
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
-        *("detector", "jax", "numpy", "matplotlib", "jinja2"),
+        *("detector", "machine", "jax", "numpy", "matplotlib", "jinja2"),
     },
     "benchmark": {
         *("types", "config", "ops", "stages", "detector", "training", "data", "interop", "curves"),
-        *("jax", "numpy", "PIL", "matplotlib"),
+        *("machine", "jax", "numpy", "PIL", "matplotlib"),
     },
     "benchmark.trace": {"training"},
     "interop": {

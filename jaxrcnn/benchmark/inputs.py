@@ -1,7 +1,6 @@
 """The input pipeline: JPEG files to batches, as `jaxrcnn.data.loader` makes them for training."""
 
 import contextlib
-import os
 import pathlib
 import tempfile
 import time
@@ -52,7 +51,7 @@ def drawn_files() -> Iterator[Dataset]:
             rough = rng.normal(0, 8, (height, width, 1))
             picture = np.clip(np.asarray(smooth) + rough, 0, 255).astype(np.uint8)
             Image.fromarray(picture).save(path, quality=90)
-        yield open_pictures(list(paths), (), (), FaultLog("raise"))
+        yield open_pictures(paths, (), (), FaultLog("raise"))
 
 
 def input_config(config: Config, batch_size: int, steps: int) -> Config:
@@ -140,8 +139,3 @@ def waits_of_training(dataset: Dataset, config: Config, shape: Shape, steps: int
             jax.block_until_ready(program.step_on(batch))
     late = [seconds for seconds in waited if seconds > PATIENCE]
     return Waits(len(late) / steps, sum(late), steps)
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0))

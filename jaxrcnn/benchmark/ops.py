@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrcnn.benchmark.timing import Timing, time_calls
+from jaxrcnn.benchmark.timing import time_calls
 from jaxrcnn.benchmark.workload import draw_boxes, draw_pyramid
 from jaxrcnn.ops.boxes import iou_matrix
 from jaxrcnn.ops.matching import match
@@ -39,12 +39,6 @@ class Case(NamedTuple):
     def run(self, number: int) -> list[float]:
         """Seconds of each of so many calls."""
         return time_calls(lambda: self.call(*self.arguments), number)
-
-
-def time_op(case: Case, number: int) -> Timing:
-    """Compile an op, then time it."""
-    case.run(1)
-    return Timing(tuple(case.run(number)))
 
 
 def op_cases(height: int, width: int) -> Iterator[Case]:

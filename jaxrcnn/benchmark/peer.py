@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import json
-import os
 import pathlib
 import subprocess
 import tempfile
@@ -17,11 +16,13 @@ from jaxrcnn.benchmark.ops import Case
 from jaxrcnn.benchmark.workload import Shape, config_for, draw_batch
 from jaxrcnn.config import Config, ConfigError, ModelConfig
 from jaxrcnn.detector import Variables
+from jaxrcnn.interop import run_torchvision
 from jaxrcnn.interop.of_torchvision import TORCHVISION
-from jaxrcnn.interop.run_torchvision import options_of
+from jaxrcnn.interop.run_torchvision import cannot_run, did_not_run, request_of
 from jaxrcnn.interop.transfer import dump
+from jaxrcnn.machine import cores
 
-PROGRAM = pathlib.Path(__file__).with_name("torchvision_peer.py")
+PROGRAM = pathlib.Path(run_torchvision.__file__).with_name("time_torchvision.py")
 
 FUNCTIONS = {
     ("resnet50", "fpn", "two_fc"): "fasterrcnn_resnet50_fpn",
@@ -66,7 +67,7 @@ def start_torchvision(python: str) -> Iterator["Torchvision"]:
                 text=True,
             )
         except OSError as error:
-            raise ConfigError(f"{python} cannot be run ({error.strerror})") from error
+            raise cannot_run(python, error) from error
         try:
             yield Torchvision(python, process, errors, pathlib.Path(folder))
         finally:
@@ -90,7 +91,7 @@ class Torchvision:
         self, python: str, process: subprocess.Popen[str], errors: TextIO, folder: pathlib.Path
     ) -> None:
         self._python, self._process, self._errors, self._folder = python, process, errors, folder
-        self.versions = self._ask("hello", threads=len(os.sched_getaffinity(0)))
+        self.versions = self._ask("hello", threads=cores())
         """torch, torchvision and the device's name."""
 
     def detector(
@@ -114,14 +115,12 @@ class Torchvision:
         model, optimizer = config.model, config.train.optimizer
         batch = draw_batch(shape, model.num_classes)
         weights = dump(jax.device_get(variables), TORCHVISION, model)
-        norm = model.backbone.norm
+        request = request_of(torchvision_name(model), config)
+        request["options"] |= training_options_of(config)
         answer = self._ask(
             kind,
             name=f"{kind} {shape}",
-            model=torchvision_name(model),
-            classes=model.num_classes + 1,
-            options=options_of(config) | training_options_of(config),
-            frozen_epsilon=model.backbone.norm_epsilon if norm == "frozen" else None,
+            **request,
             frozen=STAGES[: model.backbone.frozen_stages],
             dtype=model.compute_dtype,
             sgd={
@@ -193,11 +192,7 @@ class Torchvision:
         if not line:
             self._process.wait()
             self._errors.seek(0)
-            last = (self._errors.read().strip().splitlines() or ["it said nothing"])[-1]
-            raise ConfigError(
-                f"torchvision did not run under {self._python} ({last}); "
-                "--peer-python takes a Python that has torchvision"
-            )
+            raise did_not_run(self._python, self._errors.read())
         return json.loads(line)
 
 

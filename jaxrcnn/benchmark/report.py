@@ -10,6 +10,7 @@ import jax
 
 from jaxrcnn.benchmark.stages import StageTable
 from jaxrcnn.benchmark.timing import Timing
+from jaxrcnn.machine import cores, processor_name
 from jaxrcnn.training.columns import aligned
 
 PACKAGES = ("jaxrcnn", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -37,27 +38,13 @@ def environment() -> dict[str, Any]:
             "backend": device.platform,
             "kind": device.device_kind,
             "number": jax.local_device_count(),
-            "host": _processor(),
+            "host": f"{processor_name()}, {cores()} cores",
         },
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in PACKAGES},
         },
     }
-
-
-def _processor() -> str:
-    """The processor's name and the cores that this process may use."""
-    import os
-    import re
-
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as stream:
-            found = re.search(r"model name\s*:\s*(.+)", stream.read())
-    except OSError:
-        found = None
-    name = found[1].strip() if found else platform.processor() or platform.machine()
-    return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
 def milliseconds(timing: Timing) -> tuple[str, str]:

@@ -16,7 +16,7 @@ import re
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -139,8 +139,7 @@ def stage_of(op_name: str) -> str:
 
 def rows_of(table: StageTable) -> list[tuple[str, ...]]:
     """The table for a terminal, in milliseconds; stages of less than a thousandth are left out."""
-    forward, backward = (sum(times) for times in _directions(table))
-    shown = [row for row in table.rows if row.total >= table.seconds / 1000]
+    forward, backward = (sum(times) for times in _directions(table.rows))
     return [
         ("ms", " forward", "backward", "   total", "  share"),
         *(
@@ -149,13 +148,13 @@ def rows_of(table: StageTable) -> list[tuple[str, ...]]:
                 *(f"{1e3 * x:8.1f}" for x in (row.forward, row.backward, row.total)),
                 f"{100 * row.total / table.seconds:5.1f} %",
             )
-            for row in (*shown, StageTime("a step", forward, backward))
+            for row in (*_shown(table), StageTime("a step", forward, backward))
         ),
     ]
 
 
 def plot_stages(table: StageTable, path: str | os.PathLike[str], title: str) -> None:
-    """Draw the table as bars, the backward pass behind the forward pass.
+    """Draw the rows of `rows_of` as bars, the backward pass behind the forward pass.
 
     Args:
         table: what to draw.
@@ -164,13 +163,14 @@ def plot_stages(table: StageTable, path: str | os.PathLike[str], title: str) -> 
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 0.9 + 0.3 * len(table.rows)), dpi=120, layout="constrained")
+    rows = _shown(table)
+    figure = Figure(figsize=(9, 0.9 + 0.3 * len(rows)), dpi=120, layout="constrained")
     axes = figure.subplots()
-    stages = [row.stage for row in table.rows]
-    forward, backward = ([1e3 * x for x in times] for times in _directions(table))
+    stages = [row.stage for row in rows]
+    forward, backward = ([1e3 * x for x in times] for times in _directions(rows))
     axes.barh(stages, forward, color="#2185ee", label="forward")
     axes.barh(stages, backward, left=forward, color="#ff7a1a", label="backward")
-    for place, row in enumerate(table.rows):
+    for place, row in enumerate(rows):
         axes.annotate(
             f"{1e3 * row.total:.1f} ms, {100 * row.total / table.seconds:.0f} %",
             (1e3 * row.total, place),
@@ -181,7 +181,7 @@ def plot_stages(table: StageTable, path: str | os.PathLike[str], title: str) -> 
             color="#333333",
         )
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.2e3 * max(row.total for row in table.rows))
+    axes.set_xlim(0, 1.2e3 * max(row.total for row in rows))
     axes.set_xlabel(f"ms of {1e3 * table.seconds:.0f} a step", fontsize=9)
     if any(backward):
         axes.legend(frameon=False, fontsize=9, loc="lower right")
@@ -191,6 +191,11 @@ def plot_stages(table: StageTable, path: str | os.PathLike[str], title: str) -> 
     figure.savefig(path, bbox_inches="tight", pad_inches=0.2)
 
 
-def _directions(table: StageTable) -> tuple[list[float], list[float]]:
-    """Seconds of the rows, forwards and backwards."""
-    return [row.forward for row in table.rows], [row.backward for row in table.rows]
+def _shown(table: StageTable) -> list[StageTime]:
+    """The rows that are no less than a thousandth of a step."""
+    return [row for row in table.rows if row.total >= table.seconds / 1000]
+
+
+def _directions(rows: Sequence[StageTime]) -> tuple[list[float], list[float]]:
+    """Seconds of rows, forwards and backwards."""
+    return [row.forward for row in rows], [row.backward for row in rows]

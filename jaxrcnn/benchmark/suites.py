@@ -1,5 +1,6 @@
 """The benchmarks, each a few tables."""
 
+import contextlib
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,12 +13,14 @@ from jaxrcnn.benchmark.chips import Peak
 from jaxrcnn.benchmark.cost import Cost, measure_cost, peak_bytes
 from jaxrcnn.benchmark.memory import forget_peak, peak_resident
 from jaxrcnn.benchmark.peer import Torchvision
-from jaxrcnn.benchmark.programs import Prediction, Training, draw_variables
+from jaxrcnn.benchmark.programs import Prediction, Program, Training, draw_variables
 from jaxrcnn.benchmark.report import Section, mebibytes, milliseconds, ratio
 from jaxrcnn.benchmark.stages import StageTable, rows_of, stage_table
 from jaxrcnn.benchmark.timing import Runner, Timing, take_turns
 from jaxrcnn.benchmark.workload import Shape
 from jaxrcnn.config import Config
+from jaxrcnn.detector import Variables
+from jaxrcnn.machine import cores
 
 PROFILED = 5
 """Steps under the profiler."""
@@ -53,21 +56,16 @@ def train(settings: Settings) -> Iterator[Section]:
     variables = draw_variables(config)
     program = Training(_with_gate(config, shut=True), shape, variables)
     cost = measure_cost(program)
-    program.run(1)
-    forget_peak()
-    sides: dict[str, Runner] = {OURS: program.run}
-    if settings.peer is not None:
-        settings.peer.detector("train", config, shape, variables)
-        settings.peer.memory()
-        sides[PEER] = settings.peer.runner(name)
-    timings = take_turns(sides, settings.steps)
-    held = {OURS: Memory(peak_bytes(jax.local_devices()[0]) or cost.memory, peak_resident())}
-    if settings.peer is not None:
-        held[PEER] = Memory(**settings.peer.memory())
-        settings.peer.drop(name)
+    with _sides(settings, "train", shape, program, variables) as sides:
+        forget_peak()
+        if settings.peer is not None:
+            settings.peer.memory()
+        timings = take_turns(sides, settings.steps)
+        held = {OURS: Memory(peak_bytes(jax.local_devices()[0]) or cost.memory, peak_resident())}
+        if settings.peer is not None:
+            held[PEER] = Memory(**settings.peer.memory())
     yield _speed(name, shape, timings, held)
-    yield _costs(name, cost, timings[OURS], settings.peak)
-    yield _stages(name, stage_table(functools.partial(program.run, 1), PROFILED))
+    yield from _analysis(settings, name, program, cost, timings)
     exact = Training(_with_gate(config, shut=False), shape, variables)
     exact.run(1)
     yield _gates(name, take_turns({"approximate": program.run, "exact": exact.run}, settings.steps))
@@ -75,30 +73,45 @@ def train(settings: Settings) -> Iterator[Section]:
 
 def predict(settings: Settings) -> Iterator[Section]:
     """Prediction at every shape: what it costs, how fast it is, and its stages."""
-    config, peer = settings.config, settings.peer
-    variables = draw_variables(config)
+    variables = draw_variables(settings.config)
     for shape in settings.predict:
         name = f"predict {shape}"
-        program = Prediction(config, shape, variables)
+        program = Prediction(settings.config, shape, variables)
         cost = measure_cost(program)
-        program.run(1)
-        sides: dict[str, Runner] = {OURS: program.run}
-        if peer is not None:
-            peer.detector("predict", config, shape, variables)
-            sides[PEER] = peer.runner(name)
-        timings = take_turns(sides, settings.steps)
+        with _sides(settings, "predict", shape, program, variables) as sides:
+            timings = take_turns(sides, settings.steps)
         yield _speed(name, shape, timings, {})
-        yield _costs(name, cost, timings[OURS], settings.peak)
-        yield _stages(name, stage_table(functools.partial(program.run, 1), PROFILED))
-        if peer is not None:
-            peer.drop(name)
+        yield from _analysis(settings, name, program, cost, timings)
+
+
+@contextlib.contextmanager
+def _sides(
+    settings: Settings, kind: str, shape: Shape, program: Program, variables: Variables
+) -> Iterator[dict[str, Runner]]:
+    """Our program and the peer's of the same kind, warm; the peer's is gone afterwards."""
+    program.run(1)
+    if settings.peer is None:
+        yield {OURS: program.run}
+        return
+    settings.peer.detector(kind, settings.config, shape, variables)
+    name = f"{kind} {shape}"
+    yield {OURS: program.run, PEER: settings.peer.runner(name)}
+    settings.peer.drop(name)
+
+
+def _analysis(
+    settings: Settings, name: str, program: Program, cost: Cost, timings: Mapping[str, Timing]
+) -> Iterator[Section]:
+    """What a program costs and where its time goes."""
+    yield _costs(name, cost, timings[OURS], settings.peak)
+    yield _stages(name, stage_table(functools.partial(program.run, 1), PROFILED))
 
 
 def detector_ops(settings: Settings) -> Iterator[Section]:
     """Every op alone; beside torchvision's where it has the same."""
     _, height, width = settings.predict[-1]
     rows: list[tuple[str, ...]] = [
-        ("op", "ms", "half of the calls", *((PEER, "") if settings.peer else ()))
+        ("op", "ms", "half of the calls", *((PEER, "ratio") if settings.peer else ()))
     ]
     numbers = {}
     for case in ops.op_cases(height, width):
@@ -125,11 +138,11 @@ def input_pipeline(settings: Settings) -> Iterator[Section]:
         alone = inputs.pictures_a_second(dataset, config, settings.steps)
         ahead = inputs.pictures_a_second_ahead(dataset, config, settings.steps)
         waits = inputs.waits_of_training(dataset, config, settings.train, settings.steps)
-    cores = inputs.cores()
+    number = cores()
     rows = [
         ("one thread", f"{alone:.4g} pictures/s"),
         *((f"  {name}", f"{each:.3g} ms") for name, each in split._asdict().items()),
-        (f"{cores} cores", f"{ahead:.4g} pictures/s, {ahead / cores:.4g} a core"),
+        (f"{number} cores", f"{ahead:.4g} pictures/s, {ahead / number:.4g} a core"),
         (
             f"train {settings.train}",
             f"{100 * waits.share:.0f} % of {waits.steps} steps wait, {waits.seconds:.2g} s in all",
@@ -138,7 +151,7 @@ def input_pipeline(settings: Settings) -> Iterator[Section]:
     numbers = {
         "pictures_per_second_one_thread": alone,
         "pictures_per_second": ahead,
-        "cores": cores,
+        "cores": number,
         "ms_of_a_picture": split._asdict(),
         "waits": waits._asdict(),
     }

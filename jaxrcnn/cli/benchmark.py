@@ -19,7 +19,7 @@ from jaxrcnn.benchmark.suites import SUITES, Settings
 from jaxrcnn.benchmark.workload import Shape, shape
 from jaxrcnn.cli.config_file import load_config
 from jaxrcnn.cli.options import apply_fields
-from jaxrcnn.cli.parsing import count
+from jaxrcnn.cli.parsing import count, some_of
 from jaxrcnn.config import Config, ConfigError, DataConfig
 from jaxrcnn.interop.models import find_model
 from jaxrcnn.validation import check
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--what",
         metavar="NAMES",
-        type=names,
+        type=some_of(SUITES),
         default=tuple(SUITES),
         help=f"what to measure, some of {','.join(SUITES)} (default: all)",
     )
@@ -80,14 +80,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=sys.executable,
         help="a Python that has the peer (default: this one)",
     )
-
-
-def names(text: str) -> tuple[str, ...]:
-    """The type of --what."""
-    wanted = tuple(text.split(","))
-    if unknown := [name for name in wanted if name not in SUITES]:
-        raise argparse.ArgumentTypeError(f"got {unknown[0]!r}, takes some of {','.join(SUITES)}")
-    return wanted
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 import argparse
 import math
 import sys
+from collections.abc import Callable, Collection
 from typing import NoReturn
 
 
@@ -32,6 +33,18 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"got {text!r}, takes a whole number from 1")
     return int(text)
+
+
+def some_of(known: Collection[str]) -> Callable[[str], tuple[str, ...]]:
+    """The type of an argument that is some of these names, commas between."""
+
+    def names(text: str) -> tuple[str, ...]:
+        wanted = tuple(dict.fromkeys(text.split(",")))
+        if unknown := [name for name in wanted if name not in known]:
+            raise argparse.ArgumentTypeError(f"got {unknown[0]!r}, takes some of {','.join(known)}")
+        return wanted
+
+    return names
 
 
 def share(text: str) -> float:

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--schemes",
         metavar="NAME,...",
-        type=schemes,
+        type=parsing.some_of(SCHEMES),
         default=tuple(SCHEMES),
         help=f"what to compare (default: {','.join(SCHEMES)})",
     )
@@ -71,17 +71,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         help="folder of the study; goes on where it was stopped (default: runs/study_CONFIG)",
     )
-
-
-def schemes(text: str) -> tuple[str, ...]:
-    """The type of an argument that names schemes."""
-    names = tuple(dict.fromkeys(text.split(",")))
-    unknown = [name for name in names if name not in SCHEMES]
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"got {unknown[0]!r}, takes names out of {', '.join(SCHEMES)}"
-        )
-    return names
 
 
 def sweep(text: str) -> Sweep:

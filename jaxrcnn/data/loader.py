@@ -117,6 +117,11 @@ def training_buckets(dataset: Dataset, config: DataConfig) -> Buckets:
     return choose_buckets(dataset.sizes, short_side, config.long_side, config.resize)
 
 
+def eval_buckets(dataset: Dataset, config: DataConfig) -> Buckets:
+    """The shapes of a data set's evaluation batches."""
+    return choose_buckets(dataset.sizes, config.short_side, config.long_side, config.resize)
+
+
 def make_train_batch(
     dataset: Dataset,
     config: Config,
@@ -365,8 +370,7 @@ def eval_batches(
     Raises:
         DataError: (from next, data.on_error "raise") a picture is unreadable.
     """
-    data = config.data
-    buckets = choose_buckets(dataset.sizes, data.short_side, data.long_side, data.resize)
+    buckets = eval_buckets(dataset, config.data)
     size = config.eval.batch_size
     rows = [np.zeros((0, size), np.int64)]
     for bucket in range(len(buckets.shapes)):
@@ -380,10 +384,11 @@ def eval_batches(
 
 def empty_eval_batches(dataset: Dataset, config: Config) -> list[Batch]:
     """A batch of every shape that `eval_batches` has, without a picture in it."""
-    data = config.data
-    buckets = choose_buckets(dataset.sizes, data.short_side, data.long_side, data.resize)
     nothing = [PADDING] * config.eval.batch_size
-    return [make_eval_batch(dataset, config, x, nothing)[0].batch for x in buckets.shapes]
+    return [
+        make_eval_batch(dataset, config, x, nothing)[0].batch
+        for x in eval_buckets(dataset, config.data).shapes
+    ]
 
 
 def _planned_eval_batch(

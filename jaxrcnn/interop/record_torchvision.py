@@ -28,9 +28,7 @@ def main(request_file, out_file):
         request = json.load(stream)
     pictures = np.load(request["pictures"])
     tensors = [to_tensor(pictures[f"image{i}"]) for i in range(len(pictures.files))]
-    model = build(request)
-    weights = np.load(request["weights"])
-    model.load_state_dict({name: torch.from_numpy(weights[name]) for name in weights.files})
+    model = build_with_weights(request)
     with torch.no_grad():
         recorded = record(model.eval(), tensors)
     recorded["torchvision"] = np.array(torchvision.__version__)
@@ -45,6 +43,14 @@ def build(request):
     )
     if request["frozen_epsilon"] is not None:
         freeze(model.backbone.body, request["frozen_epsilon"])
+    return model
+
+
+def build_with_weights(request):
+    """The model as the request has it."""
+    model = build(request)
+    weights = np.load(request["weights"])
+    model.load_state_dict({name: torch.from_numpy(weights[name]) for name in weights.files})
     return model
 
 

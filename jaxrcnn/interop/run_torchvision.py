@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,18 +34,25 @@ def record(
         folder = pathlib.Path(name)
         _write(folder / "weights.npz", tensors)
         _write(folder / "pictures.npz", {f"image{i}": x for i, x in enumerate(pictures)})
-        frozen = config.model.backbone.norm == "frozen"
         request = {
-            "model": model,
+            **request_of(model, config),
             "weights": str(folder / "weights.npz"),
             "pictures": str(folder / "pictures.npz"),
-            "classes": config.model.num_classes + 1,
-            "frozen_epsilon": config.model.backbone.norm_epsilon if frozen else None,
-            "options": options_of(config),
         }
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         _run([python, str(RECORDER), str(folder / "request.json"), str(folder / "out.npz")])
         return dict(np.load(folder / "out.npz"))
+
+
+def request_of(model: str, config: Config) -> dict[str, Any]:
+    """What torchvision's detector is built from, but its weights: `record_torchvision.build`."""
+    backbone = config.model.backbone
+    return {
+        "model": model,
+        "classes": config.model.num_classes + 1,
+        "frozen_epsilon": backbone.norm_epsilon if backbone.norm == "frozen" else None,
+        "options": options_of(config),
+    }
 
 
 def options_of(config: Config) -> dict[str, float]:
@@ -71,10 +79,20 @@ def _run(command: Sequence[str]) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise ConfigError(f"{command[0]} cannot be run ({error.strerror})") from error
+        raise cannot_run(command[0], error) from error
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise ConfigError(
-            f"torchvision did not run under {command[0]} ({last}); "
-            "--peer-python takes a Python that has torchvision"
-        )
+        raise did_not_run(command[0], done.stderr)
+
+
+def cannot_run(python: str, error: OSError) -> ConfigError:
+    """That there is no such interpreter."""
+    return ConfigError(f"{python} cannot be run ({error.strerror})")
+
+
+def did_not_run(python: str, said: str) -> ConfigError:
+    """That torchvision's process ended, with the last line that it said."""
+    last = (said.strip().splitlines() or ["it said nothing"])[-1]
+    return ConfigError(
+        f"torchvision did not run under {python} ({last}); "
+        "--peer-python takes a Python that has torchvision"
+    )

@@ -134,8 +134,8 @@ def _kernel_gradient(window: _Window, x: Array, kernel: Array, by_y: Array) -> A
     """Gradient of the kernel, as a convolution along the rows alone.
 
     Each of the kernel's columns sees every picture moved by its own step across, and the places
-    across and the pictures are then channels, summed over. This is twice as fast as a convolution
-    with a kernel of H' x W', and as exact.
+    across and the pictures are then channels, summed over. This is up to twice as fast as a
+    convolution with a kernel of H' x W', and as exact.
     """
     height, width, channels, features = kernel.shape
     rows, columns = by_y.shape[1:3]

@@ -20,6 +20,7 @@ from jaxrcnn.config import Config
 from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import build
+from jaxrcnn.machine import processor_name
 from jaxrcnn.runs import run
 from jaxrcnn.study.report import write_report
 from jaxrcnn.study.results import Failure, RunResult, Study, read_run
@@ -160,17 +161,7 @@ def describe_machine() -> dict[str, str]:
     packages = ("jax", "flax", "optax")
     return {
         "devices": f"{len(devices)} x {devices[0].device_kind}",
-        "processors": f"{os.cpu_count()} x {_processor()}",
+        "processors": f"{os.cpu_count()} x {processor_name()}",
         "Python": platform.python_version(),
         **{name: metadata.version(name) for name in packages},
     }
-
-
-def _processor() -> str:
-    """Its name, where the system tells."""
-    information = pathlib.Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

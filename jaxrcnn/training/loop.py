@@ -144,11 +144,10 @@ def run_steps(
     Raises:
         NonFiniteLossError: training diverged.
     """
-    wanted = config.train
     one_at_a_time = must_not_pipeline()
     cost = DiagnosticsCost(config, log.message)
     stream: Iterator[Batch] | None = None
-    for step in range(int(state.step) + 1, wanted.steps + 1):
+    for step in range(int(state.step) + 1, config.train.steps + 1):
         if begins_phase(config, step - 1):
             log.flush(step - 1)
             state = start_phase(config, state, first_state, programs.create_state)
@@ -168,18 +167,31 @@ def run_steps(
         if one_at_a_time:
             jax.block_until_ready(state)
         log.add(metrics)
-        last = step == wanted.steps
-        save = last or step % wanted.checkpoint_every == 0
-        judge = evaluates_after(config, step)
-        traced = profiler is not None and profiler.ends(step)
-        if save or judge or traced or step % wanted.log_every == 0:
-            log.flush(step)
-        if profiler and traced:
-            profiler.end(state)
-        if save:
-            checkpoints.save(state)
-        if judge:
-            evaluate(state)
-        if save or judge or traced:
-            log.restart()
+        _end_step(config, state, step, checkpoints, log, evaluate, profiler)
     return state
+
+
+def _end_step(
+    config: Config,
+    state: TrainState,
+    step: int,
+    checkpoints: Checkpoints,
+    log: Log,
+    evaluate: Callable[[TrainState], None],
+    profiler: Profiler | None,
+) -> None:
+    """Write, save and evaluate what the config wants after so many steps."""
+    wanted = config.train
+    save = step == wanted.steps or step % wanted.checkpoint_every == 0
+    judge = evaluates_after(config, step)
+    traced = profiler is not None and profiler.ends(step)
+    if save or judge or traced or step % wanted.log_every == 0:
+        log.flush(step)
+    if profiler and traced:
+        profiler.end(state)
+    if save:
+        checkpoints.save(state)
+    if judge:
+        evaluate(state)
+    if save or judge or traced:
+        log.restart()

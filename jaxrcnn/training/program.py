@@ -18,18 +18,17 @@ class Program:
 
     Args:
         jitted: of `jax.jit`.
-        bind: takes the arguments of a call and gives those of the jitted function, first the static
-            ones and then the others.
-        static: how many of them are static.
+        static: its first arguments, those that are static.
+        bind: takes the arguments of a call and gives the others of the jitted function.
     """
 
     def __init__(
         self,
         jitted: Any,
+        static: tuple[Hashable, ...],
         bind: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]],
-        static: int,
     ) -> None:
-        self._jitted, self._bind, self._static = jitted, bind, static
+        self._jitted, self._static, self._bind = jitted, static, bind
         self._begun: list[Hashable] = []
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -38,13 +37,13 @@ class Program:
         ahead = AHEAD.get(self._key(args, options)) if AHEAD else None
         # What fails in the background is tried again here, where the error belongs.
         if ahead is not None and ahead.exception() is None:
-            return ahead.result()(*args[self._static :])
-        return self._jitted(*args, **options)
+            return ahead.result()(*args)
+        return self._jitted(*self._static, *args, **options)
 
     def lower(self, *args: Any, **options: Any) -> Any:
         """Trace it for arguments of such shapes, without a run: a `jax.stages.Lowered`."""
         args, options = self._bind(*args, **options)
-        return self._jitted.lower(*args, **options)
+        return self._jitted.lower(*self._static, *args, **options)
 
     def compile_ahead(self, *args: Any, **options: Any) -> None:
         """Compile it in the background for arguments of such shapes, which may be shapes alone."""
@@ -52,9 +51,10 @@ class Program:
         key = self._key(args, options)
         if key in AHEAD:
             return
-        shapes = jax.tree.map(_shape_of, args[self._static :])  # the arrays may be gone by then
-        args = (*args[: self._static], *shapes)
-        AHEAD[key] = _COMPILER.submit(lambda: self._jitted.lower(*args, **options).compile())
+        shapes = jax.tree.map(_shape_of, args)  # the arrays may be gone by then
+        AHEAD[key] = _COMPILER.submit(
+            lambda: self._jitted.lower(*self._static, *shapes, **options).compile()
+        )
         self._begun.append(key)
 
     def forget(self) -> None:
@@ -65,9 +65,10 @@ class Program:
 
     def _key(self, args: tuple[Any, ...], options: dict[str, Any]) -> Hashable:
         """What jit would compile for anew, but for the kinds of devices."""
-        shapes = tuple((x.shape, x.dtype) for x in jax.tree.leaves(args[self._static :]))
+        leaves, structure = jax.tree.flatten(args)
+        shapes = tuple((x.shape, x.dtype) for x in leaves)
         function = getattr(self._jitted, "__wrapped__", self._jitted)
-        return function, args[: self._static], shapes, tuple(sorted(options.items()))
+        return function, self._static, shapes, structure, tuple(sorted(options.items()))
 
 
 def _shape_of(x: Any) -> Any:

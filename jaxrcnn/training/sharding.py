@@ -72,14 +72,11 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
         create_state=lambda draw=0: create(used, shut, knobs, draw),
         train_step=Program(
             train,
-            lambda state, batch, stage="joint": (
-                (trained, shared, state, batch, knobs),
-                {"stage": stage},
-            ),
-            static=2,
+            (trained, shared),
+            lambda state, batch, stage="joint": ((state, batch, knobs), {"stage": stage}),
         ),
         eval_step=Program(
-            evaluate, lambda variables, batch: ((used, variables, batch, knobs.seed), {}), static=1
+            evaluate, (used,), lambda variables, batch: ((variables, batch, knobs.seed), {})
         ),
         put_batch=lambda batch: jax.device_put(batch, shared_out),
         propose=lambda variables, batch, train=False: propose(

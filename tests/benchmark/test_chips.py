@@ -33,7 +33,7 @@ def test_a_chip_whose_name_only_begins_like_a_known_one_is_another():
 def test_another_device_is_measured(monkeypatch):
     ticks = iter(range(1000))
     monkeypatch.setattr(
-        "jaxrcnn.benchmark.chips.time.perf_counter", lambda: 0.5 * next(ticks)
+        "jaxrcnn.benchmark.timing.time.perf_counter", lambda: 0.5 * next(ticks)
     )  # every call takes half a second
     peak = measure_peak(jax.devices()[0], "float32")
     assert peak == Peak(2 * 2048**3 / 0.5, 2 * 2**28 / 0.5, "measured")

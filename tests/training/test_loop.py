@@ -104,23 +104,26 @@ def test_two_epochs_of_many_sizes_trace_once_for_each_bucket():
     assert len(judged) == 1
 
 
-def test_before_the_first_step_of_each_phase_it_looks_ahead():
-    steps = (AlternatingStep("rpn", steps=3), AlternatingStep("fast_rcnn", steps=2))
-    config = Config(
-        train=TrainConfig(scheme="alternating", alternating=AlternatingConfig(steps), steps=5)
-    )
+PHASES = (AlternatingStep("rpn", steps=3), AlternatingStep("fast_rcnn", steps=2))
+TWO_PHASES = Config(
+    train=TrainConfig(scheme="alternating", alternating=AlternatingConfig(PHASES), steps=5)
+)
+
+
+def state_of(step):
+    """A state without a parameter in it."""
     variables = {c: {part: {} for part in ("backbone", "rpn_head")} for c in COLLECTIONS}
+    return TrainState(jnp.int32(step), variables, None, None)
 
-    def state_of(step):
-        return TrainState(jnp.int32(step), variables, None, None)
 
+def test_before_the_first_step_of_each_phase_it_looks_ahead():
     def train_step(state, batch, stage):
         return state._replace(step=state.step + 1), {}
 
     programs = Programs(lambda draw: state_of(0), train_step, None, lambda batch: batch, None, None)
     seen, kept = [], Kept()
     run_steps(
-        config,
+        TWO_PHASES,
         programs,
         state_of(0),
         lambda state: iter([f"{state.step}+{k}" for k in range(5)]),
@@ -134,15 +137,6 @@ def test_before_the_first_step_of_each_phase_it_looks_ahead():
 
 
 def test_batches_are_asked_for_at_the_first_step_and_as_each_phase_begins():
-    steps = (AlternatingStep("rpn", steps=3), AlternatingStep("fast_rcnn", steps=2))
-    config = Config(
-        train=TrainConfig(scheme="alternating", alternating=AlternatingConfig(steps), steps=5)
-    )
-    variables = {c: {part: {} for part in ("backbone", "rpn_head")} for c in COLLECTIONS}
-
-    def state_of(step):
-        return TrainState(jnp.int32(step), variables, None, None)
-
     def train_step(state, batch, stage):
         taken.append((int(state.step), batch, stage))
         return state._replace(step=state.step + 1), {}
@@ -156,7 +150,7 @@ def test_batches_are_asked_for_at_the_first_step_and_as_each_phase_begins():
     for first, expected in ((0, [0, 3]), (2, [2, 3]), (3, [3]), (4, [4]), (5, [])):
         asked, taken = [], []
         run_steps(
-            config, programs, state_of(first), batches, kept, kept, print, lambda: state_of(0)
+            TWO_PHASES, programs, state_of(first), batches, kept, kept, print, lambda: state_of(0)
         )
         assert asked == expected
         sources = {step: max(x for x in expected if x <= step) for step in range(first, 5)}

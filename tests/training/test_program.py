@@ -23,7 +23,7 @@ def program():
 
     TRACES.clear()
     jitted = jax.jit(traced, static_argnums=0, static_argnames="sign", donate_argnums=1)
-    return Program(jitted, lambda state, x, sign=1: ((3, state, x), {"sign": sign}), static=1)
+    return Program(jitted, (3,), lambda state, x, sign=1: ((state, x), {"sign": sign}))
 
 
 def test_a_call_of_a_new_shape_traces_in_the_callers_thread(program):
@@ -46,8 +46,8 @@ def test_what_is_compiled_ahead_is_traced_once_and_in_the_background(program):
 
 
 def test_programs_of_the_same_function_share_what_was_compiled(program):
-    same = Program(program._jitted, program._bind, static=1)
-    other = Program(program._jitted, lambda state, x: ((4, state, x), {"sign": 1}), static=1)
+    same = Program(program._jitted, (3,), program._bind)
+    other = Program(program._jitted, (4,), lambda state, x: ((state, x), {"sign": 1}))
     program.compile_ahead(jnp.float32(0), jnp.ones(5))
     assert same(jnp.float32(2), jnp.ones(5)) == 3 * 2 + 5
     assert other(jnp.float32(2), jnp.ones(5)) == 4 * 2 + 5  # of another static argument
@@ -57,7 +57,7 @@ def test_programs_of_the_same_function_share_what_was_compiled(program):
 def test_the_state_may_be_gone_before_the_compiler_begins(program):
     state = jnp.float32(2)
     gate = threading.Event()
-    waiting = Program(mock.Mock(lower=lambda: gate.wait()), lambda: ((), {}), static=0)
+    waiting = Program(mock.Mock(lower=lambda: gate.wait()), (), lambda: ((), {}))
     waiting.compile_ahead()  # keeps the only thread busy
     program.compile_ahead(state, jnp.ones(5))
     state.delete()
@@ -74,7 +74,7 @@ def test_an_error_in_the_background_is_raised_by_the_call(program):
 
 def test_what_has_not_begun_can_be_left_out(program):
     gate = threading.Event()
-    waiting = Program(mock.Mock(lower=lambda: gate.wait()), lambda: ((), {}), static=0)
+    waiting = Program(mock.Mock(lower=lambda: gate.wait()), (), lambda: ((), {}))
     waiting.compile_ahead()
     program.compile_ahead(jnp.float32(0), jnp.ones(5))
     program.forget()

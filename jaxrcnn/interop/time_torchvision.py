@@ -9,7 +9,7 @@ It reads requests from stdin and answers on stdout, a JSON object on one line ea
     {"do": "memory"}                             -> most bytes held since the last such request
     {"do": "drop", "name": ...}
 
-What a request is about lies in .npz files that it names; see peer.py.
+What a request is about lies in .npz files that it names; see jaxrcnn/benchmark/peer.py.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ import warnings
 import numpy as np
 import torch
 import torchvision
-from torchvision.models import detection
+from record_torchvision import build_with_weights  # the program beside this one
 from torchvision.ops import MultiScaleRoIAlign, nms
 
 CUDA = torch.cuda.is_available()
@@ -145,27 +145,10 @@ def detector_calls(request, arrays):
 
 def build(request):
     """The detector with the weights of the request, its first stages frozen."""
-    function = getattr(detection, request["model"])
-    model = function(
-        weights=None, weights_backbone=None, num_classes=request["classes"], **request["options"]
-    )
-    if request["frozen_epsilon"] is not None:
-        freeze_norms(model.backbone.body, request["frozen_epsilon"])
-    weights = np.load(request["weights"])
-    model.load_state_dict({name: torch.from_numpy(weights[name]) for name in weights.files})
+    model = build_with_weights(request)
     for name, parameter in model.backbone.body.named_parameters():
         parameter.requires_grad_(not name.startswith(tuple(request["frozen"])))
     return model.to(DEVICE)
-
-
-def freeze_norms(module, epsilon):
-    """Replace batch norms by frozen ones, as torchvision builds a pretrained backbone."""
-    for name, child in module.named_children():
-        if isinstance(child, torch.nn.BatchNorm2d):
-            frozen = torchvision.ops.misc.FrozenBatchNorm2d(child.num_features, eps=epsilon)
-            setattr(module, name, frozen)
-        else:
-            freeze_norms(child, epsilon)
 
 
 def autocast(request):
@@ -175,12 +158,17 @@ def autocast(request):
     return contextlib.nullcontext()
 
 
+def pictures(arrays):
+    """(3, H, W) float32 of 0..1 each, as torchvision takes them."""
+    return [x.permute(2, 0, 1).float() / 255 for x in arrays["images"]]
+
+
 def training_step(model, request, arrays):
     """Forward, backward and update."""
     optimizer = torch.optim.SGD(
         [x for x in model.parameters() if x.requires_grad], **request["sgd"]
     )
-    images = [x.permute(2, 0, 1).float() / 255 for x in arrays["images"]]
+    images = pictures(arrays)
     truth = [
         {"boxes": boxes, "labels": labels.long()}
         for boxes, labels in zip(arrays["boxes"], arrays["labels"])
@@ -199,7 +187,7 @@ def training_step(model, request, arrays):
 
 def prediction(model, request, arrays):
     """Detections."""
-    images = [x.permute(2, 0, 1).float() / 255 for x in arrays["images"]]
+    images = pictures(arrays)
     model.eval()
 
     def step():
