@@ -10,12 +10,12 @@ from collections.abc import Collection, Sequence
 
 from jaxrcnn.cli.options import parse_train_arguments
 from jaxrcnn.cli.parsing import fail
-from jaxrcnn.compilation import keep_compiled_programs
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.curves import plot_curves
 from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.detector import build
+from jaxrcnn.process import prepare_process
 from jaxrcnn.runs import run, score_line, scores
 from jaxrcnn.training.loop import NonFiniteLossError
 from jaxrcnn.training.metrics import MetricsWriter
@@ -27,7 +27,7 @@ HERE = pathlib.Path(__file__).parent
 def main(argv: Sequence[str] | None = None) -> None:
     """Train as the command line asks; one line and exit code 2 where that cannot be done."""
     arguments = parse_train_arguments(argv, default_config=HERE / "configs" / "shapes.py")
-    keep_compiled_programs()
+    prepare_process()
     try:
         train(arguments.config, arguments.workdir)
     except (ConfigError, DataError, NonFiniteLossError) as error:

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from jaxrcnn.cli.parsing import OneLineParser, fail
-from jaxrcnn.compilation import keep_compiled_programs
 from jaxrcnn.config import ConfigError
+from jaxrcnn.process import prepare_process
 
 COMMANDS = {
     "evaluate": "Measure a run's average precision on its evaluation split.",
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(strays)}")
     from jaxrcnn.data.errors import DataError  # train.py's --help need not wait for the readers
 
-    keep_compiled_programs()
+    prepare_process()
     try:
         return command.main(arguments, fields) if takes_fields else command.main(arguments)
     except (ConfigError, DataError) as error:

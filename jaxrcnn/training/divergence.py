@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from jaxrcnn.config import BoxHeadConfig
 from jaxrcnn.stages.losses import roi_losses
@@ -75,15 +76,17 @@ def wrong_outputs(flow: Flow, stage: Stage, image_weights: Array, config: BoxHea
         "box_loss": (box_loss,),
     }
     n = len(flow.rois.boxes)
-    boxes = {"anchor": jnp.broadcast_to(flow.anchors, (n, *flow.anchors.shape))}
-    boxes["RoI"] = flow.rois.boxes
+    boxes_at: dict[str, Callable[[Array], Array]] = {  # (N,) places -> (N, 4)
+        "anchor": lambda first: flow.anchors[first],
+        "RoI": lambda first: jnp.take_along_axis(flow.rois.boxes, first[:, None, None], 1)[:, 0],
+    }
     fine = Wrong(jnp.zeros(n, bool), jnp.zeros(n, jnp.int32), jnp.zeros((n, 4), jnp.float32))
     rows = []
     for name in PLACES:
         if name not in STAGE_OUTPUTS[stage]:
             rows.append(fine)
         elif name in BOX_KINDS:
-            rows.append(_first_box(outputs[name][0], boxes[BOX_KINDS[name]]))
+            rows.append(_first_box(outputs[name][0], boxes_at[BOX_KINDS[name]]))
         else:
             rows.append(fine._replace(pictures=_wrong(outputs[name])))
     return jax.tree.map(lambda *x: jnp.stack(x), *rows)
@@ -147,14 +150,14 @@ def _wrong(maps: Sequence[Array]) -> Array:
     ).any(0)
 
 
-def _first_box(output: Array, boxes: Array) -> Wrong:
-    """The rows of `Wrong` for an output (N, M, ...) of boxes (N, M, 4)."""
-    n, m = boxes.shape[:2]
+def _first_box(output: Array, boxes_at: Callable[[Array], Array]) -> Wrong:
+    """The rows of `Wrong` for an output (N, M, ...) of boxes; `boxes_at` gives those at places."""
+    n, m = output.shape[:2]
     wrong = (~jnp.isfinite(output)).reshape(n, m, -1).any(2)  # (N, M, ...) -> (N, M)
     first = jnp.argmax(wrong, 1).astype(jnp.int32)
-    coordinates = jnp.take_along_axis(boxes, first[:, None, None], 1)[:, 0]
-    return Wrong(wrong.any(1), first, coordinates.astype(jnp.float32))
+    return Wrong(wrong.any(1), first, boxes_at(first).astype(jnp.float32))
 
 
 def _any_wrong(tree: Any) -> Array:
-    return jnp.stack([(~jnp.isfinite(x)).any() for x in jax.tree.leaves(tree)]).any()
+    """Whether the norm of a gradient is not finite; the metrics need the same sums."""
+    return ~jnp.isfinite(optax.tree.norm(tree, squared=True))

@@ -9,6 +9,7 @@ import optax
 from jaxrcnn.config import Config, OptimizerConfig
 from jaxrcnn.nets.backbone import frozen_modules
 from jaxrcnn.training.alternating import phases
+from jaxrcnn.training.in_place import computed_once
 
 
 def build_optimizer(
@@ -46,7 +47,7 @@ def _of_one_update(
     clip = [optax.clip_by_global_norm(wanted.clip_norm)] if wanted.clip_norm > 0 else []
     decay = optax.add_decayed_weights(wanted.weight_decay, _decayed(wanted))
     scale = (
-        [decay, optax.trace(wanted.momentum)]
+        [decay, _momentum(wanted.momentum)]
         if wanted.name == "sgd"
         else [optax.scale_by_adam(), decay]
     )
@@ -61,6 +62,18 @@ def _of_one_update(
             lambda path, _: "frozen" if _is_frozen(path, config) else "trained", params
         ),
     )
+
+
+def _momentum(decay: float) -> optax.GradientTransformation:
+    """optax.trace, in place."""
+    trace = optax.trace(decay)
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        _, state = trace.update(updates, state, params)
+        state = computed_once(state)
+        return state.trace, state
+
+    return optax.GradientTransformation(trace.init, update)
 
 
 def learning_rate(config: Config, step: jax.Array | int) -> jax.Array:

@@ -1,0 +1,36 @@
+import gc
+import subprocess
+import sys
+from unittest import mock
+
+from jaxrcnn import process
+from jaxrcnn.process import prepare_process
+
+
+def test_it_prepares_cache_allocator_and_garbage_collector():
+    before = gc.get_threshold()
+    names = ("keep_compiled_programs", "keep_freed_memory")
+    try:
+        with mock.patch.multiple(process, **dict.fromkeys(names, mock.DEFAULT)) as asked:
+            prepare_process()
+        assert gc.get_threshold() == (10_000, *before[1:])
+    finally:
+        gc.set_threshold(*before)
+    for name in names:
+        asked[name].assert_called_once_with()
+
+
+def test_the_library_alone_sets_nothing():
+    code = """
+import gc
+before = gc.get_threshold()
+import jax
+import jaxrcnn.runs, jaxrcnn.training.loop, jaxrcnn.process
+assert gc.get_threshold() == before
+assert jax.config.jax_compilation_cache_dir is None
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
+        env={"PATH": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
