@@ -5,6 +5,7 @@ made one step at a time and never kept, so that memory does not grow with their 
 backward.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,11 +18,14 @@ Array = jax.Array
 class Term(NamedTuple):
     """One row of the table for every place of the result."""
 
-    index: Array  # (...) int32, rows of the table
-    weight: Array  # (...) float32
+    index: Array  # (R, ...) int32, rows of the table
+    weight: Array  # (R, ...) float32
 
 
 Stencil = Callable[[Array, Any, Any], Sequence[Term]]
+
+LARGEST_PART = 32
+"""Rows: 1.6 MB of cotangents for 7 x 7 bins and 256 channels."""
 
 
 @jax.custom_batching.custom_vmap
@@ -52,12 +56,12 @@ def stencil_sum(
         stencil: module-level function (step, geometry, constants) -> terms. Beyond what a place of
             the result needs, its weights are 0.
         table: (T, C), float32 or bfloat16.
-        geometry: floating-point arrays that the weights depend on; a pytree.
-        constants: integer arrays; a pytree.
+        geometry: floating-point arrays (R, ...) that the weights depend on; a pytree.
+        constants: integer arrays (R, ...); a pytree.
         steps: () int32.
 
     Returns:
-        (..., C), float32 (float64 where the weights are).
+        (R, ..., C), float32 (float64 where the weights are).
     """
     return _sum_of_steps(stencil, table, geometry, constants, steps)
 
@@ -85,9 +89,57 @@ def _forward(
 def _backward(stencil: Stencil, residuals: Any, cotangent: Array) -> tuple[Array, Any, None, None]:
     table, geometry, constants, steps = residuals
 
+    on_cpu = functools.partial(
+        _gradients, stencil, steps, rows=_rows_in_cache(len(cotangent)), total=_total_by_product
+    )
+    elsewhere = functools.partial(
+        _gradients, stencil, steps, rows=max(len(cotangent), 1), total=_total
+    )
+    of_table, of_geometry = jax.lax.platform_dependent(
+        table, geometry, constants, cotangent, cpu=on_cpu, default=elsewhere
+    )
+    return of_table, of_geometry, None, None
+
+
+def _gradients(
+    stencil: Stencil,
+    steps: Array | int,
+    table: Array,
+    geometry: Any,
+    constants: Any,
+    cotangent: Array,
+    *,
+    rows: int,
+    total: Callable[[Array], Array],
+) -> tuple[Array, Any]:
+    """Gradients in the table and the geometry, so many rows of the result at a time.
+
+    `total` sums over the last axis.
+    """
+    # (R, ...) -> (R / rows, rows, ...)
+    parts = jax.tree.map(
+        lambda x: x.reshape(-1, rows, *x.shape[1:]), (geometry, constants, cotangent)
+    )
+    add_part = functools.partial(_add_part, stencil, steps, total, table)
+    of_table, of_geometry = jax.lax.scan(add_part, jnp.zeros(table.shape, cotangent.dtype), parts)
+    of_geometry = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), of_geometry)
+    return of_table.astype(table.dtype), of_geometry
+
+
+def _add_part(
+    stencil: Stencil,
+    steps: Array | int,
+    total: Callable[[Array], Array],
+    table: Array,
+    of_table: Array,
+    part: tuple[Any, Any, Array],
+) -> tuple[Array, Any]:
+    """Add the share of some rows to the gradient in the table; their gradient in the geometry."""
+    geometry, constants, cotangent = part
+
     def add_term(of_table: Array, term: Term) -> tuple[Array, Array]:
         of_table = of_table.at[term.index].add(term.weight[..., None] * cotangent)
-        return of_table, jnp.sum(cotangent * table[term.index], -1)
+        return of_table, total(cotangent * table[term.index])
 
     def add_step(step: Array, gradients: tuple[Array, Any]) -> tuple[Array, Any]:
         of_table, of_geometry = gradients
@@ -104,9 +156,25 @@ def _backward(stencil: Stencil, residuals: Any, cotangent: Array) -> tuple[Array
         (step_of_geometry,) = pull_back(of_weights)
         return of_table, jax.tree.map(jnp.add, of_geometry, step_of_geometry)
 
-    zeros = jnp.zeros(table.shape, cotangent.dtype), jax.tree.map(jnp.zeros_like, geometry)
-    of_table, of_geometry = jax.lax.fori_loop(0, steps, add_step, zeros)
-    return of_table.astype(table.dtype), of_geometry, None, None
+    zeros = jax.tree.map(jnp.zeros_like, geometry)
+    return jax.lax.fori_loop(0, steps, add_step, (of_table, zeros))
+
+
+def _total(x: Array) -> Array:
+    """Sum over the last axis."""
+    return jnp.sum(x, -1)
+
+
+def _total_by_product(x: Array) -> Array:
+    """The same as a matrix product, which XLA's CPU backend does in half the time."""
+    ones = jnp.ones(x.shape[-1], x.dtype)
+    return jnp.matmul(x, ones, precision=jax.lax.Precision.HIGHEST)
+
+
+def _rows_in_cache(rows: int) -> int:
+    """Rows of the result whose cotangents a CPU keeps in its cache from term to term."""
+    fitting = range(LARGEST_PART // 4, LARGEST_PART + 1)
+    return max((part for part in fitting if rows % part == 0), default=rows)
 
 
 _sum_of_steps = jax.custom_vjp(_sum_steps, nondiff_argnums=(0,))

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,6 +55,21 @@ def test_sum_and_gradient_and_its_derivative_equal_those_of_plain_loops():
         ]
     for ours, plain in zip(*(jax.tree.leaves(part) for part in derivatives), strict=True):
         np.testing.assert_allclose(ours, plain, rtol=1e-9, atol=1e-9)
+
+
+def test_the_gradient_of_many_rows_is_the_same_in_parts():
+    places = np.arange(80, dtype=np.int32) % 3
+    counts = np.arange(80, dtype=np.int32) % 3
+    base = np.linspace(-1.5, 2, 80)
+    with jax.enable_x64(True):
+        ours, plain = (
+            jax.jit(jax.grad(scalar(functools.partial(f, places=places, counts=counts)), (0, 1)))(
+                TABLE, base
+            )
+            for f in (powers_sum, powers_by_loops)
+        )
+    for mine, expected in zip(ours, plain, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_under_vmap_each_element_keeps_its_own_number_of_steps():
