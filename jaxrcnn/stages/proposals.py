@@ -42,18 +42,24 @@ def propose(
     before = wanted.pre_nms_train if train else wanted.pre_nms_test
     after = wanted.post_nms_train if train else wanted.post_nms_test
     starts = [sum(level_sizes[:i]) for i in range(len(level_sizes))]
+    counts = [min(before, size) for size in level_sizes]
 
     def of_image(rpn: RpnOutput, image_size: Array) -> Proposals:
         levels = []
-        for start, size in zip(starts, level_sizes, strict=True):
+        for start, size, count in zip(starts, level_sizes, counts, strict=True):
             objectness, deltas, references = (
                 x[start : start + size] for x in (rpn.objectness, rpn.deltas, anchors)
             )
-            scores, best = lax.top_k(lax.stop_gradient(objectness), min(before, size))
+            scores, best = lax.top_k(lax.stop_gradient(objectness), count)
             boxes = _decode(deltas[best], references[best], image_size, config)
-            levels.append(_suppress(clip(boxes, image_size), scores, wanted, after))
-        boxes, scores, valid = (jnp.concatenate(x) for x in zip(*levels, strict=True))
-        scores, best = lax.top_k(jnp.where(valid, scores, -jnp.inf), min(after, len(scores)))
+            levels.append(_pad(clip(boxes, image_size), scores, max(counts)))
+        boxes, scores = (jnp.stack(x) for x in zip(*levels, strict=True))  # (L, k, ...)
+        # One sweep for all levels: an accelerator waits for each round of it.
+        kept = jax.vmap(lambda boxes, scores: _suppress(boxes, scores, wanted, after))(
+            boxes, scores
+        )
+        boxes, scores, valid = jax.tree.map(jnp.concatenate, kept)  # (L, D, ...) -> (L*D, ...)
+        scores, best = lax.top_k(jnp.where(valid, scores, -jnp.inf), min(after, sum(counts)))
         return Proposals(boxes[best], scores, valid[best])
 
     return jax.vmap(of_image)(rpn, image_sizes)
@@ -76,6 +82,15 @@ def _decode(deltas: Array, anchors: Array, image_size: Array, config: ModelConfi
         fixed = decode(lax.stop_gradient(deltas), anchors, weights)
         deltas = scale_gradient(deltas, _inside(fixed, image_size))
     return decode(deltas, anchors, weights)
+
+
+def _pad(boxes: Array, scores: Array, count: int) -> tuple[Array, Array]:
+    """So many boxes and scores; those behind the (k, 4) and (k,) given take no part in anything."""
+    padding = count - len(scores)
+    return (
+        jnp.pad(boxes, ((0, padding), (0, 0))),
+        jnp.pad(scores, (0, padding), constant_values=-jnp.inf),
+    )
 
 
 def _inside(boxes: Array, image_size: Array) -> Array:
