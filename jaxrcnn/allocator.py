@@ -20,7 +20,7 @@ def keep_freed_memory() -> None:
 
     XLA's CPU backend takes all temporary memory of a step in one piece, and frees it after. glibc
     gives a piece of more than 32 MiB back to the system at once, so that every step waits for its
-    pages to be made anew: a tenth of a training step. Here it stays. A compiler's small pieces,
+    pages to be made anew: up to a tenth of a step. Here it stays. A compiler's small pieces,
     1 GiB of them for a ResNet-50, would never go back by themselves; here they do after each
     compilation.
 
@@ -37,9 +37,8 @@ def keep_freed_memory() -> None:
     libc.mallopt(ARENA_MAX, 1)  # the heaps of further threads hold no large piece
 
     def give_back(event: str, duration_secs: float, **_: Any) -> None:
-        if (
-            event == COMPILED and duration_secs > 0.5
-        ):  # a small program's memory is not worth the search
+        # The memory of a small program is not worth the search.
+        if event == COMPILED and duration_secs > 0.5:
             libc.malloc_trim(0)
 
     jax.monitoring.register_event_duration_secs_listener(give_back)

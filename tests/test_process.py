@@ -22,15 +22,13 @@ def test_it_prepares_cache_allocator_and_garbage_collector():
 
 def test_the_library_alone_sets_nothing():
     code = """
-import gc
+import gc, os
+os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
 before = gc.get_threshold()
 import jax
 import jaxrcnn.runs, jaxrcnn.training.loop, jaxrcnn.process
 assert gc.get_threshold() == before
 assert jax.config.jax_compilation_cache_dir is None
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
-        env={"PATH": ""},
-    )  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
