@@ -171,9 +171,9 @@ class Torchvision:
         """Let go of what was prepared under a name."""
         self._ask("drop", name=name)
 
-    def memory(self) -> Mapping[str, int]:
+    def memory(self, name: str) -> Mapping[str, int]:
         """The most bytes since it was last asked: "arrays" and "resident", see `Memory`."""
-        return self._ask("memory")
+        return self._ask("memory", name=name)
 
     def _write(self, name: str, arrays: Mapping[str, Any]) -> str:
         path = self._folder / f"{name}.npz"

@@ -27,6 +27,9 @@ PROFILED = 5
 
 OURS, PEER = "jaxrcnn", "torchvision"
 
+Tried = Mapping[str, float | str]
+"""Milliseconds of the peer by setting, or why it does not run there."""
+
 
 class Settings(NamedTuple):
     """What is measured, and how."""
@@ -43,7 +46,7 @@ class Memory(NamedTuple):
     """The most bytes of training steps.
 
     The arrays are those of the device, as its allocator counts them. On a CPU none does: ours are
-    then those that XLA plans for, torchvision's what became resident since it was imported.
+    then those that XLA plans for, torchvision's what became resident since before it had a model.
     """
 
     arrays: float | None
@@ -56,15 +59,15 @@ def train(settings: Settings) -> Iterator[Section]:
     variables = draw_variables(config)
     program = Training(_with_gate(config, shut=True), shape, variables)
     cost = measure_cost(program)
-    with _sides(settings, "train", shape, program, variables) as sides:
+    with _sides(settings, "train", shape, program, variables) as (sides, tried):
         forget_peak()
         if settings.peer is not None:
-            settings.peer.memory()
+            settings.peer.memory(name)
         timings = take_turns(sides, settings.steps)
         held = {OURS: Memory(peak_bytes(jax.local_devices()[0]) or cost.memory, peak_resident())}
         if settings.peer is not None:
-            held[PEER] = Memory(**settings.peer.memory())
-    yield _speed(name, shape, timings, held)
+            held[PEER] = Memory(**settings.peer.memory(name))
+    yield _speed(name, shape, timings, held, tried)
     yield from _analysis(settings, name, program, cost, timings)
     exact = Training(_with_gate(config, shut=False), shape, variables)
     exact.run(1)
@@ -78,24 +81,24 @@ def predict(settings: Settings) -> Iterator[Section]:
         name = f"predict {shape}"
         program = Prediction(settings.config, shape, variables)
         cost = measure_cost(program)
-        with _sides(settings, "predict", shape, program, variables) as sides:
+        with _sides(settings, "predict", shape, program, variables) as (sides, tried):
             timings = take_turns(sides, settings.steps)
-        yield _speed(name, shape, timings, {})
+        yield _speed(name, shape, timings, {}, tried)
         yield from _analysis(settings, name, program, cost, timings)
 
 
 @contextlib.contextmanager
 def _sides(
     settings: Settings, kind: str, shape: Shape, program: Program, variables: Variables
-) -> Iterator[dict[str, Runner]]:
+) -> Iterator[tuple[dict[str, Runner], Tried]]:
     """Our program and the peer's of the same kind, warm; the peer's is gone afterwards."""
     program.run(1)
     if settings.peer is None:
-        yield {OURS: program.run}
+        yield {OURS: program.run}, {}
         return
-    settings.peer.detector(kind, settings.config, shape, variables)
+    tried = settings.peer.detector(kind, settings.config, shape, variables)
     name = f"{kind} {shape}"
-    yield {OURS: program.run, PEER: settings.peer.runner(name)}
+    yield {OURS: program.run, PEER: settings.peer.runner(name)}, tried
     settings.peer.drop(name)
 
 
@@ -180,7 +183,11 @@ def _with_gate(config: Config, shut: bool) -> Config:
 
 
 def _speed(
-    name: str, shape: Shape, timings: Mapping[str, Timing], held: Mapping[str, Memory]
+    name: str,
+    shape: Shape,
+    timings: Mapping[str, Timing],
+    held: Mapping[str, Memory],
+    tried: Tried,
 ) -> Section:
     """How fast, and with how much memory."""
     rows: list[tuple[str, ...]] = [("", "images/s", "ms", "half of the steps")]
@@ -191,11 +198,20 @@ def _speed(
         numbers[side] = {"images_per_second": speed, **timing.numbers()}
     if PEER in timings:
         rows.append(("ratio", ratio(timings[OURS], timings[PEER]), "", ""))
+        rows += map(_trial, tried.items())
         numbers["times_as_fast"] = timings[PEER].median / timings[OURS].median
+        numbers[f"{PEER}_tried"] = dict(tried)
     if held:
         rows = _with_memory(rows, held)
         numbers["peak_bytes"] = {side: memory._asdict() for side, memory in held.items()}
     return Section(name, rows, numbers)
+
+
+def _trial(setting: tuple[str, float | str]) -> tuple[str, ...]:
+    """A setting of the peer, tried for a few steps before the fastest was taken."""
+    name, took = setting
+    ms, about = ("", took[:60]) if isinstance(took, str) else (f"{took:.4g}", "tried")
+    return f"{PEER}, {name}", "", ms, about
 
 
 def _with_memory(rows: list[tuple[str, ...]], held: Mapping[str, Memory]) -> list[tuple[str, ...]]:

@@ -6,19 +6,22 @@ It reads requests from stdin and answers on stdout, a JSON object on one line ea
     {"do": "train" | "predict", "name": ...}     -> milliseconds by setting; the best one is kept
     {"do": "nms" | "align" | "align to features", "name": ...}
     {"do": "run", "name": ..., "steps": N}       -> seconds of each
-    {"do": "memory"}                             -> most bytes held since the last such request
+    {"do": "memory", "name": ...}                -> most bytes held since the last such request
     {"do": "drop", "name": ...}
 
 What a request is about lies in .npz files that it names; see jaxrcnn/benchmark/peer.py.
 """
 
 import contextlib
+import ctypes
+import gc
 import json
 import re
 import statistics
 import sys
 import time
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +34,13 @@ DEVICE = torch.device("cuda" if CUDA else "cpu")
 TRIAL = 3  # steps of each setting, after one to warm up
 
 
+class Case(NamedTuple):
+    """What was prepared under a name."""
+
+    call: object  # does it once
+    before: int  # resident bytes without it
+
+
 def main():
     """Answer requests until stdin ends."""
     warnings.filterwarnings("ignore")
@@ -38,9 +48,9 @@ def main():
     cases = {}
     answers = {
         "hello": hello,
-        "run": lambda request: {"seconds": run(cases[request["name"]], request["steps"])},
+        "run": lambda request: {"seconds": run(cases[request["name"]].call, request["steps"])},
         "drop": lambda request: {"dropped": bool(cases.pop(request["name"]))},
-        "memory": memory,
+        "memory": lambda request: memory(cases[request["name"]]),
     }
     for line in sys.stdin:
         request = json.loads(line)
@@ -59,27 +69,35 @@ def hello(request):
 
 
 def prepare(request):
-    """The call of the fastest setting, and what each took."""
+    """The case of the fastest setting, and the milliseconds or the complaint of each.
+
+    The settings are tried one by one and the fastest is made anew, so that what the others and the
+    compiler left behind does not count as its memory.
+    """
     arrays = np.load(request["arrays"])
     arrays = {name: torch.from_numpy(arrays[name]).to(DEVICE) for name in arrays.files}
     if request["do"] in ("train", "predict"):
         calls = detector_calls(request, arrays)
     else:
         calls = {"plain": op_call(request, arrays)}
-    best, took = None, {}
-    for setting, make in calls.items():
-        try:
-            call = make()
-            run(call, 1)
-            took[setting] = 1e3 * statistics.median(run(call, TRIAL))
-        except Exception as error:  # a setting that this torch lacks: the others count
-            took[setting] = str(error).strip().splitlines()[0][:200]
-            continue
-        if took[setting] <= min(x for x in took.values() if isinstance(x, float)):
-            best = call
-    if best is None:
+    took = {setting: trial(make) for setting, make in calls.items()}
+    ran = {setting: ms for setting, ms in took.items() if isinstance(ms, float)}
+    if not ran:
         raise RuntimeError(f"no setting runs: {took}")
-    return best, {"settings": took}
+    before = settled_bytes()
+    call = calls[min(ran, key=ran.get)]()
+    run(call, 1)
+    return Case(call, before), {"settings": took}
+
+
+def trial(make):
+    """Milliseconds of a step of a setting, or why it does not run: this torch may lack it."""
+    try:
+        call = make()
+        run(call, 1)
+        return 1e3 * statistics.median(run(call, TRIAL))
+    except Exception as error:
+        return str(error).strip().splitlines()[0][:200]
 
 
 def run(call, steps):
@@ -94,20 +112,27 @@ def run(call, steps):
     return seconds
 
 
-def memory(request):
+def memory(case):
     """The most bytes since the last request: resident ones, and those of arrays.
 
-    The arrays are the GPU's, or else what became resident since torch was imported.
+    The arrays are the GPU's, or else what became resident since before the case was made.
     """
-    del request
     resident = resident_bytes("VmHWM")
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as stream:
         stream.write("5")
-    arrays = resident - IMPORTED
+    arrays = resident - case.before
     if CUDA:
         arrays = torch.cuda.max_memory_allocated()
         torch.cuda.reset_peak_memory_stats()
     return {"arrays": arrays, "resident": resident}
+
+
+def settled_bytes():
+    """Resident bytes once what is free has gone back to the system."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)
+    return resident_bytes("VmRSS")
 
 
 def resident_bytes(name):
@@ -119,15 +144,10 @@ def resident_bytes(name):
         return 0
 
 
-IMPORTED = resident_bytes("VmRSS")
-
-
 def detector_calls(request, arrays):
     """A function for each setting that makes the model and returns its step."""
-    settings = [(False, False)]
-    if CUDA or request["do"] == "predict":
-        settings.append((True, False))
-    if CUDA and hasattr(torch, "compile"):
+    settings = [(False, False), (True, False)]
+    if hasattr(torch, "compile"):
         settings.append((True, True))
     names = {(False, False): "plain", (True, False): "channels_last", (True, True): "compiled"}
 

@@ -1,5 +1,3 @@
-import json
-import stat
 import sys
 
 import numpy as np
@@ -14,39 +12,6 @@ from jaxrcnn.interop.models import fasterrcnn_resnet50_fpn
 from tests.cli.test_parity import python_with_torchvision
 from tests.tiny import MODEL, change
 
-FAKE = """
-import json, sys
-import numpy as np
-log = open({log!r}, "a")
-for line in sys.stdin:
-    request = json.loads(line)
-    if "arrays" in request:
-        request["shapes"] = {{k: list(x.shape) for k, x in np.load(request["arrays"]).items()}}
-    print(json.dumps(request), file=log, flush=True)
-    answers = {{
-        "hello": {{"torch": "9"}},
-        "run": {{"seconds": [0.5] * request.get("steps", 0)}},
-        "memory": {{"arrays": 1, "resident": 2}},
-        "nms": {{"settings": {{"plain": 3.0}}}},
-        "align": {{"settings": {{"plain": 3.0}}}},
-    }}
-    if request["do"] == "drop":
-        print("out of memory", file=sys.stderr)
-        sys.exit(1)
-    print(json.dumps(answers[request["do"]]), flush=True)
-"""
-
-
-@pytest.fixture
-def fake(tmp_path):
-    """A Python that runs no torchvision, but says what it was asked."""
-    log, program, python = (tmp_path / name for name in ("log", "program.py", "python"))
-    program.write_text(FAKE.format(log=str(log)))
-    python.write_text(f"#!/bin/sh\nexec {sys.executable} {program}\n")
-    python.chmod(python.stat().st_mode | stat.S_IEXEC)
-    log.touch()
-    return str(python), lambda: [json.loads(line) for line in log.read_text().splitlines()]
-
 
 def test_requests_and_answers_are_a_line_each(fake):
     python, asked = fake
@@ -55,19 +20,19 @@ def test_requests_and_answers_are_a_line_each(fake):
         assert peer.versions == {"torch": "9"}
         peer.nms(case, 0.7)
         assert peer.runner("nms 30")(4) == [0.5] * 4
-        assert peer.memory() == {"arrays": 1, "resident": 2}
+        assert peer.memory("nms 30") == {"arrays": 1, "resident": 2}
     hello, nms, run, memory = asked()
     assert (hello["do"], hello["threads"] > 0) == ("hello", True)
     assert nms["shapes"] == {"boxes": [30, 4], "scores": [30]}
     assert (nms["name"], nms["iou"]) == ("nms 30", 0.7)
     assert (run["name"], run["steps"]) == ("nms 30", 4)
-    assert memory["do"] == "memory"
+    assert (memory["do"], memory["name"]) == ("memory", "nms 30")
 
 
 def test_a_peer_that_dies_says_why_in_one_line(fake):
     python, _ = fake
     with start_torchvision(python) as peer, pytest.raises(ConfigError) as caught:
-        peer.drop("train")
+        peer.drop("dies")
     assert str(caught.value) == (
         f"torchvision did not run under {python} (out of memory); "
         "--peer-python takes a Python that has torchvision"
@@ -104,8 +69,10 @@ def test_torchvision_itself_runs_what_it_is_asked_for():
         for kind in ("train", "predict"):
             settings = peer.detector(kind, config, shape, draw_variables(config))
             assert isinstance(settings["plain"], float)
+            assert isinstance(settings["channels_last"], float)
             assert min(peer.run(f"{kind} 1x64x64", 2)) > 0
-        assert 1e8 < peer.memory()["arrays"] < peer.memory()["resident"]
+        memory = peer.memory("train 1x64x64")
+        assert 1e8 < memory["arrays"] < memory["resident"]
         case = nms_case(30, 64, 96)
         peer.nms(case, 0.7)
         assert len(peer.run(case.name, 3)) == 3
