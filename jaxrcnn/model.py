@@ -4,15 +4,17 @@ What it computes is `jaxrcnn.detector.forward_infer`, a pure function of `Model.
 `Model.variables` and a batch of pictures.
 """
 
+import functools
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jaxrcnn.compilation import jit_program
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.loader import eval_batches
@@ -28,7 +30,10 @@ from jaxrcnn.training.weights import holds_weights, load_variables
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
 from jaxrcnn.types import Batch, Detections
 
-_detect = jax.jit(forward_infer, static_argnums=0)
+
+@functools.cache
+def _program() -> Any:
+    return jit_program(forward_infer, static_argnums=0)
 
 
 class Objects(NamedTuple):
@@ -103,7 +108,7 @@ class Model(NamedTuple):
     def detect(self, batch: Batch) -> Detections:
         """`forward_infer` of a batch in numpy arrays, on all devices."""
         batch = self.programs.put_batch(batch)
-        return _detect(self.detector, self.variables, batch.images, batch.image_sizes)
+        return _program()(self.detector, self.variables, batch.images, batch.image_sizes)
 
 
 def load(folder: str | os.PathLike[str]) -> Model:

@@ -6,6 +6,7 @@ import jax
 
 from jaxrcnn.benchmark.timing import time_calls
 from jaxrcnn.benchmark.workload import Shape, config_for, draw_batch
+from jaxrcnn.compilation import jit_program
 from jaxrcnn.config import Config
 from jaxrcnn.detector import COLLECTIONS, Variables, build, forward_infer
 from jaxrcnn.training.sharding import compile_programs
@@ -69,7 +70,7 @@ class Prediction:
         self._detector = build(config.model)
         batch = draw_batch(shape, config.model.num_classes)
         self._arguments = jax.device_put((variables, batch.images, batch.image_sizes))
-        self._predict: Any = jax.jit(forward_infer, static_argnums=0)
+        self._predict = jit_program(forward_infer, static_argnums=0)
 
     def lower(self) -> Any:
         """The traced program, a `jax.stages.Lowered`."""

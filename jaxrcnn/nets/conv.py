@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxrcnn.nets import winograd
 from jaxrcnn.types import Array
 
 # Caffe2's MSRAFill: normal, variance 2 / fan_out (arXiv 1502.01852).
@@ -71,6 +72,9 @@ class _Window(NamedTuple):
     dilation: tuple[int, int]
 
 
+ONE_AROUND = _Window((1, 1), ((1, 1), (1, 1)), (1, 1))
+
+
 def _spatial(
     x: Array,
     kernel: Array,
@@ -88,7 +92,23 @@ def _spatial(
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _convolve(x: Array, kernel: Array, window: _Window) -> Array:
     """Convolve (N, H, W, C) with (h, w, C, D): (N, H', W', D)."""
-    return _plain(x, kernel, window)
+    return _forward(x, kernel, window)
+
+
+def _forward(x: Array, kernel: Array, window: _Window) -> Array:
+    plainly = functools.partial(_plain, window=window)
+    if not _suits_winograd(x, kernel, window):
+        return plainly(x, kernel)
+    return lax.platform_dependent(x, kernel, cpu=winograd.convolve, default=plainly)
+
+
+def _suits_winograd(x: Array, kernel: Array, window: _Window) -> bool:
+    """Whether a CPU takes less time by `winograd`: from about 128 channels, on no tiny map.
+
+    bfloat16 would be rounded once more, before the products.
+    """
+    wide = min(kernel.shape[2:]) >= 128 and x.size // x.shape[-1] >= 2048
+    return wide and kernel.shape[:2] == (3, 3) and window == ONE_AROUND and x.dtype != jnp.bfloat16
 
 
 def _plain(
@@ -112,6 +132,8 @@ def _gradients(window: _Window, saved: tuple[Array, Array], by_y: Array) -> tupl
         return jax.vjp(lambda x, kernel: _plain(x, kernel, window), x, kernel)[1](by_y)
 
     for_cpu = functools.partial(_gradients_for_cpu, window)
+    if _suits_winograd(*saved, window):
+        for_cpu = winograd.gradients
     return lax.platform_dependent(*saved, by_y, cpu=for_cpu, default=plainly)
 
 
@@ -168,4 +190,4 @@ def _kernel_gradient(window: _Window, x: Array, kernel: Array, by_y: Array) -> A
     return gradient.reshape(width, channels, height, features).transpose(2, 0, 1, 3)
 
 
-_convolve.defvjp(lambda x, kernel, window: (_plain(x, kernel, window), (x, kernel)), _gradients)
+_convolve.defvjp(lambda x, kernel, window: (_forward(x, kernel, window), (x, kernel)), _gradients)

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrcnn.compilation import jit_program
 from jaxrcnn.config import Config
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.records import Dataset
@@ -114,7 +115,7 @@ def compile_side_by_side(
     (config,) = shared
     trained = detector._replace(config=config.model)
     knobs = jax.tree.map(lambda *x: np.stack(x), *map(knobs_of, configs))
-    step = jax.jit(_steps, static_argnums=(0, 1, 2), donate_argnums=3)
+    step = jit_program(_steps, static_argnums=(0, 1, 2), donate_argnums=3)
     at_once = at_once or (1 if jax.default_backend() == "cpu" else len(configs))
     return programs._replace(
         train_step=lambda state, batch, stage: step(trained, config, at_once, state, batch, knobs)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from jaxrcnn.compilation import jit_program
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Detector, forward_propose
 from jaxrcnn.training.knobs import knobs_of, with_shut_gate, without_knobs
@@ -47,15 +48,15 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
     everywhere = NamedSharding(mesh, PartitionSpec())
     shared_out = NamedSharding(mesh, PartitionSpec("batch"))
     create = jax.jit(create_state, static_argnums=(0, 1), out_shardings=everywhere)
-    train = jax.jit(
+    train = jit_program(
         train_step,
         static_argnums=(0, 1),
         static_argnames="stage",
         donate_argnums=2,
         out_shardings=everywhere,
     )
-    evaluate = jax.jit(eval_step, static_argnums=0, out_shardings=everywhere)
-    propose = jax.jit(
+    evaluate = jit_program(eval_step, static_argnums=0, out_shardings=everywhere)
+    propose = jit_program(
         forward_propose, static_argnums=0, static_argnames="train", out_shardings=everywhere
     )
 
