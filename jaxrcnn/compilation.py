@@ -1,4 +1,4 @@
-"""How whole programs are compiled, and kept between runs by jax's persistent compilation cache."""
+"""Compiled programs, kept between runs: jax's persistent compilation cache, on by default."""
 
 import hashlib
 import os
@@ -6,25 +6,11 @@ import pathlib
 import platform
 import re
 import sys
-from collections.abc import Callable
-from typing import Any
 
 from jaxrcnn.machine import processors
 
 MOST = 4 * 2**30
 """Bytes; those that were used the longest ago go first."""
-
-LEAST_MEMORY = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
-"""XLA's CPU backend would else begin every operation as early as it can, so that threads find
-several at once; those of a detector use all threads each, and their results only lie in wait."""
-
-
-def jit_program(function: Callable[..., Any], **options: Any) -> Any:
-    """`jax.jit` with the same options, for a whole program: on a CPU it takes the least memory."""
-    import jax
-
-    on_cpu = jax.default_backend() == "cpu"
-    return jax.jit(function, compiler_options=LEAST_MEMORY if on_cpu else None, **options)
 
 
 def keep_compiled_programs() -> None:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxrcnn.compilation import jit_program
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.loader import eval_batches
@@ -29,6 +28,7 @@ from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.weights import holds_weights, load_variables
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
 from jaxrcnn.types import Batch, Detections
+from jaxrcnn.xla import jit_program
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxrcnn.config import BackboneConfig, BoxHeadConfig, ModelConfig
 from jaxrcnn.nets.conv import HE_NORMAL, XAVIER_UNIFORM, build_conv
 from jaxrcnn.nets.norm import build_norm
+from jaxrcnn.nets.relu import relu
 from jaxrcnn.nets.resnet import residual_stage
 from jaxrcnn.precision import at_least_float32
 from jaxrcnn.types import Array
@@ -43,7 +44,7 @@ class RpnHead(nn.Module):
         logits, deltas = [], []
         for x in maps:
             for conv in hidden:
-                x = nn.relu(conv(x))
+                x = relu(conv(x))
             logits.append(cls_logits(x))
             deltas.append(bbox_pred(x))
         return tuple(logits), tuple(deltas)
@@ -84,7 +85,7 @@ class BoxHead(nn.Module):
         linear = nn.Dense(
             self.config.channels, dtype=self.dtype, kernel_init=XAVIER_UNIFORM, name=name
         )
-        x = nn.relu(linear(x))
+        x = relu(linear(x))
         return nn.Dropout(self.config.dropout, deterministic=not train)(x)
 
     def _convs(self, x: Array, train: bool) -> Array:
@@ -93,7 +94,7 @@ class BoxHead(nn.Module):
             name, bias = f"conv{index}", config.norm == "none"
             conv = build_conv(config.conv_channels, 3, name, self.dtype, HE_NORMAL, bias=bias)
             norm = build_norm(config.norm, f"bn{index}", self.dtype)
-            x = nn.relu(norm(conv(x), train))
+            x = relu(norm(conv(x), train))
         return x
 
     def _res5(self, x: Array, train: bool) -> Array:

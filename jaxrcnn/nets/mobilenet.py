@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxrcnn.config import BackboneConfig
 from jaxrcnn.nets.conv import HE_NORMAL, build_conv
+from jaxrcnn.nets.relu import relu
 from jaxrcnn.nets.resnet import ConvNorm
 from jaxrcnn.precision import at_least_float32
 from jaxrcnn.types import Array
@@ -59,7 +60,7 @@ class InvertedResidual(nn.Module):
     def __call__(self, x: Array, train: bool = False) -> Array:
         """Map (N, H, W, C) to (N, H / stride, W / stride, channels)."""
         layer, conv_norm = self.layer, self.conv_norm
-        activate = nn.hard_swish if layer.hard_swish else nn.relu
+        activate = nn.hard_swish if layer.hard_swish else relu
         y = x
         if layer.expanded != x.shape[-1]:
             names = ("expand_conv", "expand_bn")
@@ -83,7 +84,7 @@ class InvertedResidual(nn.Module):
         """Weights of the channels, (N, H, W, C) -> (N, 1, 1, C), from their means."""
         dtype = self.conv_norm.dtype
         y = jnp.mean(at_least_float32(x), axis=(1, 2), keepdims=True).astype(dtype)
-        y = nn.relu(build_conv(self.layer.squeeze, 1, "squeeze", dtype, HE_NORMAL)(y))
+        y = relu(build_conv(self.layer.squeeze, 1, "squeeze", dtype, HE_NORMAL)(y))
         return nn.hard_sigmoid(build_conv(x.shape[-1], 1, "excite", dtype, HE_NORMAL)(y))
 
 

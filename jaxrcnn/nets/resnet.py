@@ -14,6 +14,7 @@ from jaxrcnn.config import BackboneConfig
 from jaxrcnn.nets.conv import HE_NORMAL, build_conv
 from jaxrcnn.nets.max_pool import max_pool
 from jaxrcnn.nets.norm import EPSILON, NormKind, build_norm
+from jaxrcnn.nets.relu import relu
 from jaxrcnn.types import Array
 
 
@@ -84,9 +85,9 @@ class BasicBlock(nn.Module):
         """Map (N, H, W, C) to (N, H / stride, W / stride, channels)."""
         y = self.conv_norm(x, train, ("conv1", "bn1"), self.channels, 3, self.stride, self.dilation)
         y = self.conv_norm(
-            nn.relu(y), train, ("conv2", "bn2"), self.channels, 3, dilation=self.dilation
+            relu(y), train, ("conv2", "bn2"), self.channels, 3, dilation=self.dilation
         )
-        return nn.relu(y + _shortcut(self.conv_norm, x, train, self.channels, self.stride))
+        return relu(y + _shortcut(self.conv_norm, x, train, self.channels, self.stride))
 
 
 class Bottleneck(nn.Module):
@@ -107,10 +108,10 @@ class Bottleneck(nn.Module):
         inner = self.inner_channels
         y = self.conv_norm(x, train, ("conv1", "bn1"), inner, 1, first)
         y = self.conv_norm(
-            nn.relu(y), train, ("conv2", "bn2"), inner, 3, second, self.dilation, self.groups
+            relu(y), train, ("conv2", "bn2"), inner, 3, second, self.dilation, self.groups
         )
-        y = self.conv_norm(nn.relu(y), train, ("conv3", "bn3"), self.channels, 1)
-        return nn.relu(y + _shortcut(self.conv_norm, x, train, self.channels, self.stride))
+        y = self.conv_norm(relu(y), train, ("conv3", "bn3"), self.channels, 1)
+        return relu(y + _shortcut(self.conv_norm, x, train, self.channels, self.stride))
 
 
 class ResNet(nn.Module):
@@ -128,7 +129,7 @@ class ResNet(nn.Module):
         frozen = config.frozen_stages >= 1
         conv_norm = ConvNorm(config.norm, frozen, self.dtype, config.norm_epsilon)
         x = conv_norm(x.astype(self.dtype), train, ("conv1", "bn1"), config.width, 7, stride=2)
-        x = max_pool(nn.relu(x), size=3, stride=2, padding=1)
+        x = max_pool(relu(x), size=3, stride=2, padding=1)
         x = jax.lax.stop_gradient(x) if frozen else x
         maps = []
         for stage in range(2, max(self.outputs) + 1):

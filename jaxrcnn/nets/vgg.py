@@ -5,6 +5,7 @@ import jax
 
 from jaxrcnn.nets.conv import HE_NORMAL, build_conv
 from jaxrcnn.nets.max_pool import max_pool
+from jaxrcnn.nets.relu import relu
 from jaxrcnn.types import Array
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -26,7 +27,7 @@ class VGG16(nn.Module):
                 x = max_pool(x, size=2, stride=2)
             for index, width in enumerate(widths, start=1):
                 conv = build_conv(width, 3, f"conv{block}_{index}", self.dtype, HE_NORMAL)
-                x = nn.relu(conv(x))
+                x = relu(conv(x))
             x = jax.lax.stop_gradient(x) if block <= self.frozen_stages else x
         return (x,)
 

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrcnn.compilation import jit_program
 from jaxrcnn.config import Config
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.records import Dataset
@@ -30,6 +29,7 @@ from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.step import TrainState, train_step
 from jaxrcnn.types import Array, Batch
+from jaxrcnn.xla import jit_program
 
 
 def run_side_by_side(

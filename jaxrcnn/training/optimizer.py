@@ -9,7 +9,7 @@ import optax
 from jaxrcnn.config import Config, OptimizerConfig
 from jaxrcnn.nets.backbone import frozen_modules
 from jaxrcnn.training.alternating import phases
-from jaxrcnn.training.in_place import computed_once
+from jaxrcnn.xla import computed_once
 
 
 def build_optimizer(

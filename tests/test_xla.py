@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxrcnn.training.in_place import computed_once
+from jaxrcnn.xla import computed_once, jit_program
 
 PARAMS = {"a": jnp.ones((256, 256)), "b": jnp.ones((256, 256))}
 GRADIENTS = {"a": jnp.full((256, 256), 2.0), "b": jnp.full((256, 256), -1.0)}
@@ -54,3 +54,14 @@ def test_no_parameter_is_copied():
     assert temporary_arrays(computed_once) < 1.5  # a gradient
     # If this fails, XLA has learned to do without, and `computed_once` can go.
     assert temporary_arrays(lambda tree: tree) > 1.9
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="other backends order by themselves")
+def test_a_whole_program_holds_no_more_than_it_must_on_a_cpu():
+    def sums_of_products(x):
+        products = [x @ jnp.roll(x, shift, 0) for shift in range(8)]
+        return sum(jnp.sum(jnp.sin(y)) for y in products)
+
+    x = jax.ShapeDtypeStruct((512, 512), jnp.float32)
+    program = jit_program(sums_of_products).lower(x).compile()
+    assert program.memory_analysis().temp_size_in_bytes < 4 * (4 * 512**2)  # of eight products

@@ -1,0 +1,41 @@
+"""What XLA's CPU backend must be told, or it holds more arrays than it need."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+from jax.experimental.xla_metadata import set_xla_metadata
+
+T = TypeVar("T")
+
+LEAST_MEMORY = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
+
+
+def jit_program(function: Callable[..., Any], **options: Any) -> Any:
+    """`jax.jit` with the same options, for a whole program: on a CPU it takes the least memory.
+
+    By default XLA begins every operation there as early as it can, so that threads find several at
+    once. Those of a detector use all threads each, and what is there early only lies in wait.
+    """
+    on_cpu = jax.default_backend() == "cpu"
+    return jax.jit(function, compiler_options=LEAST_MEMORY if on_cpu else None, **options)
+
+
+def computed_once(tree: T) -> T:
+    """The same arrays, which XLA's CPU backend then computes once and keeps.
+
+    It else computes what several results need in the pass of each, from whatever that takes: the
+    arrays below are all kept in its place. Other backends write several results in one pass.
+    """
+    kept: T = jax.lax.platform_dependent(tree, cpu=_behind_a_call, default=_same)
+    return kept
+
+
+def _behind_a_call(tree: Any) -> Any:
+    # A barrier is dropped before XLA fuses; a call that is not inlined stays.
+    with set_xla_metadata(inlineable="false"):
+        return jax.jit(_same)(tree)
+
+
+def _same(tree: Any) -> Any:
+    return tree
