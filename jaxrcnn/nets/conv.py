@@ -107,7 +107,7 @@ def _suits_winograd(x: Array, kernel: Array, window: _Window) -> bool:
 
     bfloat16 would be rounded once more, before the products.
     """
-    wide = min(kernel.shape[2:]) >= 128 and x.size // x.shape[-1] >= 2048
+    wide = min(kernel.shape[2:]) >= 128 and x.size // x.shape[-1] >= 1024
     return wide and kernel.shape[:2] == (3, 3) and window == ONE_AROUND and x.dtype != jnp.bfloat16
 
 
