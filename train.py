@@ -9,7 +9,7 @@ import sys
 from collections.abc import Collection, Sequence
 
 from jaxrcnn.cli.options import parse_train_arguments
-from jaxrcnn.cli.parsing import fail
+from jaxrcnn.cli.parsing import fail, stop
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.curves import plot_curves
 from jaxrcnn.data.datasets import open_datasets
@@ -25,13 +25,18 @@ HERE = pathlib.Path(__file__).parent
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train as the command line asks; one line and exit code 2 where that cannot be done."""
+    """Train as the command line asks; one line and exit code 2 where that cannot be done.
+
+    An interrupted run ends with a line too, and exit code 130.
+    """
     arguments = parse_train_arguments(argv, default_config=HERE / "configs" / "shapes.py")
     prepare_process()
     try:
         train(arguments.config, arguments.workdir)
     except (ConfigError, DataError, NonFiniteLossError) as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        stop("; the same command goes on from the last checkpoint, if there is one by now")
 
 
 def train(config: Config, workdir: pathlib.Path) -> None:

@@ -312,8 +312,20 @@ def train_and_die(monkeypatch, last, workdir, *words):
 
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "save", save_and_die)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(SystemExit, match="130"):
             train(workdir, *words)
+
+
+def test_an_interruption_is_one_line(monkeypatch, tmp_path, capsys):
+    def interrupted(config, workdir):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(script, "train", interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        train(tmp_path)
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("interrupted; the same command goes on from the last checkpoint")
 
 
 PROFILED = ("--config.profile.start", "2", "--config.profile.steps", "2")

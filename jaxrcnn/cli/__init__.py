@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from jaxrcnn.cli.parsing import OneLineParser, fail
+from jaxrcnn.cli.parsing import OneLineParser, fail, stop
 from jaxrcnn.config import ConfigError
 from jaxrcnn.process import prepare_process
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code; argv is sys.argv[1:] unless given.
 
     Only the module of the command that was asked for is imported. Wrong input ends the program:
-    one line on stderr and exit code 2.
+    one line on stderr and exit code 2; an interruption too, with 130.
     """
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] not in COMMANDS:
@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command.main(arguments, fields) if takes_fields else command.main(arguments)
     except (ConfigError, DataError) as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        stop("; a study goes on when it is started again" if name == "study" else "")
 
 
 def not_fields(words: Sequence[str]) -> list[str]:

@@ -13,6 +13,12 @@ def fail(message: str) -> NoReturn:
     raise SystemExit(2)
 
 
+def stop(message: str) -> NoReturn:
+    """Ends an interrupted program: the message on a line of its own, exit code 130."""
+    print("\ninterrupted" + message, file=sys.stderr)
+    raise SystemExit(130) from None
+
+
 class OneLineParser(argparse.ArgumentParser):
     """argparse without the usage above an error."""
 
