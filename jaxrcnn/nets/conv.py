@@ -1,6 +1,7 @@
 """Convolutions as the peers build them, and their initialisers."""
 
 import functools
+import math
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -72,7 +73,7 @@ class _Window(NamedTuple):
     dilation: tuple[int, int]
 
 
-ONE_AROUND = _Window((1, 1), ((1, 1), (1, 1)), (1, 1))
+_ONE_AROUND = _Window((1, 1), ((1, 1), (1, 1)), (1, 1))
 
 
 def _spatial(
@@ -103,12 +104,13 @@ def _forward(x: Array, kernel: Array, window: _Window) -> Array:
 
 
 def _suits_winograd(x: Array, kernel: Array, window: _Window) -> bool:
-    """Whether a CPU takes less time by `winograd`: from about 128 channels, on no tiny map.
+    """Whether `winograd` can do it, and takes a CPU less time: with many channels and places.
 
     bfloat16 would be rounded once more, before the products.
     """
-    wide = min(kernel.shape[2:]) >= 128 and x.size // x.shape[-1] >= 1024
-    return wide and kernel.shape[:2] == (3, 3) and window == ONE_AROUND and x.dtype != jnp.bfloat16
+    places, channels = math.prod(x.shape[:3]), min(kernel.shape[2:])
+    fits = kernel.shape[:2] == (3, 3) and window == _ONE_AROUND and x.dtype != jnp.bfloat16
+    return fits and channels >= 128 and places >= 1024
 
 
 def _plain(
