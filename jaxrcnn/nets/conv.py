@@ -133,9 +133,8 @@ def _gradients(window: _Window, saved: tuple[Array, Array], by_y: Array) -> tupl
     def plainly(x: Array, kernel: Array, by_y: Array) -> tuple[Array, Array]:
         return jax.vjp(lambda x, kernel: _plain(x, kernel, window), x, kernel)[1](by_y)
 
-    for_cpu = functools.partial(_gradients_for_cpu, window)
-    if _suits_winograd(*saved, window):
-        for_cpu = winograd.gradients
+    suits = _suits_winograd(*saved, window)
+    for_cpu = winograd.gradients if suits else functools.partial(_gradients_for_cpu, window)
     return lax.platform_dependent(*saved, by_y, cpu=for_cpu, default=plainly)
 
 

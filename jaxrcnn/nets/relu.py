@@ -17,4 +17,4 @@ def relu(x: Array) -> Array:
     return computed_once(jnp.maximum(x, 0))
 
 
-relu.defjvps(lambda by_x, y, x: jnp.where(y > 0, by_x, jnp.zeros_like(by_x)))
+relu.defjvps(lambda by_x, y, x: jnp.where(y > 0, by_x, 0))

@@ -21,6 +21,9 @@ OF_TAPS = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
 TO_RESULTS = ((1, 1, 1, 0), (0, 1, -1, -1))
 FROM_RESULTS = tuple(zip(*TO_RESULTS, strict=True))
 
+OF_ALL_TAPS = np.kron(OF_TAPS, OF_TAPS)
+"""Along both axes, (16, 9)."""
+
 Grid = list[list[Array]]
 """Arrays by the 4 rows and 4 columns of a tile."""
 
@@ -74,10 +77,8 @@ def _kernel_gradient(x: Array, by_y: Array) -> Array:
         for rows in zip(zip(*columns, strict=True), by_products, strict=True)
         for cells, y in zip(*rows, strict=True)
     ]
-    by_sums = jnp.stack(by_sums)
-    both = np.kron(OF_TAPS, OF_TAPS).astype(x.dtype).T
-    by_taps = jnp.matmul(both, by_sums.reshape(16, -1))
-    return by_taps.reshape(3, 3, *by_sums.shape[1:])
+    by_taps = jnp.matmul(OF_ALL_TAPS.T.astype(x.dtype), jnp.stack(by_sums).reshape(16, -1))
+    return by_taps.reshape(3, 3, *by_sums[0].shape)
 
 
 def _product_over_tiles(x: Array, y: Array) -> Array:
@@ -105,8 +106,8 @@ def _places(x: Array, axis: int) -> list[Array]:
 
 def _sums_of_taps(kernel: Array) -> Array:
     """The sums of taps: (3, 3, C, D) to (4, 4, C, D)."""
-    both = np.kron(OF_TAPS, OF_TAPS).astype(kernel.dtype)
-    return jnp.matmul(both, kernel.reshape(9, -1)).reshape(4, 4, *kernel.shape[2:])
+    sums = jnp.matmul(OF_ALL_TAPS.astype(kernel.dtype), kernel.reshape(9, -1))
+    return sums.reshape(4, 4, *kernel.shape[2:])
 
 
 def _combine(signs: Sequence[Sequence[int]], arrays: Sequence[Array]) -> list[Array]:
