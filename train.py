@@ -56,8 +56,8 @@ def report(workdir: pathlib.Path, unread: Collection[str]) -> None:
         print(f"left out: {line}")
     for last in scores(workdir)[-1:]:
         print(f"step {last['step']}  {score_line(last)}")
-    curves, pictures = ("losses.png", "ap.png", "diagnostics.png"), ("detections.png",)
-    for title, names in (("curves", curves), ("pictures", pictures)):
+    curves, images = ("losses.png", "ap.png", "diagnostics.png"), ("detections.png",)
+    for title, names in (("curves", curves), ("images", images)):
         paths = [workdir / "plots" / name for name in names]
         there = [str(path) for path in paths if path.exists()]
         if there:  # an RPN alone finds nothing that could be drawn

@@ -3,7 +3,7 @@
 Command   python train.py
 Hardware  two CPU cores (EPYC), jax 0.10.2
 Time      3 min 39 s in all, installation and compilation included (2026-11-25)
-Score     AP .745, AP50 .914 on the held-back pictures
+Score     AP .745, AP50 .914 on the held-back images
 """
 
 from jaxrcnn.config import (
@@ -44,8 +44,8 @@ def get_config() -> Config:
             format="shapes",
             short_side=128,
             long_side=192,
-            num_train_pictures=2048,
-            num_eval_pictures=64,
+            num_train_images=2048,
+            num_eval_images=64,
         ),
         train=TrainConfig(
             batch_size=8,

@@ -44,8 +44,8 @@ def get_config() -> Config:
             format="shapes",
             short_side=64,
             long_side=64,
-            num_train_pictures=8,
-            num_eval_pictures=4,
+            num_train_images=8,
+            num_eval_images=4,
         ),
         train=TrainConfig(
             batch_size=2,
@@ -60,5 +60,5 @@ def get_config() -> Config:
                 clip_norm=10.0,
             ),
         ),
-        eval=EvalConfig(batch_size=2, pictures=2),
+        eval=EvalConfig(batch_size=2, images=2),
     )

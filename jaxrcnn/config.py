@@ -68,7 +68,7 @@ class AnchorConfig:
     rounded: bool = False
     """Round the corners of the anchor at the origin to whole pixels, as torchvision does."""
     spread: bool = False
-    """Set the anchors of a level as far apart as the padded picture is larger than the map, rounded
+    """Set the anchors of a level as far apart as the padded image is larger than the map, rounded
     down, as torchvision does; else by the level's stride. They differ on maps of odd size."""
 
 
@@ -87,7 +87,7 @@ class RpnConfig:
     low_quality_matches: bool = True
     """Make the best anchors of every ground-truth box foreground, however small their overlap."""
     samples: int = 256
-    """Anchors of a picture that enter the losses."""
+    """Anchors of an image that enter the losses."""
     foreground_fraction: float = 0.5
     """Largest share of foreground among them."""
     coder_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
@@ -116,9 +116,9 @@ class DeltaGradientConfig:
     divide_by_anchor_size: bool = False
     """Divide by the anchor's width and height, which the decoding multiplied by."""
     zero_if_clipped: bool = False
-    """None for proposals that reach out of the picture and are cut at its edge."""
+    """None for proposals that reach out of the image and are cut at its edge."""
     zero_outside_anchors: bool = False
-    """None for anchors that reach out of the picture."""
+    """None for anchors that reach out of the image."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,9 +144,9 @@ class ProposalsConfig:
     pre_nms_test: int = 1000
     """Best anchors of each level that go into NMS, in inference."""
     post_nms_train: int = 1000
-    """Proposals of a picture, in training."""
+    """Proposals of an image, in training."""
     post_nms_test: int = 1000
-    """Proposals of a picture, in inference."""
+    """Proposals of an image, in inference."""
     nms_iou: float = 0.7
     """Overlap above which the worse of two proposals is dropped."""
     min_size: float = 0.0
@@ -175,12 +175,12 @@ class RoiConfig:
 class HardExampleConfig:
     """Hard example mining: train the second stage on the proposals of largest loss, not on a draw.
 
-    OHEM (arXiv 1604.03540) is the defaults with keep 128 for a step of one picture, 64 for its two;
+    OHEM (arXiv 1604.03540) is the defaults with keep 128 for a step of one image, 64 for its two;
     TF OD API's miner is keep 64, its loss_type classification box_weight 0.
     """
 
     keep: int = 0
-    """Proposals of a picture that the head trains on, those of largest loss, in place of samples
+    """Proposals of an image that the head trains on, those of largest loss, in place of samples
     and foreground_fraction; 0 mines none. All proposals then pass the head."""
     nms_iou: float = 0.7
     """Overlap above which the one of smaller loss is dropped; 1 drops none."""
@@ -189,10 +189,10 @@ class HardExampleConfig:
     box_weight: float = 1.0
     """Factor on the box loss in the ranking, on top of model.box_head.box_weight."""
     max_negatives_per_positive: float = 0.0
-    """Most background kept for each foreground that is kept in the picture, the hardest of it; 0
+    """Most background kept for each foreground that is kept in the image, the hardest of it; 0
     sets no limit."""
     min_negatives_per_image: int = 0
-    """Number of a picture's background proposals that the limit does not go below."""
+    """Number of an image's background proposals that the limit does not go below."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,7 +218,7 @@ class BoxHeadConfig:
     background_iou: float = 0.0
     """Proposals of less than foreground_iou and at least this overlap are background."""
     samples: int = 512
-    """Proposals of a picture that the head trains on."""
+    """Proposals of an image that the head trains on."""
     foreground_fraction: float = 0.25
     """Largest share of foreground among them."""
     coder_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
@@ -243,7 +243,7 @@ class DetectionsConfig:
     nms_iou: float = 0.5
     """Overlap above which the worse of two detections of one class is dropped."""
     max_detections: int = 100
-    """Detections of a picture."""
+    """Detections of an image."""
     min_size: float = 0.0
     """Smallest side of a detection, pixels; one without area is never found."""
     pre_nms: int = 2000
@@ -279,7 +279,7 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """The pictures and how they are prepared."""
+    """The images and how they are prepared."""
 
     format: Literal["shapes", "coco", "voc"] = "coco"
     """The drawn data set, COCO's json, or VOC's folders."""
@@ -294,7 +294,7 @@ class DataConfig:
     """Class names in the order of their labels; empty takes COCO's categories, VOC's twenty, or for
     another VOC folder the names that its annotations hold, sorted."""
     short_side: int = 800
-    """Pictures are resized so that the shorter side has this many pixels ..."""
+    """Images are resized so that the shorter side has this many pixels ..."""
     long_side: int = 1333
     """... and the longer side at most this many."""
     resize: Literal["pillow", "torchvision"] = "pillow"
@@ -303,27 +303,27 @@ class DataConfig:
     train_short_sides: tuple[int, ...] = ()
     """Short sides to draw from in training; empty takes short_side."""
     horizontal_flip: float = 0.5
-    """Share of the training pictures that are mirrored."""
+    """Share of the training images that are mirrored."""
     vertical_flip: float = 0.0
-    """Share of the training pictures that are turned upside down by a mirror: for microscopes,
+    """Share of the training images that are turned upside down by a mirror: for microscopes,
     satellites and others that know no up."""
     train_proposals: str = ""
-    """File with proposals for the training pictures, as python -m jaxrcnn proposals WORKDIR --split
+    """File with proposals for the training images, as python -m jaxrcnn proposals WORKDIR --split
     train --dump FILE writes it: Fast R-CNN alone is trained on them. Empty: an RPN proposes."""
     eval_proposals: str = ""
-    """File with proposals for the evaluation pictures (--split eval), for the same run."""
+    """File with proposals for the evaluation images (--split eval), for the same run."""
     keep_difficult: bool = False
     """Train on VOC's difficult boxes instead of ignoring them."""
     skip_empty: bool = True
-    """Leave pictures without objects out of training (Detectron2 does)."""
+    """Leave images without objects out of training (Detectron2 does)."""
     on_error: Literal["raise", "skip"] = "raise"
     """What to do with a record that is broken: stop, or leave it out, count it and say so."""
     workers: int = 0
-    """Processes that read pictures; 0 reads in threads of this one. Batches do not depend on it."""
-    num_train_pictures: int = 256
-    """Pictures of the drawn training set (format shapes)."""
-    num_eval_pictures: int = 64
-    """Pictures of the drawn held-back set (format shapes)."""
+    """Processes that read images; 0 reads in threads of this one. Batches do not depend on it."""
+    num_train_images: int = 256
+    """Images of the drawn training set (format shapes)."""
+    num_eval_images: int = 64
+    """Images of the drawn held-back set (format shapes)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -333,7 +333,7 @@ class OptimizerConfig:
     name: Literal["sgd", "adamw"] = "sgd"
     """Stochastic gradient descent with momentum, or AdamW."""
     learning_rate: float = 0.02
-    """Largest learning rate, for reference_batch_size pictures a step."""
+    """Largest learning rate, for reference_batch_size images a step."""
     reference_batch_size: int = 0
     """Batch size that learning_rate is meant for: it is scaled by batch_size over this; 0 never
     scales."""
@@ -389,12 +389,12 @@ class AlternatingConfig:
             "fast_rcnn", "frozen", ("box_head/cls_score", "box_head/bbox_pred"), 80000, (60000,)
         ),
     )
-    """The steps, by default py-faster-rcnn's four at its 80000 pictures each, for a batch size of
+    """The steps, by default py-faster-rcnn's four at its 80000 images each, for a batch size of
     1. train.steps is their sum."""
     keep_proposals: bool = False
-    """Make the proposals of a Fast R-CNN step once, before it, from unaugmented pictures, and keep
+    """Make the proposals of a Fast R-CNN step once, before it, from unaugmented images, and keep
     them in memory: faster for small data sets; False makes them on the fly of the augmented
-    pictures."""
+    images."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -417,7 +417,7 @@ class TrainConfig:
     as train.alternating says."""
     alternating: AlternatingConfig = AlternatingConfig()
     batch_size: int = 16
-    """Pictures of a step, over all devices."""
+    """Images of a step, over all devices."""
     steps: int = 90000
     """Steps of the whole run."""
     log_every: int = 20
@@ -446,9 +446,9 @@ class EvalConfig:
     """COCO's average precision, VOC 2007's 11-point, or VOC's area under the curve, the latter two
     beside COCO's."""
     batch_size: int = 8
-    """Pictures of an evaluation step, over all devices."""
-    pictures: int = 8
-    """Pictures drawn with their detections after an evaluation."""
+    """Images of an evaluation step, over all devices."""
+    images: int = 8
+    """Images drawn with their detections after an evaluation."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -466,7 +466,7 @@ class Config:
     """An experiment."""
 
     seed: int = 0
-    """Seed of the parameters, the order of the pictures and every draw in training."""
+    """Seed of the parameters, the order of the images and every draw in training."""
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()

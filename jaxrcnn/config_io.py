@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import typing
+import warnings
 from typing import Any, Literal
 
 from jaxrcnn.config import Config, ConfigError
@@ -10,6 +11,18 @@ from jaxrcnn.config import Config, ConfigError
 UNKEPT = ("profile",)
 """Groups that say nothing of what a run computes. A config.json holds none of them, so that those
 of earlier versions can be read, and a run may go on with other values."""
+
+
+FORMAT_VERSION = 2
+"""Version of the layout of a run's or a model's folder, written into its config.json. Version 1 was
+not written, and had other names for the fields in `RENAMED`."""
+
+RENAMED = {
+    "data.num_train_pictures": "data.num_train_images",
+    "data.num_eval_pictures": "data.num_eval_images",
+    "eval.pictures": "eval.images",
+}
+"""Earlier names of fields, which are still read."""
 
 
 def field_types(kind: type = Config, prefix: str = "") -> dict[str, Any]:
@@ -122,20 +135,51 @@ def _field(value: Any, annotation: Any, name: str) -> Any:
 def config_to_json(config: Config) -> str:
     """The config as indented JSON, every field written out but those of the groups in `UNKEPT`."""
     kept = {name: x for name, x in config_to_dict(config).items() if name not in UNKEPT}
-    return json.dumps(kept, indent=2) + "\n"
+    return json.dumps({"format_version": FORMAT_VERSION, **kept}, indent=2) + "\n"
 
 
-def config_from_json(text: str) -> Config:
-    """The inverse of `config_to_json`.
+def config_from_json(text: str, source: str = "config.json") -> Config:
+    """The inverse of `config_to_json`, also for files that earlier versions wrote.
+
+    Args:
+        text: of the file.
+        source: what to call the file in a warning.
 
     Raises:
-        ConfigError: the text is no JSON, or a field is unknown, missing or ill-typed.
+        ConfigError: the text is not JSON, was written by a later version, or a field is unknown,
+            missing or ill-typed.
+
+    Warns:
+        FutureWarning: fields have been renamed since; names the new ones.
     """
     try:
         tree = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ConfigError(f"the config is no JSON: {error}") from None
+        raise ConfigError(f"not valid JSON: {error}") from None
+    version = tree.pop("format_version", 1) if isinstance(tree, dict) else FORMAT_VERSION
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ConfigError(
+            f"written in format {version} by a later version of jaxrcnn; this one reads formats up "
+            f"to {FORMAT_VERSION}; install a newer version"
+        )
+    if isinstance(tree, dict):
+        renamed = [name for name in RENAMED if _rename(tree, name, RENAMED[name])]
+        if renamed:
+            changes = ", ".join(f"{name} is now {RENAMED[name]}" for name in renamed)
+            warnings.warn(f"{source}: {changes}", FutureWarning, stacklevel=2)
     return config_from_dict(tree)
+
+
+def _rename(tree: dict[str, Any], old: str, new: str) -> bool:
+    """Move a value of nested dicts to another name in its group; False where there is none."""
+    *groups, name = old.split(".")
+    group: Any = tree
+    for each in groups:
+        group = group.get(each) if isinstance(group, dict) else None
+    if not isinstance(group, dict) or name not in group:
+        return False
+    group[new.rpartition(".")[2]] = group.pop(name)
+    return True
 
 
 def config_differences(there: Config, here: Config) -> list[str]:

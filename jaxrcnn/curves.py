@@ -266,6 +266,6 @@ PANELS = (
     ("width of proposals, pixels", _draw_widths, ("width/",)),
     ("recall of proposals", _draw_recall, ("recall/",)),
     ("curvature of the second stage's loss", _draw_curvature, ("curvature/",)),
-    ("positives a picture", _draw_positives, ("positives/",)),
+    ("positives an image", _draw_positives, ("positives/",)),
 )
 """Of diagnostics.png: title, what draws it, and the metrics without which it is left out."""

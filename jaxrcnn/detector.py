@@ -1,4 +1,4 @@
-"""Faster R-CNN (arXiv 1506.01497) as pure functions: pictures to losses, proposals, detections.
+"""Faster R-CNN (arXiv 1506.01497) as pure functions: images to losses, proposals, detections.
 
 Read `forward_train` beside the paper, one line an arrow:
 
@@ -51,7 +51,7 @@ then works on its proposals. In alternating training that is the network of the 
 
 COLLECTIONS = ("params", "constants", "batch_stats")
 
-SAMPLE_SIZE = (64, 64)  # of the picture that `init` traces; the parameters do not depend on it
+SAMPLE_SIZE = (64, 64)  # of the image that `init` traces; the parameters do not depend on it
 
 
 class Detector(NamedTuple):
@@ -135,8 +135,8 @@ def forward_train(
     Args:
         detector: the pieces.
         variables: their arrays.
-        batch: pictures with ground truth.
-        key: of this step; a picture's draws depend on it and on image_index alone.
+        batch: images with ground truth.
+        key: of this step; an image's draws depend on it and on image_index alone.
         train: False runs the networks in inference mode, for the validation loss.
         gates: how far the gate stands open, by default as far as config.proposals ever opens it.
         proposals: (N, R, ...) of another source, in place of the own RPN's.
@@ -161,7 +161,7 @@ def forward_train(
     rois = gate(rois, config.proposals, gates)
     pooled = pool(detector, features, rois.boxes)
     head, variables = apply(detector, "box_head", variables, pooled, train, dropout_key)
-    output = split_pictures(head, rois.boxes.shape[0])
+    output = split_images(head, rois.boxes.shape[0])
     rois = mine_hard_examples(output, rois, batch.image_weights, config.box_head)
     anchor_samples = sample_anchors(
         anchor_keys, anchors, batch, config.rpn, detector.anchor_sampler
@@ -181,7 +181,7 @@ def forward_infer(
     image_sizes: Array,
     proposals: Proposals | None = None,
 ) -> Detections:
-    """Detections of a batch of pictures.
+    """Detections of a batch of images.
 
     Args:
         detector: the pieces.
@@ -203,7 +203,7 @@ def forward_infer(
         features, _ = apply(detector, "backbone", variables, pixels)
     pooled = pool(detector, features, proposals.boxes)
     head, _ = apply(detector, "box_head", variables, pooled)
-    output = split_pictures(head, images.shape[0])
+    output = split_images(head, images.shape[0])
     return detect(output, proposals, image_sizes, detector.config)
 
 
@@ -214,7 +214,7 @@ def forward_propose(
     image_sizes: Array,
     train: bool = False,
 ) -> Proposals:
-    """Proposals (N, R, ...) of a batch of pictures: those that `forward_infer` looks into.
+    """Proposals (N, R, ...) of a batch of images: those that `forward_infer` looks into.
 
     The first arguments are those of `forward_infer`; the box head is not run, nor needed. With
     `train` the proposals are as many as in training.
@@ -301,7 +301,7 @@ def apply(
 def draw_keys(key: Array, image_index: Array) -> tuple[Array, Array, Array]:
     """Keys for a step's draws: anchors (N,), RoIs (N,), dropout (one).
 
-    A picture's keys are folded from its place in the data set, so that neither its place in the
+    An image's keys are folded from its place in the data set, so that neither its place in the
     batch nor the number of devices changes a draw.
     """
     dropout_key, key = jax.random.split(key)
@@ -334,9 +334,9 @@ def pool(detector: Detector, features: Sequence[Array], boxes: Array) -> Array:
     return pool_rois(features[:levels], strides, boxes, detector.roi_op, detector.config.roi)
 
 
-@jax.named_scope("split_pictures")
-def split_pictures(head: tuple[Array, Array], n: int) -> BoxOutput:
-    """The box head's answer by picture."""
+@jax.named_scope("split_images")
+def split_images(head: tuple[Array, Array], n: int) -> BoxOutput:
+    """The box head's answer by image."""
     class_logits, deltas = head
     return BoxOutput(
         class_logits.reshape(n, -1, class_logits.shape[-1]),  # (N*S, K+1) -> (N, S, K+1)

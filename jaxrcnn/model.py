@@ -1,7 +1,7 @@
-"""A trained detector in use: read from a run's folder or a model's, it finds objects in pictures.
+"""A trained detector in use: read from a run's folder or a model's, it finds objects in images.
 
 What it computes is `jaxrcnn.detector.forward_infer`, a pure function of `Model.detector`,
-`Model.variables` and a batch of pictures.
+`Model.variables` and a batch of images.
 """
 
 import functools
@@ -18,9 +18,9 @@ from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.loader import eval_batches
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.data.unannotated import Picture, open_pictures
+from jaxrcnn.data.unannotated import ImageLike, open_images
 from jaxrcnn.detector import Detector, Variables, build, forward_infer
-from jaxrcnn.evaluation.coco import PictureDetections
+from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.evaluate import find_each
 from jaxrcnn.training.alternating import finished, takes_given
 from jaxrcnn.training.checkpoint import Checkpoints
@@ -37,9 +37,9 @@ def _program() -> Any:
 
 
 class Objects(NamedTuple):
-    """What is found in one picture, best first."""
+    """What is found in one image, best first."""
 
-    boxes: np.ndarray  # (D, 4) float32, x0, y0, x1, y1 in pixels of the upright picture
+    boxes: np.ndarray  # (D, 4) float32, x0, y0, x1, y1 in pixels of the upright image
     scores: np.ndarray  # (D,) float32, 0..1
     labels: np.ndarray  # (D,) int32, 1..K
     names: np.ndarray  # (D,) str, the labels' names
@@ -56,31 +56,31 @@ class Model(NamedTuple):
     programs: Programs
 
     def predict(
-        self, pictures: Sequence[Picture], *, score: float = 0.5, batch_size: int = 8
+        self, images: Sequence[ImageLike], *, score: float = 0.5, batch_size: int = 8
     ) -> list[Objects]:
-        """Find the objects in pictures.
+        """Find the objects in images.
 
-        The pictures of a call are padded to the largest of them, one shape for those that lie and
-        one for those that stand, and each new shape is compiled once: many pictures in one call
+        The images of a call are padded to the largest of them, one shape for those that lie and
+        one for those that stand, and each new shape is compiled once: many images in one call
         are sooner done than a call for each.
 
         Args:
-            pictures: files (see `jaxrcnn.data.pictures.read_picture`), Pillow's pictures, or arrays
+            images: files (see `jaxrcnn.data.images.read_image`), Pillow's images, or arrays
                 (H, W, 3) uint8 RGB or (H, W) uint8 grey, in any mixture.
             score: lowest score of an object that is kept; those below the config's
                 model.detections.score_threshold are never found.
-            batch_size: pictures at a time, from 1.
+            batch_size: images at a time, from 1.
 
         Returns:
-            The objects of each picture.
+            The objects of each image.
 
         Raises:
-            DataError: a picture cannot be read.
+            DataError: an image cannot be read.
             ConfigError: the detector makes no proposals, see `check_proposes`.
         """
         check_proposes(self)
         faults = FaultLog("raise")
-        dataset = open_pictures(pictures, *self.classes, faults)
+        dataset = open_images(images, *self.classes, faults)
         found = dict(self.find(dataset, faults, score=score, batch_size=batch_size))
         names = np.array(self.classes.names)
         return [
@@ -89,10 +89,10 @@ class Model(NamedTuple):
 
     def find(
         self, dataset: Dataset, faults: FaultLog, *, score: float, batch_size: int
-    ) -> Iterator[tuple[int, PictureDetections]]:
-        """What `predict` finds, a picture at a time: its place in the data set, and its objects.
+    ) -> Iterator[tuple[int, ImageDetections]]:
+        """What `predict` finds, an image at a time: its place in the data set, and its objects.
 
-        Pictures that cannot be read go to `faults`. Neither they nor what is found are kept.
+        Images that cannot be read go to `faults`. Neither they nor what is found are kept.
         """
         config = replace(
             self.config,
@@ -102,7 +102,7 @@ class Model(NamedTuple):
         batches = eval_batches(dataset, _fit_devices(config))
         for index, found in find_each(self.detect, batches, dataset):
             kept = found.scores >= score
-            yield index, PictureDetections(*(values[kept] for values in found))
+            yield index, ImageDetections(*(values[kept] for values in found))
         faults.lines += batches.unread
 
     def detect(self, batch: Batch) -> Detections:
@@ -151,7 +151,7 @@ def restore(folder: pathlib.Path, config: Config, step: int | None = None) -> Mo
 
 
 def check_proposes(model: Model) -> None:
-    """See that a detector makes proposals of its own, for any picture.
+    """See that a detector makes proposals of its own, for any image.
 
     Raises:
         ConfigError: it was trained on given ones.
@@ -159,7 +159,7 @@ def check_proposes(model: Model) -> None:
     if takes_given(model.config, model.step - 1):
         raise ConfigError(
             f"the run trained Fast R-CNN alone, on {model.config.data.train_proposals}, and has no "
-            "proposals for other pictures; train an RPN too: jointly with train.init WORKDIR, or "
+            "proposals for other images; train an RPN too: jointly with train.init WORKDIR, or "
             "as the next of train.alternating.steps"
         )
 

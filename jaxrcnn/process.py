@@ -1,6 +1,8 @@
 """What a program sets for its whole process before it begins; a library must not."""
 
 import gc
+import warnings
+from typing import Any
 
 from jaxrcnn.allocator import keep_freed_memory
 from jaxrcnn.compilation import keep_compiled_programs
@@ -10,7 +12,14 @@ OBJECTS = 10_000
 
 
 def prepare_process() -> None:
-    """Keep compiled programs and freed memory, and look for garbage less often."""
+    """Keep compiled programs and freed memory, look for garbage less often, warn in one line."""
     keep_compiled_programs()
     keep_freed_memory()
     gc.set_threshold(OBJECTS, *gc.get_threshold()[1:])
+    warnings.formatwarning = _one_line
+
+
+def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> str:
+    """A warning as users of a command read it: a `FutureWarning` is written for them."""
+    kind = "note" if category is FutureWarning else category.__name__
+    return f"{kind}: {' '.join(str(message).split())}\n"

@@ -21,7 +21,7 @@ from jaxrcnn.data.loader import (
 from jaxrcnn.data.proposals import StoredProposals, join_proposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import COLLECTIONS
-from jaxrcnn.evaluation.evaluate import draw_pictures, find, measure, write_detections
+from jaxrcnn.evaluation.evaluate import draw_images, find, measure, write_detections
 from jaxrcnn.evaluation.proposals import find_proposals
 from jaxrcnn.interop.sources import read_init
 from jaxrcnn.training import workdir as run_folder
@@ -55,11 +55,11 @@ def run(
         train_set, eval_set: open.
 
     Returns:
-        A line for each picture that could not be read.
+        A line for each image that could not be read.
 
     Raises:
         ConfigError: the folder holds a run of another config, or a part to restart is missing.
-        DataError: a picture is unreadable and data.on_error is "raise", or a file of proposals is
+        DataError: an image is unreadable and data.on_error is "raise", or a file of proposals is
             not for these sets.
         NonFiniteLossError: training diverged.
     """
@@ -148,7 +148,7 @@ def read_given(config: Config, train_set: Dataset, eval_set: Dataset) -> Given:
     """Read and check data.train_proposals and data.eval_proposals, if there are any.
 
     Raises:
-        DataError: a file cannot be read, or is for other pictures.
+        DataError: a file cannot be read, or is for other images.
     """
     files = (config.data.train_proposals, train_set), (config.data.eval_proposals, eval_set)
     return Given(*(read_proposals(path, dataset) if path else None for path, dataset in files))
@@ -175,13 +175,13 @@ class Feed:
         self._dataset, self._given = dataset, given
         self._stream: BatchStream[Batch] | None = None
         self.unread: dict[str, None] = {}
-        """A line for each picture so far that could not be read, in order (an ordered set)."""
+        """A line for each image so far that could not be read, in order (an ordered set)."""
 
     def start(self, state: TrainState) -> Iterator[Batch]:
         """The batches of the steps after a state, in place of those before.
 
         Raises:
-            DataError: a picture is unreadable and data.on_error is "raise".
+            DataError: an image is unreadable and data.on_error is "raise".
         """
         self.close()
         proposals = self._proposals(state)
@@ -236,7 +236,7 @@ def evaluate_state(
     workdir: pathlib.Path,
     given: StoredProposals | None = None,
 ) -> dict[str, float]:
-    """Evaluate a state and write its detections, as numbers and as pictures."""
+    """Evaluate a state and write its detections, as numbers and as images."""
     step = int(state.step)
     variables = finished(config, eval_variables(state), step)
     found = find(
@@ -246,7 +246,7 @@ def evaluate_state(
         given if takes_given(config, step - 1) else None,
     )
     write_detections(workdir / "eval" / "detections.json", dataset, found.detections)
-    draw_pictures(workdir / "plots" / "detections.png", dataset, found, config.eval.pictures)
+    draw_images(workdir / "plots" / "detections.png", dataset, found, config.eval.images)
     return measure(found, dataset, config)
 
 

@@ -1,10 +1,10 @@
 """The legend of shapes, and the records that travel along the detector's arrows.
 
-    N   pictures in a batch            H, W   height and width of the padded network input, pixels
+    N   images in a batch            H, W   height and width of the padded network input, pixels
     G   ground-truth boxes, padded     K      object classes; label 0 is the background
     A   anchors over all levels        L      levels of the feature pyramid
-    R   proposals of one picture       S      sampled RoIs of one picture
-    D   detections of one picture      P      side of the pooled RoI window
+    R   proposals of one image       S      sampled RoIs of one image
+    D   detections of one image      P      side of the pooled RoI window
 
 Boxes are ``(x0, y0, x1, y1)``, float32, in pixels of the padded network input, continuous
 coordinates: the width is ``x1 - x0``. Sizes are ``(height, width)``. Images are NHWC. Arrays are
@@ -20,12 +20,12 @@ Array = jax.Array
 
 
 class Batch(NamedTuple):
-    """Pictures of one bucket shape with their ground truth."""
+    """Images of one bucket shape with their ground truth."""
 
     images: Array  # (N, H, W, 3) uint8 or float32, RGB, 0..255; anything beyond image_sizes
-    image_sizes: Array  # (N, 2) int32, height and width of the picture inside the padding
+    image_sizes: Array  # (N, 2) int32, height and width of the image inside the padding
     image_index: Array  # (N,) int32, place in the data set; random draws are folded from it
-    image_weights: Array  # (N,) float32, weight of the picture's losses; 0 marks a padded picture
+    image_weights: Array  # (N,) float32, weight of the image's losses; 0 marks a padded image
     boxes: Array  # (N, G, 4) float32
     labels: Array  # (N, G) int32, 1..K
     box_valid: Array  # (N, G) bool, False marks padding

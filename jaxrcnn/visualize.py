@@ -1,4 +1,4 @@
-"""Boxes on pictures, and sheets of pictures."""
+"""Boxes on images, and sheets of images."""
 
 import math
 import os
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from PIL import ImageFont
 
     from jaxrcnn.data.records import Record
-    from jaxrcnn.evaluation.coco import PictureDetections
+    from jaxrcnn.evaluation.coco import ImageDetections
 
 PALETTE = (
     (230, 57, 70),  # red
@@ -30,8 +30,8 @@ PALETTE = (
 )
 """Colours of the classes, red, green and blue, 0..255; label 1 has the first."""
 
-READABLE_SIDE = 360  # pixels; a picture whose longer side has fewer is enlarged to about that
-LARGEST_CELL = 1600  # pixels; a picture on a sheet has no longer side
+READABLE_SIDE = 360  # pixels; an image whose longer side has fewer is enlarged to about that
+LARGEST_CELL = 1600  # pixels; an image on a sheet has no longer side
 
 
 def class_color(label: int) -> tuple[int, int, int]:
@@ -40,7 +40,7 @@ def class_color(label: int) -> tuple[int, int, int]:
 
 
 def enlargement(height: int, width: int) -> int:
-    """Whole factor by which a small picture is enlarged, so that its tags can be read."""
+    """Whole factor by which a small image is enlarged, so that its tags can be read."""
     return max(1, round(READABLE_SIDE / max(height, width)))
 
 
@@ -51,25 +51,25 @@ def draw_boxes(
     scores: np.ndarray | None,
     class_names: Sequence[str],
 ) -> np.ndarray:
-    """A copy of the picture with boxes, each with its class name and score on a tag.
+    """A copy of the image with boxes, each with its class name and score on a tag.
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        boxes: (D, 4) xyxy in pixels of the picture; what lies outside is clipped.
+        boxes: (D, 4) xyxy in pixels of the image; what lies outside is clipped.
         labels: (D,) int, 1..K.
         scores: (D,) from 0 to 1, or None for ground truth. Better boxes are drawn over worse ones.
         class_names: K names, that of label 1 first.
 
     Returns:
-        (H * s, W * s, 3) uint8, where s is `enlargement`: 1 but for small pictures.
+        (H * s, W * s, 3) uint8, where s is `enlargement`: 1 but for small images.
     """
     from PIL import Image, ImageDraw
 
     height, width = image.shape[:2]
     scale = enlargement(height, width)
     size = (width * scale, height * scale)
-    picture = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
-    draw = ImageDraw.Draw(picture)
+    drawing = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(drawing)
     line = max(2, round(max(size) / 320))
     order = np.arange(len(boxes)) if scores is None else np.argsort(-scores, kind="stable")
     corners = _pixel_corners(boxes, scale, size)
@@ -87,28 +87,28 @@ def draw_boxes(
         draw.rectangle(tag.place, fill=tag.color)
         x0, y0, x1, y1 = tag.place
         draw.text(((x0 + x1) / 2, (y0 + y1) / 2), tag.text, _ink(tag.color), font, anchor="mm")
-    return np.array(picture)
+    return np.array(drawing)
 
 
 def draw_comparison(
     image: np.ndarray,
-    detections: "PictureDetections",
+    detections: "ImageDetections",
     truth: "Record",
     class_names: Sequence[str],
     *,
     min_score: float = 0.3,
 ) -> np.ndarray:
-    """The ground truth and the detections of a picture, side by side under their titles.
+    """The ground truth and the detections of an image, side by side under their titles.
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        detections: what is found, in pixels of the picture.
-        truth: the picture's record.
+        detections: what is found, in pixels of the image.
+        truth: the image's record.
         class_names: K names, that of label 1 first.
         min_score: detections below are not drawn.
 
     Returns:
-        (H', W', 3) uint8, a little more than twice as wide as the picture.
+        (H', W', 3) uint8, a little more than twice as wide as the image.
     """
     from PIL import Image, ImageDraw
 
@@ -129,8 +129,8 @@ def draw_comparison(
     return np.array(sheet)
 
 
-def save_picture_sheet(path: str | os.PathLike[str], images: Sequence[np.ndarray]) -> None:
-    """Write pictures as one, in a grid on white, a little wider than high.
+def save_image_sheet(path: str | os.PathLike[str], images: Sequence[np.ndarray]) -> None:
+    """Write images as one, in a grid on white, a little wider than high.
 
     Args:
         path: file to write, PNG or JPEG by its name; its folder is made where missing.
@@ -138,23 +138,23 @@ def save_picture_sheet(path: str | os.PathLike[str], images: Sequence[np.ndarray
     """
     from PIL import Image
 
-    pictures = [Image.fromarray(image) for image in images]
-    for picture in pictures:
-        picture.thumbnail((LARGEST_CELL, LARGEST_CELL))
-    width = max(picture.width for picture in pictures)
-    height = max(picture.height for picture in pictures)
-    columns = max(1, round(math.sqrt(len(pictures) * height / width * 4 / 3)))
-    columns = min(columns, len(pictures))
-    rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
-    heights = [max(picture.height for picture in row) for row in rows]
+    thumbnails = [Image.fromarray(image) for image in images]
+    for thumbnail in thumbnails:
+        thumbnail.thumbnail((LARGEST_CELL, LARGEST_CELL))
+    width = max(thumbnail.width for thumbnail in thumbnails)
+    height = max(thumbnail.height for thumbnail in thumbnails)
+    columns = max(1, round(math.sqrt(len(thumbnails) * height / width * 4 / 3)))
+    columns = min(columns, len(thumbnails))
+    rows = [thumbnails[i : i + columns] for i in range(0, len(thumbnails), columns)]
+    heights = [max(thumbnail.height for thumbnail in row) for row in rows]
     gap = max(8, width // 50)
     size = (gap + columns * (width + gap), gap + sum(heights) + gap * len(rows))
     sheet = Image.new("RGB", size, "white")
     top = gap
     for row, row_height in zip(rows, heights, strict=True):
-        for column, picture in enumerate(row):
-            left = gap + column * (width + gap) + (width - picture.width) // 2
-            sheet.paste(picture, (left, top + (row_height - picture.height) // 2))
+        for column, thumbnail in enumerate(row):
+            left = gap + column * (width + gap) + (width - thumbnail.width) // 2
+            sheet.paste(thumbnail, (left, top + (row_height - thumbnail.height) // 2))
         top += row_height + gap
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)
@@ -170,7 +170,7 @@ class _Tag(NamedTuple):
 
 
 def _pixel_corners(boxes: np.ndarray, scale: int, size: tuple[int, int]) -> list[Corners]:
-    """First and last pixels of boxes, at least one pixel each and inside the picture."""
+    """First and last pixels of boxes, at least one pixel each and inside the image."""
     last = np.array([size[0] - 1, size[1] - 1])
     first = np.rint(boxes[:, :2] * scale).clip(0, last).astype(int)
     end = (np.rint(boxes[:, 2:] * scale) - 1).clip(first, last).astype(int)
@@ -179,7 +179,7 @@ def _pixel_corners(boxes: np.ndarray, scale: int, size: tuple[int, int]) -> list
 
 
 def _font(side: int, factor: float = 1.0) -> "ImageFont.FreeTypeFont":
-    """Pillow's own font, in a size that can be read on a picture with this longer side."""
+    """Pillow's own font, in a size that can be read on an image with this longer side."""
     from PIL import ImageFont
 
     font = ImageFont.load_default(size=round(factor * max(11, side / 50)))
@@ -212,7 +212,7 @@ def _place_tag(
             x = max(0, min(left, size[0] - width))
             y = max(0, min(top, size[1] - height))
             place = (x, y, x + width - 1, y + height - 1)
-            # A place that had to move into the picture is a little worse than one that did not.
+            # A place that had to move into the image is a little worse than one that did not.
             cost = sum(_shared_pixels(place, other) for other in taken) + abs(top - y) / size[1]
             if cost < least:
                 best, least = place, cost

@@ -106,7 +106,7 @@ def _check_gradients_of_backbone(module: Any, variables: Any, images: Any) -> No
     _, other = gradients_and_maps(variables["params"], images.at[1].set(0))
     for one, two in zip(maps, other, strict=True):
         assert jnp.isfinite(one).all(), "maps are finite"
-        assert jnp.allclose(one[0], two[0], atol=1e-3), "pictures do not see each other"
+        assert jnp.allclose(one[0], two[0], atol=1e-3), "images do not see each other"
     leaves = jax.tree.leaves(gradients)
     assert all(jnp.isfinite(x).all() for x in leaves), "gradients are finite"
     assert any(jnp.any(x != 0) for x in leaves), "something is trained"
@@ -156,7 +156,7 @@ def _check_sample(case: str, drawn: Any, label: np.ndarray, size: int, fraction:
 
 
 def _check_sampler_keys(sampler: Sampler) -> None:
-    """One key, one draw; under vmap each picture draws as it would alone."""
+    """One key, one draw; under vmap each image draws as it would alone."""
     rng = np.random.default_rng(1)
     label = rng.integers(-1, 2, (3, 60)).astype(np.int32)
     overlap = rng.uniform(0, 1, (3, 60)).astype(np.float32)
@@ -170,7 +170,7 @@ def _check_sampler_keys(sampler: Sampler) -> None:
     alone = [draw(*one) for one in zip(keys, label, overlap, strict=True)]
     for i, one in enumerate(alone):
         same = [np.array_equal(x[i], y) for x, y in zip(together, one, strict=True)]
-        assert all(same), "under vmap a picture draws as it would alone"
+        assert all(same), "under vmap an image draws as it would alone"
 
 
 MAP_SIZES = ((16, 24), (8, 12))
@@ -178,7 +178,7 @@ STRIDES = (4, 8)
 BOXES = np.array(
     [
         [10.3, 12.7, 41.9, 50.2],
-        [0.0, 0.0, 96.0, 64.0],  # the whole picture
+        [0.0, 0.0, 96.0, 64.0],  # the whole image
         [20.0, 20.0, 20.0, 20.0],  # no area
         [33.5, 17.5, 34.5, 18.5],  # one pixel
         [90.0, 60.0, 96.0, 64.0],  # the last corner

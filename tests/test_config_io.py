@@ -42,6 +42,34 @@ def test_json_and_back_is_the_same_config():
     assert hash(back) == hash(config)
 
 
+def test_json_of_the_first_format_is_read_and_its_names_are_renamed():
+    tree = json.loads(config_to_json(Config()))
+    assert tree.pop("format_version") == 2
+    for group, old, new in (
+        ("data", "num_train_pictures", "num_train_images"),
+        ("data", "num_eval_pictures", "num_eval_images"),
+        ("eval", "pictures", "images"),
+    ):
+        del tree[group][new]
+        tree[group][old] = 3
+    with pytest.warns(FutureWarning) as said:
+        config = config_from_json(json.dumps(tree), "old/config.json")
+    assert [str(warning.message) for warning in said] == [
+        "old/config.json: data.num_train_pictures is now data.num_train_images, "
+        "data.num_eval_pictures is now data.num_eval_images, eval.pictures is now eval.images"
+    ]
+    kept = config.data.num_train_images, config.data.num_eval_images, config.eval.images
+    assert kept == (3, 3, 3)
+
+
+@pytest.mark.parametrize("version", [3, "2", None])
+def test_json_of_a_later_format_is_refused(version):
+    text = changed_json(lambda t: t.update(format_version=version))
+    with pytest.raises(ConfigError, match=f"written in format {version} by a later version") as got:
+        config_from_json(text)
+    assert "\n" not in str(got.value)
+
+
 def test_json_holds_nothing_of_a_profile_but_may():
     config = Config(seed=7, profile=ProfileConfig(3, 5))
     assert "profile" not in json.loads(config_to_json(config))

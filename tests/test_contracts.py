@@ -118,7 +118,7 @@ class StrangeCollection(Good):
         return super().__call__(x)
 
 
-class MixesPictures(Good):
+class MixesImages(Good):
     def __call__(self, x, train=False):
         return tuple(y - y.mean(0) for y in super().__call__(x))
 
@@ -156,7 +156,7 @@ def test_a_good_backbone_passes():
         (HalfMaps, "float32 or bfloat16"),
         (HalfParameters, "parameters are float32"),
         (StrangeCollection, "collections are among"),
-        (MixesPictures, "do not see each other"),
+        (MixesImages, "do not see each other"),
         (Infinite, "maps are finite"),
         (InfiniteGradient, "gradients are finite"),
         (Untrained, "something is trained"),

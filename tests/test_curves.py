@@ -28,8 +28,8 @@ def test_curves_are_written_and_not_blank(tmp_path):
     written = curves.plot_curves(rows(), tmp_path / "plots")
     assert written == [tmp_path / "plots" / "losses.png", tmp_path / "plots" / "ap.png"]
     for path in written:
-        with Image.open(path) as picture:
-            pixels = np.array(picture.convert("RGB"))
+        with Image.open(path) as image:
+            pixels = np.array(image.convert("RGB"))
         assert pixels.std() > 5
         assert min(pixels.shape[:2]) > 300
 
@@ -77,8 +77,8 @@ def test_diagnostics_are_drawn_where_there_are_some(tmp_path):
     lines.append(measured(31, **{"drift/gate": None, "gradient/rpn_box/direct/rpn/box": None}))
     written = curves.plot_curves([*rows(), *lines], tmp_path)
     assert [path.name for path in written] == ["losses.png", "ap.png", "diagnostics.png"]
-    with Image.open(written[-1]) as picture:
-        pixels = np.array(picture.convert("RGB"))
+    with Image.open(written[-1]) as image:
+        pixels = np.array(image.convert("RGB"))
     assert pixels.std() > 5
     assert min(pixels.shape[:2]) > 600
     only = [{"step": 1, "diagnostics/width/0": None, "diagnostics/recall/0.5": 0.5}]

@@ -26,7 +26,7 @@ OPEN = change(
         "foreground_iou": 0.1,  # so that some of the proposals have regression targets
     },
 )
-# Three RoIs of each picture.
+# Three RoIs of each image.
 MINED = change(OPEN, box_head={"mining": HardExampleConfig(keep=3, nms_iou=1.0)})
 GATES = pytest.mark.parametrize("model", [MODEL, OPEN, MINED], ids=["closed", "open", "mined"])
 EVERY_LIMIT = DeltaGradientConfig(1 / 512, 1 / 256, True, True, True)
@@ -110,12 +110,12 @@ def test_open_gate_lets_the_second_stage_reach_the_boxes_of_the_rpn(model, varia
         assert (np.asarray(x) == 0).all()
 
 
-def test_hard_examples_of_every_picture_are_trained(variables):
-    """TF OD API trains those of picture 0 alone. As many of each picture: the mean over them."""
+def test_hard_examples_of_every_image_are_trained(variables):
+    """TF OD API trains those of image 0 alone. As many of each image: the mean over them."""
     batch = make_batch()
     alone = [
-        gradient(build(MINED), variables, picture, KEY, EVERY_LOSS)
-        for picture in (jax.tree.map(lambda x, i=i: x[[i]], batch) for i in range(2))
+        gradient(build(MINED), variables, image, KEY, EVERY_LOSS)
+        for image in (jax.tree.map(lambda x, i=i: x[[i]], batch) for i in range(2))
     ]
     assert all(losses.box_reg > 0 for losses, _ in alone)
     expected = jax.tree.map(lambda a, b: (a + b) / 2, *alone)
@@ -242,7 +242,7 @@ def test_padding_of_any_content_changes_nothing(model, variables):
 
 
 @GATES
-def test_pictures_without_objects_have_no_box_losses(model, variables):
+def test_images_without_objects_have_no_box_losses(model, variables):
     batch = make_batch()._replace(
         box_valid=np.zeros((2, 3), bool), boxes=np.full((2, 3, 4), np.nan, np.float32)
     )
@@ -267,7 +267,7 @@ def test_degenerate_boxes_stay_finite(model, variables):
     assert_all_finite(gradient(build(model), variables, batch, KEY, EVERY_LOSS))
 
 
-def test_a_picture_of_weight_zero_does_not_count(variables):
+def test_a_image_of_weight_zero_does_not_count(variables):
     first = jax.tree.map(lambda x: x[[0, 0]], make_batch())  # twice the same, so its mean is it
     padded = make_batch()._replace(image_weights=np.array([1, 0], np.float32))
     expected = gradient(build(OPEN), variables, first, KEY, EVERY_LOSS)
@@ -275,7 +275,7 @@ def test_a_picture_of_weight_zero_does_not_count(variables):
     assert_near(got, expected)
 
 
-def test_draws_follow_the_picture_and_not_its_place(variables):
+def test_draws_follow_the_image_and_not_its_place(variables):
     batch = make_batch()
     swapped = jax.tree.map(lambda x: x[::-1], batch)
     renamed = batch._replace(image_index=batch.image_index[::-1])
@@ -322,7 +322,7 @@ def test_detections_are_best_first_and_then_padding(detections):
     assert (np.asarray(detections.labels)[~valid] == 0).all()
 
 
-def test_detections_have_known_labels_and_lie_in_the_picture(detections):
+def test_detections_have_known_labels_and_lie_in_the_image(detections):
     batch = make_batch()
     for i, (height, width) in enumerate(batch.image_sizes):
         valid = np.asarray(detections.valid[i])
@@ -386,7 +386,7 @@ def test_proposals_are_those_that_inference_looks_into_and_need_no_box_head():
     assert np.asarray(proposals.valid).any(1).all()
 
 
-def test_spread_anchors_stand_as_far_apart_as_the_map_is_smaller_than_the_picture():
+def test_spread_anchors_stand_as_far_apart_as_the_map_is_smaller_than_the_image():
     # torchvision's own rule: 224 // 4 = 56 where the stride is 64.
     images, maps = jnp.zeros((1, 256, 224, 3)), [jnp.zeros((1, 4, 4, 1))]
     config = AnchorConfig(sizes=((2.0,),), ratios=(1.0,))

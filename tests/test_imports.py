@@ -90,7 +90,7 @@ MAY_IMPORT = {
 FREE = {"cli"}  # it ties everything together
 ABOVE_THE_PACKAGE = {"configs", "train", "tests"}
 
-# Under `if TYPE_CHECKING:` nothing is loaded. There, and only there, a picture of a record and of
+# Under `if TYPE_CHECKING:` nothing is loaded. There, and only there, an image of a record and of
 # its detections may name their types.
 FOR_TYPES_ONLY = {"visualize": {"data", "evaluation"}}
 

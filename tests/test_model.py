@@ -25,7 +25,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def batch():
-    """The network's input: the two pictures, each in the corner of a square."""
+    """The network's input: the two images, each in the corner of a square."""
     images = np.zeros((2, SIZE, SIZE, 3), np.float32)
     images[0, :48, :64], images[1, :64, :48] = LYING, STANDING
     return images, np.array([[48, 64], [64, 48]], np.int32)
@@ -51,11 +51,11 @@ def assert_found(objects, expected, scale=1):
     assert objects.names.tolist() == [("cat", "dog", "bird")[label - 1] for label in labels]
 
 
-def test_boxes_are_in_pixels_of_each_picture_whatever_it_comes_as(model, expected, tmp_path):
+def test_boxes_are_in_pixels_of_each_image_whatever_it_comes_as(model, expected, tmp_path):
     Image.fromarray(STANDING).save(tmp_path / "a.png")
     doubled = LYING.repeat(2, axis=0).repeat(2, axis=1)  # half of it is LYING again, bit for bit
-    pictures = [doubled, tmp_path / "a.png", Image.fromarray(LYING), str(tmp_path / "a.png")]
-    found = model.predict(pictures, score=0)
+    mixed = [doubled, tmp_path / "a.png", Image.fromarray(LYING), str(tmp_path / "a.png")]
+    found = model.predict(mixed, score=0)
     assert len(found) == 4
     assert_found(found[0], expected[0], scale=2)
     assert_found(found[1], expected[1])
@@ -85,7 +85,7 @@ def test_half_is_the_score_that_is_asked_for(model):
     assert len(default.scores) == (found.scores >= 0.5).sum()
 
 
-def test_no_pictures_have_no_objects(model):
+def test_no_images_have_no_objects(model):
     assert model.predict([]) == []
 
 
@@ -103,7 +103,7 @@ def test_the_pure_function_is_used_in_ones_own_jit(model, batch, expected):
 
 
 @pytest.mark.parametrize("bad", ["none.png", "torn.jpg"])
-def test_a_picture_that_cannot_be_read_is_an_error_that_names_it(model, tmp_path, bad):
+def test_a_image_that_cannot_be_read_is_an_error_that_names_it(model, tmp_path, bad):
     Image.fromarray(LYING).save(tmp_path / "a.png")
     Image.fromarray(LYING).save(tmp_path / "torn.jpg")
     (tmp_path / "torn.jpg").write_bytes((tmp_path / "torn.jpg").read_bytes()[:-500])

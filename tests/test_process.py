@@ -1,6 +1,7 @@
 import gc
 import subprocess
 import sys
+import warnings
 from unittest import mock
 
 from jaxrcnn import process
@@ -8,13 +9,16 @@ from jaxrcnn.process import prepare_process
 
 
 def test_it_prepares_cache_allocator_and_garbage_collector():
-    before = gc.get_threshold()
+    before, written = gc.get_threshold(), warnings.formatwarning
     names = ("keep_compiled_programs", "keep_freed_memory")
     try:
         with mock.patch.multiple(process, **dict.fromkeys(names, mock.DEFAULT)) as asked:
             prepare_process()
         assert gc.get_threshold() == (10_000, *before[1:])
+        assert warnings.formatwarning("a\nb", FutureWarning, "file.py", 3) == "note: a b\n"
+        assert warnings.formatwarning("a", UserWarning, "file.py", 3) == "UserWarning: a\n"
     finally:
+        warnings.formatwarning = written
         gc.set_threshold(*before)
     for name in names:
         asked[name].assert_called_once_with()

@@ -14,7 +14,7 @@ from jaxrcnn.config import (
     TrainConfig,
 )
 from jaxrcnn.data.errors import fault
-from jaxrcnn.data.proposals import PictureProposals, join_proposals
+from jaxrcnn.data.proposals import ImageProposals, join_proposals
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.runs import Feed
 from jaxrcnn.training.sharding import Programs
@@ -22,7 +22,7 @@ from jaxrcnn.training.step import TrainState
 from jaxrcnn.types import Proposals
 
 RPN, FAST_RCNN = AlternatingStep("rpn", steps=2), AlternatingStep("fast_rcnn", steps=2)
-SIZE = (16, 24)  # of all pictures; resized to twice as much
+SIZE = (16, 24)  # of all images; resized to twice as much
 
 
 def read(record):
@@ -61,7 +61,7 @@ class Proposer:
 
     def propose(self, variables, batch, train=False):
         self.asked.append((variables, batch.image_index.tolist(), train))
-        width = 4.0 + batch.image_index  # (N,) the picture can be told by its proposal
+        width = 4.0 + batch.image_index  # (N,) the image can be told by its proposal
         zeros = np.zeros_like(width)
         box = np.stack([zeros, zeros, width, zeros + 6], 1)
         boxes = np.stack([box, box + 9], 1).astype(np.float32)  # (N, 2, 4)
@@ -83,7 +83,7 @@ def first_batch(feed, step):
     return batch
 
 
-def test_kept_proposals_are_made_once_a_phase_and_mirrored_with_the_picture():
+def test_kept_proposals_are_made_once_a_phase_and_mirrored_with_the_image():
     proposer, dataset = Proposer(), dataset_of("a", "b", "c")
     feed = Feed(config_of(RPN, FAST_RCNN), proposer.programs, dataset)
     assert first_batch(feed, 0).proposals is None
@@ -117,7 +117,7 @@ def test_others_need_none(config, step):
 @pytest.mark.parametrize("keep", [False, True])
 def test_proposals_from_a_file_serve_until_an_rpn_is_trained(keep):
     dataset, proposer = dataset_of("a", "b"), Proposer()
-    one = PictureProposals(np.array([[0, 0, 1, 2]], np.float32), np.zeros(1, np.float32))
+    one = ImageProposals(np.array([[0, 0, 1, 2]], np.float32), np.zeros(1, np.float32))
     given = join_proposals(dataset, {0: one, 1: one})
     config = config_of(FAST_RCNN, RPN, FAST_RCNN, keep=keep)
     feed = Feed(config, proposer.programs, dataset, given)
@@ -128,7 +128,7 @@ def test_proposals_from_a_file_serve_until_an_rpn_is_trained(keep):
     assert len(proposer.asked) == keep
 
 
-def test_unreadable_pictures_of_all_phases_are_named_once():
+def test_unreadable_images_of_all_phases_are_named_once():
     feed = Feed(
         config_of(RPN, FAST_RCNN, on_error="skip"), Proposer().programs, dataset_of("a", "broken")
     )

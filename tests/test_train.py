@@ -109,8 +109,8 @@ def test_the_workdir_holds_all_that_a_run_makes(finished):
     assert (finished / "checkpoints" / "4").is_dir()
     assert list((finished / "tensorboard").glob("events.*"))
     for name in ("losses", "ap", "detections"):
-        with Image.open(finished / "plots" / f"{name}.png") as picture:
-            assert picture.getextrema() != ((255, 255),) * len(picture.getbands())
+        with Image.open(finished / "plots" / f"{name}.png") as image:
+            assert image.getextrema() != ((255, 255),) * len(image.getbands())
 
 
 def test_pycocotools_reads_the_detections(finished):
@@ -186,7 +186,7 @@ def test_proposals_are_measured_and_dumped(finished, split, tmp_path, capsys):
     name = "proposals.json" if split == "eval" else "proposals_train.json"
     found = json.loads((finished / "eval" / "step_4" / name).read_text())
     assert found["step"] == 4
-    assert found["proposals/per_picture"] == pytest.approx(counts.mean())
+    assert found["proposals/per_image"] == pytest.approx(counts.mean())
     # As if one proposal could find several objects.
     best = [
         overlap_of(box, stored.of(index).boxes).max()
@@ -250,9 +250,9 @@ def test_a_missing_checkpoint_is_one_line_that_lists_those_there(finished, comma
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    """A picture, another of the same stem, and one that is stored turned."""
-    folder = tmp_path / "pictures"
+def images(tmp_path):
+    """An image, another of the same stem, and one that is stored turned."""
+    folder = tmp_path / "images"
     (folder / "more").mkdir(parents=True)
     shapes = shapes_dataset(3, 7)
     upright = [shapes.read_image(index) for index in range(3)]
@@ -269,8 +269,8 @@ def predict(workdir, out, *files, score="0"):
     return jaxrcnn(["predict", str(workdir), *words, "--out", str(out), "--score", score])
 
 
-def test_predict_writes_each_picture_and_its_detections(finished, pictures, tmp_path):
-    files = [pictures / "a.png", pictures / "more" / "a.png", pictures / "turned.jpg"]
+def test_predict_writes_each_image_and_its_detections(finished, images, tmp_path):
+    files = [images / "a.png", images / "more" / "a.png", images / "turned.jpg"]
     out = tmp_path / "found"
     assert predict(finished, out, *files) == 0
     assert {file.name for file in out.iterdir()} == {
@@ -364,7 +364,7 @@ def alternated(tmp_path_factory):
     return workdir
 
 
-def test_alternating_evaluates_what_has_a_box_head_and_predicts(alternated, pictures, tmp_path):
+def test_alternating_evaluates_what_has_a_box_head_and_predicts(alternated, images, tmp_path):
     assert [row["step"] for row in rows_of(alternated) if "eval/loss" in row] == [2, 6]
     rows = [row for row in rows_of(alternated) if "train/loss" in row]
     assert [("train/loss_rpn_box" in row, "train/loss_box_reg" in row) for row in rows] == [
@@ -372,7 +372,7 @@ def test_alternating_evaluates_what_has_a_box_head_and_predicts(alternated, pict
         *[(True, False), (True, False), (False, True)],
     ]
     assert "proposer" not in load_run(alternated).variables
-    assert predict(alternated, tmp_path / "found", pictures / "a.png") == 0
+    assert predict(alternated, tmp_path / "found", images / "a.png") == 0
 
 
 @pytest.mark.parametrize("last", [3, 4])  # between two phases, and in the middle of the third
@@ -392,7 +392,7 @@ def kept(tmp_path_factory):
     return workdir
 
 
-def test_kept_proposals_of_unaugmented_pictures_train_as_those_made_on_the_fly(kept, alternated):
+def test_kept_proposals_of_unaugmented_images_train_as_those_made_on_the_fly(kept, alternated):
     ours, theirs = (
         [row for row in rows_of(workdir) if "train/loss" in row] for workdir in (kept, alternated)
     )
@@ -471,10 +471,10 @@ def test_fast_rcnn_alone_is_trained_and_evaluated_on_dumped_proposals(fast_alone
     assert json.loads((fast_alone / "eval" / "detections.json").read_text())
 
 
-def test_fast_rcnn_alone_has_no_proposals_for_other_pictures(fast_alone, pictures, capsys):
+def test_fast_rcnn_alone_has_no_proposals_for_other_images(fast_alone, images, capsys):
     out = fast_alone / "found"
     for call in (
-        lambda: predict(fast_alone, out, pictures / "a.png"),
+        lambda: predict(fast_alone, out, images / "a.png"),
         lambda: jaxrcnn(["proposals", str(fast_alone)]),
     ):
         said = complaint(capsys, call)
@@ -492,8 +492,8 @@ def test_a_joint_run_starts_from_fast_rcnn_alone(fast_alone):
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
-def test_proposals_of_other_pictures_are_refused_before_the_run(rpn_alone, tmp_path, capsys):
-    for split, part in (("eval", "has proposals for 4 pictures"), ("none", "No such file")):
+def test_proposals_of_other_images_are_refused_before_the_run(rpn_alone, tmp_path, capsys):
+    for split, part in (("eval", "has proposals for 4 images"), ("none", "No such file")):
         words = on_proposals(rpn_alone, split)
         said = complaint(capsys, lambda words=words: train(tmp_path / "run", *words))
         assert part in said
@@ -507,7 +507,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_in_one_line(tmp_path, capsys):
     words += ["--config.train.checkpoint_every", "1"]
     said = complaint(capsys, lambda: train(tmp_path / "run", *words))
     assert "step 2" in said
-    assert "first in the backbone's features of picture shape" in said
+    assert "first in the backbone's features of image shape" in said
     assert "learning_rate" in said
     assert load_run(tmp_path / "run").step == 1
     with Checkpoints(tmp_path / "run") as checkpoints:

@@ -4,7 +4,7 @@ from PIL import Image
 
 from jaxrcnn import visualize
 from jaxrcnn.data.records import make_record
-from jaxrcnn.evaluation.coco import PictureDetections
+from jaxrcnn.evaluation.coco import ImageDetections
 
 NAMES = ("cat", "traffic light", "dog")
 GREY = np.full((400, 500, 3), 90, np.uint8)
@@ -16,21 +16,21 @@ def draw(boxes, labels, scores=None, image=GREY):
     return visualize.draw_boxes(image, boxes, np.array(labels, np.int32), scores, NAMES)
 
 
-def tag_shows(picture, color, corner):
+def tag_shows(drawn, color, corner):
     """Whether the tag's colour fills the few pixels at a corner (y, x)."""
     y, x = corner
-    return bool(np.all(picture[y : y + 3, x : x + 3] == color))
+    return bool(np.all(drawn[y : y + 3, x : x + 3] == color))
 
 
 def test_box_edges_have_the_class_colour_at_the_right_pixels():
-    picture = draw([(100, 150, 300, 350)], [3], [0.5])
+    drawn = draw([(100, 150, 300, 350)], [3], [0.5])
     color = visualize.class_color(3)
-    assert picture.shape == GREY.shape
-    assert picture.dtype == np.uint8
+    assert drawn.shape == GREY.shape
+    assert drawn.dtype == np.uint8
     for y, x in ((150, 250), (349, 250), (250, 100), (250, 299)):
-        assert tuple(picture[y, x]) == color, (y, x)
+        assert tuple(drawn[y, x]) == color, (y, x)
     for y, x in ((350, 250), (250, 99), (250, 300), (250, 200)):
-        assert tuple(picture[y, x]) == (90, 90, 90), (y, x)
+        assert tuple(drawn[y, x]) == (90, 90, 90), (y, x)
 
 
 def test_labels_have_different_colours_that_repeat_after_the_palette():
@@ -39,50 +39,50 @@ def test_labels_have_different_colours_that_repeat_after_the_palette():
     assert visualize.class_color(len(colors) + 1) == colors[0]
 
 
-def test_the_picture_is_not_modified():
+def test_the_image_is_not_modified():
     image = GREY.copy()
     image.flags.writeable = False
     draw([(100, 150, 300, 350)], [1], [0.5], image)
     np.testing.assert_array_equal(image, GREY)
 
 
-def test_no_boxes_leave_the_picture_as_it_is():
+def test_no_boxes_leave_the_image_as_it_is():
     np.testing.assert_array_equal(draw([], []), GREY)
     np.testing.assert_array_equal(draw([], [], []), GREY)
 
 
-def test_boxes_out_of_the_picture_are_clipped():
+def test_boxes_out_of_the_image_are_clipped():
     color = visualize.class_color(2)
-    picture = draw([(-50, -1e6, 1e6, 900)], [2], [0.5])
+    drawn = draw([(-50, -1e6, 1e6, 900)], [2], [0.5])
     for y, x in ((200, 0), (200, 499), (0, 400), (399, 250)):
-        assert tuple(picture[y, x]) == color, (y, x)
-    assert tuple(picture[200, 250]) == (90, 90, 90)
+        assert tuple(drawn[y, x]) == color, (y, x)
+    assert tuple(drawn[200, 250]) == (90, 90, 90)
     for outside in ((600, 600, 700, 700), (-90, -90, -50, -50)):
         assert draw([outside], [1]).shape == GREY.shape
 
 
 @pytest.mark.parametrize("size", [(400, 500), (400, 40), (30, 500), (1500, 2400)])
-def test_tags_stay_inside_the_picture(size):
+def test_tags_stay_inside_the_image(size):
     height, width = size
     image = np.full((height, width, 3), 90, np.uint8)
     corners = [(0, 0), (width - 8, 0), (0, height - 8), (width - 8, height - 8)]
     for x, y in corners:
-        picture = draw([(x, y, x + 8, y + 8)], [2], [0.5], image)
-        of_color = np.all(picture == visualize.class_color(2), axis=-1)
+        drawn = draw([(x, y, x + 8, y + 8)], [2], [0.5], image)
+        of_color = np.all(drawn == visualize.class_color(2), axis=-1)
         assert of_color.sum() > 200  # the tag, not only the box
-        assert picture.shape == image.shape
+        assert drawn.shape == image.shape
 
 
 def test_a_box_too_small_for_its_tag_is_not_hidden_by_it():
     image = np.full((1500, 2400, 3), 90, np.uint8)
-    picture = draw([(2300, 2, 2380, 40)], [2], None, image)
-    assert tuple(picture[20, 2340]) == (90, 90, 90)
+    drawn = draw([(2300, 2, 2380, 40)], [2], None, image)
+    assert tuple(drawn[20, 2340]) == (90, 90, 90)
 
 
 def test_tags_of_boxes_in_one_place_do_not_cover_each_other():
-    picture = draw([(100, 150, 300, 350)] * 2, [1, 3], [0.9, 0.8])
-    assert tag_shows(picture, visualize.class_color(1), (146, 101))  # above the left corner
-    assert tag_shows(picture, visualize.class_color(3), (146, 296))  # above the right one
+    drawn = draw([(100, 150, 300, 350)] * 2, [1, 3], [0.9, 0.8])
+    assert tag_shows(drawn, visualize.class_color(1), (146, 101))  # above the left corner
+    assert tag_shows(drawn, visualize.class_color(3), (146, 296))  # above the right one
 
 
 def test_better_boxes_are_drawn_over_worse_ones():
@@ -91,55 +91,55 @@ def test_better_boxes_are_drawn_over_worse_ones():
     assert tuple(draw(boxes, [1, 3], [0.9, 0.8])[250, 100]) == visualize.class_color(1)
 
 
-def test_small_pictures_are_enlarged_with_their_boxes():
+def test_small_images_are_enlarged_with_their_boxes():
     image = np.full((96, 128, 3), 90, np.uint8)
     assert visualize.enlargement(96, 128) == 3
     assert visualize.enlargement(480, 640) == 1
-    picture = draw([(10, 20, 60, 80)], [1], None, image)
-    assert picture.shape == (288, 384, 3)
+    drawn = draw([(10, 20, 60, 80)], [1], None, image)
+    assert drawn.shape == (288, 384, 3)
     for y, x in ((239, 100), (150, 30), (150, 179)):
-        assert tuple(picture[y, x]) == visualize.class_color(1), (y, x)
-    assert tuple(picture[150, 180]) == (90, 90, 90)
+        assert tuple(drawn[y, x]) == visualize.class_color(1), (y, x)
+    assert tuple(drawn[150, 180]) == (90, 90, 90)
 
 
-def test_lines_grow_with_the_picture():
+def test_lines_grow_with_the_image():
     thickness = []
     for side in (400, 3200):
         image = np.full((side, side, 3), 90, np.uint8)
-        picture = draw([(0.25 * side, 0.25 * side, 0.75 * side, 0.75 * side)], [1], None, image)
-        row = picture[side // 2, : side // 2]
+        drawn = draw([(0.25 * side, 0.25 * side, 0.75 * side, 0.75 * side)], [1], None, image)
+        row = drawn[side // 2, : side // 2]
         thickness.append(int(np.all(row == visualize.class_color(1), axis=-1).sum()))
     assert thickness == [2, 10]
 
 
 def test_comparison_has_the_truth_on_the_left_and_good_detections_on_the_right():
     truth = make_record(1, "", "", (400, 500), np.array([(100, 150, 300, 350)]), [1], [1])
-    detections = PictureDetections(
+    detections = ImageDetections(
         np.array([(100, 150, 300, 350), (350, 50, 450, 100)], np.float32),
         np.array([0.9, 0.1], np.float32),
         np.array([3, 2], np.int32),
     )
-    picture = visualize.draw_comparison(GREY, detections, truth, NAMES)
-    top, middle = picture.shape[0] - 400, picture.shape[1] - 500
+    drawn = visualize.draw_comparison(GREY, detections, truth, NAMES)
+    top, middle = drawn.shape[0] - 400, drawn.shape[1] - 500
     assert middle > 500
-    assert tuple(picture[top + 250, 100]) == visualize.class_color(1)
-    assert tuple(picture[top + 250, middle + 100]) == visualize.class_color(3)
-    assert not np.all(picture == visualize.class_color(2), axis=-1).any()
-    title = picture[:top]
+    assert tuple(drawn[top + 250, 100]) == visualize.class_color(1)
+    assert tuple(drawn[top + 250, middle + 100]) == visualize.class_color(3)
+    assert not np.all(drawn == visualize.class_color(2), axis=-1).any()
+    title = drawn[:top]
     assert title[:, :500].std() > 0
     assert title[:, middle:].std() > 0
     low = visualize.draw_comparison(GREY, detections, truth, NAMES, min_score=0.05)
     assert tuple(low[top + 75, middle + 350]) == visualize.class_color(2)
 
 
-def test_sheet_holds_every_picture_whatever_its_size(tmp_path):
+def test_sheet_holds_every_image_whatever_its_size(tmp_path):
     colors = [(200, 10 * i, 30) for i in range(5)]
     sizes = [(60, 80), (80, 60), (10, 10), (60, 80), (4000, 10)]
     images = [
         np.full((*size, 3), color, np.uint8) for size, color in zip(sizes, colors, strict=True)
     ]
     path = tmp_path / "new" / "sheet.png"
-    visualize.save_picture_sheet(path, images)
+    visualize.save_image_sheet(path, images)
     with Image.open(path) as sheet:
         pixels = np.array(sheet)
     counts = [int(np.all(pixels == color, axis=-1).sum()) for color in colors]

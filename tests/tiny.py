@@ -57,22 +57,22 @@ def change(config, **groups):
     )
 
 
-def make_batch(pictures=2, seed=0):
-    """Noise pictures of different sizes with two objects and one padded place each."""
+def make_batch(images=2, seed=0):
+    """Noise images of different sizes with two objects and one padded place each."""
     rng = np.random.default_rng(seed)
-    sizes = np.array([(SIZE, 48), (56, SIZE)] * pictures, np.int32)[:pictures]
-    corner = rng.uniform(0, 20, (pictures, 3, 2))
-    boxes = np.concatenate([corner, corner + rng.uniform(10, 26, (pictures, 3, 2))], 2)
+    sizes = np.array([(SIZE, 48), (56, SIZE)] * images, np.int32)[:images]
+    corner = rng.uniform(0, 20, (images, 3, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(10, 26, (images, 3, 2))], 2)
     return Batch(
-        images=rng.uniform(0, 255, (pictures, SIZE, SIZE, 3)).astype(np.float32),
+        images=rng.uniform(0, 255, (images, SIZE, SIZE, 3)).astype(np.float32),
         image_sizes=sizes,
-        image_index=np.arange(pictures, dtype=np.int32) + 10 * seed,
-        image_weights=np.ones(pictures, np.float32),
+        image_index=np.arange(images, dtype=np.int32) + 10 * seed,
+        image_weights=np.ones(images, np.float32),
         boxes=boxes.astype(np.float32),
-        labels=rng.integers(1, 4, (pictures, 3)).astype(np.int32),
-        box_valid=np.tile([True, True, False], (pictures, 1)),
-        box_ignore=np.zeros((pictures, 3), bool),
-        box_weights=np.ones((pictures, 3), np.float32),
+        labels=rng.integers(1, 4, (images, 3)).astype(np.int32),
+        box_valid=np.tile([True, True, False], (images, 1)),
+        box_ignore=np.zeros((images, 3), bool),
+        box_weights=np.ones((images, 3), np.float32),
     )
 
 

@@ -18,7 +18,7 @@ from jaxrcnn.data import transforms
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.loader import make_train_batch, train_batches, training_buckets
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.data.unannotated import open_pictures
+from jaxrcnn.data.unannotated import open_images
 
 FILES = 16
 FILE_SIZE = (480, 640)
@@ -29,7 +29,7 @@ PATIENCE = 1e-3
 
 
 class Split(NamedTuple):
-    """Milliseconds of one picture, on one core."""
+    """Milliseconds of one image, on one core."""
 
     decode: float
     resize: float
@@ -49,9 +49,9 @@ def drawn_files() -> Iterator[Dataset]:
             coarse = rng.integers(0, 256, (height // 40, width // 40, 3), dtype=np.uint8)
             smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
             rough = rng.normal(0, 8, (height, width, 1))
-            picture = np.clip(np.asarray(smooth) + rough, 0, 255).astype(np.uint8)
-            Image.fromarray(picture).save(path, quality=90)
-        yield open_pictures(paths, (), (), FaultLog("raise"))
+            pixels = np.clip(np.asarray(smooth) + rough, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(path, quality=90)
+        yield open_images(paths, (), (), FaultLog("raise"))
 
 
 def input_config(config: Config, batch_size: int, steps: int) -> Config:
@@ -69,7 +69,7 @@ def input_config(config: Config, batch_size: int, steps: int) -> Config:
     )
 
 
-def pictures_a_second(dataset: Dataset, config: Config, steps: int) -> float:
+def images_a_second(dataset: Dataset, config: Config, steps: int) -> float:
     """Of batches that one thread makes, one after the other."""
     config = input_config(config, BATCH, steps)
     (bucket,) = training_buckets(dataset, config.data).shapes
@@ -81,7 +81,7 @@ def pictures_a_second(dataset: Dataset, config: Config, steps: int) -> float:
     return BATCH * steps / (time.perf_counter() - began)
 
 
-def pictures_a_second_ahead(dataset: Dataset, config: Config, steps: int) -> float:
+def images_a_second_ahead(dataset: Dataset, config: Config, steps: int) -> float:
     """Of the batches that the threads or processes of a run make, on all cores."""
     batches = train_batches(dataset, input_config(config, BATCH, steps + 1))
     with contextlib.closing(batches):
@@ -93,7 +93,7 @@ def pictures_a_second_ahead(dataset: Dataset, config: Config, steps: int) -> flo
 
 
 def split_of(dataset: Dataset, config: Config, rounds: int) -> Split:
-    """Where the time of a picture goes, the median of each part."""
+    """Where the time of an image goes, the median of each part."""
     config = input_config(config, BATCH, 1)
     (bucket,) = training_buckets(dataset, config.data).shapes
     size = transforms.resized_size(FILE_SIZE, 800, 1333, bucket, config.data.resize)

@@ -1,7 +1,7 @@
 """The detector's ops alone, at the sizes that it has for them.
 
 Each case is a jitted function and its arguments. Boxes are drawn around a hundred places; the
-pyramid is that of the picture with 256 channels.
+pyramid is that of the image with 256 channels.
 """
 
 import functools
@@ -26,7 +26,7 @@ NMS_BOXES = (1000, 2000, 4000, 6000, 12000)
 NMS_IOU = 0.7
 ROIS, SIDE, CHANNELS, SAMPLES = 512, 7, 256, 2
 STRIDES = (4, 8, 16, 32)
-ANCHORS, TRUTH, DRAWN = 270_000, 32, 256  # about those of a picture of 800 x 1344 pixels
+ANCHORS, TRUTH, DRAWN = 270_000, 32, 256  # about those of an image of 800 x 1344 pixels
 
 
 class Case(NamedTuple):
@@ -42,7 +42,7 @@ class Case(NamedTuple):
 
 
 def op_cases(height: int, width: int) -> Iterator[Case]:
-    """Every op, for a picture of so many pixels."""
+    """Every op, for an image of so many pixels."""
     for number in NMS_BOXES:
         yield nms_case(number, height, width)
     for name in ROI_OPS:

@@ -58,7 +58,7 @@ class Training:
 
 
 class Prediction:
-    """`forward_infer` at one shape, of pictures that lie on the device.
+    """`forward_infer` at one shape, of images that lie on the device.
 
     Args:
         config: of the detector.

@@ -39,7 +39,7 @@ STAGES = {
     "gate": ("gate",),
     "pool_rois": ("pool_rois",),
     "box_head": ("box_head",),
-    "split_pictures": ("split_pictures",),
+    "split_images": ("split_images",),
     "mine_hard_examples": ("mine_hard_examples",),
     "sample_anchors": ("sample_anchors",),
     "rpn_losses": ("rpn_losses",),
@@ -158,7 +158,7 @@ def plot_stages(table: StageTable, path: str | os.PathLike[str], title: str) -> 
 
     Args:
         table: what to draw.
-        path: the picture, e.g. a .png.
+        path: the image, e.g. a .png.
         title: what was measured, and where.
     """
     from matplotlib.figure import Figure

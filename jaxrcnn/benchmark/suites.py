@@ -130,7 +130,7 @@ def detector_ops(settings: Settings) -> Iterator[Section]:
         elif settings.peer is not None:
             row += ("", "")
         rows.append(row)
-    yield Section(f"ops, for a picture of {height}x{width}", rows, numbers)
+    yield Section(f"ops, for an image of {height}x{width}", rows, numbers)
 
 
 def input_pipeline(settings: Settings) -> Iterator[Section]:
@@ -138,24 +138,24 @@ def input_pipeline(settings: Settings) -> Iterator[Section]:
     config = settings.config
     with inputs.drawn_files() as dataset:
         split = inputs.split_of(dataset, config, rounds=5 * inputs.FILES)
-        alone = inputs.pictures_a_second(dataset, config, settings.steps)
-        ahead = inputs.pictures_a_second_ahead(dataset, config, settings.steps)
+        alone = inputs.images_a_second(dataset, config, settings.steps)
+        ahead = inputs.images_a_second_ahead(dataset, config, settings.steps)
         waits = inputs.waits_of_training(dataset, config, settings.train, settings.steps)
     number = cores()
     rows = [
-        ("one thread", f"{alone:.4g} pictures/s"),
+        ("one thread", f"{alone:.4g} images/s"),
         *((f"  {name}", f"{each:.3g} ms") for name, each in split._asdict().items()),
-        (f"{number} cores", f"{ahead:.4g} pictures/s, {ahead / number:.4g} a core"),
+        (f"{number} cores", f"{ahead:.4g} images/s, {ahead / number:.4g} a core"),
         (
             f"train {settings.train}",
             f"{100 * waits.share:.0f} % of {waits.steps} steps wait, {waits.seconds:.2g} s in all",
         ),
     ]
     numbers = {
-        "pictures_per_second_one_thread": alone,
-        "pictures_per_second": ahead,
+        "images_per_second_one_thread": alone,
+        "images_per_second": ahead,
         "cores": number,
-        "ms_of_a_picture": split._asdict(),
+        "ms_of_a_image": split._asdict(),
         "waits": waits._asdict(),
     }
     height, width = inputs.FILE_SIZE
@@ -193,7 +193,7 @@ def _speed(
     rows: list[tuple[str, ...]] = [("", "images/s", "ms", "half of the steps")]
     numbers: dict[str, Any] = {}
     for side, timing in timings.items():
-        speed = shape.pictures / timing.median
+        speed = shape.images / timing.median
         rows.append((side, f"{speed:.4g}", *milliseconds(timing)))
         numbers[side] = {"images_per_second": speed, **timing.numbers()}
     if PEER in timings:

@@ -1,4 +1,4 @@
-"""What a benchmark works on: drawn pictures, boxes and maps, the same for every side."""
+"""What a benchmark works on: drawn images, boxes and maps, the same for every side."""
 
 import argparse
 import re
@@ -11,7 +11,7 @@ from jaxrcnn.config import Config
 from jaxrcnn.types import Batch
 
 BOXES = 8
-"""Ground-truth boxes of a picture."""
+"""Ground-truth boxes of an image."""
 
 LEARNING_RATE = 1e-7
 """So small that the weights, and with them the proposals and the work, stay as they are."""
@@ -20,12 +20,12 @@ LEARNING_RATE = 1e-7
 class Shape(NamedTuple):
     """Of a batch."""
 
-    pictures: int
+    images: int
     height: int  # pixels
     width: int
 
     def __str__(self) -> str:
-        return f"{self.pictures}x{self.height}x{self.width}"
+        return f"{self.images}x{self.height}x{self.width}"
 
 
 def shape(text: str) -> Shape:
@@ -33,7 +33,7 @@ def shape(text: str) -> Shape:
     found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)x([1-9]\d*)", text)
     if not found:
         raise argparse.ArgumentTypeError(
-            f"got {text!r}, takes pictures, height and width, such as 2x320x320"
+            f"got {text!r}, takes images, height and width, such as 2x320x320"
         )
     return Shape(*map(int, found.groups()))
 
@@ -48,13 +48,13 @@ def config_for(config: Config, shape: Shape) -> Config:
             short_side=min(shape.height, shape.width),
             long_side=max(shape.height, shape.width),
         ),
-        train=replace(config.train, batch_size=shape.pictures, optimizer=optimizer),
-        eval=replace(config.eval, batch_size=shape.pictures),
+        train=replace(config.train, batch_size=shape.images, optimizer=optimizer),
+        eval=replace(config.eval, batch_size=shape.images),
     )
 
 
 def draw_batch(shape: Shape, num_classes: int) -> Batch:
-    """Noise with boxes in it, uint8 pictures without padding, in numpy arrays."""
+    """Noise with boxes in it, uint8 images without padding, in numpy arrays."""
     n, height, width = shape
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, (0.6 * width, 0.6 * height), (n, BOXES, 2))
@@ -75,7 +75,7 @@ def draw_batch(shape: Shape, num_classes: int) -> Batch:
 
 
 def draw_boxes(number: int, height: int, width: int) -> np.ndarray:
-    """Boxes (number, 4) float32 around a hundred places, from 16 pixels to most of the picture."""
+    """Boxes (number, 4) float32 around a hundred places, from 16 pixels to most of the image."""
     rng = np.random.default_rng(1)
     places = rng.uniform(0, (width, height), (100, 2))
     centre = places[rng.integers(0, len(places), number)] + rng.normal(0, 6, (number, 2))

@@ -11,7 +11,7 @@ from jaxrcnn.process import prepare_process
 COMMANDS = {
     "evaluate": "Measure a run's average precision on its evaluation split.",
     "proposals": "Measure the recall of a run's proposals; dump them.",
-    "predict": "Find the objects in pictures with a run's detector.",
+    "predict": "Find the objects in images with a run's detector.",
     "convert": "Weights of torchvision or Detectron2 in, or out.",
     "export": "Write a model as one program that needs only jax.",
     "parity": "Compare a model with torchvision, stage by stage.",

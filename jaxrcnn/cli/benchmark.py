@@ -40,7 +40,7 @@ SHAPES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """[--config FILE] [--what NAMES] [--train SHAPE] [--predict SHAPE ...] [--against PEER]."""
     parser.epilog = (
-        "A SHAPE is pictures x height x width, such as 2x320x320; by default it suits the device. "
+        "A SHAPE is images x height x width, such as 2x320x320; by default it suits the device. "
         "--config.FIELD VALUE sets a field, as for train.py."
     )
     parser.add_argument(
@@ -167,7 +167,7 @@ def draw(folder: pathlib.Path, section: Section, about: dict[str, Any]) -> None:
     """Draw a table of stages.
 
     Raises:
-        ConfigError: the picture cannot be written.
+        ConfigError: the image cannot be written.
     """
     name = section.title.partition(":")[0]
     path = folder / f"{name.replace(' ', '_')}.png"

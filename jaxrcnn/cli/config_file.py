@@ -6,7 +6,7 @@ import runpy
 import traceback
 
 from jaxrcnn.config import Config, ConfigError
-from jaxrcnn.config_io import config_from_dict, config_to_dict
+from jaxrcnn.config_io import RENAMED, config_from_dict, config_to_dict
 
 
 def load_config(path: pathlib.Path) -> Config:
@@ -38,4 +38,12 @@ def _complaint(path: pathlib.Path, error: Exception) -> str:
     if isinstance(error, KeyError) and error.args == ("get_config",) and not lines:
         return f"{path}: has no get_config()"
     place = f"{path}, line {lines[-1]}" if lines else f"{path}"
-    return f"{place}: {type(error).__name__}: {error}"
+    return f"{place}: {type(error).__name__}: {error}{_renamed(error)}"
+
+
+def _renamed(error: Exception) -> str:
+    """What a field is called now, where a config file has an earlier name."""
+    for old, new in RENAMED.items():
+        if isinstance(error, TypeError) and f"'{old.rpartition('.')[2]}'" in str(error):
+            return f"; {old} is now called {new}"
+    return ""

@@ -9,7 +9,7 @@ from jaxrcnn.cli.run import add_run_arguments, load_run, progress_bar, table
 from jaxrcnn.data.datasets import open_eval_dataset
 from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.evaluation.evaluate import Found, draw_pictures, find, measure, write_detections
+from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
 from jaxrcnn.model import Model
 from jaxrcnn.training.alternating import takes_given
 from jaxrcnn.validation import check
@@ -93,13 +93,13 @@ def _short(name: str) -> str:
 def write(
     folder: pathlib.Path, run: Model, dataset: Dataset, found: Found, metrics: Mapping[str, float]
 ) -> None:
-    """Write the metrics and the detections, as numbers and as pictures; say where."""
+    """Write the metrics and the detections, as numbers and as images; say where."""
     folder.mkdir(parents=True, exist_ok=True)
     numbers, detections = folder / "metrics.json", folder / "detections.json"
-    pictures = folder / "detections.png"
+    images = folder / "detections.png"
     numbers.write_text(json.dumps({"step": run.step, **metrics}, indent=2) + "\n", encoding="utf-8")
     write_detections(detections, dataset, found.detections)
-    draw_pictures(pictures, dataset, found, run.config.eval.pictures)
+    draw_images(images, dataset, found, run.config.eval.images)
     print(f"metrics     {numbers}", f"detections  {detections}", sep="\n")
-    if pictures.exists():
-        print(f"pictures    {pictures}")
+    if images.exists():
+        print(f"images    {images}")

@@ -21,7 +21,7 @@ PROGRAM, WEIGHTS = "program.bin", "weights.safetensors"
 README = """\
 # An object detector as one program
 
-`{program}` holds all of it, from a picture's pixels to the boxes in them: resizing, the network,
+`{program}` holds all of it, from an image's pixels to the boxes in them: resizing, the network,
 and NMS. Any jax runs it, on a CPU, an NVIDIA GPU or a TPU, without the library that made it (it
 takes `pip install jax flatbuffers{more}`):
 
@@ -29,10 +29,10 @@ takes `pip install jax flatbuffers{more}`):
 {code}
 ```
 
-Pictures are RGB, `(N, H, W, 3)` uint8; of different sizes they are padded to one shape, each in
+Images are RGB, `(N, H, W, 3)` uint8; of different sizes they are padded to one shape, each in
 the upper left corner, and the second argument is the height and width of each. `found` holds
-`boxes` `(N, {most}, 4)` (left, top, right, bottom, in pixels of the picture), `scores`, `labels`
-and `valid`; label k is the k-th name of `classes.json`. Each new shape of pictures is compiled
+`boxes` `(N, {most}, 4)` (left, top, right, bottom, in pixels of the image), `scores`, `labels`
+and `valid`; label k is the k-th name of `classes.json`. Each new shape of images is compiled
 once.
 """
 
@@ -107,10 +107,10 @@ def readme(run: Model, inside: bool) -> str:
         "from PIL import Image",
         *([] if inside else ["from safetensors.numpy import load_file"]),
         f'program = jax.export.deserialize(bytearray(pathlib.Path("{PROGRAM}").read_bytes()))',
-        'picture = np.asarray(Image.open("picture.jpg").convert("RGB"))[None]',
+        'image = np.asarray(Image.open("image.jpg").convert("RGB"))[None]',
         "found = program.call("
         + ("" if inside else f'load_file("{WEIGHTS}"), ')
-        + "picture, np.array([picture.shape[1:3]], np.int32))",
+        + "image, np.array([image.shape[1:3]], np.int32))",
     ]
     return README.format(
         program=PROGRAM,

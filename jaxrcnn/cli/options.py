@@ -20,7 +20,7 @@ from jaxrcnn.cli.config_file import load_config
 from jaxrcnn.cli.field_rules import FIELD_RULES
 from jaxrcnn.cli.parsing import fail
 from jaxrcnn.config import Config, ConfigError
-from jaxrcnn.config_io import describe_type, field_types
+from jaxrcnn.config_io import RENAMED, describe_type, field_types
 
 DESCRIPTION = """\
 Train a detector. --config.FIELD VALUE sets one field of the config.
@@ -94,6 +94,7 @@ def apply_fields(config: Config, fields: Sequence[str]) -> Config:
 
 
 def _override(argv: Sequence[str], defaults: _CommandLine) -> _CommandLine:
+    argv = [_renamed(word) for word in argv]
     try:
         # tyro explains over several lines; `_complaint` finds the one that matters.
         with contextlib.redirect_stderr(io.StringIO()) as explanation:
@@ -102,6 +103,16 @@ def _override(argv: Sequence[str], defaults: _CommandLine) -> _CommandLine:
         if not stop.code:
             raise
     raise ConfigError(_complaint(_flags(argv), defaults) or explanation.getvalue())
+
+
+def _renamed(word: str) -> str:
+    """The flag of a field by its present name; an earlier name is said to be one."""
+    flag, equals, value = word.partition("=")
+    field = RENAMED.get(flag.removeprefix("--config.").replace("-", "_"))
+    if field is None or not flag.startswith("--config."):
+        return word
+    print(f"note: {flag} is now called --config.{field}", file=sys.stderr)
+    return f"--config.{field}{equals}{value}"
 
 
 def _tyro(argv: Sequence[str], defaults: _CommandLine) -> _CommandLine:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxrcnn.cli import parsing
 from jaxrcnn.cli.convert import read_detector
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.buckets import choose_buckets
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.loader import EvalBatch, make_eval_batch
-from jaxrcnn.data.unannotated import open_pictures
+from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.detector import build
 from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.parity import Difference, compare
@@ -25,7 +26,7 @@ own, such as the epsilon of its norms; sizes, counts and thresholds hold for bot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """WEIGHTS --model NAME [--pictures FILE...] [--peer-python PYTHON]."""
+    """WEIGHTS --model NAME [--images FILE...] [--peer-python PYTHON]."""
     parser.epilog = "--config.FIELD VALUE sets a field of the model's config, as for train.py."
     parser.add_argument(
         "weights", metavar="WEIGHTS", type=pathlib.Path, help="torchvision's state dict"
@@ -34,11 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="NAME", required=True, help="torchvision's function that it is for"
     )
     parser.add_argument(
-        "--pictures",
+        "--images",
         metavar="FILE",
         type=pathlib.Path,
         nargs="+",
         help="what both sides look at, in one batch (default: two that are drawn)",
+    )
+    parser.add_argument(
+        "--pictures", dest="images", type=pathlib.Path, nargs="+", action=parsing.Renamed
     )
     parser.add_argument(
         "--peer-python",
@@ -53,15 +57,13 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
 
     Raises:
         ConfigError: the weights are none of the model's, or torchvision cannot be run.
-        DataError: a picture cannot be read.
+        DataError: an image cannot be read.
     """
     source = read_detector(arguments.weights, arguments.model, fields)
     if source.peer is not TORCHVISION:
         raise ConfigError(f"--model: {arguments.model} is none of torchvision's")
-    pictures, (batch, scales) = prepare(arguments.pictures or drawn_pictures(), source.config)
-    recorded = record(
-        arguments.peer_python, arguments.model, source.config, source.tensors, pictures
-    )
+    images, (batch, scales) = prepare(arguments.images or drawn_images(), source.config)
+    recorded = record(arguments.peer_python, arguments.model, source.config, source.tensors, images)
     differences = compare(
         build(source.config.model),
         source.variables,
@@ -70,29 +72,29 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         scales,
         recorded,
     )
-    print(f"torchvision {recorded['torchvision']}, {len(pictures)} pictures")
+    print(f"torchvision {recorded['torchvision']}, {len(images)} images")
     print(*table(differences), sep="\n")
     return 0 if all(difference.is_small for difference in differences) else 1
 
 
-def drawn_pictures() -> list[np.ndarray]:
-    """Two smooth random pictures, (H, W, 3) uint8, one lying and one upright."""
+def drawn_images() -> list[np.ndarray]:
+    """Two smooth random images, (H, W, 3) uint8, one lying and one upright."""
     from PIL import Image
 
     rng = np.random.default_rng(0)
-    pictures = []
+    images = []
     for height, width in ((300, 400), (420, 280)):
         small = rng.integers(0, 256, (height // 20, width // 20, 3), dtype=np.uint8)
-        image = Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
-        pictures.append(np.asarray(image))
-    return pictures
+        smooth = Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+        images.append(np.asarray(smooth))
+    return images
 
 
 def prepare(
-    pictures: Sequence[pathlib.Path | np.ndarray], config: Config
+    images: Sequence[pathlib.Path | np.ndarray], config: Config
 ) -> tuple[list[np.ndarray], EvalBatch]:
-    """The pictures as they are, and resized in one batch, padded as torchvision pads them."""
-    dataset = open_pictures(list(pictures), (), (), FaultLog("raise"))
+    """The images as they are, and resized in one batch, padded as torchvision pads them."""
+    dataset = open_images(list(images), (), (), FaultLog("raise"))
     data = config.data
     shapes = choose_buckets(dataset.sizes, data.short_side, data.long_side, data.resize).shapes
     canvas = (max(shape[0] for shape in shapes), max(shape[1] for shape in shapes))

@@ -3,8 +3,8 @@
 import argparse
 import math
 import sys
-from collections.abc import Callable, Collection
-from typing import NoReturn
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NoReturn
 
 
 def fail(message: str) -> NoReturn:
@@ -25,6 +25,24 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Ends the program."""
         fail(f"{message}; see {self.prog} --help")
+
+
+class Renamed(argparse.Action):
+    """The action of an option's earlier name, which is not in the help; the value is stored."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, **{**options, "help": argparse.SUPPRESS})
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the value and say the option's name."""
+        print(f"note: {option_string} is now called --{self.dest}", file=sys.stderr)
+        setattr(namespace, self.dest, values)
 
 
 def step(text: str) -> int:

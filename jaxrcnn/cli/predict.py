@@ -1,4 +1,4 @@
-"""python -m jaxrcnn predict MODEL PICTURES ... --out DIR"""
+"""python -m jaxrcnn predict MODEL IMAGES ... --out DIR"""
 
 import argparse
 import contextlib
@@ -9,30 +9,30 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from jaxrcnn.cli.image_files import file_names, find_images, image_ids
 from jaxrcnn.cli.parsing import count, share
-from jaxrcnn.cli.picture_files import file_names, find_pictures, picture_ids
 from jaxrcnn.cli.run import counting
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.data.unannotated import open_pictures
-from jaxrcnn.evaluation.coco import PictureDetections, detections_to_coco
+from jaxrcnn.data.unannotated import open_images
+from jaxrcnn.evaluation.coco import ImageDetections, detections_to_coco
 from jaxrcnn.model import Model, check_proposes, load
 from jaxrcnn.visualize import draw_boxes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """MODEL PICTURES ... --out DIR [--score SCORE] [--batch N]."""
+    """MODEL IMAGES ... --out DIR [--score SCORE] [--batch N]."""
     parser.add_argument(
         "model", metavar="MODEL", type=pathlib.Path, help="folder of a run, or of a model"
     )
     parser.add_argument(
-        "pictures",
-        metavar="PICTURES",
+        "images",
+        metavar="IMAGES",
         type=pathlib.Path,
         nargs="+",
-        help="picture files, folders (all pictures in them and below), quoted patterns",
+        help="image files, folders (all images in them and below), quoted patterns",
     )
     parser.add_argument(
         "--out", metavar="DIR", type=pathlib.Path, required=True, help="folder to write to"
@@ -49,65 +49,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=count,
         default=8,
-        help="pictures at a time (default: %(default)s)",
+        help="images at a time (default: %(default)s)",
     )
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Find, draw and write; exit code 1 where some pictures cannot be read.
+    """Find, draw and write; exit code 1 where some images cannot be read.
 
     Raises:
-        ConfigError: there are no pictures or no such model, it makes no proposals, or --out is no
+        ConfigError: there are no images or no such model, it makes no proposals, or --out is no
             folder to write to.
-        DataError: not one picture can be read.
+        DataError: not one image can be read.
     """
-    pictures = find_pictures(arguments.pictures, arguments.out)
+    images = find_images(arguments.images, arguments.out)
     model = load(arguments.model)
     check_proposes(model)
     faults = FaultLog("skip")
-    dataset = open_pictures(pictures, *model.classes, faults)
+    dataset = open_images(images, *model.classes, faults)
     check_readable(len(dataset), faults)
-    make_folder(arguments.out, pictures)
+    make_folder(arguments.out, images)
     found = draw_all(arguments, model, dataset, faults)
     check_readable(len(found), faults)
     path = arguments.out / "detections.json"
-    write_detections(path, dataset, found, picture_ids(pictures))
+    write_detections(path, dataset, found, image_ids(images))
     report(arguments, found, faults)
     return 1 if faults.lines else 0
 
 
 def check_readable(number: int, faults: FaultLog) -> None:
-    """See that some pictures are left.
+    """See that some images are left.
 
     Raises:
         DataError: there are none; says why the first is not.
     """
     if not number:
-        raise DataError(f"not one of {len(faults.lines)} pictures can be read: {faults.lines[0]}")
+        raise DataError(f"not one of {len(faults.lines)} images can be read: {faults.lines[0]}")
 
 
 def report(
-    arguments: argparse.Namespace, found: Mapping[int, PictureDetections], faults: FaultLog
+    arguments: argparse.Namespace, found: Mapping[int, ImageDetections], faults: FaultLog
 ) -> None:
     """Say what could not be read, what was found, and where it lies."""
     for line in faults.lines:
         print(f"error: {line}", file=sys.stderr)
     objects = sum(len(one.labels) for one in found.values())
-    print(f"{len(found)} pictures, {objects} objects with a score of at least {arguments.score}")
-    print(f"pictures    {arguments.out}")
+    print(f"{len(found)} images, {objects} objects with a score of at least {arguments.score}")
+    print(f"images    {arguments.out}")
     print(f"detections  {arguments.out / 'detections.json'}")
 
 
-def make_folder(out: pathlib.Path, pictures: Iterable[pathlib.Path]) -> None:
+def make_folder(out: pathlib.Path, images: Iterable[pathlib.Path]) -> None:
     """Make the folder of the results.
 
     Raises:
-        ConfigError: it cannot be made, or holds one of the pictures, which a result of its name
+        ConfigError: it cannot be made, or holds one of the images, which a result of its name
             would overwrite.
     """
-    for picture in pictures:
-        if os.path.dirname(os.path.realpath(picture)) == os.path.realpath(out):
-            raise ConfigError(f"--out: {out} holds {picture}; take another folder")
+    for image in images:
+        if os.path.dirname(os.path.realpath(image)) == os.path.realpath(out):
+            raise ConfigError(f"--out: {out} holds {image}; take another folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -116,11 +116,11 @@ def make_folder(out: pathlib.Path, pictures: Iterable[pathlib.Path]) -> None:
 
 def draw_all(
     arguments: argparse.Namespace, model: Model, dataset: Dataset, faults: FaultLog
-) -> dict[int, PictureDetections]:
-    """Find the objects, and write each picture with its boxes as soon as it is searched.
+) -> dict[int, ImageDetections]:
+    """Find the objects, and write each image with its boxes as soon as it is searched.
 
     Returns:
-        What is found, by the picture's place in the data set.
+        What is found, by the image's place in the data set.
     """
     names = file_names([record.file for record in dataset.records])
     found = {}
@@ -134,8 +134,8 @@ def draw_all(
     return found
 
 
-def draw(path: pathlib.Path, dataset: Dataset, index: int, found: PictureDetections) -> None:
-    """Write a picture with its boxes, their classes and scores.
+def draw(path: pathlib.Path, dataset: Dataset, index: int, found: ImageDetections) -> None:
+    """Write an image with its boxes, their classes and scores.
 
     Raises:
         ConfigError: it cannot be written.
@@ -151,16 +151,16 @@ def draw(path: pathlib.Path, dataset: Dataset, index: int, found: PictureDetecti
 def write_detections(
     path: pathlib.Path,
     dataset: Dataset,
-    found: Mapping[int, PictureDetections],
+    found: Mapping[int, ImageDetections],
     ids: Sequence[int],
 ) -> None:
     """Write detections in COCO's results format, with the names of files and classes, a line each.
 
     Args:
         path: of the file.
-        dataset: of the pictures, as `open_pictures` makes it.
-        found: by the picture's place in the data set.
-        ids: image_id by the picture's place among those given.
+        dataset: of the images, as `open_images` makes it.
+        found: by the image's place in the data set.
+        ids: image_id by the image's place among those given.
 
     Raises:
         ConfigError: it cannot be written.
@@ -173,7 +173,7 @@ def write_detections(
 
 
 def _rows(
-    dataset: Dataset, found: Mapping[int, PictureDetections], ids: Sequence[int]
+    dataset: Dataset, found: Mapping[int, ImageDetections], ids: Sequence[int]
 ) -> Iterator[dict[str, Any]]:
     for index in sorted(found):
         record = dataset.records[index]

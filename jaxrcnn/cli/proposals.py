@@ -107,7 +107,7 @@ def grouped(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
             for k, v in short.items()
             if k.startswith("recall@1000_IoU")
         },
-        "proposals of a picture": {"mean": short["per_picture"]},
+        "proposals of an image": {"mean": short["per_image"]},
     }
 
 

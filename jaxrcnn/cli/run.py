@@ -31,7 +31,7 @@ def load_run(
     Args:
         workdir: the folder.
         step: of a run's checkpoint, by default the last.
-        batch_size: pictures at a time, by default the run's own; rounded up to a multiple of the
+        batch_size: images at a time, by default the run's own; rounded up to a multiple of the
             devices.
         fields: ``--config.FIELD VALUE ...`` on top of its config.
 
@@ -56,25 +56,25 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-size",
         metavar="N",
         type=parsing.count,
-        help="pictures at a time (default: the run's eval.batch_size)",
+        help="images at a time (default: the run's eval.batch_size)",
     )
 
 
 @contextlib.contextmanager
-def counting(pictures: int) -> Iterator[Callable[[float], None]]:
+def counting(images: int) -> Iterator[Callable[[float], None]]:
     """A function that takes how many more are done; it moves a bar where stdout is a terminal."""
     from rich.progress import MofNCompleteColumn, Progress
 
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
-        task = progress.add_task("pictures", total=pictures)
+        task = progress.add_task("images", total=images)
         yield lambda done: progress.advance(task, done)
 
 
 @contextlib.contextmanager
-def progress_bar(predict: Callable[[Batch], T], pictures: int) -> Iterator[Callable[[Batch], T]]:
-    """The same function, with a bar that counts its pictures where stdout is a terminal."""
-    with counting(pictures) as advance:
+def progress_bar(predict: Callable[[Batch], T], images: int) -> Iterator[Callable[[Batch], T]]:
+    """The same function, with a bar that counts its images where stdout is a terminal."""
+    with counting(images) as advance:
 
         def counted(batch: Batch) -> T:
             found = jax.block_until_ready(predict(batch))

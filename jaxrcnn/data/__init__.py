@@ -1,4 +1,4 @@
-"""Pictures and boxes from disk or drawn, as batches."""
+"""Images and boxes from disk or drawn, as batches."""
 
 from jaxrcnn.data.coco import read_coco
 from jaxrcnn.data.datasets import open_datasets, open_eval_dataset, open_train_dataset

@@ -1,7 +1,7 @@
-"""The few shapes that pictures are padded to, so that few programs are compiled.
+"""The few shapes that images are padded to, so that few programs are compiled.
 
-A data set has one bucket for its landscape pictures (squares among them) and one for its portrait
-pictures, each just large enough for its largest picture after resizing.
+A data set has one bucket for its landscape images (squares among them) and one for its portrait
+images, each just large enough for its largest image after resizing.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ MULTIPLE = 32
 
 
 class Buckets(NamedTuple):
-    """Shapes, and which of them each picture of a data set has."""
+    """Shapes, and which of them each image of a data set has."""
 
     shapes: tuple[Size, ...]
     of_record: np.ndarray  # (n,) int32
@@ -24,10 +24,10 @@ class Buckets(NamedTuple):
 def choose_buckets(
     sizes: np.ndarray, short_side: int, long_side: int, method: Resize = "pillow"
 ) -> Buckets:
-    """Shapes for pictures of these sizes, resized to `short_side` and at most `long_side`.
+    """Shapes for images of these sizes, resized to `short_side` and at most `long_side`.
 
     Args:
-        sizes: (n, 2) int, height and width of every picture in pixels.
+        sizes: (n, 2) int, height and width of every image in pixels.
         short_side: largest shorter side that is drawn.
         long_side: largest longer side.
         method: of resizing.

@@ -9,7 +9,7 @@ import numpy as np
 from jaxrcnn.data.errors import DataError
 
 TOLERANCE = 1.0
-"""Pixels by which a box may reach out of its picture; annotations of COCO are rounded that far."""
+"""Pixels by which a box may reach out of its image; annotations of COCO are rounded that far."""
 
 
 class FaultLog:
@@ -26,48 +26,48 @@ class FaultLog:
         self.lines.append(str(error))
 
 
-def check_picture(file: str) -> None:
-    """Raise ValueError where the picture of a record is missing."""
+def check_image(file: str) -> None:
+    """Raise ValueError where the image of a record is missing."""
     if not os.path.isfile(file):
-        raise ValueError("the picture file is missing")
+        raise ValueError("the image file is missing")
 
 
 def check_size(height: object, width: object) -> tuple[int, int]:
-    """The annotated size as integers; ValueError where it is none of a picture."""
+    """The annotated size as integers; ValueError where it is none of an image."""
     sides = [side for side in (height, width) if type(side) is int and side > 0]
     if len(sides) < 2:
-        raise ValueError(f"height {height} and width {width} are no size of a picture")
+        raise ValueError(f"height {height} and width {width} are no size of an image")
     return sides[0], sides[1]
 
 
 def check_boxes(
     boxes: np.ndarray, height: int, width: int, names: Sequence[str]
 ) -> tuple[np.ndarray, int]:
-    """Check boxes against their picture and cut what reaches out of it by up to `TOLERANCE`.
+    """Check boxes against their image and cut what reaches out of it by up to `TOLERANCE`.
 
     Args:
-        boxes: (G, 4) float64, xyxy in pixels of the picture.
-        height: of the picture, pixels.
-        width: of the picture, pixels.
+        boxes: (G, 4) float64, xyxy in pixels of the image.
+        height: of the image, pixels.
+        width: of the image, pixels.
         names: of the boxes, for the message.
 
     Returns:
-        The boxes as float32, all with an area and inside the picture, and how many were cut.
+        The boxes as float32, all with an area and inside the image, and how many were cut.
 
     Raises:
         ValueError: a coordinate that is not finite, an empty or inverted box, or one that lies
-            outside the picture or reaches out too far.
+            outside the image or reaches out too far.
     """
     limits = np.array([width, height, width, height], np.float64)
     inside = np.clip(boxes, 0.0, limits)
     cut = np.any(boxes != inside, axis=1)
     inside = inside.astype(np.float32)
-    picture = f"the picture of {width}x{height} pixels"
+    image = f"the image of {width}x{height} pixels"
     faults = (
         (~np.isfinite(boxes).all(axis=1), "has a coordinate that is not finite"),
         (np.any(boxes[:, 2:] <= boxes[:, :2], axis=1), "is empty or inverted"),
-        (np.any(inside[:, 2:] <= inside[:, :2], axis=1), f"lies outside {picture}"),
-        (np.any(np.abs(boxes - inside) > TOLERANCE, axis=1), f"reaches out of {picture}"),
+        (np.any(inside[:, 2:] <= inside[:, :2], axis=1), f"lies outside {image}"),
+        (np.any(np.abs(boxes - inside) > TOLERANCE, axis=1), f"reaches out of {image}"),
     )
     for is_faulty, what in faults:
         if is_faulty.any():

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from jaxrcnn.data.checks import FaultLog, check_boxes, check_picture, check_size
+from jaxrcnn.data.checks import FaultLog, check_boxes, check_image, check_size
 from jaxrcnn.data.errors import fault
 from jaxrcnn.data.records import Dataset, Record, make_record
 
@@ -20,10 +20,10 @@ LOOK = "check data.root and the names of the splits"
 
 
 class _Split(NamedTuple):
-    """One json file, its tables grouped by picture."""
+    """One json file, its tables grouped by image."""
 
     file: str
-    folder: str  # of the pictures
+    folder: str  # of the images
     categories: dict[int, str]
     images: list[Entry]
     annotations: dict[int, list[Entry]]  # by image id
@@ -38,7 +38,7 @@ def read_coco(
     """Open splits of a folder in COCO's format as one data set.
 
     Args:
-        root: the folder. A split is annotations/instances_SPLIT.json, with its pictures in
+        root: the folder. A split is annotations/instances_SPLIT.json, with its images in
             SPLIT/, images/SPLIT/, images/ or JPEGImages/, the first that exists.
         splits: names of the splits, in this order.
         classes: names of the categories in the order of their labels; boxes of others are left
@@ -49,7 +49,7 @@ def read_coco(
         The data set. Crowds (iscrowd) are boxes to ignore; segmentations are not read.
 
     Raises:
-        DataError: a json file, its categories or a folder of pictures is unusable; with on_error
+        DataError: a json file, its categories or a folder of images is unusable; with on_error
             "raise" also a faulty record.
     """
     tables = [_read_split(root, split) for split in splits]
@@ -107,7 +107,7 @@ def _read_split(root: str, split: str) -> _Split:
         raise fault(
             file, f"split {split}", f"is not COCO's json ({error})", "correct it"
         ) from error
-    return _Split(file, _picture_folder(root, split), names, images, dict(grouped))
+    return _Split(file, _image_folder(root, split), names, images, dict(grouped))
 
 
 def _entries(tables: object, name: str) -> list[Entry]:
@@ -128,14 +128,14 @@ def _field(entry: Entry, key: str, kind: type) -> Any:
     return value
 
 
-def _picture_folder(root: str, split: str) -> str:
-    """The first folder that exists of those where the pictures of a split may be."""
+def _image_folder(root: str, split: str) -> str:
+    """The first folder that exists of those where the images of a split may be."""
     places = [split, os.path.join("images", split), "images", "JPEGImages"]
     for place in places:
         folder = os.path.join(root, place)
         if os.path.isdir(folder):
             return folder
-    raise fault(root, f"split {split}", f"no folder of pictures among {', '.join(places)}", LOOK)
+    raise fault(root, f"split {split}", f"no folder of images among {', '.join(places)}", LOOK)
 
 
 def _repeated(entries: Iterable[Entry]) -> set[int]:
@@ -170,16 +170,16 @@ def _check_ids(
     repeated_images: set[int],
     repeated_annotations: set[int],
 ) -> None:
-    """ValueError where a picture, or an annotation on it, shares its id with another."""
+    """ValueError where an image, or an annotation on it, shares its id with another."""
     if image["id"] in repeated_images:
-        raise ValueError("more than one picture has this id")
+        raise ValueError("more than one image has this id")
     for annotation in annotations:
         if annotation["id"] in repeated_annotations:
             raise ValueError(f"more than one annotation has the id {annotation['id']}")
 
 
 def _check_orphans(table: _Split, log: FaultLog) -> None:
-    """Report annotations of pictures that the file does not list."""
+    """Report annotations of images that the file does not list."""
     known = {image["id"] for image in table.images}
     for image_id, annotations in table.annotations.items():
         if image_id not in known:
@@ -199,10 +199,10 @@ def _label(annotation: Entry, labels: dict[int, int], categories: dict[int, str]
 def _read_record(
     image: Entry, annotations: Sequence[Entry], folder: str, labels: dict[int, int]
 ) -> tuple[Record, int]:
-    """One picture's record and how many of its boxes were cut; ValueError names the fault."""
+    """One image's record and how many of its boxes were cut; ValueError names the fault."""
     height, width = check_size(image.get("height"), image.get("width"))
     file = os.path.join(folder, _field(image, "file_name", str))
-    check_picture(file)
+    check_image(file)
     names = [f"annotation {annotation['id']}" for annotation in annotations]
     corners = np.array([_corners(annotation) for annotation in annotations]).reshape(-1, 4)
     boxes, cut = check_boxes(corners, height, width, names)

@@ -10,7 +10,7 @@ from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.data.voc import read_voc
 
 TRAIN_SEED, EVAL_SEED = 0, 1
-"""Of the drawn sets, so that runs of any seed train and are judged on the same pictures."""
+"""Of the drawn sets, so that runs of any seed train and are judged on the same images."""
 
 
 def open_datasets(config: Config) -> tuple[Dataset, Dataset]:
@@ -18,21 +18,21 @@ def open_datasets(config: Config) -> tuple[Dataset, Dataset]:
 
     Raises:
         ConfigError: the data has another number of classes than the model.
-        DataError: something cannot be read, or a set holds no pictures.
+        DataError: something cannot be read, or a set holds no images.
     """
     train = open_train_dataset(config)
     return train, open_eval_dataset(config, train.class_names)
 
 
 def open_train_dataset(config: Config) -> Dataset:
-    """Open the training set; with data.skip_empty without pictures that hold nothing to train on.
+    """Open the training set; with data.skip_empty without images that hold nothing to train on.
 
     Raises:
         ConfigError, DataError: see `open_datasets`.
     """
     data = config.data
     if data.format == "shapes":
-        dataset = shapes_dataset(data.num_train_pictures, TRAIN_SEED)
+        dataset = shapes_dataset(data.num_train_images, TRAIN_SEED)
     else:
         dataset = _read_splits(config, data.train_splits, data.classes)
     _check_classes(dataset, config)
@@ -47,7 +47,7 @@ def open_eval_dataset(config: Config, class_names: Sequence[str]) -> Dataset:
     """
     data = config.data
     if data.format == "shapes":
-        dataset = shapes_dataset(data.num_eval_pictures, EVAL_SEED)
+        dataset = shapes_dataset(data.num_eval_images, EVAL_SEED)
     else:
         dataset = _read_splits(config, (data.eval_split,), class_names)
     _check_classes(dataset, config)

@@ -1,4 +1,4 @@
-"""The error of everything that is read: pictures, annotations, proposals."""
+"""The error of everything that is read: images, annotations, proposals."""
 
 
 class DataError(ValueError):

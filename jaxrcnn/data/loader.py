@@ -15,7 +15,7 @@ from jaxrcnn.config import Config, DataConfig
 from jaxrcnn.data import transforms
 from jaxrcnn.data.buckets import Buckets, choose_buckets
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.proposals import PictureProposals, StoredProposals
+from jaxrcnn.data.proposals import ImageProposals, StoredProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.transforms import PIXELS, Resize, Size
 from jaxrcnn.types import Batch, Proposals
@@ -27,7 +27,7 @@ THREADS = 4
 AHEAD = 2
 """Batches that a worker process makes ahead."""
 PADDING = -1
-"""Place in the data set of a picture that only fills a batch."""
+"""Place in the data set of an image that only fills a batch."""
 ORDER_STREAM, AUGMENTATION_STREAM = 1, 2
 """Second words of the seeds: numpy takes (seed, a) and (seed, a, 0) for the same seed."""
 
@@ -35,11 +35,11 @@ T = TypeVar("T")
 Fields = dict[str, Any]
 """The fields of a Batch by name, in numpy arrays."""
 Unread = tuple[str, ...]
-"""A line for each picture that could not be read and is an empty one of weight 0 instead."""
+"""A line for each image that could not be read and is an empty one of weight 0 instead."""
 
 
 class Sample(NamedTuple):
-    """One picture with its boxes, ready to be padded."""
+    """One image with its boxes, ready to be padded."""
 
     image: np.ndarray  # (h, w, 3) uint8, or float32 where resizing does not round
     boxes: np.ndarray  # (g + r, 4) float32 in pixels of `image`: ground truth, then proposals
@@ -50,16 +50,16 @@ class Given(NamedTuple):
     """The proposals that a batch brings."""
 
     stored: StoredProposals
-    most: int  # for a picture: its best ones, padded to so many
+    most: int  # for an image: its best ones, padded to so many
 
-    def of(self, index: int) -> PictureProposals:
-        """Those of picture `index` of the data set, unpadded."""
+    def of(self, index: int) -> ImageProposals:
+        """Those of image `index` of the data set, unpadded."""
         boxes, scores = self.stored.of(index)
-        return PictureProposals(boxes[: self.most], scores[: self.most])
+        return ImageProposals(boxes[: self.most], scores[: self.most])
 
 
 class EvalBatch(NamedTuple):
-    """A batch, and what leads its boxes back to the original pictures."""
+    """A batch, and what leads its boxes back to the original images."""
 
     batch: Batch
     scales: np.ndarray  # (N, 2) float32 (y, x), resized size over the original one
@@ -77,7 +77,7 @@ def plan_batches(
     Args:
         seed: of the permutations, with the number of the epoch.
         num_steps: rows of the plan.
-        batch_size: pictures of a step.
+        batch_size: images of a step.
         bucket_of_record: (n,) int, bucket of every record.
 
     Returns:
@@ -87,7 +87,7 @@ def plan_batches(
         DataError: there are no records.
     """
     if len(bucket_of_record) == 0:
-        raise DataError("the training set holds no pictures; check data.root and the splits")
+        raise DataError("the training set holds no images; check data.root and the splits")
     counts = np.bincount(bucket_of_record)
     epochs = num_steps * batch_size // len(bucket_of_record)
     while (epochs * counts // batch_size).sum() < num_steps:
@@ -135,17 +135,17 @@ def make_train_batch(
     Args:
         dataset: the training set.
         config: of the experiment.
-        bucket: height and width of the padded pictures.
-        indices: places of the pictures in the data set, a row of `plan_batches`.
+        bucket: height and width of the padded images.
+        indices: places of the images in the data set, a row of `plan_batches`.
         step: that the batch is for; with the seed it decides the augmentation.
-        proposals: of the data set; the best post_nms_train of each picture go into the batch.
+        proposals: of the data set; the best post_nms_train of each image go into the batch.
 
     Returns:
-        The batch, in numpy arrays, and a line for each picture that could not be read and stands
+        The batch, in numpy arrays, and a line for each image that could not be read and stands
         in the batch with weight 0 and no boxes (data.on_error "skip").
 
     Raises:
-        DataError: a picture cannot be read (data.on_error "raise").
+        DataError: an image cannot be read (data.on_error "raise").
     """
     images = _black(len(indices), bucket, config.data.resize)
     rows: list[Fields] = []
@@ -174,7 +174,7 @@ def make_eval_batch(
     indices: Sequence[int],
     proposals: StoredProposals | None = None,
 ) -> tuple[EvalBatch, Unread]:
-    """A batch to evaluate on, without augmentation; place -1 is a padded picture of weight 0.
+    """A batch to evaluate on, without augmentation; place -1 is a padded image of weight 0.
 
     Arguments, results and errors are those of `make_train_batch`, but that the best post_nms_test
     proposals go into the batch.
@@ -205,7 +205,7 @@ def _read_sample(
     unread: list[str],
     given: Given | None,
 ) -> Sample | None:
-    """A resized picture with its boxes, or None and a line in `unread`."""
+    """A resized image with its boxes, or None and a line in `unread`."""
     record = dataset.records[index]
     try:
         image = dataset.read_image(index)
@@ -226,14 +226,14 @@ def _read_sample(
 
 
 def _black(number: int, bucket: Size, method: Resize) -> np.ndarray:
-    """The pictures of a batch before they are there: so that each is written once, in its place."""
+    """The images of a batch before they are there: so that each is written once, in its place."""
     return np.zeros((number, *bucket, 3), PIXELS[method])
 
 
 def _padded(
     dataset: Dataset, index: int, sample: Sample | None, place: np.ndarray, given: Given | None
 ) -> Fields:
-    """The fields of a batch for one picture, but its pixels, which go to the upper left of `place`.
+    """The fields of a batch for one image, but its pixels, which go to the upper left of `place`.
 
     No sample gives an empty one of weight 0.
     """
@@ -272,7 +272,7 @@ def _padded(
 
 
 def _no_proposals(most: int) -> Fields:
-    """The fields of Proposals for one picture, all padding."""
+    """The fields of Proposals for one image, all padding."""
     return {
         "boxes": np.zeros((most, 4), np.float32),
         "scores": np.full(most, -np.inf, np.float32),
@@ -309,7 +309,7 @@ class BatchStream(Iterator[T]):
             ).mp_prefetch(grain.MultiprocessingOptions(workers, AHEAD))
         self._batches = iter(ahead)
         self.unread: dict[str, None] = {}
-        """A line for each picture so far that could not be read, in order (an ordered set)."""
+        """A line for each image so far that could not be read, in order (an ordered set)."""
 
     def __next__(self) -> T:
         batch, unread = next(self._batches)
@@ -340,7 +340,7 @@ def train_batches(
     With given proposals of the data set, the batches hold the best of them.
 
     Raises:
-        DataError: there are no pictures, or (from next, data.on_error "raise") one is unreadable.
+        DataError: there are no images, or (from next, data.on_error "raise") one is unreadable.
     """
     buckets = training_buckets(dataset, config.data)
     plan = plan_batches(config.seed, config.train.steps, config.train.batch_size, buckets.of_record)
@@ -363,12 +363,12 @@ def _planned_train_batch(
 def eval_batches(
     dataset: Dataset, config: Config, proposals: StoredProposals | None = None
 ) -> BatchStream[EvalBatch]:
-    """Every picture once, bucket by bucket; the last batch of a bucket is filled with padding.
+    """Every image once, bucket by bucket; the last batch of a bucket is filled with padding.
 
     With given proposals of the data set, the batches hold the best of them.
 
     Raises:
-        DataError: (from next, data.on_error "raise") a picture is unreadable.
+        DataError: (from next, data.on_error "raise") an image is unreadable.
     """
     buckets = eval_buckets(dataset, config.data)
     size = config.eval.batch_size
@@ -383,7 +383,7 @@ def eval_batches(
 
 
 def empty_eval_batches(dataset: Dataset, config: Config) -> list[Batch]:
-    """A batch of every shape that `eval_batches` has, without a picture in it."""
+    """A batch of every shape that `eval_batches` has, without an image in it."""
     nothing = [PADDING] * config.eval.batch_size
     return [
         make_eval_batch(dataset, config, x, nothing)[0].batch

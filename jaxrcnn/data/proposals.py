@@ -15,27 +15,27 @@ VERSION = 1
 REMEDY = "write it anew with python -m jaxrcnn proposals WORKDIR --dump FILE"
 
 
-class PictureProposals(NamedTuple):
-    """Proposals of one picture, best first, no padding."""
+class ImageProposals(NamedTuple):
+    """Proposals of one image, best first, no padding."""
 
-    boxes: np.ndarray  # (R, 4) float32, xyxy in pixels of the original picture
+    boxes: np.ndarray  # (R, 4) float32, xyxy in pixels of the original image
     scores: np.ndarray  # (R,) float32, objectness logits
 
 
 class StoredProposals(NamedTuple):
-    """What a file holds: the proposals of n pictures, one after the other, M in all."""
+    """What a file holds: the proposals of n images, one after the other, M in all."""
 
     image_ids: np.ndarray  # (n,) int64, as Record.image_id
     file_names: np.ndarray  # (n,) str, as Record.name
-    sizes: np.ndarray  # (n, 2) int32, height and width of the original picture
-    offsets: np.ndarray  # (n + 1,) int64; picture i has the rows offsets[i] to offsets[i + 1]
-    boxes: np.ndarray  # (M, 4) float32, xyxy in pixels of the original picture
-    scores: np.ndarray  # (M,) float32, objectness logits, best first in each picture
+    sizes: np.ndarray  # (n, 2) int32, height and width of the original image
+    offsets: np.ndarray  # (n + 1,) int64; image i has the rows offsets[i] to offsets[i + 1]
+    boxes: np.ndarray  # (M, 4) float32, xyxy in pixels of the original image
+    scores: np.ndarray  # (M,) float32, objectness logits, best first in each image
 
-    def of(self, index: int) -> PictureProposals:
-        """The proposals of picture `index`, counted from 0."""
+    def of(self, index: int) -> ImageProposals:
+        """The proposals of image `index`, counted from 0."""
         rows = slice(self.offsets[index], self.offsets[index + 1])
-        return PictureProposals(self.boxes[rows], self.scores[rows])
+        return ImageProposals(self.boxes[rows], self.scores[rows])
 
 
 TYPES = (np.int64, np.str_, np.int32, np.int64, np.float32, np.float32)
@@ -43,28 +43,26 @@ TYPES = (np.int64, np.str_, np.int32, np.int64, np.float32, np.float32)
 
 
 def write_proposals(
-    path: str | os.PathLike[str], dataset: "Dataset", proposals: Mapping[int, PictureProposals]
+    path: str | os.PathLike[str], dataset: "Dataset", proposals: Mapping[int, ImageProposals]
 ) -> None:
     """Write proposals of a data set.
 
     Args:
         path: of the file, by custom with the ending .npz.
-        dataset: all its pictures are written, in its order.
-        proposals: by the picture's place in the data set; a picture that is missing has none.
+        dataset: all its images are written, in its order.
+        proposals: by the image's place in the data set; an image that is missing has none.
     """
     stored = join_proposals(dataset, proposals)
     with open(path, "wb") as file:  # by a name alone, numpy would append .npz to some
         np.savez_compressed(file, version=np.int64(VERSION), **stored._asdict())
 
 
-def join_proposals(
-    dataset: "Dataset", proposals: Mapping[int, PictureProposals]
-) -> StoredProposals:
+def join_proposals(dataset: "Dataset", proposals: Mapping[int, ImageProposals]) -> StoredProposals:
     """What `write_proposals` writes of the same arguments, in memory."""
-    nothing = PictureProposals(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    nothing = ImageProposals(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
     found = [proposals.get(index, nothing) for index in range(len(dataset))]
     return StoredProposals(
-        *_pictures(dataset),
+        *_images(dataset),
         offsets=np.cumsum([0, *(len(one.scores) for one in found)], dtype=np.int64),
         boxes=np.concatenate([nothing.boxes, *(one.boxes for one in found)]),
         scores=np.concatenate([nothing.scores, *(one.scores for one in found)]),
@@ -78,23 +76,23 @@ def read_proposals(
 
     Args:
         path: of a file that `write_proposals` wrote.
-        dataset: if given, the file must be of these pictures, in this order, so that a picture's
+        dataset: if given, the file must be of these images, in this order, so that an image's
             place in the data set is its place in the file.
 
     Raises:
         DataError: the file is missing, torn, of another kind or version, inconsistent, or for
-            other pictures.
+            other images.
     """
     stored = _load(path)
     problem = _shape_problem(stored) or _value_problem(stored)
     if problem is None and dataset is not None:
-        problem = _other_pictures(stored, dataset)
+        problem = _other_images(stored, dataset)
     if problem is not None:
         raise _fault(path, problem)
     return stored
 
 
-def _pictures(dataset: "Dataset") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _images(dataset: "Dataset") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Image ids, file names and sizes, as they are stored."""
     return (
         np.array([record.image_id for record in dataset.records], np.int64),
@@ -135,31 +133,31 @@ def _value_problem(stored: StoredProposals) -> str | None:
     """What is wrong about the arrays' values, if anything."""
     ends = (stored.offsets[0], stored.offsets[-1])
     if ends != (0, len(stored.boxes)) or (np.diff(stored.offsets) < 0).any():
-        return f"its offsets do not share its {len(stored.boxes)} boxes out among the pictures"
+        return f"its offsets do not share its {len(stored.boxes)} boxes out among the images"
     for index, (image_id, size) in enumerate(zip(stored.image_ids, stored.sizes, strict=True)):
         boxes, scores = stored.of(index)
         # Each says what is right, since a comparison with NaN is false.
         inside = (boxes >= 0) & (boxes <= size[[1, 0, 1, 0]])
         upright = boxes[:, :2] <= boxes[:, 2:]
         if not (inside.all() and upright.all()):
-            return f"image {image_id} has a box that is inverted or not in the picture"
+            return f"image {image_id} has a box that is inverted or not in the image"
         if not (np.isfinite(scores).all() and (scores[1:] <= scores[:-1]).all()):
             return f"image {image_id} has scores that are not numbers from the best to the worst"
     return None
 
 
-def _other_pictures(stored: StoredProposals, dataset: "Dataset") -> str | None:
-    """The first difference from the data set's pictures, if any."""
+def _other_images(stored: StoredProposals, dataset: "Dataset") -> str | None:
+    """The first difference from the data set's images, if any."""
     if len(stored.image_ids) != len(dataset):
         return (
-            f"has proposals for {len(stored.image_ids)} pictures, "
+            f"has proposals for {len(stored.image_ids)} images, "
             f"{dataset.name} has {len(dataset)} of them"
         )
     rows = zip(stored.image_ids, stored.file_names, *stored.sizes.T, strict=True)
     for row, record in zip(rows, dataset.records, strict=True):
         wanted = (record.image_id, record.name, record.height, record.width)
         if row != wanted:
-            return f"is for other pictures than {dataset.name}: {_say(*row)}, not {_say(*wanted)}"
+            return f"is for other images than {dataset.name}: {_say(*row)}, not {_say(*wanted)}"
     return None
 
 

@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from jaxrcnn.data.errors import fault
-from jaxrcnn.data.pictures import open_picture, to_rgb, upright
+from jaxrcnn.data.images import open_image, to_rgb, upright
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """One picture and what is annotated on it; boxes xyxy in pixels of the original picture."""
+    """One image and what is annotated on it; boxes xyxy in pixels of the original image."""
 
     image_id: int  # the data set's own id; VOC: running number in the list of the splits, from 1
     name: str  # COCO's file_name, VOC's id
-    file: str  # path of the picture; "" where it is drawn
+    file: str  # path of the image; "" where it is drawn
     height: int
     width: int
     boxes: np.ndarray  # (G, 4) float32, continuous coordinates
@@ -33,7 +33,7 @@ class Record:
 
 
 def read_file(record: Record) -> np.ndarray:
-    """The picture of a record, (H, W, 3) uint8 RGB.
+    """The image of a record, (H, W, 3) uint8 RGB.
 
     A file that is stored rotated is turned as its EXIF tag says where only that agrees with the
     annotated size.
@@ -43,15 +43,15 @@ def read_file(record: Record) -> np.ndarray:
     """
     expected = (record.width, record.height)
     try:
-        with open_picture(record.file) as picture:
-            pixels = to_rgb(picture if picture.size == expected else upright(picture))
+        with open_image(record.file) as image:
+            pixels = to_rgb(image if image.size == expected else upright(image))
     except Exception as error:  # a broken file makes Pillow's decoders raise nearly any type
-        what = f"the picture cannot be decoded ({error})"
+        what = f"the image cannot be decoded ({error})"
         raise fault(record.file, f"image {record.image_id}", what) from error
     height, width = pixels.shape[:2]
     if (width, height) != expected:
         what = (
-            f"the picture is {width}x{height} pixels (width x height), "
+            f"the image is {width}x{height} pixels (width x height), "
             f"annotated as {record.width}x{record.height}"
         )
         raise fault(record.file, f"image {record.image_id}", what)
@@ -60,7 +60,7 @@ def read_file(record: Record) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """The records of one or more splits, in a fixed order, and how to read their pictures."""
+    """The records of one or more splits, in a fixed order, and how to read their images."""
 
     name: str  # the splits, joined by "+"
     records: tuple[Record, ...]
@@ -68,26 +68,26 @@ class Dataset:
     category_ids: tuple[int, ...]  # ... and the source's category_ids[k - 1]
     reader: Callable[[Record], np.ndarray] = read_file
     skipped: tuple[str, ...] = ()  # a line for each faulty record that was left out
-    clipped: int = 0  # boxes that reached out of their picture by up to a pixel, and were cut
+    clipped: int = 0  # boxes that reached out of their image by up to a pixel, and were cut
     other_boxes: int = 0  # boxes of categories that data.classes does not name, left out
-    empty: int = 0  # pictures without objects, left out
+    empty: int = 0  # images without objects, left out
 
     def __len__(self) -> int:
         return len(self.records)
 
     @functools.cached_property
     def max_boxes(self) -> int:
-        """Most boxes on one picture, those to ignore included."""
+        """Most boxes on one image, those to ignore included."""
         return max((len(record.boxes) for record in self.records), default=0)
 
     @functools.cached_property
     def sizes(self) -> np.ndarray:
-        """Height and width of every picture, (n, 2) int64."""
+        """Height and width of every image, (n, 2) int64."""
         sizes = [(record.height, record.width) for record in self.records]
         return np.array(sizes, np.int64).reshape(-1, 2)  # (n, 2), also where n is 0
 
     def read_image(self, index: int) -> np.ndarray:
-        """Picture `index`, (H, W, 3) uint8 RGB of the record's size.
+        """Image `index`, (H, W, 3) uint8 RGB of the record's size.
 
         Raises:
             DataError: see `read_file`.
@@ -95,7 +95,7 @@ class Dataset:
         return self.reader(self.records[index])
 
     def without_empty(self) -> "Dataset":
-        """The same data set without the pictures that hold no box to train on, counted."""
+        """The same data set without the images that hold no box to train on, counted."""
         kept = tuple(record for record in self.records if not record.ignore.all())
         empty = self.empty + len(self.records) - len(kept)
         return dataclasses.replace(self, records=kept, empty=empty)
@@ -105,11 +105,11 @@ class Dataset:
         boxes = sum(len(record.boxes) for record in self.records)
         ignored = sum(int(record.ignore.sum()) for record in self.records)
         parts = [
-            f"{self.name}: {len(self.records)} pictures, {boxes} boxes ({ignored} to ignore), "
+            f"{self.name}: {len(self.records)} images, {boxes} boxes ({ignored} to ignore), "
             f"{len(self.class_names)} classes"
         ]
         counts = (
-            (self.empty, "pictures without objects left out"),
+            (self.empty, "images without objects left out"),
             (len(self.skipped), "faulty records left out"),
             (self.clipped, "boxes cut at the border"),
             (self.other_boxes, "boxes of other categories left out"),

@@ -1,6 +1,6 @@
 """A data set that is drawn, not stored: flat shapes in soft light on textured grounds.
 
-A picture is a function of (seed, index) alone. Every shape is a polygon, so its box is exact: the
+An image is a function of (seed, index) alone. Every shape is a polygon, so its box is exact: the
 extent of its corners.
 """
 
@@ -14,7 +14,7 @@ from jaxrcnn.data.records import Dataset, Record, make_record
 SHAPES = ("disk", "rectangle", "triangle", "star")
 """Class names in the order of their labels."""
 MIN_SIDE, MAX_SIDE = 96, 144
-"""Smallest and largest side of a picture, pixels."""
+"""Smallest and largest side of an image, pixels."""
 MIN_RADIUS, MAX_RADIUS = 6.0, 32.0
 """Of the circle around a shape, pixels."""
 MAX_SHAPES = 6
@@ -44,7 +44,7 @@ class Shape(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """A picture before it is painted."""
+    """An image before it is painted."""
 
     height: int
     width: int
@@ -54,25 +54,25 @@ class Scene(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ShapesReader:
-    """Paints the picture of a record."""
+    """Paints the image of a record."""
 
     seed: int
 
     def __call__(self, record: Record) -> np.ndarray:
-        """The picture, (H, W, 3) uint8 RGB."""
+        """The image, (H, W, 3) uint8 RGB."""
         return paint(compose(self.seed, record.image_id))
 
 
-def shapes_dataset(num_pictures: int, seed: int) -> Dataset:
-    """Pictures of 1 to 6 disks, rectangles, triangles and stars each, 96 to 144 pixels a side.
+def shapes_dataset(num_images: int, seed: int) -> Dataset:
+    """Images of 1 to 6 disks, rectangles, triangles and stars each, 96 to 144 pixels a side.
 
     Args:
-        num_pictures: how many.
-        seed: of the pictures; a smaller set of the same seed is the beginning of a larger one.
+        num_images: how many.
+        seed: of the images; a smaller set of the same seed is the beginning of a larger one.
     """
     records = []
     boxes_before = 0
-    for image_id in range(1, num_pictures + 1):
+    for image_id in range(1, num_images + 1):
         scene = compose(seed, image_id)
         number = len(scene.shapes)
         records.append(
@@ -88,7 +88,7 @@ def shapes_dataset(num_pictures: int, seed: int) -> Dataset:
         )
         boxes_before += number
     return Dataset(
-        name=f"shapes ({num_pictures} pictures, seed {seed})",
+        name=f"shapes ({num_images} images, seed {seed})",
         records=tuple(records),
         class_names=SHAPES,
         category_ids=tuple(range(1, len(SHAPES) + 1)),
@@ -97,7 +97,7 @@ def shapes_dataset(num_pictures: int, seed: int) -> Dataset:
 
 
 def compose(seed: int, image_id: int) -> Scene:
-    """Place the shapes of a picture, one after the other, where they do not hide each other."""
+    """Place the shapes of an image, one after the other, where they do not hide each other."""
     rng = np.random.default_rng((seed, image_id))
     height, width = (int(side) for side in rng.integers(MIN_SIDE, MAX_SIDE + 1, 2))
     shapes: list[Shape] = []
@@ -122,7 +122,7 @@ def compose(seed: int, image_id: int) -> Scene:
 
 
 def _draw_shape(rng: np.random.Generator, height: int, width: int) -> Shape:
-    """A shape of random kind, size, turn, place and colour that lies inside the picture."""
+    """A shape of random kind, size, turn, place and colour that lies inside the image."""
     label = int(rng.integers(1, len(SHAPES) + 1))
     radius = np.exp(rng.uniform(np.log(MIN_RADIUS), np.log(MAX_RADIUS)))
     turn = rng.uniform(0, 2 * np.pi)
@@ -172,20 +172,20 @@ def _iou(box: np.ndarray, other: np.ndarray) -> float:
 
 
 def paint(scene: Scene) -> np.ndarray:
-    """The picture of a scene, (H, W, 3) uint8 RGB."""
+    """The image of a scene, (H, W, 3) uint8 RGB."""
     rng = np.random.default_rng(scene.ground_seed)
-    picture = _ground(rng, scene.height, scene.width)
+    image = _ground(rng, scene.height, scene.width)
     for shape in scene.shapes:
-        _paint_shape(picture, shape)
-    picture += rng.normal(0, 2, picture.shape)
-    return np.clip(picture, 0, 255).astype(np.uint8)
+        _paint_shape(image, shape)
+    image += rng.normal(0, 2, image.shape)
+    return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def _paint_shape(picture: np.ndarray, shape: Shape) -> None:
-    """Add a shape and its soft shadow to a picture (H, W, 3) float32, in place."""
+def _paint_shape(image: np.ndarray, shape: Shape) -> None:
+    """Add a shape and its soft shadow to an image (H, W, 3) float32, in place."""
     x0, y0, x1, y1 = shape.box
     left, top = (max(0, int(edge) - SHADOW_MARGIN) for edge in (x0, y0))
-    window = picture[top : int(y1) + SHADOW_MARGIN, left : int(x1) + SHADOW_MARGIN]
+    window = image[top : int(y1) + SHADOW_MARGIN, left : int(x1) + SHADOW_MARGIN]
     height, width = window.shape[:2]
     corners = shape.corners - (left, top)
     window *= 1 - 0.45 * _blur(coverage(corners + 2.0, height, width), 2.0)[..., None]
@@ -222,5 +222,5 @@ def _blur(mask: np.ndarray, radius: float) -> np.ndarray:
     """A mask of 0..1, blurred by a Gaussian of `radius` pixels."""
     from PIL import Image, ImageFilter
 
-    picture = Image.fromarray((mask * 255).astype(np.uint8))
-    return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255
+    image = Image.fromarray((mask * 255).astype(np.uint8))
+    return np.asarray(image.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255

@@ -1,4 +1,4 @@
-"""Resizing and mirroring of pictures with their boxes, in numpy and Pillow."""
+"""Resizing and mirroring of images with their boxes, in numpy and Pillow."""
 
 import math
 from typing import Literal
@@ -12,17 +12,17 @@ Resize = Literal["pillow", "torchvision"]
 """Whose resizing: see `resize`."""
 
 PIXELS: dict[Resize, type] = {"pillow": np.uint8, "torchvision": np.float32}
-"""Type of a resized picture's values, all 0..255."""
+"""Type of a resized image's values, all 0..255."""
 
 
 def resize_scale(size: Size, short_side: int, long_side: int, bucket: Size | None = None) -> float:
     """Factor that brings the short side to `short_side`, the long one to `long_side` at most.
 
     Args:
-        size: of the picture.
+        size: of the image.
         short_side: wanted shorter side, pixels.
         long_side: largest longer side, pixels.
-        bucket: shape that the picture has to fit into as well.
+        bucket: shape that the image has to fit into as well.
 
     Source: Fast R-CNN (1504.08083), section 5; as torchvision and Detectron2 do.
     """
@@ -39,7 +39,7 @@ def resized_size(
     bucket: Size | None = None,
     method: Resize = "pillow",
 ) -> Size:
-    """Size of the picture after `resize_scale`, in whole pixels, at least one each way.
+    """Size of the image after `resize_scale`, in whole pixels, at least one each way.
 
     Rounded to the nearest, as Detectron2 does, or as torchvision does down, from a scale in
     float32.
@@ -56,24 +56,24 @@ def resized_size(
 def resize(
     image: np.ndarray, boxes: np.ndarray, size: Size, method: Resize = "pillow"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Resize a picture bilinearly, and its boxes.
+    """Resize an image bilinearly, and its boxes.
 
     Args:
         image: (H, W, 3) uint8.
         boxes: (G, 4) float32 in pixels of `image`.
         size: wanted height and width.
-        method: "pillow" is antialiased where the picture shrinks, and its values are whole;
+        method: "pillow" is antialiased where the image shrinks, and its values are whole;
             "torchvision" weighs the four nearest pixels, in float32 (``interpolate`` with mode
             "bilinear", corners not aligned, as in its detectors' transform).
 
     Returns:
-        The picture, (h, w, 3) uint8 or float32, 0..255, and the boxes scaled by h / H and w / W,
+        The image, (h, w, 3) uint8 or float32, 0..255, and the boxes scaled by h / H and w / W,
         (G, 4) float32.
     """
     y_scale, x_scale = size[0] / image.shape[0], size[1] / image.shape[1]
     scales = np.array([x_scale, y_scale, x_scale, y_scale], np.float32)
-    resize_picture = _resize_by_neighbours if method == "torchvision" else _resize_by_pillow
-    return resize_picture(image, size), boxes * scales
+    resize_image = _resize_by_neighbours if method == "torchvision" else _resize_by_pillow
+    return resize_image(image, size), boxes * scales
 
 
 def _resize_by_pillow(image: np.ndarray, size: Size) -> np.ndarray:
@@ -81,8 +81,8 @@ def _resize_by_pillow(image: np.ndarray, size: Size) -> np.ndarray:
 
     if image.shape[:2] == size:
         return image
-    picture = Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.asarray(picture)
+    resized = Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(resized)
 
 
 def _resize_by_neighbours(image: np.ndarray, size: Size) -> np.ndarray:
@@ -102,7 +102,7 @@ def _neighbours(length: int, wanted: int) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def horizontal_flip(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mirror a picture (H, W, 3) left to right, and its boxes (G, 4) float32: x becomes W - x."""
+    """Mirror an image (H, W, 3) left to right, and its boxes (G, 4) float32: x becomes W - x."""
     width = np.float32(image.shape[1])
     x0, y0, x1, y1 = boxes.T
     mirrored = np.empty_like(image)
@@ -112,7 +112,7 @@ def horizontal_flip(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, n
 
 
 def vertical_flip(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mirror a picture (H, W, 3) top to bottom, and its boxes (G, 4) float32: y becomes H - y."""
+    """Mirror an image (H, W, 3) top to bottom, and its boxes (G, 4) float32: y becomes H - y."""
     height = np.float32(image.shape[0])
     x0, y0, x1, y1 = boxes.T
     return image[::-1], np.stack([x0, height - y1, x1, height - y0], axis=1)

@@ -1,4 +1,4 @@
-"""Pictures that nobody has annotated: files, or pictures in memory, as a data set without boxes."""
+"""Images that nobody has annotated: files, or images in memory, as a data set without boxes."""
 
 import os
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ import numpy as np
 
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.pictures import picture_size, read_picture, to_rgb, upright
+from jaxrcnn.data.images import image_size, read_image, to_rgb, upright
 from jaxrcnn.data.records import Dataset, Record, make_record
 from jaxrcnn.data.transforms import Size
 
 if TYPE_CHECKING:
     from PIL import Image
 
-Picture: TypeAlias = Union[str, os.PathLike[str], "Image.Image", np.ndarray]
-"""A file, Pillow's picture, or pixels: (H, W, 3) uint8 RGB, or (H, W) uint8 grey."""
+ImageLike: TypeAlias = Union[str, os.PathLike[str], "Image.Image", np.ndarray]
+"""A file, Pillow's image, or pixels: (H, W, 3) uint8 RGB, or (H, W) uint8 grey."""
 
 Content = str | np.ndarray
 """The path of a file, or pixels (H, W, 3) uint8 RGB."""
@@ -26,25 +26,25 @@ THREADS = 4
 """Threads that look at files."""
 
 
-def open_pictures(
-    pictures: Sequence[Picture],
+def open_images(
+    images: Sequence[ImageLike],
     class_names: tuple[str, ...],
     category_ids: tuple[int, ...],
     faults: FaultLog,
 ) -> Dataset:
-    """A data set of pictures, in their order; image_id is the place among those given, from 0.
+    """A data set of images, in their order; image_id is the place among those given, from 0.
 
     Of files only the size is found out; they are read when their turn comes. Files that cannot be
     opened go to `faults` and are left out.
 
     Raises:
-        DataError: something else than pictures is given, or (faults.on_error "raise") a file cannot
+        DataError: something else than images is given, or (faults.on_error "raise") a file cannot
             be opened.
     """
-    if isinstance(pictures, str) or not isinstance(pictures, Sequence):
-        kind = type(pictures).__name__
-        raise DataError(f"got a {kind} in place of a list of pictures; a single one is [picture]")
-    contents = [_content(picture, f"pictures[{i}]") for i, picture in enumerate(pictures)]
+    if isinstance(images, str) or not isinstance(images, Sequence):
+        kind = type(images).__name__
+        raise DataError(f"got a {kind} in place of a list of images; a single one is [image]")
+    contents = [_content(image, f"images[{i}]") for i, image in enumerate(images)]
     with ThreadPoolExecutor(THREADS) as pool:
         sizes = list(pool.map(_size, contents))
     records = []
@@ -53,10 +53,10 @@ def open_pictures(
             faults.add(size)
         else:
             file = content if isinstance(content, str) else ""
-            name = file or f"pictures[{place}]"
+            name = file or f"images[{place}]"
             records.append(make_record(place, name, file, size, np.zeros((0, 4)), (), ()))
     return Dataset(
-        "pictures",
+        "images",
         tuple(records),
         class_names,
         category_ids,
@@ -64,18 +64,18 @@ def open_pictures(
     )
 
 
-def _content(picture: Picture, name: str) -> Content:
-    """A picture in memory is made an array here, in one thread: it may be there more than once."""
+def _content(image: ImageLike, name: str) -> Content:
+    """An image in memory is made an array here, in one thread: it may be there more than once."""
     from PIL import Image
 
-    if isinstance(picture, str | os.PathLike):
-        return os.fspath(picture)
-    if isinstance(picture, Image.Image):
+    if isinstance(image, str | os.PathLike):
+        return os.fspath(image)
+    if isinstance(image, Image.Image):
         try:
-            return to_rgb(upright(picture))
+            return to_rgb(upright(image))
         except Exception as error:  # it may be a file that is only now decoded
             raise DataError(f"{name}: cannot be read ({error})") from error
-    pixels = np.asarray(picture)
+    pixels = np.asarray(image)
     if pixels.dtype == np.uint8 and pixels.size and pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=2)  # (H, W) -> (H, W, 3)
     if pixels.dtype != np.uint8 or not pixels.size or pixels.ndim != 3 or pixels.shape[2] != 3:
@@ -90,13 +90,13 @@ def _size(content: Content) -> Size | DataError:
     if not isinstance(content, str):
         return content.shape[0], content.shape[1]
     try:
-        return picture_size(content)
+        return image_size(content)
     except DataError as error:
         return error
 
 
 def _read(record: Record, content: Content) -> np.ndarray:
-    pixels = read_picture(content) if isinstance(content, str) else content
+    pixels = read_image(content) if isinstance(content, str) else content
     if pixels.shape[:2] != (record.height, record.width):
         raise DataError(f"{record.name}: it has not the size that its header says")
     return pixels

@@ -1,4 +1,4 @@
-"""Pascal VOC's format: one XML file a picture, corners 1-based and inclusive, splits as lists."""
+"""Pascal VOC's format: one XML file an image, corners 1-based and inclusive, splits as lists."""
 
 import os
 import xml.etree.ElementTree as ElementTree
@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxrcnn.data.checks import FaultLog, check_boxes, check_picture, check_size
+from jaxrcnn.data.checks import FaultLog, check_boxes, check_image, check_size
 from jaxrcnn.data.errors import fault
 from jaxrcnn.data.records import Dataset, Record, make_record
 
@@ -25,7 +25,7 @@ class _Page(NamedTuple):
     image_id: int
     stem: str  # VOC's id
     annotation_file: str
-    picture_file: str
+    image_file: str
     height: int
     width: int
     names: list[str]
@@ -95,7 +95,7 @@ def _make_record(
     return make_record(
         page.image_id,
         page.stem,
-        page.picture_file,
+        page.image_file,
         (page.height, page.width),
         page.boxes,
         [labels[name] for name in page.names],
@@ -146,45 +146,45 @@ def _read_page(folder: str, image_id: int, stem: str, file: str) -> _Page:
         raise ValueError(f"the annotation cannot be read ({error.strerror})") from error
     except ElementTree.ParseError as error:
         raise ValueError(f"the annotation is not XML ({error})") from error
-    picture_file = _picture_file(folder, stem)
-    height, width = _size(page, picture_file)
+    image_file = _image_file(folder, stem)
+    height, width = _size(page, image_file)
     objects = page.findall("object")
     names = [(item.findtext("name") or "").strip() for item in objects]
     spoken = [f"object {place}, '{name}'," for place, name in enumerate(names, 1)]
     corners = np.array([_corners(item) for item in objects], np.float64).reshape(-1, 4)  # (G, 4)
     boxes, cut = check_boxes(corners, height, width, spoken)
     difficult = [(item.findtext("difficult") or "0").strip() == "1" for item in objects]
-    return _Page(image_id, stem, file, picture_file, height, width, names, boxes, cut, difficult)
+    return _Page(image_id, stem, file, image_file, height, width, names, boxes, cut, difficult)
 
 
-def _picture_file(folder: str, stem: str) -> str:
-    """Path of a picture, whatever its extension."""
+def _image_file(folder: str, stem: str) -> str:
+    """Path of an image, whatever its extension."""
     files = [os.path.join(folder, "JPEGImages", stem + extension) for extension in EXTENSIONS]
     return next((file for file in files if os.path.isfile(file)), files[0])
 
 
-def _size(page: ElementTree.Element, picture_file: str) -> tuple[int, int]:
-    """Height and width as annotated, or from the picture's header where they are missing."""
-    check_picture(picture_file)
+def _size(page: ElementTree.Element, image_file: str) -> tuple[int, int]:
+    """Height and width as annotated, or from the image's header where they are missing."""
+    check_image(image_file)
     texts = [(page.findtext(f"size/{side}") or "0").strip() for side in ("height", "width")]
     if all(text.isdigit() for text in texts):
         height, width = (int(text) for text in texts)
     else:
         raise ValueError(f"height and width are {' and '.join(texts)}, not pixels")
     if height == 0 or width == 0:
-        width, height = _header_size(picture_file)
+        width, height = _header_size(image_file)
     return check_size(height, width)
 
 
-def _header_size(picture_file: str) -> tuple[int, int]:
-    """Width and height that the header of a picture tells."""
+def _header_size(image_file: str) -> tuple[int, int]:
+    """Width and height that the header of an image tells."""
     from PIL import Image
 
     try:
-        with Image.open(picture_file) as picture:
-            return picture.size
+        with Image.open(image_file) as image:
+            return image.size
     except OSError as error:
-        raise ValueError(f"the picture cannot be decoded ({error})") from error
+        raise ValueError(f"the image cannot be decoded ({error})") from error
 
 
 def _corners(item: ElementTree.Element) -> tuple[float, float, float, float]:

@@ -19,15 +19,15 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def to_original(boxes: np.ndarray, scale: np.ndarray, record: "Record") -> np.ndarray:
-    """Boxes (D, 4) in pixels of the network's input, in those of the original picture.
+    """Boxes (D, 4) in pixels of the network's input, in those of the original image.
 
     Args:
         boxes: (D, 4) xyxy.
         scale: (2,) resized height and width over the original ones.
-        record: of the picture.
+        record: of the image.
 
     Returns:
-        (D, 4) float32, cut at the picture's border.
+        (D, 4) float32, cut at the image's border.
     """
     limits = np.array([record.width, record.height, record.width, record.height], np.float32)
     return np.clip(boxes / scale[[1, 0, 1, 0]], 0, limits).astype(np.float32)

@@ -16,25 +16,25 @@ SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "A
 """COCO's twelve numbers, in the order of pycocotools' `COCOeval.stats`."""
 
 
-class PictureDetections(NamedTuple):
-    """What is found in one picture, no padding."""
+class ImageDetections(NamedTuple):
+    """What is found in one image, no padding."""
 
-    boxes: np.ndarray  # (D, 4) float32, xyxy in pixels of the original picture
+    boxes: np.ndarray  # (D, 4) float32, xyxy in pixels of the original image
     scores: np.ndarray  # (D,) float32
     labels: np.ndarray  # (D,) int32, 1..K
 
 
 def detections_to_coco(
-    dataset: "Dataset", detections: Mapping[int, PictureDetections]
+    dataset: "Dataset", detections: Mapping[int, ImageDetections]
 ) -> list[dict[str, Any]]:
     """Detections in COCO's results format, ready for ``json.dump``.
 
     Args:
-        dataset: gives the pictures' ids and the category id of every label.
-        detections: what is found, by the picture's place in the data set.
+        dataset: gives the images' ids and the category id of every label.
+        detections: what is found, by the image's place in the data set.
 
     Returns:
-        A dict for each detection, pictures in the data set's order: image_id, category_id, bbox as
+        A dict for each detection, images in the data set's order: image_id, category_id, bbox as
         ``[x, y, width, height]`` in pixels (three decimals), score (seven decimals, which keep
         apart nearly all that float32 does).
     """
@@ -51,7 +51,7 @@ def detections_to_coco(
 
 
 def coco_metrics(dataset: "Dataset", results: list[dict[str, Any]]) -> dict[str, float]:
-    """Average precision and recall of boxes, over all pictures of the data set.
+    """Average precision and recall of boxes, over all images of the data set.
 
     Crowds, and VOC's difficult boxes as well, are ignore regions: a detection inside one counts
     neither as found nor as false, and one that is missed costs nothing. Sizes (small, medium,
@@ -68,7 +68,7 @@ def coco_metrics(dataset: "Dataset", results: list[dict[str, Any]]) -> dict[str,
         has no object of the size or class (COCO's -1), is left out.
 
     Raises:
-        ValueError: a result names a picture or a category that the data set does not have.
+        ValueError: a result names an image or a category that the data set does not have.
     """
     from pycocotools.cocoeval import COCOeval
 
@@ -131,10 +131,10 @@ def _truth_annotations(dataset: "Dataset") -> list[dict[str, Any]]:
 
 def _result_annotations(dataset: "Dataset", results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What COCO.loadRes adds to results; it takes no empty list and changes its argument."""
-    pictures = {record.image_id for record in dataset.records}
+    images = {record.image_id for record in dataset.records}
     categories = set(dataset.category_ids)
     for result in results:
-        if result["image_id"] not in pictures:
+        if result["image_id"] not in images:
             raise ValueError(f"results hold an unknown image_id: {result['image_id']!r}")
         if result["category_id"] not in categories:
             raise ValueError(f"results hold an unknown category_id: {result['category_id']!r}")

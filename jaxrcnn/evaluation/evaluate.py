@@ -13,10 +13,10 @@ from jaxrcnn.data.loader import BatchStream, EvalBatch, eval_batches
 from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.boxes import to_original
-from jaxrcnn.evaluation.coco import PictureDetections, coco_metrics, detections_to_coco
+from jaxrcnn.evaluation.coco import ImageDetections, coco_metrics, detections_to_coco
 from jaxrcnn.evaluation.voc import voc_metrics
 from jaxrcnn.types import Batch, Detections
-from jaxrcnn.visualize import draw_comparison, save_picture_sheet
+from jaxrcnn.visualize import draw_comparison, save_image_sheet
 
 Predict = Callable[[Batch], tuple[Detections, Mapping[str, Any]]]
 """Detections and validation losses of a batch."""
@@ -25,20 +25,20 @@ Predict = Callable[[Batch], tuple[Detections, Mapping[str, Any]]]
 class Found(NamedTuple):
     """What a detector finds in a data set."""
 
-    detections: dict[int, PictureDetections]  # by the picture's place in the data set
-    losses: dict[str, float]  # means over the pictures, named "eval/loss..."
-    unread: tuple[str, ...]  # a line for each picture that could not be read
+    detections: dict[int, ImageDetections]  # by the image's place in the data set
+    losses: dict[str, float]  # means over the images, named "eval/loss..."
+    unread: tuple[str, ...]  # a line for each image that could not be read
 
 
 def find(
     predict: Predict, dataset: Dataset, config: Config, proposals: StoredProposals | None = None
 ) -> Found:
-    """Run a detector over a data set; boxes come back in pixels of the original pictures.
+    """Run a detector over a data set; boxes come back in pixels of the original images.
 
     With given proposals of the data set, the batches hold the best of them.
 
     Raises:
-        DataError: a picture is unreadable and data.on_error is "raise".
+        DataError: an image is unreadable and data.on_error is "raise".
     """
     sums: dict[str, float] = {}
 
@@ -57,20 +57,20 @@ def find(
 
 def find_each(
     detect: Callable[[Batch], Detections], batches: BatchStream[EvalBatch], dataset: Dataset
-) -> Iterator[tuple[int, PictureDetections]]:
-    """What a detector finds, a picture at a time; boxes in pixels of the original pictures.
+) -> Iterator[tuple[int, ImageDetections]]:
+    """What a detector finds, an image at a time; boxes in pixels of the original images.
 
     Args:
         detect: finds objects in a batch.
         batches: of the data set; they are ended with the iterator.
-        dataset: gives the pictures' sizes.
+        dataset: gives the images' sizes.
 
     Yields:
-        A picture's place in the data set, and what is found; bucket by bucket, without those that
+        An image's place in the data set, and what is found; bucket by bucket, without those that
         cannot be read.
 
     Raises:
-        DataError: a picture is unreadable and data.on_error is "raise".
+        DataError: an image is unreadable and data.on_error is "raise".
     """
     with contextlib.closing(batches):
         for batch, scales in batches:
@@ -79,7 +79,7 @@ def find_each(
                 index, kept = int(batch.image_index[place]), valid[place]
                 yield (
                     index,
-                    PictureDetections(
+                    ImageDetections(
                         to_original(boxes[place, kept], scales[place], dataset.records[index]),
                         scores[place, kept],
                         labels[place, kept],
@@ -97,19 +97,19 @@ def measure(found: Found, dataset: Dataset, config: Config) -> dict[str, float]:
 
 
 def write_detections(
-    path: pathlib.Path, dataset: Dataset, detections: Mapping[int, PictureDetections]
+    path: pathlib.Path, dataset: Dataset, detections: Mapping[int, ImageDetections]
 ) -> None:
     """Write detections in COCO's results format."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(detections_to_coco(dataset, detections)) + "\n", encoding="utf-8")
 
 
-def draw_pictures(path: pathlib.Path, dataset: Dataset, found: Found, pictures: int) -> None:
-    """Draw some pictures of the data set with ground truth and detections, side by side."""
+def draw_images(path: pathlib.Path, dataset: Dataset, found: Found, images: int) -> None:
+    """Draw some images of the data set with ground truth and detections, side by side."""
     chosen = sorted(found.detections)
-    chosen = chosen[:: max(1, len(chosen) // max(pictures, 1))][:pictures]
+    chosen = chosen[:: max(1, len(chosen) // max(images, 1))][:images]
     if chosen:
-        save_picture_sheet(
+        save_image_sheet(
             path,
             [
                 draw_comparison(

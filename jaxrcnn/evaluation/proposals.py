@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxrcnn.config import Config
 from jaxrcnn.data.loader import eval_batches
-from jaxrcnn.data.proposals import PictureProposals
+from jaxrcnn.data.proposals import ImageProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.boxes import iou, to_original
 from jaxrcnn.types import Batch, Proposals
@@ -19,7 +19,7 @@ THRESHOLDS = np.arange(50, 100, 5) / 100
 class Measure(NamedTuple):
     """Which proposals are asked for which objects."""
 
-    limit: int  # best proposals of a picture
+    limit: int  # best proposals of an image
     least: float = 0.0  # smallest annotated area of an object, pixels
     most: float = np.inf
 
@@ -39,55 +39,53 @@ MEASURES = {
 class FoundProposals(NamedTuple):
     """What a detector proposes in a data set."""
 
-    proposals: dict[int, PictureProposals]  # by the picture's place in the data set
-    unread: tuple[str, ...]  # a line for each picture that could not be read
+    proposals: dict[int, ImageProposals]  # by the image's place in the data set
+    unread: tuple[str, ...]  # a line for each image that could not be read
 
 
 def find_proposals(
     propose: Callable[[Batch], Proposals], dataset: Dataset, config: Config
 ) -> FoundProposals:
-    """Run the first stage over a data set; boxes come back in pixels of the original pictures.
+    """Run the first stage over a data set; boxes come back in pixels of the original images.
 
     Raises:
-        DataError: a picture is unreadable and data.on_error is "raise".
+        DataError: an image is unreadable and data.on_error is "raise".
     """
-    found: dict[int, PictureProposals] = {}
+    found: dict[int, ImageProposals] = {}
     stream = eval_batches(dataset, config)
     for batch, scales in stream:
         boxes, scores, valid = (np.asarray(x) for x in propose(batch))
         for place in np.flatnonzero(batch.image_weights).tolist():
             index, kept = int(batch.image_index[place]), valid[place]
-            found[index] = PictureProposals(
+            found[index] = ImageProposals(
                 to_original(boxes[place, kept], scales[place], dataset.records[index]),
                 scores[place, kept],
             )
     return FoundProposals(found, tuple(stream.unread))
 
 
-def proposal_metrics(
-    dataset: Dataset, proposals: Mapping[int, PictureProposals]
-) -> dict[str, float]:
-    """Recall of the ground truth by the best proposals of each picture.
+def proposal_metrics(dataset: Dataset, proposals: Mapping[int, ImageProposals]) -> dict[str, float]:
+    """Recall of the ground truth by the best proposals of each image.
 
-    As Detectron2's ``_evaluate_box_proposals``: in each picture the pair of object and proposal
+    As Detectron2's ``_evaluate_box_proposals``: in each image the pair of object and proposal
     that overlap most is taken out, then the best pair of those left, and so on. The recall at a
     threshold is the share of all objects whose pair overlaps by at least that much. (COCO's AR with
     useCats=0 lets the proposals choose, in the order of their scores; that differs where one of
     them overlaps two objects by 0.5 or more.) Crowds and VOC's difficult boxes are no objects. The
-    objects of a picture without proposals count as missed, which Detectron2 leaves out.
+    objects of an image without proposals count as missed, which Detectron2 leaves out.
 
     Args:
         dataset: the ground truth.
-        proposals: by the picture's place in the data set; a picture that is missing has none.
+        proposals: by the image's place in the data set; an image that is missing has none.
 
     Returns:
-        ``proposals/AR@100``, ``AR@300``, ``AR@1000``: recall by so many proposals of a picture,
+        ``proposals/AR@100``, ``AR@300``, ``AR@1000``: recall by so many proposals of an image,
         mean over the thresholds 0.50, 0.55 .. 0.95; ``proposals/ARs@1000``, ``ARm@1000``,
         ``ARl@1000``: the same for small, medium and large objects, by the records' ``area``;
         ``proposals/recall@1000_IoU50`` .. ``IoU95``: recall at each threshold. All from 0 to 1,
-        left out where there are no such objects. And ``proposals/per_picture``, their mean number.
+        left out where there are no such objects. And ``proposals/per_image``, their mean number.
     """
-    nothing = PictureProposals(np.zeros((0, 4)), np.zeros(0))
+    nothing = ImageProposals(np.zeros((0, 4)), np.zeros(0))
     covers: dict[str, list[np.ndarray]] = {name: [] for name in MEASURES}
     for index, record in enumerate(dataset.records):
         objects = ~(record.crowd | record.difficult)
@@ -105,7 +103,7 @@ def proposal_metrics(
         each = zip(THRESHOLDS, recalls[f"AR@{MOST}"], strict=True)
         values |= {f"recall@{MOST}_IoU{100 * threshold:.0f}": one for threshold, one in each}
     total = sum(len(one.scores) for one in proposals.values())
-    values["per_picture"] = total / max(len(dataset), 1)
+    values["per_image"] = total / max(len(dataset), 1)
     return {f"proposals/{name}": float(value) for name, value in values.items()}
 
 

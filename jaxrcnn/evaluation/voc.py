@@ -9,14 +9,14 @@ from jaxrcnn.evaluation.boxes import iou
 
 if TYPE_CHECKING:
     from jaxrcnn.data.records import Dataset
-    from jaxrcnn.evaluation.coco import PictureDetections
+    from jaxrcnn.evaluation.coco import ImageDetections
 
 HIT, LEFT_OUT, FALSE = 1, 0, -1
 
 
 def voc_metrics(
     dataset: "Dataset",
-    detections: Mapping[int, "PictureDetections"],
+    detections: Mapping[int, "ImageDetections"],
     *,
     eleven_point: bool,
     iou_threshold: float = 0.5,
@@ -24,14 +24,14 @@ def voc_metrics(
     """Average precision of every class and their mean.
 
     As in the development kit (VOCevaldet.m): the detections of a class, best score first, each go
-    to the ground-truth box of their picture and class that they overlap most, taken or not. An
+    to the ground-truth box of their image and class that they overlap most, taken or not. An
     overlap of at least the threshold is a hit; a second hit of the same box is false; a hit of a
     difficult box (or a crowd) is left out, and difficult boxes need not be found. Coordinates are
     continuous, which equals the kit's inclusive corners with their "+1".
 
     Args:
         dataset: the ground truth.
-        detections: what is found, by the picture's place in the data set; a picture that is
+        detections: what is found, by the image's place in the data set; an image that is
             missing has no detections.
         eleven_point: mean of the best precision at recall 0, 0.1 .. 1 (VOC 2007) instead of the
             area under the monotone precision-recall curve (VOC 2010 and later).
@@ -66,9 +66,9 @@ def _positives(dataset: "Dataset") -> np.ndarray:
 
 
 def _outcomes(
-    dataset: "Dataset", detections: Mapping[int, "PictureDetections"], iou_threshold: float
+    dataset: "Dataset", detections: Mapping[int, "ImageDetections"], iou_threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Label, score and outcome of all detections, each (M,), pictures in the data set's order."""
+    """Label, score and outcome of all detections, each (M,), images in the data set's order."""
     labels, scores, outcomes = [np.zeros(0, int)], [np.zeros(0)], [np.zeros(0, int)]
     for index in sorted(detections):
         record, found = dataset.records[index], detections[index]
@@ -91,7 +91,7 @@ def _outcomes(
 def _match(
     boxes: np.ndarray, truth: np.ndarray, ignored: np.ndarray, iou_threshold: float
 ) -> np.ndarray:
-    """Outcome of each detection of one picture and class, best first: (D,) int."""
+    """Outcome of each detection of one image and class, best first: (D,) int."""
     outcomes = np.full(len(boxes), FALSE)
     if len(truth) == 0:
         return outcomes

@@ -1,6 +1,6 @@
 """The whole of inference as one program: preprocessing, network and NMS, for any jax to run.
 
-The program takes pictures of any size, padded to one shape, and finds boxes in their own pixels.
+The program takes images of any size, padded to one shape, and finds boxes in their own pixels.
 """
 
 import functools
@@ -20,7 +20,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 class Preprocessing(NamedTuple):
-    """How pictures become the network's input; hashable."""
+    """How images become the network's input; hashable."""
 
     short_side: int
     long_side: int
@@ -28,7 +28,7 @@ class Preprocessing(NamedTuple):
 
     @property
     def canvas(self) -> tuple[int, int]:
-        """Height and width of the network's input for pictures that are not upright."""
+        """Height and width of the network's input for images that are not upright."""
         sides = (self.short_side, self.long_side)
         short, long = (-(-side // MULTIPLE) * MULTIPLE for side in sides)
         return short, long
@@ -46,9 +46,9 @@ def find_objects(
     images: Array,
     image_sizes: Array,
 ) -> Detections:
-    """Detections in pictures as they are; a pure function, to be used in one's own jit.
+    """Detections in images as they are; a pure function, to be used in one's own jit.
 
-    The network's input is as wide as a batch needs: upright where no picture is wider than high,
+    The network's input is as wide as a batch needs: upright where no image is wider than high,
     lying where none is higher than wide, else square.
 
     Args:
@@ -56,10 +56,10 @@ def find_objects(
         preprocessing: static.
         variables: of the detector.
         images: (N, H, W, 3) uint8 or float32, RGB, 0..255; anything beyond image_sizes.
-        image_sizes: (N, 2) int32, height and width of each picture inside the padding.
+        image_sizes: (N, 2) int32, height and width of each image inside the padding.
 
     Returns:
-        Detections (N, D, ...), boxes in pixels of the pictures.
+        Detections (N, D, ...), boxes in pixels of the images.
     """
     short, long = preprocessing.canvas
 
@@ -100,14 +100,14 @@ def export_program(
     *,
     weights_inside: bool = True,
 ) -> bytes:
-    """The program, serialised; for CPU, CUDA and TPU, and any number and shape of pictures.
+    """The program, serialised; for CPU, CUDA and TPU, and any number and shape of images.
 
-    Its arguments are pictures (N, H, W, 3) uint8 and their sizes (N, 2) int32, and before them,
+    Its arguments are images (N, H, W, 3) uint8 and their sizes (N, 2) int32, and before them,
     where the weights are not inside, a dict of arrays as `named_weights` makes it. It returns a
     dict of boxes, scores, labels and valid, see `jaxrcnn.types.Detections`.
     """
     n, h, w = jax.export.symbolic_shape("n, h, w")
-    pictures = jax.ShapeDtypeStruct((n, h, w, 3), jnp.uint8)
+    pixels = jax.ShapeDtypeStruct((n, h, w, 3), jnp.uint8)
     sizes = jax.ShapeDtypeStruct((n, 2), jnp.int32)
 
     def inside(images: Array, image_sizes: Array) -> dict[str, Array]:
@@ -120,12 +120,12 @@ def export_program(
 
     export = functools.partial(jax.export.export, platforms=PLATFORMS)
     if weights_inside:
-        exported = export(jax.jit(inside))(pictures, sizes)
+        exported = export(jax.jit(inside))(pixels, sizes)
     else:
         shapes = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), named_weights(variables)
         )
-        exported = export(jax.jit(beside))(shapes, pictures, sizes)
+        exported = export(jax.jit(beside))(shapes, pixels, sizes)
     return bytes(exported.serialize())
 
 

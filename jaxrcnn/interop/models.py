@@ -109,7 +109,7 @@ def fasterrcnn_mobilenet_v3_large_fpn(num_classes: int) -> Config:
 
 
 def fasterrcnn_mobilenet_v3_large_320_fpn(num_classes: int) -> Config:
-    """The same for small pictures and few proposals."""
+    """The same for small images and few proposals."""
     return torchvision_model(
         num_classes,
         BackboneConfig("mobilenet_v3_large", norm="frozen", frozen_stages=3),

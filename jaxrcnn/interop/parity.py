@@ -1,4 +1,4 @@
-"""Our values beside torchvision's, stage by stage, for the same weights and pictures."""
+"""Our values beside torchvision's, stage by stage, for the same weights and images."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from jaxrcnn.detector import (
     draw_anchors,
     forward_infer,
     pool,
-    split_pictures,
+    split_images,
 )
 from jaxrcnn.interop.layouts import sizes_first
 from jaxrcnn.stages.inputs import normalise
@@ -83,7 +83,7 @@ def second_stage_values(
     """RoI features and the box head's answer for given proposals."""
     pooled = pool(detector, features, proposals.boxes)
     head, _ = apply(detector, "box_head", variables, pooled)
-    output = split_pictures(head, len(proposals.boxes))
+    output = split_images(head, len(proposals.boxes))
     return {"roi": pooled, "class_logits": output.class_logits, "box_deltas": output.deltas}
 
 
@@ -104,8 +104,8 @@ def compare(
         detector, variables: ours.
         images: (N, H, W, 3) 0..255, resized and padded.
         image_sizes: (N, 2) height and width inside the padding.
-        scales: (N, 2) resized height and width over the picture's own.
-        recorded: of the same pictures in one batch.
+        scales: (N, 2) resized height and width over the image's own.
+        recorded: of the same images in one batch.
     """
     first = jax.tree.map(np.asarray, first_stage_values(detector, variables, images, image_sizes))
     theirs = _own_layout(recorded, detector)
@@ -145,7 +145,7 @@ def _own_layout(recorded: Mapping[str, np.ndarray], detector: Detector) -> dict[
 
     per_cell = len(anchors.sizes[0]) * len(anchors.ratios)
     cells = recorded["anchors"].reshape(-1, per_cell, 4)  # (A, 4) -> (cells, A / cells, 4)
-    pictures = range(len(recorded["image_sizes"]))
+    places = range(len(recorded["image_sizes"]))
     deltas = recorded["box_deltas"]
     return {
         "pixels": [last(recorded["pixels"])],
@@ -160,7 +160,7 @@ def _own_layout(recorded: Mapping[str, np.ndarray], detector: Detector) -> dict[
         "rpn_logits": [of_anchors(recorded[f"rpn_logits{level}"]) for level in levels],
         "rpn_deltas": [of_anchors(recorded[f"rpn_deltas{level}"]) for level in levels],
         "anchors": [np.moveaxis(by_size(np.moveaxis(cells, 1, 0)), 0, 1).reshape(-1, 4)],
-        "proposals": [recorded[f"proposals{i}"] for i in pictures],
+        "proposals": [recorded[f"proposals{i}"] for i in places],
         "roi": [recorded["roi/mean"], last(recorded["roi/first"])],
         "class_logits": [recorded["class_logits"]],
         "box_deltas": [deltas.reshape(len(deltas), -1, 4)[:, 1:]],  # the first is the background's
@@ -176,7 +176,7 @@ def _rows(x: np.ndarray, there: np.ndarray) -> np.ndarray:
 
 
 def _padded(proposals: Sequence[np.ndarray]) -> Proposals:
-    """Boxes of each picture as Proposals (N, R, ...)."""
+    """Boxes of each image as Proposals (N, R, ...)."""
     most = max(map(len, proposals))
     boxes = np.zeros((len(proposals), most, 4), np.float32)
     valid = np.arange(most) < np.array([[len(x)] for x in proposals])
@@ -209,7 +209,7 @@ def _same_proposals(ours: Proposals, theirs: Sequence[np.ndarray]) -> Difference
 def _same_detections(
     found: Any, scales: np.ndarray, recorded: Mapping[str, np.ndarray]
 ) -> list[Difference]:
-    """Boxes, scores and labels, best first; the peer's boxes are in pixels of the pictures."""
+    """Boxes, scores and labels, best first; the peer's boxes are in pixels of the images."""
     errors = {"boxes": [0.0], "scores": [0.0], "labels": [0.0]}
     for i, scale in enumerate(scales):
         valid = np.asarray(found.valid[i])

@@ -5,7 +5,7 @@ A program of its own, for a Python that has torchvision and nothing of jaxrcnn:
     PYTHON record_torchvision.py REQUEST.json OUT.npz
 
 The request names `model` (a function of torchvision.models.detection), `weights` (a state dict as
-.npz), `pictures` (an .npz with image0, image1, ...: (H, W, 3) uint8), `classes`, the background
+.npz), `images` (an .npz with image0, image1, ...: (H, W, 3) uint8), `classes`, the background
 among them, `frozen_epsilon` (of a frozen norm in the backbone; null: it has a batch norm) and
 `options` for the function.
 """
@@ -26,8 +26,8 @@ def main(request_file, out_file):
     warnings.filterwarnings("ignore")
     with open(request_file, encoding="utf-8") as stream:
         request = json.load(stream)
-    pictures = np.load(request["pictures"])
-    tensors = [to_tensor(pictures[f"image{i}"]) for i in range(len(pictures.files))]
+    images = np.load(request["images"])
+    tensors = [to_tensor(images[f"image{i}"]) for i in range(len(images.files))]
     model = build_with_weights(request)
     with torch.no_grad():
         recorded = record(model.eval(), tensors)
@@ -64,13 +64,13 @@ def freeze(module, epsilon):
             freeze(child, epsilon)
 
 
-def to_tensor(picture):
+def to_tensor(image):
     """(H, W, 3) uint8 -> (3, H, W) float32, 0..1."""
-    return torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
+    return torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255
 
 
 def record(model, tensors):
-    """Every stage of an inference over all pictures as one batch, in numpy."""
+    """Every stage of an inference over all images as one batch, in numpy."""
     out = {}
 
     def keep(name, value):

@@ -16,16 +16,16 @@ RECORDER = pathlib.Path(__file__).with_name("record_torchvision.py")
 
 
 def record(
-    python: str, model: str, config: Config, tensors: Tensors, pictures: Sequence[np.ndarray]
+    python: str, model: str, config: Config, tensors: Tensors, images: Sequence[np.ndarray]
 ) -> Mapping[str, np.ndarray]:
-    """What torchvision's detector computes for pictures, in one batch; see `RECORDER`.
+    """What torchvision's detector computes for images, in one batch; see `RECORDER`.
 
     Args:
         python: an interpreter that can import torchvision.
         model: torchvision's function.
         config: ours of it; sizes, counts and thresholds are handed on.
         tensors: the state dict.
-        pictures: (H, W, 3) uint8 each.
+        images: (H, W, 3) uint8 each.
 
     Raises:
         ConfigError: it cannot be run; with the last line that it said.
@@ -33,11 +33,11 @@ def record(
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         _write(folder / "weights.npz", tensors)
-        _write(folder / "pictures.npz", {f"image{i}": x for i, x in enumerate(pictures)})
+        _write(folder / "images.npz", {f"image{i}": x for i, x in enumerate(images)})
         request = {
             **request_of(model, config),
             "weights": str(folder / "weights.npz"),
-            "pictures": str(folder / "pictures.npz"),
+            "images": str(folder / "images.npz"),
         }
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         _run([python, str(RECORDER), str(folder / "request.json"), str(folder / "out.npz")])

@@ -178,7 +178,7 @@ def autocast(request):
     return contextlib.nullcontext()
 
 
-def pictures(arrays):
+def scaled_images(arrays):
     """(3, H, W) float32 of 0..1 each, as torchvision takes them."""
     return [x.permute(2, 0, 1).float() / 255 for x in arrays["images"]]
 
@@ -188,7 +188,7 @@ def training_step(model, request, arrays):
     optimizer = torch.optim.SGD(
         [x for x in model.parameters() if x.requires_grad], **request["sgd"]
     )
-    images = pictures(arrays)
+    images = scaled_images(arrays)
     truth = [
         {"boxes": boxes, "labels": labels.long()}
         for boxes, labels in zip(arrays["boxes"], arrays["labels"])
@@ -207,7 +207,7 @@ def training_step(model, request, arrays):
 
 def prediction(model, request, arrays):
     """Detections."""
-    images = pictures(arrays)
+    images = scaled_images(arrays)
     model.eval()
 
     def step():

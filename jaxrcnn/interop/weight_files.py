@@ -26,8 +26,8 @@ FOREIGN = (
     (b"version https://git-lfs", "a pointer of git-lfs in place of the file; run git lfs pull"),
     (b"<", "a web page, which a server sent in place of the file; download it again"),
     (b"\x1f\x8b", "compressed with gzip; unpack it first"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"\x89PNG", "a PNG image"),
     (b"\x89HDF", "an HDF5 file, as Keras writes them"),
 )
 """First bytes behind white space, and what begins with them."""

@@ -156,8 +156,8 @@ def _gradients_for_cpu(
 def _kernel_gradient(window: _Window, x: Array, kernel: Array, by_y: Array) -> Array:
     """Gradient of the kernel, as a convolution along the rows alone.
 
-    Each of the kernel's columns sees every picture moved by its own step across, and the places
-    across and the pictures are then channels, summed over. This is up to twice as fast as a
+    Each of the kernel's columns sees every image moved by its own step across, and the places
+    across and the images are then channels, summed over. This is up to twice as fast as a
     convolution with a kernel of H' x W', and as exact.
     """
     height, width, channels, features = kernel.shape

@@ -45,7 +45,7 @@ class FrozenBatchNorm(nn.Module):
 
 
 class GroupNorm(nn.Module):
-    """Group normalisation (arXiv 1803.08494), statistics of one picture in float32.
+    """Group normalisation (arXiv 1803.08494), statistics of one image in float32.
 
     There are 32 groups, or gcd(32, C) where 32 does not divide the channels.
     """
@@ -59,7 +59,7 @@ class GroupNorm(nn.Module):
         groups = math.gcd(GROUPS, channels)
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
-        # Channels first and groups after: (N, C) is small, and the picture is read once.
+        # Channels first and groups after: (N, C) is small, and the image is read once.
         mean, square = (_over_groups(m, groups) for m in _moments(x, axes=(1, 2)))
         factor, offset = _standardise(mean, _variance(mean, square), scale, bias, EPSILON)
         return _affine(x, factor[:, None, None], offset[:, None, None], self.dtype)
@@ -68,7 +68,7 @@ class GroupNorm(nn.Module):
 class BatchNorm(nn.Module):
     """Batch normalisation (arXiv 1502.03167) over the whole batch, statistics in float32.
 
-    Under ``jax.jit`` with a sharded batch the means are over all devices. Padding around a picture
+    Under ``jax.jit`` with a sharded batch the means are over all devices. Padding around an image
     counts, as it does in the peers. Running statistics live in the collection "batch_stats"
     (momentum 0.9, biased variance). `frozen` keeps to them in training as well.
     """

@@ -28,7 +28,7 @@ def area(boxes: Array) -> Array:
 
 
 def clip(boxes: Array, image_size: Array | tuple[int, int]) -> Array:
-    """Boxes (..., 4) cut at the edges of a picture of `image_size` (height, width) pixels."""
+    """Boxes (..., 4) cut at the edges of an image of `image_size` (height, width) pixels."""
     height, width = image_size
     limits = jnp.stack([width, height, width, height]).astype(boxes.dtype)
     return jnp.clip(boxes, 0, limits)

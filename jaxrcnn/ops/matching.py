@@ -1,6 +1,6 @@
 """Which ground-truth box every anchor or proposal stands for, and which of them may be trained on.
 
-In shapes, A is the anchors or proposals of one picture, and G its ground-truth boxes, padded and at
+In shapes, A is the anchors or proposals of one image, and G its ground-truth boxes, padded and at
 least one.
 """
 

@@ -1,6 +1,6 @@
 """Non-maximum suppression: of boxes that overlap, the best stays.
 
-In shapes, N is the boxes of one picture, D the places for those kept, and T the boxes of a tile.
+In shapes, N is the boxes of one image, D the places for those kept, and T the boxes of a tile.
 """
 
 import functools

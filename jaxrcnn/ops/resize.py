@@ -1,6 +1,6 @@
-"""Resizing of one picture inside a traced program, as `jaxrcnn.data.transforms` does outside of it.
+"""Resizing of one image inside a traced program, as `jaxrcnn.data.transforms` does outside of it.
 
-Sizes are traced: pictures of many sizes, padded to one shape, are one program.
+Sizes are traced: images of many sizes, padded to one shape, are one program.
 """
 
 from typing import Literal
@@ -18,7 +18,7 @@ def resized_size(size: Array, short_side: int, long_side: int, method: Method) -
     """Size that brings the short side to `short_side`, the long one to `long_side` at most.
 
     Args:
-        size: (2,) int32, height and width of a picture, at most 4096 each.
+        size: (2,) int32, height and width of an image, at most 4096 each.
         short_side, long_side: pixels.
         method: "pillow" rounds to the nearest, "torchvision" down, from a scale in float32.
 
@@ -50,14 +50,14 @@ def _floor_of_product(whole: Array, factor: Array) -> Array:
 def resize(
     image: Array, size: Array, new_size: Array, canvas: tuple[int, int], method: Method
 ) -> Array:
-    """Resize a picture bilinearly, from the corner of one padded array to that of another.
+    """Resize an image bilinearly, from the corner of one padded array to that of another.
 
     Args:
         image: (H, W, 3) uint8 or float32, 0..255; anything beyond `size`.
-        size: (2,) int32, height and width of the picture in it.
+        size: (2,) int32, height and width of the image in it.
         new_size: (2,) int32, wanted height and width.
         canvas: height and width of the result.
-        method: "pillow" is antialiased where the picture shrinks, and rounds to whole values after
+        method: "pillow" is antialiased where the image shrinks, and rounds to whole values after
             each axis, x first, as Pillow does where both sides change alike; "torchvision" weighs
             the four nearest pixels.
 

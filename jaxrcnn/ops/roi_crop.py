@@ -18,7 +18,7 @@ from jaxrcnn.ops.roi import (
 )
 from jaxrcnn.ops.stencil import Term, stencil_sum
 
-# Rounding must not push a sample off the map where the box ends with the picture; map pixels.
+# Rounding must not push a sample off the map where the box ends with the image; map pixels.
 EDGE = 1e-4
 
 

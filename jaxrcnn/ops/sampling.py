@@ -1,6 +1,6 @@
 """The choice of the anchors or proposals that enter a loss.
 
-In shapes, A is the candidates of one picture, and S the places for the chosen.
+In shapes, A is the candidates of one image, and S the places for the chosen.
 """
 
 from typing import NamedTuple, Protocol

@@ -21,7 +21,7 @@ class Thresholds(NamedTuple):
 
 
 class Assignment(NamedTuple):
-    """The boxes of one picture that were drawn. S places."""
+    """The boxes of one image that were drawn. S places."""
 
     index: Array  # (S,) int32, into the boxes
     valid: Array  # (S,) bool, False where fewer could be drawn
@@ -41,15 +41,15 @@ def assign(
     foreground_fraction: float,
     sampler: Sampler,
 ) -> Assignment:
-    """Match the boxes of one picture to its ground truth and draw some of them.
+    """Match the boxes of one image to its ground truth and draw some of them.
 
     Labels are discrete, so no gradient flows into the choice.
 
     Args:
-        key: of this picture.
+        key: of this image.
         boxes: (A, 4) anchors or proposals, pixels.
         valid: (A,) bool, False is never drawn.
-        truth: the ground truth of one picture, (G, ...).
+        truth: the ground truth of one image, (G, ...).
         thresholds: on the overlaps.
         samples: how many to draw, S.
         foreground_fraction: largest share of foreground among them.

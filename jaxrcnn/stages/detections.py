@@ -18,12 +18,12 @@ def detect(
     image_sizes: Array,
     config: ModelConfig,
 ) -> Detections:
-    """Per-class scores and boxes of every picture, NMS within each class.
+    """Per-class scores and boxes of every image, NMS within each class.
 
     Args:
         output: class_logits (N, R, K + 1) and deltas (N, R, K or 1, 4).
         proposals: (N, R, ...) what the deltas are relative to.
-        image_sizes: (N, 2) height and width of the pictures inside the padding.
+        image_sizes: (N, 2) height and width of the images inside the padding.
         config: detections (thresholds and counts) and box_head.coder_weights.
 
     Returns:
@@ -43,7 +43,7 @@ def _candidates(
     image_size: Array,
     config: ModelConfig,
 ) -> tuple[Array, Array, Array, Array]:
-    """Best (RoI, class) pairs of one picture: boxes (M, 4), scores (M,), class (M,), valid (M,)."""
+    """Best (RoI, class) pairs of one image: boxes (M, 4), scores (M,), class (M,), valid (M,)."""
     wanted = config.detections
     probabilities = jax.nn.softmax(at_least_float32(output.class_logits))[:, 1:]  # (R, K)
     good = proposals.valid[:, None] & (probabilities > wanted.score_threshold)
@@ -63,7 +63,7 @@ def _candidates(
 def _suppress(
     boxes: Array, scores: Array, label: Array, valid: Array, config: DetectionsConfig
 ) -> Detections:
-    """NMS, or soft-NMS, among the candidates of one picture."""
+    """NMS, or soft-NMS, among the candidates of one image."""
     most = config.max_detections
     if config.soft_nms == "none":
         index, kept = nms(boxes, scores, valid, config.nms_iou, most, groups=label)

@@ -36,11 +36,11 @@ def normalise(images: Array, image_sizes: Array, config: ModelConfig) -> Array:
 
     Args:
         images: (N, H, W, 3) uint8 or float, RGB, 0..255.
-        image_sizes: (N, 2) height and width of each picture inside the padding.
+        image_sizes: (N, 2) height and width of each image inside the padding.
         config: pixel_mean and pixel_std.
 
     Returns:
-        (N, H, W, 3) float32. Zeros beyond the picture, as torchvision and Detectron2 pad.
+        (N, H, W, 3) float32. Zeros beyond the image, as torchvision and Detectron2 pad.
     """
     pixels = (images.astype(jnp.float32) - jnp.asarray(config.pixel_mean)) / jnp.asarray(
         config.pixel_std

@@ -1,9 +1,9 @@
 """The four losses of joint training (paper, section 3.1.2; Fast R-CNN, section 2.3).
 
 Normalised as Detectron2 does: both RPN losses by the number of anchors that are asked for in all
-pictures (or as torchvision does, by those that were drawn: rpn.loss_mean), both losses of the
-second stage by the number of RoIs that were drawn, or mined. The weight of a picture or a box
-scales its terms and not the normaliser; pictures of weight 0 are padding and do not count there.
+images (or as torchvision does, by those that were drawn: rpn.loss_mean), both losses of the
+second stage by the number of RoIs that were drawn, or mined. The weight of an image or a box
+scales its terms and not the normaliser; images of weight 0 are padding and do not count there.
 """
 
 from collections.abc import Sequence

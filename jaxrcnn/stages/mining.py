@@ -1,13 +1,13 @@
 """Hard example mining: of all proposals, the second stage trains on those of largest loss.
 
 Online hard example mining (OHEM, arXiv 1604.03540, section 4) and the `hard_example_miner` of
-TensorFlow's Object Detection API (TF OD API, `core/losses.py`) are one algorithm: of the RoIs of a
-picture the one of largest loss is kept, those that overlap it by more than 0.7 are dropped, and so
+TensorFlow's Object Detection API (TF OD API, `core/losses.py`) are one algorithm: of the RoIs of an
+image the one of largest loss is kept, those that overlap it by more than 0.7 are dropped, and so
 on until enough are kept. As both describe it, a RoI drops others whatever their labels are; OHEM's
 released code suppresses within each label.
 
-Two things of TF OD API are meant here as it says and not as it does: every picture of a batch is
-mined (a return within its loop over the pictures leaves it the first), and the limits on the
+Two things of TF OD API are meant here as it says and not as it does: every image of a batch is
+mined (a return within its loop over the images leaves it the first), and the limits on the
 background work (its Faster R-CNN never hands the labels on that they need).
 """
 
@@ -27,7 +27,7 @@ from jaxrcnn.types import Array, BoxOutput, RoiSamples
 def mine_hard_examples(
     output: BoxOutput, rois: RoiSamples, image_weights: Array, config: BoxHeadConfig
 ) -> RoiSamples:
-    """The same RoIs, of which in every picture only the hardest stay valid.
+    """The same RoIs, of which in every image only the hardest stay valid.
 
     The choice has no gradient. What is dropped has none either, and does not count in the losses'
     normaliser.
@@ -50,7 +50,7 @@ def mine_hard_examples(
 def _hardest(
     boxes: Array, labels: Array, loss: Array, valid: Array, config: HardExampleConfig
 ) -> Array:
-    """Which RoIs of one picture are kept, (S,) bool."""
+    """Which RoIs of one image are kept, (S,) bool."""
     index, kept = nms(boxes, loss, valid, config.nms_iou, config.keep)
     if config.max_negatives_per_positive > 0:
         kept = _limit_negatives(kept, labels[index] == 0, config)

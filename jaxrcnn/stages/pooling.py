@@ -32,13 +32,13 @@ def pool_rois(
     roi_op: RoiOp,
     config: RoiConfig,
 ) -> Array:
-    """Pool each box of each picture from the map of its level.
+    """Pool each box of each image from the map of its level.
 
     Args:
         features: a (N, H, W, C) map for each level, fine to coarse, each half of the one before.
         strides: of the maps, pixels.
         boxes: (N, S, 4) pixels.
-        roi_op: what pools, one picture at a time.
+        roi_op: what pools, one image at a time.
         config: output_size P and sampling_ratio.
 
     Returns:

@@ -31,7 +31,7 @@ def propose(
         rpn: objectness (N, A) and deltas (N, A, 4).
         anchors: (A, 4) pixels.
         level_sizes: anchors of each level, their sum is A.
-        image_sizes: (N, 2) height and width of the pictures inside the padding.
+        image_sizes: (N, 2) height and width of the images inside the padding.
         config: proposals (counts, NMS threshold, smallest side) and rpn.coder_weights.
         train: take the counts for training.
 
@@ -94,7 +94,7 @@ def _pad(boxes: Array, scores: Array, count: int) -> tuple[Array, Array]:
 
 
 def _inside(boxes: Array, image_size: Array) -> Array:
-    """1.0 for the boxes that lie wholly in the picture, else 0.0: (k, 1)."""
+    """1.0 for the boxes that lie wholly in the image, else 0.0: (k, 1)."""
     return (boxes == clip(boxes, image_size)).all(1, keepdims=True).astype(boxes.dtype)
 
 

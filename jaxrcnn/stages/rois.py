@@ -17,13 +17,13 @@ def sample_rois(
     config: ModelConfig,
     sampler: Sampler,
 ) -> RoiSamples:
-    """Label the proposals of every picture and draw those that are trained.
+    """Label the proposals of every image and draw those that are trained.
 
     The samples' boxes and references carry the proposals' gradient; labels and matches none.
     Where hard examples are mined, all that may be trained are drawn.
 
     Args:
-        keys: (N,) one a picture.
+        keys: (N,) one an image.
         proposals: (N, R, ...).
         batch: ground truth.
         config: box_head (thresholds, number and share of foreground, mining), and

@@ -33,10 +33,10 @@ def concatenate_levels(logits: Sequence[Array], deltas: Sequence[Array]) -> RpnO
 def sample_anchors(
     keys: Array, anchors: Array, batch: Batch, config: RpnConfig, sampler: Sampler
 ) -> Assignment:
-    """Label the anchors of every picture and draw those that are trained (section 3.1.2).
+    """Label the anchors of every image and draw those that are trained (section 3.1.2).
 
     Args:
-        keys: (N,) one a picture.
+        keys: (N,) one an image.
         anchors: (A, 4) pixels.
         batch: ground truth.
         config: thresholds, number and share of foreground.

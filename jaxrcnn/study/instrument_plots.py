@@ -24,7 +24,7 @@ GRADIENT_MODULE = "rpn/box"
 
 PROPOSALS = {
     "recall/0.5": "objects found at IoU 0.5",
-    "positives/rois": "foreground RoIs a picture",
+    "positives/rois": "foreground RoIs an image",
     "width/0.5": "median width, pixels",
 }
 """The diagnostics that proposals.png shows, and their titles."""

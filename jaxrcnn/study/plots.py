@@ -27,7 +27,7 @@ LABEL_HEIGHT = 0.055  # of the axes' height, about a line of text
 
 
 def plot_study(study: Study, directory: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """Draw a study: AP over pictures and seconds, losses, final scores, gradients, proposals.
+    """Draw a study: AP over images and seconds, losses, final scores, gradients, proposals.
 
     Args:
         study: what its runs gave.
@@ -44,7 +44,7 @@ def plot_study(study: Study, directory: str | os.PathLike[str]) -> list[pathlib.
     ended = [run for run in study.runs if run.status != "waiting"]
     ap, losses = any(run.points for run in ended), any(run.losses for run in ended)
     drawings: dict[str, tuple[bool, Callable[[Figure, Study], None]]] = {
-        "ap.png": (ap, draw_ap_over_pictures),
+        "ap.png": (ap, draw_ap_over_images),
         "ap_seconds.png": (ap, draw_ap_over_seconds),
         "losses.png": (losses, draw_losses),
         "final.png": (any(final_scores(study, s, "AP") for s in study.schemes), draw_final),
@@ -85,18 +85,18 @@ class _Unit(NamedTuple):
     name: str
 
 
-def draw_ap_over_pictures(figure: "Figure", study: Study) -> None:
-    """AP over the pictures seen; see `_draw_ap`."""
+def draw_ap_over_images(figure: "Figure", study: Study) -> None:
+    """AP over the images seen; see `_draw_ap`."""
     axes = figure.subplots()
     _draw_ap(
         axes,
         study,
-        lambda point: point.pictures,
+        lambda point: point.images,
         lambda run, failure: failure.step * study.batch_size,
     )
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.set_xlabel("pictures seen", fontsize=9)
-    clean_axes(axes, "average precision over pictures seen")
+    axes.set_xlabel("images seen", fontsize=9)
+    clean_axes(axes, "average precision over images seen")
 
 
 def draw_ap_over_seconds(figure: "Figure", study: Study) -> None:

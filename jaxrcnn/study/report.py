@@ -23,7 +23,7 @@ from jaxrcnn.study.tables import (
 TEMPLATE = pathlib.Path(__file__).parent / "report.html.jinja"
 
 CAPTIONS = {
-    "ap.png": "Average precision over the pictures seen. Thick: the mean over the runs that "
+    "ap.png": "Average precision over the images seen. Thick: the mean over the runs that "
     "finished; thin: each run; a cross: a run diverged.",
     "ap_seconds.png": "Average precision over the time of training steps, compilation and "
     "evaluation left out.",

@@ -32,8 +32,8 @@ class Point:
 
     step: int
     """Training steps done."""
-    pictures: int
-    """Pictures seen until then, repeats counted: steps times train.batch_size."""
+    images: int
+    """Images seen until then, repeats counted: steps times train.batch_size."""
     seconds: float
     """Seconds of training steps until then, compilation and evaluation left out."""
     scores: dict[str, float]
@@ -92,7 +92,7 @@ class Study:
     steps: int
     """Training steps of a run."""
     batch_size: int
-    """Pictures of a step."""
+    """Images of a step."""
     train_set: str
     eval_set: str
     """What each data set is, in words."""

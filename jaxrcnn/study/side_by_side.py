@@ -50,7 +50,7 @@ def run_side_by_side(
 
     Raises:
         ConfigError: a folder holds a run of another config.
-        DataError: a picture is unreadable and data.on_error is "raise".
+        DataError: an image is unreadable and data.on_error is "raise".
     """
     folders, config = list(configs), next(iter(configs.values()))
     for folder, own in configs.items():
@@ -179,7 +179,7 @@ class Logs:
         config: of one of the runs.
         writers: of the runs, in the order of the metrics' places.
         progress: where a person sees the mean loss of those that go on.
-        names: of the training pictures.
+        names: of the training images.
     """
 
     def __init__(

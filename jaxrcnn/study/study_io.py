@@ -7,8 +7,8 @@ from typing import Any
 from jaxrcnn.config import ConfigError
 from jaxrcnn.study.results import Failure, Point, RunResult, Study
 
-VERSION = 1
-"""Of the layout of study.json."""
+VERSION = 2
+"""Of the layout of study.json; 1 called a point's images pictures."""
 
 
 def to_json(study: Study) -> str:
@@ -30,7 +30,7 @@ def from_json(text: str) -> Study:
     try:
         tree = json.loads(text)
         version = tree.pop("version")
-        study = _study(tree) if version == VERSION else None
+        study = _study(tree) if version in (1, VERSION) else None
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigError(f"study.json cannot be read ({type(error).__name__}: {error})") from error
     if study is None:
@@ -55,8 +55,14 @@ def _run(tree: dict[str, Any]) -> RunResult:
             **tree,
             "failure": None if tree["failure"] is None else Failure(**tree["failure"]),
             "phase_starts": tuple(tree["phase_starts"]),
-            "points": tuple(Point(**point) for point in tree["points"]),
+            "points": tuple(_point(point) for point in tree["points"]),
             "losses": tuple((step, loss) for step, loss in tree["losses"]),
             "diagnostics": tuple(tree["diagnostics"]),
         }
     )
+
+
+def _point(tree: dict[str, Any]) -> Point:
+    if "pictures" in tree:
+        tree["images"] = tree.pop("pictures")
+    return Point(**tree)

@@ -52,8 +52,8 @@ class SchemeSummary:
 class Reach:
     """When a run first reached a level of AP."""
 
-    pictures: float
-    """Pictures seen until then, repeats counted."""
+    images: float
+    """Images seen until then, repeats counted."""
     seconds: float
     """Seconds of training steps until then."""
     at_first: bool
@@ -66,7 +66,7 @@ class TimeTo:
 
     scheme: str
     level: float
-    pictures: float | None
+    images: float | None
     seconds: float | None
     at_first: bool
     """Whether one of them did at its first evaluation, or earlier."""
@@ -85,7 +85,7 @@ class Saving:
 
     level: float | None
     """Alternating's mean final AP."""
-    pictures: Spread | None
+    images: Spread | None
     seconds: Spread | None
     """The shares saved, one a pair of runs in which approximate reaches the level."""
     at_first: bool
@@ -170,13 +170,13 @@ def first_reach(run: RunResult, level: float) -> Reach | None:
     """
     points = [point for point in run.points if "AP" in point.scores]
     if points and points[0].scores["AP"] >= level:
-        return Reach(points[0].pictures, points[0].seconds, at_first=True)
+        return Reach(points[0].images, points[0].seconds, at_first=True)
     for before, after in itertools.pairwise(points):
         low, high = before.scores["AP"], after.scores["AP"]
         if high >= level:
             part = (level - low) / (high - low)
             return Reach(
-                before.pictures + part * (after.pictures - before.pictures),
+                before.images + part * (after.images - before.images),
                 before.seconds + part * (after.seconds - before.seconds),
                 at_first=False,
             )
@@ -189,13 +189,13 @@ def time_to(study: Study, level: float) -> tuple[TimeTo, ...]:
     for scheme in study.schemes:
         runs = runs_of(study, scheme, "finished", "diverged")
         reached = [reach for run in runs if (reach := first_reach(run, level)) is not None]
-        pictures = spread(reach.pictures for reach in reached)
+        images = spread(reach.images for reach in reached)
         seconds = spread(reach.seconds for reach in reached)
         rows.append(
             TimeTo(
                 scheme,
                 level,
-                pictures and pictures.mean,
+                images and images.mean,
                 seconds and seconds.mean,
                 any(reach.at_first for reach in reached),
                 len(reached),
@@ -229,7 +229,7 @@ def saving(study: Study) -> Saving:
         return Saving(level.mean, None, None, False, len(pairs), reason)
     return Saving(
         level.mean,
-        spread(1 - reach.pictures / (run.steps_done * study.batch_size) for reach, run in reached),
+        spread(1 - reach.images / (run.steps_done * study.batch_size) for reach, run in reached),
         spread(1 - reach.seconds / run.train_seconds for reach, run in reached),
         any(reach.at_first for reach, _ in reached),
         len(pairs),

@@ -111,7 +111,7 @@ def glance_table(study: Study) -> Table:
 
 
 def time_tables(study: Study, levels: Sequence[float] = ()) -> tuple[Table, Table] | None:
-    """Pictures and time until levels of AP, by scheme; None where no run finished.
+    """Images and time until levels of AP, by scheme; None where no run finished.
 
     Args:
         study: of which.
@@ -129,15 +129,15 @@ def time_tables(study: Study, levels: Sequence[float] = ()) -> tuple[Table, Tabl
         )
         return Table((unit, *(f"AP {level:.2f}" for level in levels)), rows)
 
-    return table("pictures seen until", "pictures"), table("training time until", "seconds")
+    return table("images seen until", "images"), table("training time until", "seconds")
 
 
 def _reach_cell(time: TimeTo, name: str) -> str:
     if time.started == 0:
         return NONE
-    if time.pictures is None:
+    if time.images is None:
         return f"never (0 of {time.started})"
-    value = f"{time.pictures:,.0f}" if name == "pictures" else duration(time.seconds)
+    value = f"{time.images:,.0f}" if name == "images" else duration(time.seconds)
     value = f"≤ {value}" if time.at_first else value
     return value if time.reached == time.started else f"{value} ({time.reached} of {time.started})"
 
@@ -148,14 +148,14 @@ def saving_table(study: Study) -> Table:
     approximate, alternating = (
         final_scores(study, scheme, "AP") for scheme in (BASELINE, "alternating")
     )
-    count = 0 if found.pictures is None else len(found.pictures.values)
+    count = 0 if found.images is None else len(found.images.values)
     low, high = (f"{100 * share:.0f}" for share in PUBLISHED_SAVING)
     bound = "≥ " if found.at_first else ""
     pairs = f"{count} of {found.pairs}" if found.pairs else NONE
     return Table(
         (
             "saving of approximate against alternating",
-            *("training time", "pictures seen", "seeds", "difference in final AP"),
+            *("training time", "images seen", "seeds", "difference in final AP"),
         ),
         (
             (
@@ -167,7 +167,7 @@ def saving_table(study: Study) -> Table:
             ),
             (
                 "measured here",
-                *(bound + percent(found.seconds), bound + percent(found.pictures), pairs),
+                *(bound + percent(found.seconds), bound + percent(found.images), pairs),
                 difference(approximate, alternating),
             ),
         ),

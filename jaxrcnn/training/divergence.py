@@ -1,4 +1,4 @@
-"""Where a training step first went wrong: which module, which picture, which box."""
+"""Where a training step first went wrong: which module, which image, which box."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -47,14 +47,14 @@ CORNERS = ("x0", "y0", "x1", "y1")
 class Wrong(NamedTuple):
     """What is not finite in the outputs of a step, by place; P is the number of PLACES."""
 
-    pictures: Array  # (P, N) bool
-    boxes: Array  # (P, N) int32, the first such box of the picture; 0 where of none
+    images: Array  # (P, N) bool
+    boxes: Array  # (P, N) int32, the first such box of the image; 0 where of none
     coordinates: Array  # (P, N, 4) float32, of this box, pixels
 
 
 @jax.named_scope("wrong_outputs")
 def wrong_outputs(flow: Flow, stage: Stage, image_weights: Array, config: BoxHeadConfig) -> Wrong:
-    """Which pictures, and which of their boxes, have an output that is not finite.
+    """Which images, and which of their boxes, have an output that is not finite.
 
     Rows of outputs that the stage does not use, and of gradients, are False.
 
@@ -88,12 +88,12 @@ def wrong_outputs(flow: Flow, stage: Stage, image_weights: Array, config: BoxHea
         elif name in BOX_KINDS:
             rows.append(_first_box(outputs[name][0], boxes_at[BOX_KINDS[name]]))
         else:
-            rows.append(fine._replace(pictures=_wrong(outputs[name])))
+            rows.append(fine._replace(images=_wrong(outputs[name])))
     return jax.tree.map(lambda *x: jnp.stack(x), *rows)
 
 
 def origin(wrong: Wrong, gradients: Mapping[str, Any], image_index: Array) -> dict[str, Array]:
-    """The first place that is not finite, and a picture and a box in which it is not.
+    """The first place that is not finite, and an image and a box in which it is not.
 
     Args:
         wrong: of `wrong_outputs`.
@@ -101,50 +101,50 @@ def origin(wrong: Wrong, gradients: Mapping[str, Any], image_index: Array) -> di
         image_index: (N,) places in the data set.
 
     Returns:
-        ``origin_place`` () int32, into PLACES; -1 where all is finite. ``origin_picture`` () int32,
-        a place in the data set; -1 where it is of no single picture. ``origin_box`` () int32, into
-        the anchors or the RoIs of the picture, and its corners ``origin_x0`` and so on () float32,
+        ``origin_place`` () int32, into PLACES; -1 where all is finite. ``origin_image`` () int32,
+        a place in the data set; -1 where it is of no single image. ``origin_box`` () int32, into
+        the anchors or the RoIs of the image, and its corners ``origin_x0`` and so on () float32,
         pixels; of no meaning where the place is not in BOX_KINDS.
     """
     fine = jnp.zeros((), bool)
     of_parts = jnp.stack(
         [_any_wrong(gradients[name]) if name in gradients else fine for name in PLACES]
     )
-    everywhere = wrong.pictures.any(1) | of_parts
+    everywhere = wrong.images.any(1) | of_parts
     place = jnp.argmax(everywhere)
-    first = jnp.argmax(wrong.pictures[place])
-    picture = jnp.where(wrong.pictures[place].any(), image_index[first], -1)
+    first = jnp.argmax(wrong.images[place])
+    image = jnp.where(wrong.images[place].any(), image_index[first], -1)
     corners = zip(CORNERS, wrong.coordinates[place, first], strict=True)
     return {
         "origin_place": jnp.where(everywhere.any(), place, -1).astype(jnp.int32),
-        "origin_picture": picture.astype(jnp.int32),
+        "origin_image": image.astype(jnp.int32),
         "origin_box": wrong.boxes[place, first],
         **{f"origin_{name}": value for name, value in corners},
     }
 
 
-def describe_origin(row: Mapping[str, Any], name_picture: Callable[[int], str] = str) -> str:
+def describe_origin(row: Mapping[str, Any], name_image: Callable[[int], str] = str) -> str:
     """Where a step began to go wrong, in words; empty where nothing is known.
 
     Args:
         row: the metrics of the step, with those of `origin`.
-        name_picture: the name of a picture, by its place in the data set.
+        name_image: the name of an image, by its place in the data set.
     """
-    place, picture = int(row["origin_place"]), int(row["origin_picture"])
+    place, image = int(row["origin_place"]), int(row["origin_image"])
     if place < 0:
         return ""
     name = list(PLACES)[place]
     words = f"first in {PLACES[name]}"
-    if picture >= 0:
-        words += f" of picture {name_picture(picture)}"
-    if picture >= 0 and name in BOX_KINDS:
+    if image >= 0:
+        words += f" of image {name_image(image)}"
+    if image >= 0 and name in BOX_KINDS:
         corners = ", ".join(f"{float(row[f'origin_{corner}']):.1f}" for corner in CORNERS)
         words += f", {BOX_KINDS[name]} {int(row['origin_box'])} at ({corners})"
     return words
 
 
 def _wrong(maps: Sequence[Array]) -> Array:
-    """Which pictures of maps (N, ...) hold a value that is not finite, (N,) bool."""
+    """Which images of maps (N, ...) hold a value that is not finite, (N,) bool."""
     return jnp.stack(
         [(~jnp.isfinite(x)).reshape(len(x), -1).any(1) for x in maps]  # (N, ...) -> (N, M) -> (N,)
     ).any(0)

@@ -35,7 +35,7 @@ class Log:
         config: of the run.
         writer: where the means go.
         progress: where a person sees them.
-        name_picture: the name of a picture, by its place in the data set.
+        name_image: the name of an image, by its place in the data set.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class Log:
         config: Config,
         writer: MetricsWriter,
         progress: Progress,
-        name_picture: Callable[[int], str] = str,
+        name_image: Callable[[int], str] = str,
     ) -> None:
         self._batch_size = config.train.batch_size
         self._writer, self._progress = writer, progress
-        self._name_picture = name_picture
+        self._name_image = name_image
         self.restart()
 
     def restart(self) -> None:
@@ -86,7 +86,7 @@ class Log:
         self._progress.log(step, means["train/loss"], means["train/images_per_second"])
         for number, row in numbered:
             bad = [name for name in logged if not math.isfinite(row[name])]
-            where = describe_origin(row, self._name_picture) if bad else ""
+            where = describe_origin(row, self._name_image) if bad else ""
             if where or any(name.startswith("loss") for name in bad):  # else the norm overflowed
                 raise NonFiniteLossError(
                     number,

@@ -11,7 +11,7 @@ from jaxrcnn.types import Array, Batch, Flow
 WIDTH_QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 RECALL_IOUS = (0.5, 0.7)
 DRIFT_ANCHORS = 100
-"""Of each picture, those of largest objectness: about what becomes proposals."""
+"""Of each image, those of largest objectness: about what becomes proposals."""
 
 
 def measure_flow(flow: Flow, batch: Batch, stage: Stage) -> dict[str, Array]:
@@ -53,7 +53,7 @@ def proposal_recall(flow: Flow, batch: Batch) -> dict[str, Array]:
 
 
 def best_anchors(flow: Flow) -> Array:
-    """Indices (N, k) of each picture's anchors of largest objectness."""
+    """Indices (N, k) of each image's anchors of largest objectness."""
     number = min(DRIFT_ANCHORS, len(flow.anchors))
     return jax.lax.top_k(flow.rpn.objectness, number)[1]
 

@@ -1,4 +1,4 @@
-"""All local devices: pictures are shared out, parameters are everywhere, one program."""
+"""All local devices: images are shared out, parameters are everywhere, one program."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

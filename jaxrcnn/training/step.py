@@ -82,7 +82,7 @@ def train_step(
         detector: static.
         config: static.
         state: replicated over the devices.
-        batch: sharded over the devices along its pictures; stage "fast_rcnn" takes its proposals
+        batch: sharded over the devices along its images; stage "fast_rcnn" takes its proposals
             where it has some, else those of variables["proposer"].
         knobs: seed and schedule of the gradient gate; by default the config's.
         stage: static; what is trained.
@@ -179,7 +179,7 @@ def eval_step(
 ) -> tuple[Detections, dict[str, Array]]:
     """Detections and validation losses of a batch; both share one pass of the backbone.
 
-    The losses' draws depend on the seed and the picture alone, so that they compare over a run.
+    The losses' draws depend on the seed and the image alone, so that they compare over a run.
     Where the batch brings proposals they are used, and the RPN, which nobody trained, has no loss.
     """
     proposals = None

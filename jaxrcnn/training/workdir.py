@@ -45,7 +45,7 @@ def read_config(workdir: pathlib.Path) -> Config:
     if not path.is_file():
         raise ConfigError(f"{workdir} is not the folder of a run: it has no config.json")
     try:
-        return config_from_json(path.read_text(encoding="utf-8"))
+        return config_from_json(path.read_text(encoding="utf-8"), str(path))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 

@@ -22,12 +22,12 @@ def test_the_files_are_photographs_of_one_size(dataset):
     assert 3 < rough < 40  # neither flat nor noise alone
 
 
-def test_pictures_are_counted_by_the_second(dataset, monkeypatch):
+def test_images_are_counted_by_the_second(dataset, monkeypatch):
     made = []
     monkeypatch.setattr(inputs, "make_train_batch", lambda *args: made.append(args))
     clock = iter([1.0, 3.0])
     monkeypatch.setattr(inputs.time, "perf_counter", lambda: next(clock))
-    assert inputs.pictures_a_second(dataset, CONFIG, steps=5) == 16 * 5 / 2
+    assert inputs.images_a_second(dataset, CONFIG, steps=5) == 16 * 5 / 2
     assert len(made) == 6  # the first warms up
     _, config, bucket, indices, _ = made[0]
     assert config.data.horizontal_flip == 1
@@ -35,7 +35,7 @@ def test_pictures_are_counted_by_the_second(dataset, monkeypatch):
     assert sorted(indices) == list(range(16))
 
 
-def test_the_parts_of_a_picture_are_told_apart(dataset):
+def test_the_parts_of_a_image_are_told_apart(dataset):
     split = inputs.split_of(dataset, CONFIG, rounds=2)
     assert min(split) > 0
     assert split.resize > split.flip

@@ -42,12 +42,12 @@ def test_a_prediction_costs_what_its_arrays_take(variables):
     cost = measure_cost(program)
     assert jax.config.jax_compilation_cache_dir == before
     assert min(cost.traced, cost.cold, cost.cached) > 0
-    pictures = SHAPE.pictures * SHAPE.height * SHAPE.width * 3
-    assert cost.memory > pictures + sum(x.nbytes for x in jax.tree.leaves(variables))
+    images = SHAPE.images * SHAPE.height * SHAPE.width * 3
+    assert cost.memory > images + sum(x.nbytes for x in jax.tree.leaves(variables))
     # The stem alone: 7 x 7 x 3 inputs of each of 8 channels at half the size, less at the border.
     stem = 2 * 2 * 32 * 32 * 7 * 7 * 3 * 8
     assert 0.9 * stem < cost.flops < 100 * stem
-    assert cost.moved > pictures
+    assert cost.moved > images
 
 
 def test_the_floor_is_the_slower_of_arithmetic_and_memory():

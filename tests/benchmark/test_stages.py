@@ -50,10 +50,10 @@ def test_every_stage_is_a_scope_of_the_detector():
     model = change(FPN_MODEL, proposals={"stop_gradient": False}, box_head={"mining": mining})
     config, detector, batch = Config(model=model), build(model), make_batch()
     state = jax.jit(create_state, static_argnums=(0, 1)).eval_shape(detector, config)
-    pictures = (batch.images, batch.image_sizes)
+    images = (batch.images, batch.image_sizes)
     lowered = (
         jax.jit(train_step, static_argnums=(0, 1)).lower(detector, config, state, batch),
-        jax.jit(forward_infer, static_argnums=0).lower(detector, state.variables, *pictures),
+        jax.jit(forward_infer, static_argnums=0).lower(detector, state.variables, *images),
     )
     names = {name for x in lowered for name in re.findall('"(.+?)"', x.as_text(debug_info=True))}
     assert {stage_of(name) for name in names} == {*STAGES, "other"}
@@ -113,7 +113,7 @@ def test_the_rows_are_in_milliseconds_and_end_with_their_sum():
     ]
 
 
-def test_the_picture_has_a_bar_for_each_direction(tmp_path):
+def test_the_image_has_a_bar_for_each_direction(tmp_path):
     path = tmp_path / "stages.png"
     plot_stages(TABLE, path, "a step")
     colors = Image.open(path).convert("RGB").getcolors(1 << 20)

@@ -14,18 +14,18 @@ from jaxrcnn.benchmark.workload import (
 from jaxrcnn.config import Config
 
 
-def test_a_shape_is_pictures_height_and_width():
+def test_a_shape_is_images_height_and_width():
     assert shape("16x800x1344") == Shape(16, 800, 1344)
     assert str(Shape(16, 800, 1344)) == "16x800x1344"
 
 
 @pytest.mark.parametrize("text", ["320x320", "2x320", "0x320x320", "2x320x320x3", "a", "2x32.0x3"])
 def test_another_shape_is_refused(text):
-    with pytest.raises(argparse.ArgumentTypeError, match="takes pictures, height and width"):
+    with pytest.raises(argparse.ArgumentTypeError, match="takes images, height and width"):
         shape(text)
 
 
-def test_a_batch_has_boxes_inside_its_pictures():
+def test_a_batch_has_boxes_inside_its_images():
     batch = draw_batch(Shape(3, 60, 100), num_classes=5)
     assert batch.images.shape == (3, 60, 100, 3)
     assert batch.images.dtype == np.uint8
@@ -50,7 +50,7 @@ def test_what_is_drawn_is_the_same_again():
     np.testing.assert_array_equal(draw_boxes(50, 90, 120), draw_boxes(50, 90, 120))
 
 
-def test_drawn_boxes_lie_in_the_picture_and_overlap():
+def test_drawn_boxes_lie_in_the_image_and_overlap():
     boxes = draw_boxes(500, 90, 120)
     assert boxes.shape == (500, 4)
     assert boxes.dtype == np.float32

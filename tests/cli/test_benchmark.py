@@ -42,8 +42,8 @@ def test_a_detector_is_measured_and_the_figures_are_written(config, tmp_path, ca
     assert speed["images_per_second"] == pytest.approx(1000 / speed["median_ms"])
     stages = found["figures"]["predict 1x64x64: stages, from a profile"]
     assert {"backbone", "rpn_head", "pool_rois", "box_head"} <= stages.keys()
-    with Image.open(plots / "predict_1x64x64.png") as picture:
-        assert picture.size[0] > 500
+    with Image.open(plots / "predict_1x64x64.png") as image:
+        assert image.size[0] > 500
 
 
 def test_all_is_measured_unless_asked():
@@ -58,7 +58,7 @@ def test_all_is_measured_unless_asked():
             ["--what", "speed"],
             "argument --what: got 'speed', takes some of train,predict",
         ),
-        (["--train", "320x320"], "argument --train: got '320x320', takes pictures, height"),
+        (["--train", "320x320"], "argument --train: got '320x320', takes images, height"),
         (["--against", "detectron2"], "argument --against: invalid choice: 'detectron2'"),
         (["--json", "/nowhere/figures.json"], "--json: /nowhere/figures.json is a folder, or has"),
         (["--config.model.colour", "1"], "--config.model.colour"),

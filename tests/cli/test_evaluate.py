@@ -24,9 +24,9 @@ def model(tmp_path_factory):
 
 
 def test_a_model_is_evaluated_on_the_data_of_the_command_line(model, capsys):
-    fields = ["--config.data.format", "shapes", "--config.data.num_eval_pictures", "3"]
+    fields = ["--config.data.format", "shapes", "--config.data.num_eval_images", "3"]
     assert main(["evaluate", str(model), "--batch-size", "3", *fields]) == 0
-    assert "3 pictures" in capsys.readouterr().out
+    assert "3 images" in capsys.readouterr().out
     metrics = json.loads((model / "eval" / "step_0" / "metrics.json").read_text())
     assert 0 <= metrics["eval/AP"] <= 1
     assert metrics["eval/loss"] > 0

@@ -35,10 +35,10 @@ def test_the_folder_holds_program_weights_classes_and_readme(exported):
     assert names == ["README.md", "classes.json", "program.bin", "weights.safetensors"]
     assert json.loads((exported / "classes.json").read_text())["names"] == ["a", "b", "c"]
     program = jax.export.deserialize(bytearray((exported / "program.bin").read_bytes()))
-    weights, pictures, sizes = jax.tree.unflatten(program.in_tree, program.in_avals)[0]
+    weights, images, sizes = jax.tree.unflatten(program.in_tree, program.in_avals)[0]
     stored = load_file(exported / "weights.safetensors")
     assert {k: x.shape for k, x in stored.items()} == {k: x.shape for k, x in weights.items()}
-    assert (str(pictures.shape), str(sizes.shape)) == ("(n, h, w, 3)", "(n, 2)")
+    assert (str(images.shape), str(sizes.shape)) == ("(n, h, w, 3)", "(n, 2)")
     assert "bf16" in program.mlir_module()
 
 
@@ -48,9 +48,9 @@ def test_the_lines_of_the_readme_run(exported, monkeypatch):
     text = (exported / "README.md").read_text()
     code = text.split("```python\n")[1].split("```")[0]
     assert len(code.splitlines()) == 6
-    picture = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     monkeypatch.chdir(exported.parent)
-    Image.fromarray(picture).save("picture.jpg")
+    Image.fromarray(image).save("image.jpg")
     for name in ("program.bin", "weights.safetensors"):
         (exported.parent / name).write_bytes((exported / name).read_bytes())
     there: dict = {}

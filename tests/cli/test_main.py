@@ -93,7 +93,7 @@ def test_an_unknown_command_is_named(capsys):
         (["proposals", "w", "--step", "x"], "--step: got 'x', takes a whole number"),
         (["proposals", "w", "--split", "test"], "--split: invalid choice: 'test'"),
         (["proposals", "w", "--dump", "a.json"], "--dump: got 'a.json', takes a path that ends in"),
-        (["predict", "w", "--out", "o"], "PICTURES"),
+        (["predict", "w", "--out", "o"], "IMAGES"),
         (["predict", "w", "p"], "--out"),
         (["predict", "w", "p", "--out", "o", "--score", "2"], "--score: got '2', takes a number"),
         (["predict", "w", "p", "--out", "o", "--score", "nan"], "--score: got 'nan'"),
@@ -123,7 +123,7 @@ def test_arguments_of_proposals():
 def test_arguments_of_predict():
     arguments = parser_of(predict).parse_args(["w", "a.png", "b.png", "--out", "o"])
     assert arguments.model == pathlib.Path("w")
-    assert arguments.pictures == [pathlib.Path("a.png"), pathlib.Path("b.png")]
+    assert arguments.images == [pathlib.Path("a.png"), pathlib.Path("b.png")]
     assert arguments.out == pathlib.Path("o")
     assert (arguments.score, arguments.batch) == (0.5, 8)
     words = ["w", "a.png", "--out", "o", "--score", "0", "--batch", "2"]

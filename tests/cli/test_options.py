@@ -53,6 +53,23 @@ def test_without_arguments_the_default_config_and_a_workdir_of_its_name(parse):
     assert arguments.workdir == pathlib.Path("runs/shapes")
 
 
+def test_an_earlier_name_of_a_field_works_and_the_new_one_is_said(parse, capsys):
+    config = parse("--config.eval.pictures", "3", "--config.data.num-train-pictures=7").config
+    assert (config.eval.images, config.data.num_train_images) == (3, 7)
+    assert capsys.readouterr().err.splitlines() == [
+        "note: --config.eval.pictures is now called --config.eval.images",
+        "note: --config.data.num-train-pictures is now called --config.data.num_train_images",
+    ]
+
+
+def test_an_earlier_name_in_a_config_file_is_refused_with_the_new_one(complain, tmp_path):
+    old = tmp_path / "old.py"
+    old.write_text(SHAPES.replace('format="shapes"', 'format="shapes", num_eval_pictures=3'))
+    assert complain("--config", str(old)).endswith(
+        "data.num_eval_pictures is now called data.num_eval_images"
+    )
+
+
 def test_config_and_workdir_are_taken_with_a_space_or_an_equals_sign(parse, tmp_path):
     other = tmp_path / "other.py"
     other.write_text(SHAPES.replace("seed=5", "seed=6"))
@@ -141,7 +158,7 @@ def test_what_is_set_is_all_that_changes_and_the_config_is_frozen(parse):
         ),
         (
             ["--config.eval.zzz", "3"],
-            "unknown field --config.eval.zzz; --config.eval has metric, batch_size, pictures",
+            "unknown field --config.eval.zzz; --config.eval has metric, batch_size, images",
         ),
         (["--config.train.steps", "many"], "--config.train.steps: got 'many', takes int"),
         (["--config.train.steps", "1.5"], "--config.train.steps: got '1.5', takes int"),
@@ -278,9 +295,7 @@ def test_help_shows_every_field_with_its_meaning_and_default(parse, capsys, monk
     for name in field_types():
         assert f"--config.{name} " in words
     assert words.count("(default: ") == len(field_types()) + 2
-    assert (
-        "--config.train.batch_size INT Pictures of a step, over all devices. (default: 3)" in words
-    )
+    assert "--config.train.batch_size INT Images of a step, over all devices. (default: 3)" in words
     assert (
         "--config.model.backbone.norm {frozen,group,batch,none} Frozen batch norm, "
         "group norm (32 groups), or batch norm over the global batch." in words

@@ -7,7 +7,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from jaxrcnn.cli import main
-from jaxrcnn.cli.parity import drawn_pictures
+from jaxrcnn.cli.parity import drawn_images
 from tests.interop import recipe
 from tests.interop.state_dicts import SHAPES
 
@@ -42,12 +42,12 @@ def test_mobilenet_is_the_same_stage_by_stage(weights, tmp_path, capsys):
     python = python_with_torchvision()
     if python is None:
         pytest.skip("no Python here has torchvision")
-    pictures = [str(tmp_path / f"{i}.png") for i in range(2)]
-    for path, drawn in zip(pictures, drawn_pictures(), strict=True):
+    images = [str(tmp_path / f"{i}.png") for i in range(2)]
+    for path, drawn in zip(images, drawn_images(), strict=True):
         Image.fromarray(drawn).save(path)
     argv = ["parity", str(weights), "--model", NAME, "--peer-python", python]
     fields = ["--config.data.short_side", "160", "--config.data.long_side", "224"]
-    done = main([*argv, "--pictures", *pictures, *fields])
+    done = main([*argv, "--images", *images, *fields])
     said = capsys.readouterr().out
     assert done == 0, said
     assert "differs" not in said

@@ -22,9 +22,9 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    """Pictures, two of the same stem and one that is stored turned, and broken files."""
-    folder = tmp_path / "pictures"
+def images(tmp_path):
+    """Images, two of the same stem and one that is stored turned, and broken files."""
+    folder = tmp_path / "images"
     (folder / "more").mkdir(parents=True)
     upright = [RNG.integers(0, 256, (*size, 3), np.uint8) for size in ((48, 64), (96, 80))]
     Image.fromarray(upright[0]).save(folder / "a.png")
@@ -36,7 +36,7 @@ def pictures(tmp_path):
         Image.fromarray(upright[0]).save(folder / name)
         whole = (folder / name).read_bytes()
         (folder / name).write_bytes(whole[: len(whole) // 2])
-    (folder / "text.png").write_text("no picture")
+    (folder / "text.png").write_text("no image")
     return folder
 
 
@@ -59,8 +59,8 @@ def complaint(capsys, call):
     return said
 
 
-def test_each_picture_is_drawn_and_its_detections_are_those_of_the_api(model, pictures, tmp_path):
-    files = [pictures / "a.png", pictures / "more" / "a.png", pictures / "turned.png"]
+def test_each_image_is_drawn_and_its_detections_are_those_of_the_api(model, images, tmp_path):
+    files = [images / "a.png", images / "more" / "a.png", images / "turned.png"]
     assert predict(model, tmp_path / "found", *files) == 0
     assert {file.name for file in (tmp_path / "found").iterdir()} == {
         *("a.png", "a_2.png", "turned.png", "detections.json"),
@@ -85,8 +85,8 @@ def test_each_picture_is_drawn_and_its_detections_are_those_of_the_api(model, pi
             assert drawn.width * size[1] == drawn.height * size[0]
 
 
-def test_a_stored_turned_picture_gives_the_boxes_of_the_upright_one(model, pictures, tmp_path):
-    predict(model, tmp_path / "found", pictures / "a.png", pictures / "turned.png")
+def test_a_stored_turned_image_gives_the_boxes_of_the_upright_one(model, images, tmp_path):
+    predict(model, tmp_path / "found", images / "a.png", images / "turned.png")
     one, other = (
         [row["bbox"] for row in rows_of(tmp_path / "found") if row["image_id"] == k] for k in (1, 2)
     )
@@ -94,14 +94,14 @@ def test_a_stored_turned_picture_gives_the_boxes_of_the_upright_one(model, pictu
     assert one == other
 
 
-def test_pycocotools_takes_the_detections_of_pictures_that_are_called_by_their_ids(
-    model, pictures, tmp_path
+def test_pycocotools_takes_the_detections_of_images_that_are_called_by_their_ids(
+    model, images, tmp_path
 ):
     from pycocotools.coco import COCO
 
     (tmp_path / "val").mkdir()
-    (pictures / "a.png").rename(tmp_path / "val" / "000000000139.png")
-    (pictures / "more" / "a.png").rename(tmp_path / "val" / "000000000285.png")
+    (images / "a.png").rename(tmp_path / "val" / "000000000139.png")
+    (images / "more" / "a.png").rename(tmp_path / "val" / "000000000285.png")
     predict(model, tmp_path / "found", tmp_path / "val")
     truth = COCO()
     truth.dataset = {
@@ -117,75 +117,75 @@ def test_pycocotools_takes_the_detections_of_pictures_that_are_called_by_their_i
         assert [one["bbox"] for one in found.loadAnns(found.getAnnIds(image_id))] == ours != []
 
 
-def test_only_detections_of_the_score_are_kept(model, pictures, tmp_path):
-    predict(model, tmp_path / "all", pictures / "a.png")
+def test_only_detections_of_the_score_are_kept(model, images, tmp_path):
+    predict(model, tmp_path / "all", images / "a.png")
     scores = [row["score"] for row in rows_of(tmp_path / "all")]
     middle = sorted(scores)[len(scores) // 2]
     assert min(scores) < middle
-    predict(model, tmp_path / "some", pictures / "a.png", score=str(middle - 1e-6))
+    predict(model, tmp_path / "some", images / "a.png", score=str(middle - 1e-6))
     kept = [row["score"] for row in rows_of(tmp_path / "some")]
     assert kept == [score for score in scores if score >= middle - 1e-6]
 
 
-def test_without_a_detection_the_list_is_empty(model, pictures, tmp_path):
-    assert predict(model, tmp_path / "found", pictures / "a.png", score="1") == 0
+def test_without_a_detection_the_list_is_empty(model, images, tmp_path):
+    assert predict(model, tmp_path / "found", images / "a.png", score="1") == 0
     assert rows_of(tmp_path / "found") == []
     assert (tmp_path / "found" / "a.png").is_file()
 
 
-def test_broken_pictures_are_named_and_the_others_done(model, pictures, tmp_path, capsys):
-    broken = [pictures / name for name in ("torn.png", "torn.jpg", "text.png", "none.png")]
-    assert predict(model, tmp_path / "found", *broken, pictures / "a.png") == 1
+def test_broken_images_are_named_and_the_others_done(model, images, tmp_path, capsys):
+    broken = [images / name for name in ("torn.png", "torn.jpg", "text.png", "none.png")]
+    assert predict(model, tmp_path / "found", *broken, images / "a.png") == 1
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 4
     assert all(any(f"error: {file}: " in line for line in said) for file in broken)
     assert (tmp_path / "found" / "a.png").is_file()
-    assert {row["file_name"] for row in rows_of(tmp_path / "found")} == {str(pictures / "a.png")}
+    assert {row["file_name"] for row in rows_of(tmp_path / "found")} == {str(images / "a.png")}
     assert {row["image_id"] for row in rows_of(tmp_path / "found")} == {5}
 
 
 @pytest.mark.parametrize("names", [["text.png", "none.png"], ["torn.jpg", "none.png"]])
-def test_no_readable_picture_is_one_line(model, pictures, tmp_path, capsys, names):
-    files = [pictures / name for name in names]
+def test_no_readable_image_is_one_line(model, images, tmp_path, capsys, names):
+    files = [images / name for name in names]
     said = complaint(capsys, lambda: predict(model, tmp_path / "found", *files))
-    assert "not one of 2 pictures can be read: " in said
+    assert "not one of 2 images can be read: " in said
     assert any(str(file) in said for file in files)
     assert not list(tmp_path.glob("found/*"))
 
 
-def test_a_folder_without_pictures_is_one_line_and_nothing_is_made(model, tmp_path, capsys):
+def test_a_folder_without_images_is_one_line_and_nothing_is_made(model, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     said = complaint(capsys, lambda: predict(model, tmp_path / "found", tmp_path / "empty"))
-    assert f"{tmp_path / 'empty'} holds no pictures" in said
+    assert f"{tmp_path / 'empty'} holds no images" in said
     assert not (tmp_path / "found").exists()
 
 
-def test_a_folder_without_a_model_is_one_line_and_nothing_is_made(pictures, tmp_path, capsys):
-    said = complaint(capsys, lambda: predict(tmp_path, tmp_path / "found", pictures))
+def test_a_folder_without_a_model_is_one_line_and_nothing_is_made(images, tmp_path, capsys):
+    said = complaint(capsys, lambda: predict(tmp_path, tmp_path / "found", images))
     assert "config.json" in said
     assert not (tmp_path / "found").exists()
 
 
 @pytest.mark.parametrize("given", ["a.png", ""])
-def test_a_picture_is_never_overwritten_by_its_result(model, pictures, capsys, given):
-    before = {file: file.read_bytes() for file in pictures.rglob("*.*")}
-    said = complaint(capsys, lambda: predict(model, pictures, pictures / given))
+def test_a_image_is_never_overwritten_by_its_result(model, images, capsys, given):
+    before = {file: file.read_bytes() for file in images.rglob("*.*")}
+    said = complaint(capsys, lambda: predict(model, images, images / given))
     assert "--out" in said
-    assert before == {file: file.read_bytes() for file in pictures.rglob("*.*")}
+    assert before == {file: file.read_bytes() for file in images.rglob("*.*")}
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(model, pictures, capsys):
-    out = pictures / "a.png" / "found"
-    said = complaint(capsys, lambda: predict(model, out, pictures / "more"))
+def test_a_folder_that_cannot_be_made_is_one_line(model, images, capsys):
+    out = images / "a.png" / "found"
+    said = complaint(capsys, lambda: predict(model, out, images / "more"))
     assert f"--out: {out} cannot be made (Not a directory)" in said
 
 
 @pytest.mark.parametrize("name", ["a.png", "detections.json"])
 def test_a_full_disk_is_one_line_and_leaves_what_was_whole(
-    model, pictures, tmp_path, capsys, monkeypatch, name
+    model, images, tmp_path, capsys, monkeypatch, name
 ):
     out = tmp_path / "found"
-    predict(model, out, pictures / "a.png", score="1")
+    predict(model, out, images / "a.png", score="1")
     before = {file.name: file.read_bytes() for file in out.iterdir()}
     rows = []
 
@@ -200,20 +200,18 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_whole(
     else:
         monkeypatch.setattr(command.json, "dumps", full)
     capsys.readouterr()
-    said = complaint(capsys, lambda: predict(model, out, pictures / "a.png"))
+    said = complaint(capsys, lambda: predict(model, out, images / "a.png"))
     assert f"--out: {out / name} cannot be written (No space left on device)" in said
     assert before.keys() == {file.name for file in out.iterdir()}
     assert before[name] == (out / name).read_bytes()
 
 
-def test_pictures_are_drawn_while_others_are_still_to_be_read(
-    model, pictures, tmp_path, monkeypatch
-):
+def test_images_are_drawn_while_others_are_still_to_be_read(model, images, tmp_path, monkeypatch):
     (tmp_path / "many").mkdir()
     for number in range(60):
-        (tmp_path / "many" / f"{number}.png").hardlink_to(pictures / "a.png")
+        (tmp_path / "many" / f"{number}.png").hardlink_to(images / "a.png")
     read, read_at_first = [], []
-    reader, draw = unannotated.read_picture, command.draw
+    reader, draw = unannotated.read_image, command.draw
 
     def noted(path):
         read.append(path)
@@ -223,7 +221,7 @@ def test_pictures_are_drawn_while_others_are_still_to_be_read(
         read_at_first.append(len(read))
         draw(*words)
 
-    monkeypatch.setattr(unannotated, "read_picture", noted)
+    monkeypatch.setattr(unannotated, "read_image", noted)
     monkeypatch.setattr(command, "draw", first_noted)
     words = ["predict", str(model), str(tmp_path / "many"), "--out", str(tmp_path / "found")]
     assert main([*words, "--batch", "1"]) == 0

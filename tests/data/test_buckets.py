@@ -36,7 +36,7 @@ def test_the_bucket_is_for_the_size_that_the_method_gives():
     assert choose_buckets(sizes, 64, 96, "torchvision").shapes == ((32, 96),)
 
 
-def test_no_pictures_have_no_bucket():
+def test_no_images_have_no_bucket():
     buckets = choose_buckets(np.zeros((0, 2), np.int64), 240, 320)
     assert buckets.shapes == ()
     assert buckets.of_record.shape == (0,)

@@ -62,7 +62,7 @@ def test_boxes_labels_and_marks_are_read(tmp_path):
     assert not b.ignore.any()
     assert b.boxes.dtype == np.float32
     assert c.boxes.shape == (0, 4)
-    assert dataset.summary() == "train: 3 pictures, 4 boxes (1 to ignore), 3 classes"
+    assert dataset.summary() == "train: 3 images, 4 boxes (1 to ignore), 3 classes"
 
 
 def test_classes_choose_and_order_the_labels_and_others_are_counted(tmp_path):
@@ -90,7 +90,7 @@ def test_boxes_that_reach_out_by_a_pixel_are_cut_and_counted(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["images/train", "images", "JPEGImages"])
-def test_pictures_may_stand_in_other_folders(tmp_path, folder):
+def test_images_may_stand_in_other_folders(tmp_path, folder):
     write(tmp_path, TABLES, folder=folder)
     assert read_coco(str(tmp_path), ("train",)).records[0].file == str(tmp_path / folder / "a.png")
 
@@ -105,7 +105,7 @@ def test_splits_are_joined_in_order_and_must_not_share_ids(tmp_path):
     assert [record.image_id for record in dataset.records] == [1, 40, 7, 9]
     other["images"][0]["id"] = 9
     write(tmp_path, other, "val", "val")
-    with pytest.raises(DataError, match="image 9: more than one picture has this id"):
+    with pytest.raises(DataError, match="image 9: more than one image has this id"):
         read_coco(str(tmp_path), ("val", "train"))
 
 
@@ -113,7 +113,7 @@ FAULTY = {
     "no size": (changed("images", 1, height=None), "image 7", "no size"),
     "zero size": (changed("images", 1, width=0), "image 7", "no size"),
     "no file name": (changed("images", 1, file_name=None), "image 7", "'file_name'"),
-    "missing picture": (changed("images", 1, file_name="z.png"), "image 7", "missing"),
+    "missing image": (changed("images", 1, file_name="z.png"), "image 7", "missing"),
     "zero width": (changed("annotations", 0, bbox=[1, 2, 0, 5]), "image 7", "empty or inverted"),
     "inverted": (changed("annotations", 0, bbox=[9, 2, -3, 5]), "image 7", "annotation 3 (9,"),
     "NaN": (changed("annotations", 0, bbox=[float("nan"), 2, 3, 5]), "image 7", "not finite"),
@@ -148,9 +148,9 @@ def test_a_faulty_record_stops_or_is_left_out_and_counted(tmp_path, name):
     assert [record.image_id for record in dataset.records] == kept
 
 
-def test_pictures_that_share_an_id_are_all_left_out(tmp_path):
+def test_images_that_share_an_id_are_all_left_out(tmp_path):
     write(tmp_path, changed("images", 2, id=40))
-    with pytest.raises(DataError, match="image 40: more than one picture has this id"):
+    with pytest.raises(DataError, match="image 40: more than one image has this id"):
         read_coco(str(tmp_path), ("train",))
     dataset = read_coco(str(tmp_path), ("train",), on_error="skip")
     assert [record.image_id for record in dataset.records] == [7]
@@ -190,5 +190,5 @@ def test_missing_files_folders_and_classes_are_named(tmp_path):
     with pytest.raises(DataError, match="its categories are not those of"):
         read_coco(str(tmp_path), ("train", "val"))
     (tmp_path / "train").rename(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match="split train: no folder of pictures among train, "):
+    with pytest.raises(DataError, match="split train: no folder of images among train, "):
         read_coco(str(tmp_path), ("train",))

@@ -18,12 +18,12 @@ def config_of(num_classes, **data):
     return Config(model=ModelConfig(num_classes=num_classes), data=DataConfig(**data))
 
 
-def write_coco(root, split, names, categories_of_pictures):
-    """One picture for each entry, with one box for each of the category ids in it."""
+def write_coco(root, split, names, categories_of_images):
+    """One image for each entry, with one box for each of the category ids in it."""
     (root / "annotations").mkdir(exist_ok=True)
     (root / split).mkdir()
     images, annotations = [], []
-    for image_id, categories in enumerate(categories_of_pictures):
+    for image_id, categories in enumerate(categories_of_images):
         file = f"{image_id}.png"
         images.append({"id": image_id, "file_name": file, "height": 8, "width": 8})
         Image.new("RGB", (8, 8)).save(root / split / file)
@@ -36,7 +36,7 @@ def write_coco(root, split, names, categories_of_pictures):
 
 
 def test_shapes_draw_two_different_sets():
-    config = config_of(4, format="shapes", num_train_pictures=3, num_eval_pictures=2)
+    config = config_of(4, format="shapes", num_train_images=3, num_eval_images=2)
     train, evaluation = open_datasets(config)
     assert (len(train), len(evaluation)) == (3, 2)
     assert train.read_image(0).tobytes() != evaluation.read_image(0).tobytes()
@@ -55,31 +55,31 @@ def test_the_evaluation_set_is_numbered_like_the_training_set(tmp_path):
     assert evaluation.category_ids == (9, 7)
 
 
-def test_empty_pictures_are_left_out_of_training_alone(tmp_path):
+def test_empty_images_are_left_out_of_training_alone(tmp_path):
     for split in ("train", "val"):
         write_coco(tmp_path, split, {1: "cat"}, [[1], [], [1]])
     config = config_of(1, root=str(tmp_path), train_splits=("train",), eval_split="val")
     train, evaluation = open_datasets(config)
     assert [record.image_id for record in train.records] == [0, 2]
-    assert train.summary().endswith("1 pictures without objects left out")
+    assert train.summary().endswith("1 images without objects left out")
     assert len(evaluation) == 3
     kept = dataclasses.replace(config, data=dataclasses.replace(config.data, skip_empty=False))
     assert len(open_datasets(kept)[0]) == 3
 
 
-def test_a_set_without_pictures_is_refused(tmp_path):
+def test_a_set_without_images_is_refused(tmp_path):
     write_coco(tmp_path, "train", {1: "cat"}, [[]])
     config = config_of(1, root=str(tmp_path), train_splits=("train",), eval_split="train")
-    with pytest.raises(DataError, match=r"^train: 0 pictures.*check data\.root"):
+    with pytest.raises(DataError, match=r"^train: 0 images.*check data\.root"):
         open_datasets(config)
 
 
 def test_another_number_of_classes_than_the_models_is_refused():
-    config = config_of(80, format="shapes", num_train_pictures=1)
+    config = config_of(80, format="shapes", num_train_images=1)
     with pytest.raises(ConfigError) as error:
         open_datasets(config)
     assert str(error.value) == (
-        "model.num_classes is 80, but shapes (1 pictures, seed 0) has 4 classes: "
+        "model.num_classes is 80, but shapes (1 images, seed 0) has 4 classes: "
         "disk, rectangle, triangle, star"
     )
 

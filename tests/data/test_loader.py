@@ -13,7 +13,7 @@ from jaxrcnn.data.loader import (
     plan_batches,
     train_batches,
 )
-from jaxrcnn.data.proposals import PictureProposals, join_proposals
+from jaxrcnn.data.proposals import ImageProposals, join_proposals
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.types import Proposals
@@ -32,14 +32,14 @@ def config_of(seed=5, steps=STEPS, batch_size=3, eval_batch_size=4, **data):
 
 
 def read_constant(record):
-    """A picture whose pixels tell its id, but picture 2 is broken."""
+    """An image whose pixels tell its id, but image 2 is broken."""
     if record.image_id == 2:
         raise fault(record.name, "image 2", "is broken")
     return np.full((record.height, record.width, 3), 10 * record.image_id, np.uint8)
 
 
 def small_dataset():
-    """Five pictures, the third (id 2) unreadable and the last portrait."""
+    """Five images, the third (id 2) unreadable and the last portrait."""
     sizes = [(16, 24), (8, 16), (16, 24), (16, 16), (24, 16)]
     boxes = [[[4, 2, 12, 10], [0, 0, 8, 8]], [], [[1, 1, 4, 4]], [[0, 0, 16, 16]], [[2, 4, 6, 8]]]
     records = tuple(
@@ -81,9 +81,9 @@ def simulated_plan(seed, steps, size, buckets):
     return np.array(rows[:steps])
 
 
-@pytest.mark.parametrize(("pictures", "size"), [(17, 4), (3, 8), (1, 2), (12, 1), (40, 5)])
-def test_plan_is_that_of_a_queue_for_each_bucket(pictures, size):
-    buckets = (np.arange(pictures) % 5 == 0).astype(np.int32)
+@pytest.mark.parametrize(("images", "size"), [(17, 4), (3, 8), (1, 2), (12, 1), (40, 5)])
+def test_plan_is_that_of_a_queue_for_each_bucket(images, size):
+    buckets = (np.arange(images) % 5 == 0).astype(np.int32)
     plan = plan_batches(3, 23, size, buckets)
     assert plan.shape == (23, size)
     assert plan.dtype == np.int32
@@ -98,17 +98,17 @@ def test_plan_of_more_steps_begins_with_the_plan_of_fewer():
     assert (plan_batches(4, 50, 2, buckets) != plan).any()
 
 
-def test_plan_drops_no_picture_and_never_mixes_buckets():
+def test_plan_drops_no_image_and_never_mixes_buckets():
     buckets = np.array([0] * 7 + [1] * 3)
-    plan = plan_batches(0, 50, 4, buckets)  # 200 pictures, 20 epochs
+    plan = plan_batches(0, 50, 4, buckets)  # 200 images, 20 epochs
     assert (buckets[plan] == buckets[plan[:, :1]]).all()
     counts = np.bincount(plan.ravel(), minlength=10)
     assert counts.min() >= 18
     assert counts.max() <= 21
 
 
-def test_plan_of_no_pictures_is_refused():
-    with pytest.raises(DataError, match="holds no pictures"):
+def test_plan_of_no_images_is_refused():
+    with pytest.raises(DataError, match="holds no images"):
         plan_batches(0, 1, 1, np.zeros(0, np.int32))
 
 
@@ -158,7 +158,7 @@ def test_a_training_batch_by_hand():
     ]
 
 
-def test_a_batch_that_is_not_rounded_is_float32_even_without_pictures():
+def test_a_batch_that_is_not_rounded_is_float32_even_without_images():
     config = config_of(short_side=8, long_side=12, resize="torchvision")
     both, _ = make_eval_batch(small_dataset(), config, (32, 32), [0, 1])
     none, _ = make_eval_batch(small_dataset(), config, (32, 32), [-1, -1])
@@ -166,19 +166,19 @@ def test_a_batch_that_is_not_rounded_is_float32_even_without_pictures():
 
 
 def given_proposals(dataset):
-    """Three for the first picture and one for the third, which is unreadable."""
+    """Three for the first image and one for the third, which is unreadable."""
     boxes = [[4, 2, 12, 10], [0, 0, 24, 16], [1, 1, 2, 2]]
     return join_proposals(
         dataset,
         {
-            0: PictureProposals(np.array(boxes, np.float32), np.array([3, 2, -1], np.float32)),
-            2: PictureProposals(np.array([[1, 1, 4, 4]], np.float32), np.ones(1, np.float32)),
+            0: ImageProposals(np.array(boxes, np.float32), np.array([3, 2, -1], np.float32)),
+            2: ImageProposals(np.array([[1, 1, 4, 4]], np.float32), np.ones(1, np.float32)),
         },
     )
 
 
 def with_counts(config, train, test):
-    """The config with so many proposals of a picture in training and evaluation."""
+    """The config with so many proposals of an image in training and evaluation."""
     model = ModelConfig(proposals=ProposalsConfig(post_nms_train=train, post_nms_test=test))
     return dataclasses.replace(config, model=model)
 
@@ -187,7 +187,7 @@ def with_counts(config, train, test):
     ("horizontal", "vertical", "first"),
     [(0.0, 0.0, [2, 1, 6, 5]), (1.0, 0.0, [6, 1, 10, 5]), (1.0, 1.0, [6, 3, 10, 7])],
 )
-def test_given_proposals_go_the_way_of_their_picture(horizontal, vertical, first):
+def test_given_proposals_go_the_way_of_their_image(horizontal, vertical, first):
     dataset = small_dataset()
     sides = {"short_side": 8, "long_side": 12, "train_short_sides": ()}
     flips = {"horizontal_flip": horizontal, "vertical_flip": vertical}
@@ -237,7 +237,7 @@ def test_augmentation_draws_both_sides_of_every_choice():
     assert pairs == {True, False}  # positions of a batch draw for themselves
 
 
-def test_an_unreadable_picture_stops_or_becomes_an_empty_one_that_is_named():
+def test_an_unreadable_image_stops_or_becomes_an_empty_one_that_is_named():
     dataset = small_dataset()
     with pytest.raises(DataError, match=r"^p2: image 2: is broken"):
         make_train_batch(dataset, config_of(), (96, 96), [0, 2], 0)
@@ -258,7 +258,7 @@ def test_an_unreadable_picture_stops_or_becomes_an_empty_one_that_is_named():
     assert tuple(stream.unread) == unread  # several times in the batches, once in the list
 
 
-def test_an_unreadable_picture_stops_the_stream():
+def test_an_unreadable_image_stops_the_stream():
     with pytest.raises(DataError, match=r"^p2: image 2: is broken"):
         list(train_batches(small_dataset(), config_of()))
 
@@ -308,9 +308,9 @@ def test_training_batches_hold_what_the_plan_says():
 def test_training_batches_do_not_depend_on_the_number_of_workers(workers):
     dataset = shapes_dataset(10, seed=0)
     given = None
-    if workers == 2:  # with given proposals: each picture's own ground truth
+    if workers == 2:  # with given proposals: each image's own ground truth
         truth = {
-            index: PictureProposals(record.boxes, np.zeros(len(record.boxes), np.float32))
+            index: ImageProposals(record.boxes, np.zeros(len(record.boxes), np.float32))
             for index, record in enumerate(dataset.records)
         }
         given = join_proposals(dataset, truth)
@@ -333,7 +333,7 @@ def test_errors_of_a_worker_arrive_as_they_are(tmp_path):
     record = make_record(4, "p", str(tmp_path / "gone.jpg"), (8, 8), [[0, 0, 2, 2]], [1], [1])
     dataset = Dataset("broken", (record,), ("a",), (1,))
     stream = train_batches(dataset, config_of(workers=1))
-    with pytest.raises(DataError, match=r"gone\.jpg: image 4: the picture cannot be decoded"):
+    with pytest.raises(DataError, match=r"gone\.jpg: image 4: the image cannot be decoded"):
         next(stream)
     stream.close()
     skipping = train_batches(dataset, config_of(workers=1, on_error="skip"))
@@ -342,7 +342,7 @@ def test_errors_of_a_worker_arrive_as_they_are(tmp_path):
     skipping.close()
 
 
-def test_evaluation_sees_every_picture_once_and_marks_its_padding():
+def test_evaluation_sees_every_image_once_and_marks_its_padding():
     dataset = shapes_dataset(11, seed=0)
     config = config_of()
     seen = []
@@ -369,7 +369,7 @@ def test_evaluation_sees_every_picture_once_and_marks_its_padding():
     assert seen == [*np.flatnonzero(~portrait), *np.flatnonzero(portrait)]
 
 
-def test_evaluation_names_unreadable_pictures():
+def test_evaluation_names_unreadable_images():
     stream = eval_batches(small_dataset(), config_of(on_error="skip"))
     weights = {}
     for batch, _ in stream:

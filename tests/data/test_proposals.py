@@ -5,7 +5,7 @@ import pytest
 
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.proposals import (
-    PictureProposals,
+    ImageProposals,
     join_proposals,
     read_proposals,
     write_proposals,
@@ -24,12 +24,12 @@ DATASET = Dataset(
     ("cat",),
     (1,),
 )
-FIRST = PictureProposals(
+FIRST = ImageProposals(
     np.array([(0, 0, 640, 480), (1.25, 2, 3, 2), (5, 6, 7, 8)], np.float32),
     np.array([3.5, 3.5, -0.25], np.float32),
 )
-LAST = PictureProposals(np.array([(10, 20, 30, 40)], np.float32), np.array([1e-8], np.float32))
-PROPOSALS = {2: LAST, 0: FIRST}  # none for the second picture
+LAST = ImageProposals(np.array([(10, 20, 30, 40)], np.float32), np.array([1e-8], np.float32))
+PROPOSALS = {2: LAST, 0: FIRST}  # none for the second image
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_what_is_written_is_read(path):
     assert stored.sizes.tolist() == [list(size) for size in SIZES]
     assert stored.offsets.tolist() == [0, 3, 3, 4]
     for index in range(3):
-        empty = PictureProposals(NO_BOXES, np.zeros(0))
+        empty = ImageProposals(NO_BOXES, np.zeros(0))
         for found, written in zip(stored.of(index), PROPOSALS.get(index, empty), strict=True):
             np.testing.assert_array_equal(found, written)
             assert found.dtype == np.float32
@@ -90,7 +90,7 @@ def test_a_file_is_written_by_its_very_name_and_over_an_older_one(tmp_path):
     assert read_proposals(tmp_path / "dump").offsets.tolist() == [0, 0, 0, 0]
 
 
-def test_no_pictures_are_a_file_too(tmp_path):
+def test_no_images_are_a_file_too(tmp_path):
     nothing = dataclasses.replace(DATASET, records=())
     write_proposals(tmp_path / "p.npz", nothing, {})
     assert read_proposals(tmp_path / "p.npz", nothing).boxes.shape == (0, 4)
@@ -132,7 +132,7 @@ def test_a_file_of_another_kind_or_a_torn_one_is_one_line(path, content):
         ({"offsets": np.array([0, 3, 2, 4])}, "its offsets"),
         ({"offsets": np.array([0, 3, 3, 5])}, "its offsets"),
         ({"offsets": np.array([1, 3, 3, 4])}, "its offsets"),
-        # The first picture gets its neighbour's only box, which is scored between.
+        # The first image gets its neighbour's only box, which is scored between.
         ({"offsets": np.array([0, 4, 4, 4])}, "image 42 has scores"),
         ({"scores": np.array([3, 2, np.nan, 0], np.float32)}, "image 42 has scores"),
         ({"scores": np.array([3, 2, 1, np.inf], np.float32)}, "image 581929 has scores"),
@@ -152,7 +152,7 @@ def test_a_box_that_cannot_be_is_named(path, box):
     assert "image 581929 has a box" in complaint(path)
 
 
-def test_proposals_for_other_pictures_are_refused(path):
+def test_proposals_for_other_images_are_refused(path):
     first, *rest = DATASET.records
     for other, part in (
         (
@@ -163,9 +163,9 @@ def test_proposals_for_other_pictures_are_refused(path):
         (dataclasses.replace(first, width=100), "not image 42 (a.jpg, 100x480)"),
     ):
         said = complaint(path, dataclasses.replace(DATASET, records=(other, *rest)))
-        assert "other pictures than train" in said
+        assert "other images than train" in said
         assert part in said
     said = complaint(path, dataclasses.replace(DATASET, records=(first,)))
-    assert "for 3 pictures, train has 1" in said
+    assert "for 3 images, train has 1" in said
     swapped = dataclasses.replace(DATASET, records=DATASET.records[::-1])
-    assert "other pictures" in complaint(path, swapped)
+    assert "other images" in complaint(path, swapped)

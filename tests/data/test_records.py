@@ -15,7 +15,7 @@ def record_of(file, size, boxes=(), **more):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK"])
-def test_any_kind_of_picture_is_read_as_rgb(tmp_path, mode):
+def test_any_kind_of_image_is_read_as_rgb(tmp_path, mode):
     file = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     Image.new("RGB", (5, 3), (102, 102, 102)).convert(mode).save(file)
     pixels = read_file(record_of(file, (3, 5)))
@@ -24,7 +24,7 @@ def test_any_kind_of_picture_is_read_as_rgb(tmp_path, mode):
     assert (pixels == 102).all()
 
 
-def test_a_picture_is_turned_where_only_its_exif_tag_agrees_with_the_annotation(tmp_path):
+def test_a_image_is_turned_where_only_its_exif_tag_agrees_with_the_annotation(tmp_path):
     stored = np.zeros((3, 5, 3), np.uint8)
     stored[0, 0] = 200
     exif = Image.Exif()
@@ -35,24 +35,22 @@ def test_a_picture_is_turned_where_only_its_exif_tag_agrees_with_the_annotation(
     np.testing.assert_array_equal(turned, np.rot90(stored, -1))
 
 
-def test_a_picture_of_another_size_is_refused(tmp_path):
+def test_a_image_of_another_size_is_refused(tmp_path):
     Image.new("RGB", (5, 3)).save(tmp_path / "a.png")
-    with pytest.raises(
-        DataError, match=r"a\.png: image 7: the picture is 5x3 .* as 6x3; "
-    ) as error:
+    with pytest.raises(DataError, match=r"a\.png: image 7: the image is 5x3 .* as 6x3; ") as error:
         read_file(record_of(tmp_path / "a.png", (3, 6)))
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", "truncated"])
-def test_a_picture_that_cannot_be_decoded_is_refused(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"no image", "truncated"])
+def test_a_image_that_cannot_be_decoded_is_refused(tmp_path, content):
     file = tmp_path / "a.jpg"
     if content == "truncated":
         noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
         Image.fromarray(noise).save(file)
         content = file.read_bytes()[:900]
     file.write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.jpg: image 7: the picture cannot be decoded"):
+    with pytest.raises(DataError, match=r"a\.jpg: image 7: the image cannot be decoded"):
         read_file(record_of(file, (64, 64)))
 
 
@@ -73,7 +71,7 @@ def test_crowds_are_ignored_and_difficult_boxes_unless_they_are_kept():
     np.testing.assert_array_equal(kept.difficult, [False, True, False])
 
 
-def test_pictures_without_a_box_to_train_on_are_left_out_and_counted():
+def test_images_without_a_box_to_train_on_are_left_out_and_counted():
     full = record_of("", (8, 8), [[0, 0, 2, 2]])
     crowd = record_of("", (8, 8), [[0, 0, 2, 2]], crowd=[True])
     dataset = Dataset("d", (record_of("", (8, 8)), full, crowd), ("a",), (1,), clipped=4)
@@ -81,8 +79,8 @@ def test_pictures_without_a_box_to_train_on_are_left_out_and_counted():
     kept = dataset.without_empty()
     assert kept.records == (full,)
     assert kept.summary() == (
-        "d: 1 pictures, 1 boxes (0 to ignore), 1 classes; "
-        "2 pictures without objects left out; 4 boxes cut at the border"
+        "d: 1 images, 1 boxes (0 to ignore), 1 classes; "
+        "2 images without objects left out; 4 boxes cut at the border"
     )
 
 

@@ -70,7 +70,7 @@ def test_what_is_painted_stands_where_the_box_says(dataset):
         assert (changed[far] == 0).all()
 
 
-def test_pictures_depend_on_seed_and_index_alone(dataset):
+def test_images_depend_on_seed_and_index_alone(dataset):
     again = shapes_dataset(5, seed=3)
     other = shapes_dataset(5, seed=4)
     for index in (0, 4):

@@ -21,7 +21,7 @@ BOX = np.array([[2.0, 1.0, 6.0, 4.0], [0.0, 0.0, 8.0, 6.0]], np.float32)
         ((240, 320), None, 1.0, (240, 320)),
         ((480, 640), (192, 640), 0.4, (192, 256)),  # the bucket's height decides
         ((480, 640), (999, 160), 0.25, (120, 160)),  # the bucket's width decides
-        ((120, 161), None, 2.0, (240, 322)),  # a small picture grows
+        ((120, 161), None, 2.0, (240, 322)),  # a small image grows
         ((1, 4000), None, 0.1, (1, 400)),  # never less than one pixel
     ],
 )
@@ -39,7 +39,7 @@ def test_resized_size_never_exceeds_the_bucket():
         assert resized[1] <= bucket[1]
 
 
-def test_resize_halves_a_picture_by_the_mean_of_its_pixels():
+def test_resize_halves_a_image_by_the_mean_of_its_pixels():
     # Columns of constant colour: a triangle filter of two pixels' radius has the weights
     # 1/8, 3/8, 3/8, 1/8 over four neighbours.
     columns = np.array([0, 40, 80, 120, 160, 200, 240, 200], np.uint8)

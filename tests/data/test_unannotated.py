@@ -4,32 +4,32 @@ from PIL import Image
 
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.unannotated import open_pictures
+from jaxrcnn.data.unannotated import open_images
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 5, 3), np.uint8)
 
 
-def open_all(pictures, on_error="raise"):
+def open_all(images, on_error="raise"):
     faults = FaultLog(on_error)
-    return open_pictures(pictures, ("a", "b"), (7, 9), faults), faults.lines
+    return open_images(images, ("a", "b"), (7, 9), faults), faults.lines
 
 
-def test_files_and_pictures_in_memory_are_read_as_the_same_pixels(tmp_path):
+def test_files_and_images_in_memory_are_read_as_the_same_pixels(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
     Image.fromarray(PIXELS).save(tmp_path / "a.png", exif=exif)
     opened = Image.open(tmp_path / "a.png")
     turned = PIXELS[::-1].transpose(1, 0, 2)
-    pictures = [tmp_path / "a.png", str(tmp_path / "a.png"), opened, opened, turned]
-    dataset, _ = open_all(pictures)
+    images = [tmp_path / "a.png", str(tmp_path / "a.png"), opened, opened, turned]
+    dataset, _ = open_all(images)
     assert [record.image_id for record in dataset.records] == [0, 1, 2, 3, 4]
     assert dataset.records[0].name == str(tmp_path / "a.png")
-    assert dataset.records[2].name == "pictures[2]"
+    assert dataset.records[2].name == "images[2]"
     assert (dataset.class_names, dataset.category_ids) == (("a", "b"), (7, 9))
     for index in range(5):
         assert dataset.sizes[index].tolist() == [5, 3]
         np.testing.assert_array_equal(dataset.read_image(index), turned)
-    assert opened.size == (5, 3)  # the caller's picture is left as it is
+    assert opened.size == (5, 3)  # the caller's image is left as it is
 
 
 def test_grey_arrays_are_grey_in_colour():
@@ -37,14 +37,14 @@ def test_grey_arrays_are_grey_in_colour():
     np.testing.assert_array_equal(dataset.read_image(0), PIXELS[..., [0, 0, 0]])
 
 
-def test_no_pictures_are_an_empty_data_set():
+def test_no_images_are_an_empty_data_set():
     assert len(open_all([])[0]) == 0
 
 
 @pytest.mark.parametrize(
-    ("picture", "said"),
+    ("image", "said"),
     [
-        (PIXELS.astype(np.float32), r"pictures\[1\]: got float32 \(3, 5, 3\), takes uint8"),
+        (PIXELS.astype(np.float32), r"images\[1\]: got float32 \(3, 5, 3\), takes uint8"),
         (PIXELS[None], r"got uint8 \(1, 3, 5, 3\)"),
         (PIXELS[..., :2], r"got uint8 \(3, 5, 2\)"),
         (PIXELS[:0], r"got uint8 \(0, 5, 3\)"),
@@ -52,31 +52,31 @@ def test_no_pictures_are_an_empty_data_set():
         (None, r"got object \(\)"),
     ],
 )
-def test_other_arrays_are_refused_by_their_place(picture, said):
+def test_other_arrays_are_refused_by_their_place(image, said):
     with pytest.raises(DataError, match=said):
-        open_all([PIXELS, picture])
+        open_all([PIXELS, image])
 
 
-@pytest.mark.parametrize("pictures", ["a.png", PIXELS, PIXELS[None], Image.fromarray(PIXELS)])
-def test_something_else_than_a_list_is_refused(pictures):
-    with pytest.raises(DataError, match="in place of a list of pictures"):
-        open_all(pictures)
+@pytest.mark.parametrize("images", ["a.png", PIXELS, PIXELS[None], Image.fromarray(PIXELS)])
+def test_something_else_than_a_list_is_refused(images):
+    with pytest.raises(DataError, match="in place of a list of images"):
+        open_all(images)
 
 
-def test_a_picture_in_memory_that_cannot_be_decoded_is_refused_by_its_place(tmp_path):
+def test_a_image_in_memory_that_cannot_be_decoded_is_refused_by_its_place(tmp_path):
     Image.fromarray(np.tile(PIXELS, (20, 20, 1))).save(tmp_path / "a.bmp")
     whole = (tmp_path / "a.bmp").read_bytes()
     (tmp_path / "a.bmp").write_bytes(whole[:2000])
-    with Image.open(tmp_path / "a.bmp") as torn, pytest.raises(DataError, match=r"pictures\[0\]: "):
+    with Image.open(tmp_path / "a.bmp") as torn, pytest.raises(DataError, match=r"images\[0\]: "):
         open_all([torn])
 
 
 def test_files_that_cannot_be_opened_stop_or_are_left_out(tmp_path):
     Image.fromarray(PIXELS).save(tmp_path / "a.png")
-    pictures = [tmp_path / "none.png", tmp_path / "a.png", tmp_path]
+    images = [tmp_path / "none.png", tmp_path / "a.png", tmp_path]
     with pytest.raises(DataError, match=r"none\.png: No such file"):
-        open_all(pictures)
-    dataset, lines = open_all(pictures, "skip")
+        open_all(images)
+    dataset, lines = open_all(images, "skip")
     assert lines == [
         f"{tmp_path / 'none.png'}: No such file or directory",
         f"{tmp_path}: Is a directory",
@@ -85,7 +85,7 @@ def test_files_that_cannot_be_opened_stop_or_are_left_out(tmp_path):
     np.testing.assert_array_equal(dataset.read_image(0), PIXELS)
 
 
-def test_a_file_that_has_become_another_picture_is_refused(tmp_path):
+def test_a_file_that_has_become_another_image_is_refused(tmp_path):
     Image.fromarray(PIXELS).save(tmp_path / "a.png")
     dataset, _ = open_all([tmp_path / "a.png"])
     Image.fromarray(PIXELS[:2]).save(tmp_path / "a.png")

@@ -80,7 +80,7 @@ def test_lists_of_one_class_and_other_extensions_are_understood(tmp_path):
 
 
 @pytest.mark.parametrize("size", ["", "<size><width>0</width><height>0</height></size>"])
-def test_a_missing_size_is_read_from_the_picture(tmp_path, size):
+def test_a_missing_size_is_read_from_the_image(tmp_path, size):
     write(tmp_path, {"p1": size + item()})
     record = read_voc(str(tmp_path), ("train",)).records[0]
     assert (record.height, record.width) == (30, 40)
@@ -159,7 +159,7 @@ def test_a_missing_list_is_named(tmp_path):
         read_voc(str(tmp_path), ("none",), on_error="skip")
 
 
-def test_a_broken_picture_without_an_annotated_size_is_a_fault(tmp_path):
+def test_a_broken_image_without_an_annotated_size_is_a_fault(tmp_path):
     write(tmp_path, {"p1": item(), "p2": item(), "p3": item("cat")})
     (tmp_path / "JPEGImages" / "p2.jpg").write_bytes(b"nothing")
     beginning = f"{tmp_path / 'Annotations' / 'p2.xml'}: image p2: "

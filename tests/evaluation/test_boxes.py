@@ -18,7 +18,7 @@ def test_iou_of_boxes_without_an_area_is_zero():
     assert iou(np.zeros((0, 4), np.float32), point).shape == (0, 1)
 
 
-def test_boxes_are_scaled_back_and_cut_at_the_border_of_the_original_picture():
+def test_boxes_are_scaled_back_and_cut_at_the_border_of_the_original_image():
     record = make_record(1, "a", "", (100, 200), np.zeros((0, 4)), (), ())
     scale = np.array([2.0, 0.5], np.float32)  # twice as high, half as wide
     boxes = np.array([(10, 20, 30, 100), (-3, 190, 101, 210)], np.float32)

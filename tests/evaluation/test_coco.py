@@ -6,31 +6,31 @@ import numpy as np
 import pytest
 
 from jaxrcnn.data.records import Dataset, make_record
-from jaxrcnn.evaluation.coco import PictureDetections, coco_metrics, detections_to_coco
+from jaxrcnn.evaluation.coco import ImageDetections, coco_metrics, detections_to_coco
 
 SHARED = pathlib.Path(__file__).parents[2].parent / "shared"
 BOX = (10.0, 20.0, 110.0, 120.0)  # 100 x 100: large
 OTHER = (300.0, 200.0, 400.0, 300.0)
 
 
-def dataset(*pictures, class_names=("cat",), category_ids=(7,)):
-    """Pictures as dicts of make_record's arguments, with image ids 100, 101, ..."""
+def dataset(*records, class_names=("cat",), category_ids=(7,)):
+    """Images as dicts of make_record's arguments, with image ids 100, 101, ..."""
     records = [
         make_record(
             100 + i,
             f"{i}.jpg",
             "",
             (480, 640),
-            **{"annotation_ids": range(len(picture["labels"])), **picture},
+            **{"annotation_ids": range(len(record["labels"])), **record},
         )
-        for i, picture in enumerate(pictures)
+        for i, record in enumerate(records)
     ]
     return Dataset("test", tuple(records), class_names, category_ids)
 
 
 def found(boxes, scores, labels=None):
     labels = [1] * len(boxes) if labels is None else labels
-    return PictureDetections(
+    return ImageDetections(
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(scores, np.float32),
         np.array(labels, np.int32),

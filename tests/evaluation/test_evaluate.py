@@ -1,4 +1,4 @@
-"""A detector that knows the answers: they must come back in the original pictures' pixels."""
+"""A detector that knows the answers: they must come back in the original images' pixels."""
 
 import dataclasses
 import json
@@ -9,18 +9,18 @@ import pytest
 from jaxrcnn.config import Config, DataConfig, EvalConfig
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.synthetic import shapes_dataset
-from jaxrcnn.evaluation.evaluate import draw_pictures, find, measure, write_detections
+from jaxrcnn.evaluation.evaluate import draw_images, find, measure, write_detections
 from jaxrcnn.types import Detections
 
 CONFIG = Config(
-    # Enlarged, so that the pixels of the network's input are not those of the pictures.
+    # Enlarged, so that the pixels of the network's input are not those of the images.
     data=DataConfig(format="shapes", short_side=160, long_side=240),
     eval=EvalConfig(batch_size=4, metric="voc07"),
 )
 
 
 def know_all(batch):
-    """The ground truth as detections, the last place of each picture an invalid one of NaN."""
+    """The ground truth as detections, the last place of each image an invalid one of NaN."""
     boxes = np.concatenate([batch.boxes, np.full_like(batch.boxes[:, :1], np.nan)], 1)
     labels = np.pad(batch.labels, [(0, 0), (0, 1)], constant_values=9)
     valid = np.pad(batch.box_valid, [(0, 0), (0, 1)])
@@ -38,7 +38,7 @@ def found(dataset):
     return find(know_all, dataset, CONFIG)
 
 
-def test_boxes_come_back_in_pixels_of_the_original_pictures(dataset, found):
+def test_boxes_come_back_in_pixels_of_the_original_images(dataset, found):
     assert sorted(found.detections) == list(range(7))
     for index, detections in found.detections.items():
         record = dataset.records[index]
@@ -52,9 +52,9 @@ def test_perfect_detections_are_worth_one(dataset, found):
     assert metrics["eval/mAP"] == pytest.approx(1)
 
 
-def test_losses_are_means_over_the_pictures_that_are_not_padding(found):
-    # Every batch says how many real pictures it holds. By orientation (4 and 3, 5 and 2, ...),
-    # each batch of n pictures adds n * n.
+def test_losses_are_means_over_the_images_that_are_not_padding(found):
+    # Every batch says how many real images it holds. By orientation (4 and 3, 5 and 2, ...),
+    # each batch of n images adds n * n.
     sizes = shapes_dataset(7, 3).sizes
     landscape = int((sizes[:, 1] >= sizes[:, 0]).sum())
     batches = [n for of in (landscape, 7 - landscape) for n in (min(of, 4), max(of - 4, 0))]
@@ -66,7 +66,7 @@ def test_files_are_written(dataset, found, tmp_path):
     rows = json.loads((tmp_path / "eval" / "detections.json").read_text())
     assert len(rows) == sum(len(record.boxes) for record in dataset.records)
     assert {"image_id", "category_id", "bbox", "score"} <= rows[0].keys()
-    draw_pictures(tmp_path / "plots" / "detections.png", dataset, found, 3)
+    draw_images(tmp_path / "plots" / "detections.png", dataset, found, 3)
     assert (tmp_path / "plots" / "detections.png").stat().st_size > 1000
 
 
@@ -74,7 +74,7 @@ def unreadable(record):
     raise DataError(f"{record.name}: broken")
 
 
-def test_unreadable_pictures_are_skipped_and_named_or_raise(dataset):
+def test_unreadable_images_are_skipped_and_named_or_raise(dataset):
     broken = dataclasses.replace(dataset, reader=unreadable)
     skip = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, on_error="skip"))
     found = find(know_all, broken, skip)

@@ -7,7 +7,7 @@ import pytest
 
 from jaxrcnn.config import Config, DataConfig, EvalConfig
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.proposals import PictureProposals
+from jaxrcnn.data.proposals import ImageProposals
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.evaluation.proposals import cover, find_proposals, proposal_metrics
@@ -18,20 +18,20 @@ OTHER = (300.0, 200.0, 400.0, 300.0)
 NOWHERE = (500.0, 400.0, 510.0, 410.0)
 
 
-def dataset(*pictures):
-    """Pictures as dicts of make_record's arguments, of classes 1 and 2 in turn."""
+def dataset(*images):
+    """Images as dicts of make_record's arguments, of classes 1 and 2 in turn."""
     records = []
-    for number, picture in enumerate(pictures, 1):
-        n = len(picture["boxes"])
+    for number, image in enumerate(images, 1):
+        n = len(image["boxes"])
         labels = [1 + k % 2 for k in range(n)]
-        more = {"labels": labels, "annotation_ids": range(n), **picture}
+        more = {"labels": labels, "annotation_ids": range(n), **image}
         records.append(make_record(number, f"{number}.jpg", "", (480, 640), **more))
     return Dataset("test", tuple(records), ("cat", "dog"), (1, 2))
 
 
 def proposed(*boxes):
     scores = np.linspace(2, -2, len(boxes), dtype=np.float32)
-    return PictureProposals(np.array(boxes, np.float32).reshape(-1, 4), scores)
+    return ImageProposals(np.array(boxes, np.float32).reshape(-1, 4), scores)
 
 
 def values(data, proposals):
@@ -46,9 +46,9 @@ def test_objects_of_any_class_that_are_all_proposed_have_recall_one():
     found = values(data, {0: proposed(NOWHERE, OTHER, BOX), 1: proposed(OTHER)})
     averages = {"AR@100", "AR@300", "AR@1000", "ARl@1000"}  # none is small or medium
     each = {f"recall@1000_IoU{k}" for k in (50, 55, 60, 65, 70, 75, 80, 85, 90, 95)}
-    assert found.keys() == {*averages, *each, "per_picture"}
+    assert found.keys() == {*averages, *each, "per_image"}
     assert {found[name] for name in averages | each} == {1.0}
-    assert found["per_picture"] == 2
+    assert found["per_image"] == 2
 
 
 def test_overlaps_by_hand():
@@ -60,7 +60,7 @@ def test_overlaps_by_hand():
     assert found["AR@1000"] == pytest.approx((6 + 9) / 20)
 
 
-def test_recall_is_over_all_objects_not_a_mean_of_pictures():
+def test_recall_is_over_all_objects_not_a_mean_of_images():
     data = dataset({"boxes": [BOX]}, {"boxes": [BOX, OTHER, (0, 0, 40, 40)]})
     assert values(data, {0: proposed(BOX), 1: proposed()})["AR@100"] == pytest.approx(1 / 4)
 
@@ -120,22 +120,22 @@ def test_sizes_go_by_the_annotated_area_with_borders_on_both_sides():
     assert sizes == [1 / 2, 1 / 2, 0]  # small: BOX and the last; medium: BOX, OTHER; large: OTHER
 
 
-def test_pictures_without_objects_only_count_for_the_number_of_proposals():
+def test_images_without_objects_only_count_for_the_number_of_proposals():
     data = dataset({"boxes": []}, {"boxes": [BOX]})
     found = values(data, {0: proposed(BOX, OTHER), 1: proposed(BOX)})
     assert found["AR@100"] == 1
-    assert found["per_picture"] == 1.5
+    assert found["per_image"] == 1.5
 
 
-def test_pictures_without_proposals_have_their_objects_missed():
+def test_images_without_proposals_have_their_objects_missed():
     data = dataset({"boxes": [BOX]}, {"boxes": [BOX]})
     assert values(data, {0: proposed(BOX)})["AR@1000"] == 0.5
     assert values(data, {})["AR@1000"] == 0
 
 
 def test_no_objects_are_no_recall():
-    assert values(dataset({"boxes": []}), {0: proposed(BOX)}) == {"per_picture": 1}
-    assert values(dataset(), {}) == {"per_picture": 0}
+    assert values(dataset({"boxes": []}), {0: proposed(BOX)}) == {"per_image": 1}
+    assert values(dataset(), {}) == {"per_image": 0}
 
 
 def cover_by_hand(truth, boxes):
@@ -157,9 +157,9 @@ def cover_by_hand(truth, boxes):
     return [covered.get(i, 0) for i in range(len(truth))]
 
 
-def test_equals_plain_python_on_crowded_pictures():
+def test_equals_plain_python_on_crowded_images():
     rng = np.random.default_rng(0)
-    pictures, proposals, covered = [], {}, []
+    images, proposals, covered = [], {}, []
     for index in range(20):
         truth, boxes = (
             np.concatenate([corner, corner + rng.uniform(20, 60, corner.shape)], 1)
@@ -167,10 +167,10 @@ def test_equals_plain_python_on_crowded_pictures():
         )
         data = dataset({"boxes": truth})
         proposals[index] = proposed(*boxes)
-        pictures.append({"boxes": truth})
+        images.append({"boxes": truth})
         exact = data.records[0].boxes.tolist(), proposals[index].boxes.tolist()
         covered += cover_by_hand(*exact)
-    found = values(dataset(*pictures), proposals)
+    found = values(dataset(*images), proposals)
     for percent in range(50, 100, 5):
         expected = np.mean([100 * value >= percent for value in covered])
         assert found[f"recall@1000_IoU{percent}"] == pytest.approx(expected), percent
@@ -182,7 +182,7 @@ def test_equals_pycocotools_where_no_proposal_has_the_choice_between_two_objects
     from pycocotools.cocoeval import COCOeval
 
     rng = np.random.default_rng(1)
-    pictures, proposals, truth, results = [], {}, [], []
+    images, proposals, truth, results = [], {}, [], []
     for index in range(6):
         # A grid of objects that lie apart, and proposals around each of them.
         corner = np.stack(np.meshgrid([0.0, 150.0, 300.0], [0.0, 150.0, 300.0]), -1).reshape(-1, 2)
@@ -191,7 +191,7 @@ def test_equals_pycocotools_where_no_proposal_has_the_choice_between_two_objects
         near = np.repeat(boxes, 40, 0) + rng.normal(0, 8, (360, 4)).round(3)
         near[:, 2:] = np.maximum(near[:, 2:], near[:, :2] + 1)
         near = rng.permutation(near)
-        pictures.append({"boxes": boxes, "crowd": crowd})
+        images.append({"boxes": boxes, "crowd": crowd})
         proposals[index] = proposed(*near)
         area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         sides = [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in boxes.tolist()]
@@ -219,7 +219,7 @@ def test_equals_pycocotools_where_no_proposal_has_the_choice_between_two_objects
         evaluation.evaluate()
         evaluation.accumulate()
     recall = evaluation.eval["recall"][:, 0]  # (T, areas, limits)
-    found = values(dataset(*pictures), proposals)
+    found = values(dataset(*images), proposals)
     names = ("AR@100", "AR@300", "AR@1000")
     assert [found[name] for name in names] == pytest.approx(recall[:, 0].mean(0))
     assert [found[f"AR{size}@1000"] for size in "sml"] == pytest.approx(recall[:, 1:, 2].mean(0))
@@ -229,20 +229,20 @@ def test_equals_pycocotools_where_no_proposal_has_the_choice_between_two_objects
 
 
 CONFIG = Config(
-    # Enlarged, so that the pixels of the network's input are not those of the pictures.
+    # Enlarged, so that the pixels of the network's input are not those of the images.
     data=DataConfig(format="shapes", short_side=160, long_side=240),
     eval=EvalConfig(batch_size=4),
 )
 
 
 def know_all(batch):
-    """The ground truth as proposals, the last place of each picture an invalid one of NaN."""
+    """The ground truth as proposals, the last place of each image an invalid one of NaN."""
     boxes = np.concatenate([batch.boxes, np.full_like(batch.boxes[:, :1], np.nan)], 1)
     valid = np.pad(batch.box_valid, [(0, 0), (0, 1)])
     return Proposals(boxes, np.where(valid, 3.0, -np.inf).astype(np.float32), valid)
 
 
-def test_proposals_come_back_in_pixels_of_the_original_pictures():
+def test_proposals_come_back_in_pixels_of_the_original_images():
     data = shapes_dataset(7, 3)  # the last batch is filled up
     found = find_proposals(know_all, data, CONFIG)
     assert sorted(found.proposals) == list(range(7))
@@ -256,7 +256,7 @@ def unreadable(record):
     raise DataError(f"{record.name}: broken")
 
 
-def test_unreadable_pictures_are_skipped_and_named_or_raise():
+def test_unreadable_images_are_skipped_and_named_or_raise():
     broken = dataclasses.replace(shapes_dataset(7, 3), reader=unreadable)
     skip = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, on_error="skip"))
     found = find_proposals(know_all, broken, skip)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jaxrcnn.data.records import Dataset, make_record
-from jaxrcnn.evaluation.coco import PictureDetections
+from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.voc import voc_metrics
 
 A = (0.0, 0.0, 10.0, 10.0)
@@ -11,10 +11,10 @@ C = (200.0, 0.0, 210.0, 10.0)
 NOWHERE = (300.0, 300.0, 310.0, 310.0)
 
 
-def dataset(*pictures, class_names=("cat",)):
+def dataset(*images, class_names=("cat",)):
     records = [
-        make_record(i, "", "", (400, 400), annotation_ids=range(len(picture["labels"])), **picture)
-        for i, picture in enumerate(pictures)
+        make_record(i, "", "", (400, 400), annotation_ids=range(len(image["labels"])), **image)
+        for i, image in enumerate(images)
     ]
     return Dataset("test", tuple(records), class_names, tuple(range(1, len(class_names) + 1)))
 
@@ -25,7 +25,7 @@ def cats(boxes, **flags):
 
 def found(boxes, scores, labels=None):
     labels = [1] * len(boxes) if labels is None else labels
-    return PictureDetections(
+    return ImageDetections(
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(scores, np.float32),
         np.array(labels, np.int32),
@@ -40,7 +40,7 @@ def eleven(data, detections):
     return voc_metrics(data, detections, eleven_point=True)["eval/voc_AP_cat"]
 
 
-def test_perfect_detections_over_two_pictures():
+def test_perfect_detections_over_two_images():
     data = dataset(cats([A, B]), cats([C]))
     detections = {0: found([A, B], [0.9, 0.8]), 1: found([C], [0.7])}
     assert area(data, detections) == pytest.approx(1)
@@ -114,7 +114,7 @@ def test_an_overlap_equal_to_the_threshold_is_a_hit():
     assert area(data, {0: found([half], [0.9])}, iou_threshold=0.51) == 0
 
 
-def test_equal_scores_keep_the_order_of_pictures_and_detections():
+def test_equal_scores_keep_the_order_of_images_and_detections():
     data = dataset(cats([A]), cats([B]))
     scores = [0.5, 0.5]
     false_last = {1: found([NOWHERE], [0.5]), 0: found([A], [0.5])}
@@ -143,7 +143,7 @@ def test_a_class_without_objects_to_find_is_left_out_of_the_mean():
     assert all(type(value) is float for value in values.values())
 
 
-def test_boxes_of_another_picture_or_class_are_no_hit():
+def test_boxes_of_another_image_or_class_are_no_hit():
     data = dataset(
         {"boxes": [A], "labels": [1]}, {"boxes": [B], "labels": [2]}, class_names=("cat", "dog")
     )

@@ -41,7 +41,7 @@ def variables():
     return make_variables(DETECTOR)
 
 
-def pictures(sizes, seed=0):
+def draw_images(sizes, seed=0):
     rng = np.random.default_rng(seed)
     return [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
 
@@ -86,7 +86,7 @@ def test_a_process_without_jaxrcnn_finds_the_same(variables, weights_inside, tmp
     program.write_bytes(
         export_program(DETECTOR, PREPROCESSING, variables, weights_inside=weights_inside)
     )
-    images = pictures(SIZES["both"])
+    images = draw_images(SIZES["both"])
     array, sizes = padded(images)
     weights = {} if weights_inside else named_weights(variables)
     np.savez(inputs, images=array, sizes=sizes, **weights)
@@ -113,7 +113,7 @@ def test_one_program_is_for_every_platform_number_and_size(variables):
 
 @pytest.mark.parametrize("case", ["lying", "upright"])
 def test_it_is_a_function_to_use_in_ones_own_jit(variables, case):
-    images = pictures(SIZES[case])
+    images = draw_images(SIZES[case])
     array, sizes = padded(images)
 
     @jax.jit

@@ -29,12 +29,12 @@ NAMES = {"v1": "fasterrcnn_resnet50_fpn", "v2": "fasterrcnn_resnet50_fpn_v2"}
 CANVAS = (192, 192)
 ANCHORS = 3 * (48**2 + 24**2 + 12**2 + 6**2 + 3**2)
 PROPOSALS = 60
-BOXES = 8  # places for the ground truth of a picture, which is appended
+BOXES = 8  # places for the ground truth of an image, which is appended
 LOSSES = ("loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg")
 
 
 class Case:
-    """One model with the recipe's weights, its recorded values, and the batch of two pictures."""
+    """One model with the recipe's weights, its recorded values, and the batch of two images."""
 
     def __init__(self, title):
         self.recorded = dict(np.load(DATA / f"parity_{title}.npz"))
@@ -61,21 +61,21 @@ class Case:
         self.batch, self.scales = self._batch()
 
     def _batch(self):
-        pictures = [self.recorded[f"image{i}"] for i in range(2)]
+        images = [self.recorded[f"image{i}"] for i in range(2)]
         records = tuple(
             make_record(
                 i,
                 str(i),
                 "",
-                picture.shape[:2],
+                image.shape[:2],
                 self.recorded[f"boxes{i}"],
                 self.recorded[f"labels{i}"],
                 range(3),
             )
-            for i, picture in enumerate(pictures)
+            for i, image in enumerate(images)
         )
         dataset = Dataset(
-            "two", records, ("a", "b", "c"), (1, 2, 3), lambda record: pictures[record.image_id]
+            "two", records, ("a", "b", "c"), (1, 2, 3), lambda record: images[record.image_id]
         )
         (batch, scales), _ = make_eval_batch(dataset, self.config, CANVAS, [0, 1])
         return batch, scales

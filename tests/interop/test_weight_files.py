@@ -95,7 +95,7 @@ def test_a_missing_file_and_a_folder_are_one_line(tmp_path):
         read_weights(tmp_path)
 
 
-def picture(kind):
+def image(kind):
     stream = io.BytesIO()
     Image.new("RGB", (8, 8)).save(stream, kind)
     return stream.getvalue()
@@ -105,8 +105,8 @@ def picture(kind):
     ("content", "said"),
     [
         (b"", "is empty"),
-        (picture("JPEG"), "is a JPEG picture"),
-        (picture("PNG"), "is a PNG picture"),
+        (image("JPEG"), "is a JPEG image"),
+        (image("PNG"), "is a PNG image"),
         (b"\n<!DOCTYPE html><html><body>404</body></html>", "is a web page"),
         (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),

@@ -43,7 +43,7 @@ def test_no_gradient_reaches_the_frozen_constants():
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(8, 8), (48, 16), (64, 32), (7, 1)])
-def test_group_norm_standardises_the_groups_of_each_picture(channels, groups):
+def test_group_norm_standardises_the_groups_of_each_image(channels, groups):
     x = np.random.default_rng(1).normal(size=(2, 3, 4, channels)).astype(np.float32) + 1
     scale, bias = (np.random.default_rng(i).normal(size=channels) for i in (2, 3))
     grouped = x.reshape(2, 12, groups, -1).astype(np.float64)
@@ -54,7 +54,7 @@ def test_group_norm_standardises_the_groups_of_each_picture(channels, groups):
     np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_group_norm_of_a_constant_picture_is_the_bias_with_a_finite_gradient():
+def test_group_norm_of_a_constant_image_is_the_bias_with_a_finite_gradient():
     norm = build_norm("group", "norm", "float32")
     x = jnp.full((1, 4, 4, 8), 7.0)
     np.testing.assert_allclose(
@@ -116,7 +116,7 @@ def test_gradient_agrees_with_finite_differences(kind):
 
 
 @pytest.mark.parametrize("kind", ["group", "batch"])
-def test_statistics_of_bfloat16_pictures_are_taken_in_float32(kind):
+def test_statistics_of_bfloat16_images_are_taken_in_float32(kind):
     x = jnp.asarray(np.random.default_rng(6).normal(size=(1, 40, 40, 4)) + 8, jnp.bfloat16)
     norm = build_norm(kind, "norm", "bfloat16")
     y = jax.jit(lambda k: norm.init_with_output(k, x, train=True)[0])(jax.random.key(0))

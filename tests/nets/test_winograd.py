@@ -9,13 +9,13 @@ from jaxrcnn.nets.winograd import convolve, gradients
 SIZES = pytest.mark.parametrize("size", [(6, 8), (5, 8), (6, 7), (7, 5), (1, 1), (2, 3)])
 
 
-def draw(size, channels=(5, 3), pictures=2):
+def draw(size, channels=(5, 3), images=2):
     """A map, a kernel and a gradient in the result, in float64."""
     rng = np.random.default_rng(0)
     incoming, outgoing = channels
-    x = rng.normal(size=(pictures, *size, incoming))
+    x = rng.normal(size=(images, *size, incoming))
     kernel = rng.normal(size=(3, 3, incoming, outgoing))
-    return x, kernel, rng.normal(size=(pictures, *size, outgoing))
+    return x, kernel, rng.normal(size=(images, *size, outgoing))
 
 
 def windows(x):
@@ -47,7 +47,7 @@ def test_the_gradients_are_those_of_nine_taps(size):
 
 
 def test_the_results_are_as_exact_as_those_of_the_convolution():
-    x, kernel, _ = draw((24, 24), (128, 16), pictures=1)
+    x, kernel, _ = draw((24, 24), (128, 16), images=1)
     exact = np.einsum("ijnhwc,ijcd->nhwd", windows(x), kernel)
 
     def plain(x, kernel):
@@ -89,7 +89,7 @@ def test_wide_convolutions_take_half_the_arithmetic_on_a_cpu(channels, size, opt
 
 
 def test_wide_convolutions_and_their_gradients_are_right_inside_a_module():
-    x, kernel, by_y = draw((40, 52), (128, 128), pictures=1)
+    x, kernel, by_y = draw((40, 52), (128, 128), images=1)
     conv = build_conv(128, 3, "conv", "float32", HE_NORMAL, bias=False)
 
     def loss(kernel, x):

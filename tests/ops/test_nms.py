@@ -208,9 +208,9 @@ def test_fewer_boxes_than_places():
 
 
 @pytest.mark.parametrize("function", [suppression.nms, in_small_tiles])
-def test_pictures_of_a_batch_are_suppressed_as_they_would_be_alone(function):
-    pictures = [clusters(seed, 100, objects=2 + 5 * seed) for seed in range(3)]
-    boxes, scores = (np.stack(x) for x in zip(*pictures, strict=True))
+def test_images_of_a_batch_are_suppressed_as_they_would_be_alone(function):
+    images = [clusters(seed, 100, objects=2 + 5 * seed) for seed in range(3)]
+    boxes, scores = (np.stack(x) for x in zip(*images, strict=True))
     valid = np.ones((3, 100), bool)
     valid[1, 30:] = False
     batch = jax.jit(jax.vmap(lambda b, s, v: function(b, s, v, 0.5, 60)))

@@ -22,11 +22,11 @@ def test_sizes_are_those_of_the_loader(method):
 
 
 def padded(size, seed=0):
-    """A picture in the corner of a larger one, and NaN around it."""
-    picture = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
-    image = np.full((40, 50, 3), np.nan, np.float32)
-    image[: size[0], : size[1]] = picture
-    return picture, image
+    """An image in the corner of a larger one, and NaN around it."""
+    image = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+    canvas = np.full((40, 50, 3), np.nan, np.float32)
+    canvas[: size[0], : size[1]] = image
+    return image, canvas
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,11 @@ def padded(size, seed=0):
 )
 @pytest.mark.parametrize("method", ["pillow", "torchvision"])
 def test_pixels_are_those_of_the_loader(size, new_size, method):
-    picture, image = padded(size)
+    image, canvas = padded(size)
     got = np.array(
-        run(image, np.array(size, np.int32), np.array(new_size, np.int32), (56, 64), method)
+        run(canvas, np.array(size, np.int32), np.array(new_size, np.int32), (56, 64), method)
     )
-    expected, _ = transforms.resize(picture, np.zeros((0, 4), np.float32), new_size, method)
+    expected, _ = transforms.resize(image, np.zeros((0, 4), np.float32), new_size, method)
     error = np.abs(got[: new_size[0], : new_size[1]] - expected)
     if method == "torchvision":
         assert error.max() < 1e-3

@@ -100,14 +100,14 @@ def test_equals_loops_over_samples_on_each_level(op, by_loops, output_size, samp
         np.testing.assert_allclose(pooled, expected, atol=1e-9)
 
 
-def test_crop_of_the_whole_picture_at_the_maps_size_is_the_map():
+def test_crop_of_the_whole_image_at_the_maps_size_is_the_map():
     feature = np.random.default_rng(0).normal(size=(13, 13, 2)).astype(np.float32)
     box = np.array([[0, 0, 13 * 16, 13 * 16]], np.float32)
     crop = pool(crop_and_resize, [feature], (16,), box, [0], 13, 1)[0]
     np.testing.assert_allclose(crop, feature, atol=1e-5)
 
 
-def test_crop_of_a_box_that_ends_with_the_picture_reads_its_last_pixel():
+def test_crop_of_a_box_that_ends_with_the_image_reads_its_last_pixel():
     sizes = range(2, 40)  # one level each: rounding differs from size to size
     features = [np.ones((size, size, 1), np.float32) for size in sizes]
     boxes = np.array([[0, 0, size * 16, size * 16] for size in sizes], np.float32)

@@ -124,7 +124,7 @@ def test_overlaps_even_nan_change_nothing():
     assert result.index.tolist() == sample(label, 16, 0.5).index.tolist()
 
 
-def test_pictures_of_a_batch_are_drawn_as_they_would_be_alone():
+def test_images_of_a_batch_are_drawn_as_they_would_be_alone():
     labels = np.stack([labels_of(40, 40, 10), labels_of(2, 80, 8), labels_of(0, 3, 87)])
     keys = jax.random.split(jax.random.key(3), 3)
     overlap = np.zeros(90, np.float32)

@@ -58,7 +58,7 @@ def test_class_agnostic_deltas_serve_all_classes():
 def test_what_is_cut_to_nothing_or_too_small_is_not_found():
     boxes = np.array([[60, 0, 70, 10], [5, 5, 9, 9], [30, 30, 60, 40]], np.float32)
     found, _, _ = detect_with(PROBABILITIES, boxes=boxes)
-    assert (boxes[0, :2] >= SIZES[0, 1]).any()  # RoI 0 lies outside of the picture
+    assert (boxes[0, :2] >= SIZES[0, 1]).any()  # RoI 0 lies outside of the image
     np.testing.assert_allclose(found, [[30, 30, 50, 40], [5, 5, 9, 9], [5, 5, 9, 9]], atol=1e-5)
     found, _, _ = detect_with(PROBABILITIES, boxes=boxes, min_size=4.5)
     np.testing.assert_allclose(found, [[30, 30, 50, 40]], atol=1e-5)

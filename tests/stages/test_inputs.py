@@ -20,7 +20,7 @@ def test_pixels_are_normalised_and_padding_becomes_zero():
     np.testing.assert_array_equal(got, expected)
 
 
-def test_bytes_and_floats_are_the_same_pictures():
+def test_bytes_and_floats_are_the_same_images():
     images = np.random.default_rng(0).integers(0, 256, (1, 2, 2, 3), dtype=np.uint8)
     run = jax.jit(normalise, static_argnums=2)
     sizes = np.array([[2, 2]])

@@ -78,8 +78,8 @@ def rpn():
 @pytest.mark.parametrize(
     ("image_weights", "loss_mean", "count"),
     [
-        # Detectron2 divides by the anchors asked for in all pictures, torchvision by those that
-        # were drawn: 6, 4 and 5. Pictures of weight 0 are padding.
+        # Detectron2 divides by the anchors asked for in all images, torchvision by those that
+        # were drawn: 6, 4 and 5. Images of weight 0 are padding.
         ([1, 1, 1], "asked", 18),
         ([2, 0.5, 1], "asked", 18),
         ([1, 0, 1], "asked", 12),
@@ -87,7 +87,7 @@ def rpn():
         ([1, 0, 1], "drawn", 11),
     ],
 )
-def test_rpn_losses_with_picture_and_box_weights(rpn, image_weights, loss_mean, count):
+def test_rpn_losses_with_image_and_box_weights(rpn, image_weights, loss_mean, count):
     output, anchors, samples = rpn
     image_weights = np.array(image_weights, np.float32)
     config = RpnConfig(
@@ -119,7 +119,7 @@ def test_rpn_losses_with_picture_and_box_weights(rpn, image_weights, loss_mean, 
 
 @pytest.mark.parametrize("class_agnostic", [False, True])
 @pytest.mark.parametrize("image_weights", [[1, 1], [0.5, 2], [1, 0]])
-def test_box_head_losses_with_picture_and_box_weights(class_agnostic, image_weights):
+def test_box_head_losses_with_image_and_box_weights(class_agnostic, image_weights):
     rng = np.random.default_rng(2)
     image_weights = np.array(image_weights, np.float32)
     n, s, k = 2, 5, 3

@@ -53,7 +53,7 @@ mine = jax.jit(mine_hard_examples, static_argnums=3)
 
 
 def kept(output, rois, config):
-    """Indices that stay valid in the first picture."""
+    """Indices that stay valid in the first image."""
     ones = np.ones(len(rois.valid), np.float32)
     return np.flatnonzero(mine(output, rois, ones, config).valid[0]).tolist()
 
@@ -185,7 +185,7 @@ def iou(a, b):
     return both / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - both)
 
 
-def test_every_picture_of_a_batch_is_mined_as_if_it_were_alone():
+def test_every_image_of_a_batch_is_mined_as_if_it_were_alone():
     rng = np.random.default_rng(0)
     n, s = 3, 60
     corner = rng.uniform(0, 20, (n, s, 2))
@@ -217,7 +217,7 @@ def test_losses_are_divided_by_what_was_kept_over_the_batch():
         [[0, 0, 0, 0, 0.5, 0], [2, 0, 0, 3, 0, 0], [9, 9, 9, 9, 9, 9]],
     )
     config = head(class_weight=2.0, box_weight=3.0, keep=3, max_negatives_per_positive=1.0)
-    # First picture: 1, 4, 5 are the hardest; 4 is a positive, so 1 stays and 5 goes. Second: 3, 0,
+    # First image: 1, 4, 5 are the hardest; 4 is a positive, so 1 stays and 5 goes. Second: 3, 0,
     # 5, of which two are positive. The third is padding.
     weights = np.array([1, 0.5, 0], np.float32)
     of_class = ((6 + 4) + 0.5 * (1 + 1 + 2)) / 5
@@ -226,8 +226,8 @@ def test_losses_are_divided_by_what_was_kept_over_the_batch():
     np.testing.assert_allclose(got, [2 * of_class, 3 * of_box], rtol=1e-5)
 
 
-def test_the_gradient_reaches_what_was_kept_of_every_picture_and_nothing_else():
-    """TF OD API's miner returns after picture 0."""
+def test_the_gradient_reaches_what_was_kept_of_every_image_and_nothing_else():
+    """TF OD API's miner returns after image 0."""
     output, rois = make([[5, 6, 2, 3, 4, 1], [1, 2, 3, 4, 5, 6]], [[0, 0, 0, 0, 1, 0], [1] * 6])
     weights, config = np.ones(2, np.float32), head(keep=2)
 

@@ -1,4 +1,4 @@
-"""Each RoI of each picture is pooled from the map of its size."""
+"""Each RoI of each image is pooled from the map of its size."""
 
 import functools
 
@@ -17,8 +17,8 @@ def pool(features, boxes, op, config):
     return np.asarray(run(features, STRIDES, boxes))
 
 
-def test_level_and_picture_of_every_roi():
-    # Every map holds one value, its level and its picture; a RoI of side s is of P4 at 224.
+def test_level_and_image_of_every_roi():
+    # Every map holds one value, its level and its image; a RoI of side s is of P4 at 224.
     features = [
         np.full((2, SIDE // stride, SIDE // stride, 1), level, np.float32)
         + np.array([0, 100], np.float32)[:, None, None, None]

@@ -14,7 +14,7 @@ ANCHORS = np.array(
         [0, 0, 10, 10],
         [0, 0, 10, 9],  # overlaps the first by 0.9
         [20, 20, 30, 30],
-        [40, 0, 60, 10],  # reaches out of the picture, to x = 50
+        [40, 0, 60, 10],  # reaches out of the image, to x = 50
         [0, 0, 10, 10],  # of the second level from here
         [0, 30, 1, 40],
     ],
@@ -107,10 +107,10 @@ def test_limits_of_the_deltas_gradient(limit, of_the_first):
     np.testing.assert_allclose(gradient[0], of_the_first, rtol=1e-5)
 
 
-def test_gradient_of_what_reaches_out_of_the_picture():
+def test_gradient_of_what_reaches_out_of_the_image():
     deltas = np.zeros((6, 4))
     deltas[2, 1] = 3.0  # the third box moves down by 30, its sides to 50 and 60 of 40
-    deltas[3, 0] = -1.0  # the fourth moves from x 40..60 to 20..40, into the picture of 50
+    deltas[3, 0] = -1.0  # the fourth moves from x 40..60 to 20..40, into the image of 50
 
     def reached(**limit):
         gradient = gradient_of_right_sides(deltas, delta_gradient=DeltaGradientConfig(**limit))

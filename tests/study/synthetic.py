@@ -59,8 +59,8 @@ def make_study(runs, **fields):
         "seeds": tuple(sorted({run.seed for run in runs})),
         "steps": 1000,
         "batch_size": 4,
-        "train_set": "256 pictures of drawn shapes",
-        "eval_set": "64 pictures of drawn shapes",
+        "train_set": "256 images of drawn shapes",
+        "eval_set": "64 images of drawn shapes",
         "runs": runs,
     }
     return Study(**{**values, **fields})

@@ -19,8 +19,8 @@ CURVES = ["ap.png", "ap_seconds.png", "losses.png"]
 
 
 def pixels(path):
-    with Image.open(path) as picture:
-        return np.array(picture.convert("RGB"))
+    with Image.open(path) as image:
+        return np.array(image.convert("RGB"))
 
 
 def shows(path, color):
@@ -103,7 +103,7 @@ def test_curves_are_means_over_the_finished_runs_with_crosses_for_the_others():
         ]
     )
     figure = Figure()
-    plots.draw_ap_over_pictures(figure, study)
+    plots.draw_ap_over_images(figure, study)
     lines = [line.get_xydata().tolist() for line in figure.axes[0].lines]
     assert [[2000, 0.3], [4000, 0.45]] in [np.round(line, 6).tolist() for line in lines]
     assert [[600, 0.1], [1200, 0.1]] in lines  # from the last evaluation to the end

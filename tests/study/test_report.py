@@ -58,9 +58,9 @@ def test_the_page_needs_no_other_file(name, tmp_path):
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert "url(" not in text
     assert "@import" not in text
-    pictures = [base64.b64decode(address.split(",")[1]) for address in page.addresses]
+    images = [base64.b64decode(address.split(",")[1]) for address in page.addresses]
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
-    assert sorted(pictures) == sorted(path.read_bytes() for path in written[1:-1])
+    assert sorted(images) == sorted(path.read_bytes() for path in written[1:-1])
 
 
 def test_the_page_says_what_was_run_and_what_came_out():
@@ -68,8 +68,8 @@ def test_the_page_says_what_was_run_and_what_came_out():
     for words in (
         "shapes: training schemes side by side",
         "python -m jaxrcnn study --config configs/shapes.py --seeds 3",
-        "256 pictures of drawn shapes",
-        "1,000 steps of 4 pictures: 4,000 pictures seen",
+        "256 images of drawn shapes",
+        "1,000 steps of 4 images: 4,000 images seen",
         "2 CPU cores",
         "6 schemes, 3 seeds, 2026-11-25",
         "train.alternating.steps = rpn 300, fast_rcnn 200, rpn 300, fast_rcnn 200",
@@ -129,9 +129,9 @@ def test_a_browser_shows_the_page(tmp_path):
     path = write_report(full_study(), tmp_path)[-1]
     sheet = tmp_path / "page.png"
     browse([f"--screenshot={sheet}", "--window-size=1200,2000"], path, tmp_path)
-    with Image.open(sheet) as picture:
-        assert picture.size == (1200, 2000)
-        pixels = np.array(picture.convert("RGB"))
+    with Image.open(sheet) as image:
+        assert image.size == (1200, 2000)
+        pixels = np.array(image.convert("RGB"))
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
     assert pixels[1000:].std() > 10  # there is a plot down there
     text = Page(browse(["--dump-dom"], path, tmp_path)).text

@@ -63,7 +63,7 @@ def test_every_scheme_runs_with_every_seed(finished):
     ]
     for run in found.runs:
         assert [point.step for point in run.points] == [2, 4]
-        assert [point.pictures for point in run.points] == [4, 8]
+        assert [point.images for point in run.points] == [4, 8]
         rows = MetricsWriter.read(finished / run.folder / "metrics.jsonl")
         ends = [row for row in rows if "eval/AP" in row]
         assert [point.scores["AP"] for point in run.points] == [row["eval/AP"] for row in ends]
@@ -138,7 +138,7 @@ def test_a_run_that_diverges_is_a_result_and_the_others_go_on(tmp_path):
     diverged, other = found.runs
     assert (diverged.status, other.status) == ("diverged", "finished")
     assert diverged.failure.step == 2
-    assert "first in the backbone's features of picture shape" in diverged.failure.message
+    assert "first in the backbone's features of image shape" in diverged.failure.message
     assert [point.step for point in other.points] == [2, 4]
     assert json.loads((tmp_path / "study.json").read_text())["runs"][0]["failure"]["step"] == 2
     assert "diverged" in (tmp_path / "report.html").read_text()

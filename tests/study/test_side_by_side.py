@@ -20,7 +20,7 @@ WIDTHS = (0.0, 0.25, 1.0)
 CONFIG = Config(
     model=change(MODEL, proposals={"stop_gradient": False, "target_gradient": 0.0}),
     data=DataConfig(
-        format="shapes", short_side=64, long_side=64, num_train_pictures=4, num_eval_pictures=2
+        format="shapes", short_side=64, long_side=64, num_train_images=4, num_eval_images=2
     ),
     train=TrainConfig(
         batch_size=2,
@@ -30,7 +30,7 @@ CONFIG = Config(
         checkpoint_every=2,
         optimizer=OptimizerConfig(learning_rate=0.01, warmup_steps=0, milestones=(), ema_decay=0.5),
     ),
-    eval=EvalConfig(batch_size=2, pictures=0),
+    eval=EvalConfig(batch_size=2, images=0),
 )
 CONFIG = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, num_classes=4))
 

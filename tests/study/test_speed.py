@@ -34,7 +34,7 @@ def test_lines_without_a_speed_are_left_out():
 
 
 def test_alternating_steps_cost_what_their_kind_does():
-    # 40 of the RPN, 20 of Fast R-CNN, then as many with a frozen backbone, 4 pictures each.
+    # 40 of the RPN, 20 of Fast R-CNN, then as many with a frozen backbone, 4 images each.
     config = make_config("alternating", batch_size=4)
     lines = [
         *rows([0.1, 4.0], 20, 0),

@@ -15,9 +15,16 @@ def test_a_study_comes_back():
     assert from_json(to_json(study)) == study
 
 
+def test_a_study_of_version_1_is_read():
+    study = make_study([make_run()])
+    text = to_json(study).replace('"version": 2', '"version": 1').replace('"images"', '"pictures"')
+    assert '"pictures"' in text
+    assert from_json(text) == study
+
+
 def test_it_is_plain_json_with_a_version():
     tree = json.loads(to_json(make_study([make_run()])))
-    assert tree["version"] == 1
+    assert tree["version"] == 2
     assert tree["runs"][0]["points"][0]["scores"]["AP"] == 0.1
 
 
@@ -34,7 +41,7 @@ def test_a_number_that_is_not_finite_is_never_written():
         ("[]", "study.json cannot be read"),
         ("{}", "study.json cannot be read .*version"),
         ('{"version": 1}', "study.json cannot be read .*schemes"),
-        ('{"version": 9, "title": ""}', "study.json has version 9; this program reads 1"),
+        ('{"version": 9, "title": ""}', "study.json has version 9; this program reads 2"),
         (to_json(make_study([make_run()])).replace('"seed":', '"sead":'), "cannot be read .*sead"),
         (to_json(make_study([make_run()])).replace('"losses": [', '"losses": [3,'), "be read"),
     ],

@@ -64,17 +64,17 @@ def test_levels_come_from_the_best_and_the_lowest_scheme():
 
 
 def test_a_level_is_reached_between_two_evaluations():
-    run = make_run(aps=(0.1, 0.3, 0.2, 0.4), step_seconds=2.0)  # every 250 steps of 4 pictures
+    run = make_run(aps=(0.1, 0.3, 0.2, 0.4), step_seconds=2.0)  # every 250 steps of 4 images
     assert first_reach(run, 0.05) == Reach(
         1000, 500, at_first=True
     )  # no earlier than the first evaluation
     assert first_reach(run, 0.1) == Reach(1000, 500, at_first=True)
     found = first_reach(run, 0.25)
-    assert found.pictures == pytest.approx(1750)
+    assert found.images == pytest.approx(1750)
     assert found.seconds == pytest.approx(875)
     assert not found.at_first
-    assert first_reach(run, 0.3).pictures == pytest.approx(2000)
-    assert first_reach(run, 0.35).pictures == pytest.approx(3750)
+    assert first_reach(run, 0.3).images == pytest.approx(2000)
+    assert first_reach(run, 0.35).images == pytest.approx(3750)
     assert first_reach(run, 0.5) is None
     assert first_reach(make_run(aps=()), 0.1) is None
 
@@ -92,11 +92,11 @@ def test_time_to_a_level_is_the_mean_over_the_seeds_that_reached_it():
     )
     exact, late = time_to(study, 0.3)
     assert (exact.scheme, exact.level, exact.reached, exact.started) == ("exact", 0.3, 2, 4)
-    assert exact.pictures == pytest.approx((3000 + 2000) / 2)
+    assert exact.images == pytest.approx((3000 + 2000) / 2)
     assert exact.seconds == pytest.approx((375 + 250) / 2)
     assert exact.at_first  # seed 1
     assert not late.at_first
-    assert (late.pictures, late.seconds, late.reached, late.started) == (None, None, 0, 1)
+    assert (late.images, late.seconds, late.reached, late.started) == (None, None, 0, 1)
 
 
 def test_the_saving_is_a_share_of_alternatings_whole_run():
@@ -116,7 +116,7 @@ def test_the_saving_is_a_share_of_alternatings_whole_run():
     assert found.level == pytest.approx(0.4)
     assert found.pairs == 3  # seed 2 of approximate does not reach it, seed 3 has no pair
     # Seed 0 reaches .4 after 750 of 1000 steps, 750 of 800 s; seed 1 after 500, and 500 of 1000 s.
-    assert found.pictures.values == pytest.approx((0.25, 0.5))
+    assert found.images.values == pytest.approx((0.25, 0.5))
     assert found.seconds.values == pytest.approx((1 - 750 / 800, 0.5))
     assert found.seconds.mean == pytest.approx(np.mean(found.seconds.values))
     assert found.at_first  # seed 1, at its first evaluation
@@ -138,5 +138,5 @@ def test_the_saving_is_a_share_of_alternatings_whole_run():
 )
 def test_why_there_is_no_saving(runs, reason):
     found = saving(make_study(runs))
-    assert (found.pictures, found.seconds) == (None, None)
+    assert (found.images, found.seconds) == (None, None)
     assert found.reason.startswith(reason)

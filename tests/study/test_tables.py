@@ -107,7 +107,7 @@ def test_the_times_to_a_level():
     assert tables is not None
     assert [lines(table) for table in tables] == [
         [
-            "pictures seen until | AP 0.20 | AP 0.40",
+            "images seen until | AP 0.20 | AP 0.40",
             "approximate | ≤ 2,000 | 3,000 (1 of 2)",
             "exact | never (0 of 1) | never (0 of 1)",
             "late | - | -",

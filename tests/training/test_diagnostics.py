@@ -235,12 +235,12 @@ def moved_boxes(config, state, batch, gradients, best):
     anchors, boxes = np.asarray(flow.anchors), []
     if best is None:
         best = np.argsort(-np.asarray(flow.rpn.objectness), axis=1, kind="stable")[:, :100]
-    for picture, index in enumerate(best):
+    for image, index in enumerate(best):
         corner, size = anchors[index, :2], anchors[index, 2:] - anchors[index, :2]
-        deltas = np.asarray(flow.rpn.deltas)[picture, index]
+        deltas = np.asarray(flow.rpn.deltas)[image, index]
         middle = corner + size / 2 + deltas[:, :2] * size
         half = size * np.exp(deltas[:, 2:]) / 2
-        limit = batch.image_sizes[picture, ::-1]
+        limit = batch.image_sizes[image, ::-1]
         boxes.append(np.concatenate([middle - half, middle + half], 1).clip(0, [*limit, *limit]))
     return np.array(boxes), best
 

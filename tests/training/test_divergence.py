@@ -58,7 +58,7 @@ def find(arrays, gradients, stage="joint"):
 
 def locate(*arguments):
     found = find(*arguments)
-    return int(found["origin_place"]), int(found["origin_picture"])
+    return int(found["origin_place"]), int(found["origin_image"])
 
 
 def test_where_all_is_finite_there_is_no_origin():
@@ -67,7 +67,7 @@ def test_where_all_is_finite_there_is_no_origin():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ORDER[:5])
-def test_an_output_names_its_place_and_its_picture(name, value):
+def test_an_output_names_its_place_and_its_image(name, value):
     arrays, gradients = make_flow(), make_gradients()
     target = arrays[name][1] if name == "features" else arrays[name]
     target.reshape(3, -1)[1, -1] = value
@@ -82,7 +82,7 @@ def test_the_first_in_the_flow_counts_and_not_the_first_in_the_batch():
     assert locate(arrays, make_gradients()) == (ORDER.index("objectness"), 50)
 
 
-def test_a_gradient_alone_is_of_no_picture():
+def test_a_gradient_alone_is_of_no_image():
     gradients = make_gradients()
     gradients["box_head"]["kernel"][1, 0] = np.inf
     assert locate(make_flow(), gradients) == (ORDER.index("box_head"), -1)
@@ -104,7 +104,7 @@ def test_an_output_of_the_rpn_names_its_anchor(name):
     arrays[name][1, 5] = np.nan  # the first one is named
     anchor = ", ".join(f"{x:.1f}" for x in arrays["anchors"][4])
     words = describe_origin(find(arrays, make_gradients()), lambda index: f"<{index}>")
-    assert words == f"first in {PLACES[name]} of picture <70>, anchor 4 at ({anchor})"
+    assert words == f"first in {PLACES[name]} of image <70>, anchor 4 at ({anchor})"
 
 
 @pytest.mark.parametrize("name", ["class_logits", "box_deltas"])
@@ -113,7 +113,7 @@ def test_an_output_of_the_box_head_names_its_roi(name):
     arrays[name][2, 1] = np.nan
     box = ", ".join(f"{x:.1f}" for x in arrays["rois"].boxes[2, 1])
     words = describe_origin(find(arrays, make_gradients(), "fast_rcnn"))
-    assert words == f"first in {PLACES[name]} of picture 50, RoI 1 at ({box})"
+    assert words == f"first in {PLACES[name]} of image 50, RoI 1 at ({box})"
 
 
 def test_a_loss_of_finite_outputs_names_its_roi():
@@ -126,7 +126,7 @@ def test_a_loss_of_finite_outputs_names_its_roi():
         getattr(arrays["rois"], field)[1, 1] = value
         found = find(arrays, make_gradients())
         assert int(found["origin_place"]) == ORDER.index(name)
-        assert int(found["origin_picture"]) == 70
+        assert int(found["origin_image"]) == 70
         assert int(found["origin_box"]) == 1
         assert locate(arrays, make_gradients(), "rpn") == (-1, -1)
 
@@ -138,11 +138,11 @@ def test_a_loss_that_is_masked_is_no_origin():
     assert locate(arrays, make_gradients()) == (-1, -1)
 
 
-def test_words_for_what_is_of_no_box_and_of_no_picture():
+def test_words_for_what_is_of_no_box_and_of_no_image():
     arrays, gradients = make_flow(), make_gradients()
     assert describe_origin(find(arrays, gradients)) == ""
     gradients["box_head"]["kernel"][1, 0] = np.inf
     assert describe_origin(find(arrays, gradients)) == "first in the gradient of the box head"
     arrays["features"][0][0] = np.nan
-    expected = "first in the backbone's features of picture 40"
+    expected = "first in the backbone's features of image 40"
     assert describe_origin(find(arrays, gradients)) == expected

@@ -1,4 +1,4 @@
-"""The loop over pictures of many sizes; what it writes is seen in tests/test_train.py."""
+"""The loop over images of many sizes; what it writes is seen in tests/test_train.py."""
 
 import contextlib
 import re
@@ -40,13 +40,13 @@ def grey(record):
     return np.full((record.height, record.width, 3), 128, np.uint8)
 
 
-def dataset_of_many_sizes(pictures):
+def dataset_of_many_sizes(images):
     rng = np.random.default_rng(0)
     records = [
         make_record(
             number, f"p{number}", "", (height, width), np.array([[2, 2, 20, 20]]), [1], [number]
         )
-        for number, (height, width) in enumerate(rng.integers(30, 90, (pictures, 2)).tolist())
+        for number, (height, width) in enumerate(rng.integers(30, 90, (images, 2)).tolist())
     ]
     return Dataset("sizes", tuple(records), ("a", "b", "c"), (1, 2, 3), grey)
 
@@ -225,15 +225,15 @@ def test_diagnostics_have_a_line_of_their_own_that_is_no_mean():
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
-    log = Log(Config(), mock.Mock(), mock.Mock(), lambda index: f"picture-{index}.jpg")
+    log = Log(Config(), mock.Mock(), mock.Mock(), lambda index: f"image-{index}.jpg")
     row = {"loss": np.float32(1), "loss_box_reg": np.float32(1), "learning_rate": np.float32(1)}
-    origin = {"origin_place": 4, "origin_picture": 8, "origin_box": 17}
+    origin = {"origin_place": 4, "origin_image": 8, "origin_box": 17}
     corners = {f"origin_{name}": 0.5 * k for k, name in enumerate(("x0", "y0", "x1", "y1"))}
     log.add(row)
     log.add({**row, "loss": np.nan, "loss_box_reg": np.inf, **origin, **corners})
     expected = (
-        "step 12: loss, loss_box_reg not finite, first in the box head's box deltas of picture "
-        "picture-8.jpg, RoI 17 at (0.0, 0.5, 1.0, 1.5); the last checkpoint"
+        "step 12: loss, loss_box_reg not finite, first in the box head's box deltas of image "
+        "image-8.jpg, RoI 17 at (0.0, 0.5, 1.0, 1.5); the last checkpoint"
     )
     with pytest.raises(NonFiniteLossError, match=re.escape(expected)):
         log.flush(12)
@@ -242,9 +242,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
 def test_a_norm_that_overflows_is_no_divergence_but_a_gradient_that_is_not_finite_is_one():
     log = Log(Config(), mock.Mock(), mock.Mock())
     row = {"loss": np.float32(1), "gradient_norm": np.inf, "learning_rate": np.float32(1)}
-    log.add({**row, "origin_place": -1, "origin_picture": -1})
+    log.add({**row, "origin_place": -1, "origin_image": -1})
     log.flush(4)
-    log.add({**row, "origin_place": 7, "origin_picture": -1})
+    log.add({**row, "origin_place": 7, "origin_image": -1})
     with pytest.raises(NonFiniteLossError, match=r"step 5: gradient_norm .* gradient of the"):
         log.flush(5)
 

@@ -10,7 +10,7 @@ from jaxrcnn.training import measures
 from jaxrcnn.types import Batch, Flow, Proposals, RoiSamples, RpnOutput
 from tests.tiny import MODEL
 
-# Three pictures: the last is padding of the batch, and would change every number.
+# Three images: the last is padding of the batch, and would change every number.
 PROPOSALS = np.array(
     [
         [(0, 0, 10, 10), (0, 0, 20, 40), (5, 5, 35, 30), (np.nan,) * 4],
@@ -76,7 +76,7 @@ def test_recall_without_ground_truth_is_no_number():
     assert np.isnan(list(recall.values())).all()
 
 
-def test_positives_are_counted_a_picture(found):
+def test_positives_are_counted_a_image(found):
     assert found["positives/anchors"] == 3 / 2
     assert found["positives/rois"] == 3 / 2
 
@@ -88,7 +88,7 @@ def test_a_stage_counts_its_own_positives(stage, left):
     assert [name for name in names if name.startswith("positives")] == [f"positives/{left}"]
 
 
-def test_the_best_anchors_boxes_are_decoded_and_cut_at_the_picture():
+def test_the_best_anchors_boxes_are_decoded_and_cut_at_the_image():
     anchors = np.array([(0, 0, 10, 10), (10, 10, 30, 30), (40, 40, 60, 60)], np.float32)
     deltas = np.zeros((1, 3, 4), np.float32)
     deltas[0, 1] = 0.5, 0, np.log(2), 0
@@ -100,7 +100,7 @@ def test_the_best_anchors_boxes_are_decoded_and_cut_at_the_picture():
     np.testing.assert_allclose(boxes, [[(10, 10, 50, 30), (60, 40, 60, 50)]], rtol=1e-6)
 
 
-def test_drift_is_a_mean_over_coordinates_of_pictures_that_count():
+def test_drift_is_a_mean_over_coordinates_of_images_that_count():
     a = np.zeros((3, 2, 4), np.float32)
     b = a.copy()
     b[0, 1] = 1, -2, 3, 0

@@ -41,7 +41,7 @@ variables = jax.tree.map(jnp.asarray, make_variables(detector))
 opt_state = build_optimizer(config).init(variables["params"])
 state = TrainState(jnp.zeros((), jnp.int32), variables, opt_state, None)
 for step in range(5):
-    batch = programs.put_batch(make_batch(pictures=8, seed=step))
+    batch = programs.put_batch(make_batch(images=8, seed=step))
     assert len(batch.images.sharding.device_set) == devices
     assert batch.images.addressable_shards[0].data.shape[0] == 8 // devices
     state, metrics = jax.block_until_ready(programs.train_step(state, batch))

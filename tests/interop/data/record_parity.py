@@ -43,25 +43,25 @@ MODELS = {
 STEPS, LEARNING_RATE, MOMENTUM = 10, 1e-5, 0.9
 
 
-def pictures_and_truth():
-    """Two smooth random pictures, one lying and one upright, with three objects each."""
+def images_and_truth():
+    """Two smooth random images, one lying and one upright, with three objects each."""
     rng = np.random.default_rng(0)
-    pictures, truth = [], []
+    images, truth = [], []
     for height, width in ((120, 160), (170, 110)):
         small = rng.integers(0, 256, (height // 10, width // 10, 3), dtype=np.uint8)
-        image = Image.fromarray(small).resize((width, height), Image.BICUBIC)
-        pictures.append(np.asarray(image))
+        smooth = Image.fromarray(small).resize((width, height), Image.BICUBIC)
+        images.append(np.asarray(smooth))
         corner = rng.uniform(0.0, 0.5, (3, 2)) * [width, height]
         size = rng.uniform(0.2, 0.5, (3, 2)) * [width, height]
         boxes = np.concatenate([corner, corner + size], 1).astype(np.float32)
         truth.append((boxes, rng.integers(1, CLASSES, 3)))
-    return pictures, truth
+    return images, truth
 
 
 def train(model, tensors, targets, out):
     """Losses and gradients at the recipe's weights."""
     model.train()
-    for module in model.modules():  # statistics of two pictures say nothing: the stored ones
+    for module in model.modules():  # statistics of two images say nothing: the stored ones
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()
     losses = losses_of(model, tensors, targets)
@@ -98,8 +98,8 @@ def losses_of(model, tensors, targets):
 
 def main():
     warnings.filterwarnings("ignore")
-    pictures, truth = pictures_and_truth()
-    tensors = [record_torchvision.to_tensor(picture) for picture in pictures]
+    images, truth = images_and_truth()
+    tensors = [record_torchvision.to_tensor(image) for image in images]
     targets = [
         {"boxes": torch.from_numpy(boxes), "labels": torch.from_numpy(labels).long()}
         for boxes, labels in truth
@@ -116,8 +116,8 @@ def main():
         weights = recipe.state_dict(shapes)
         model.load_state_dict({key: torch.from_numpy(np.array(x)) for key, x in weights.items()})
         out = {"shapes": json.dumps(shapes)}
-        for i, (picture, (boxes, labels)) in enumerate(zip(pictures, truth)):  # noqa: B905
-            out |= {f"image{i}": picture, f"boxes{i}": boxes, f"labels{i}": labels}
+        for i, (image, (boxes, labels)) in enumerate(zip(images, truth)):  # noqa: B905
+            out |= {f"image{i}": image, f"boxes{i}": boxes, f"labels{i}": labels}
         with torch.no_grad():
             recorded = record_torchvision.record(model.eval(), tensors)
         out |= {f"inference/{key}": x for key, x in recorded.items()}
@@ -126,7 +126,7 @@ def main():
             sgd(model, tensors, targets, out)
         path = HERE / f"parity_{title}.npz"
         np.savez_compressed(path, **out)
-        found = [len(out[f"inference/detections{i}/scores"]) for i in range(len(pictures))]
+        found = [len(out[f"inference/detections{i}/scores"]) for i in range(len(images))]
         print(path.name, path.stat().st_size, out["losses"], "detections", found)
 
 

@@ -12,18 +12,18 @@ from torchvision.ops import roi_align, roi_pool
 
 STRIDE = 4
 OUTPUT_SIZE = 4
-HEIGHT, WIDTH, CHANNELS = 9, 12, 2  # a picture of 36 x 48 pixels
+HEIGHT, WIDTH, CHANNELS = 9, 12, 2  # an image of 36 x 48 pixels
 
 BOXES = np.array(
     [
         [3.3, 5.1, 40.7, 30.2],
         [10.6, 2.4, 17.9, 33.3],
-        [0.0, 0.0, 48.0, 36.0],  # the whole picture
+        [0.0, 0.0, 48.0, 36.0],  # the whole image
         [-9.3, -14.2, 12.4, 9.8],  # partly outside
         [38.1, 27.7, 61.3, 50.9],
         [-90.0, -80.0, -50.0, -40.0],  # wholly outside
         [200.0, 210.0, 260.0, 250.0],
-        [-300.0, -200.0, 340.0, 260.0],  # far larger than the picture
+        [-300.0, -200.0, 340.0, 260.0],  # far larger than the image
         [20.3, 15.6, 20.9, 16.1],  # less than a pixel of the map
         [14.0, 18.0, 14.0, 18.0],  # no area
         [22.0, 10.0, 30.0, 10.0],

@@ -7,14 +7,14 @@ import pytest
 from PIL import Image
 
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.pictures import picture_size, read_picture, to_rgb
+from jaxrcnn.data.images import image_size, read_image, to_rgb
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (3, 5, 3), np.uint8)
 GREY = COLOURS[..., 0]
 DEEP = np.array([[0, 1, 128, 129, 257], [300, 32767, 32768, 65000, 65535]], np.uint16)
 
-# A pixel of the upright picture by the pixels that are stored, for the eight orientations of EXIF.
+# A pixel of the upright image by the pixels that are stored, for the eight orientations of EXIF.
 UPRIGHT = {
     1: lambda stored: stored,
     2: lambda stored: stored[:, ::-1],
@@ -37,10 +37,10 @@ def on_white(colours, alpha):
 
 
 def check(file, expected):
-    pixels = read_picture(file)
+    pixels = read_image(file)
     assert pixels.dtype == np.uint8
     np.testing.assert_array_equal(pixels, expected)
-    assert picture_size(file) == expected.shape[:2]
+    assert image_size(file) == expected.shape[:2]
 
 
 def write_png(file, values, depth, colour_type, *chunks):
@@ -76,9 +76,9 @@ def test_a_palette_gives_its_colours(tmp_path):
     index = np.arange(15, dtype=np.uint8).reshape(3, 5)
     palette = RNG.integers(0, 256, (256, 3), np.uint8)
     for ending in ("png", "gif", "bmp"):
-        picture = Image.fromarray(index)
-        picture.putpalette(palette.tobytes())
-        picture.save(tmp_path / f"a.{ending}")
+        image = Image.fromarray(index)
+        image.putpalette(palette.tobytes())
+        image.save(tmp_path / f"a.{ending}")
         check(tmp_path / f"a.{ending}", palette[index])
 
 
@@ -94,9 +94,9 @@ def test_a_palette_with_alpha_lies_on_white(tmp_path):
 def test_the_transparent_colour_of_a_gif_is_white(tmp_path):
     index = np.arange(15, dtype=np.uint8).reshape(3, 5)
     palette = RNG.integers(0, 200, (256, 3), np.uint8)
-    picture = Image.fromarray(index)
-    picture.putpalette(palette.tobytes())
-    picture.save(tmp_path / "a.gif", transparency=7)
+    image = Image.fromarray(index)
+    image.putpalette(palette.tobytes())
+    image.save(tmp_path / "a.gif", transparency=7)
     check(tmp_path / "a.gif", np.where((index == 7)[..., None], 255, palette[index]))
 
 
@@ -116,10 +116,10 @@ def test_grey_with_alpha_lies_on_white(tmp_path):
 
 
 def test_a_palette_with_an_alpha_plane_lies_on_white():
-    picture = Image.new("PA", (1, 1))
-    picture.putpalette(bytes((10, 20, 30)))
-    picture.putpixel((0, 0), (0, 51))
-    np.testing.assert_array_equal(to_rgb(picture), [[[206, 208, 210]]])  # a fifth, and 4 * 51
+    image = Image.new("PA", (1, 1))
+    image.putpalette(bytes((10, 20, 30)))
+    image.putpixel((0, 0), (0, 51))
+    np.testing.assert_array_equal(to_rgb(image), [[[206, 208, 210]]])  # a fifth, and 4 * 51
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_a_png_may_name_one_colour_that_is_transparent(tmp_path, depth, colour_t
 def test_sixteen_bits_are_scaled_to_eight(tmp_path, ending, order, mode):
     file = tmp_path / f"a.{ending}"
     Image.fromarray(DEEP.astype(f"{order}u2")).save(file)
-    with Image.open(file) as picture:
-        assert picture.mode == mode
+    with Image.open(file) as image:
+        assert image.mode == mode
     check(file, three(np.array([[0, 0, 0, 1, 1], [1, 127, 128, 253, 255]], np.uint8)))
 
 
@@ -173,16 +173,16 @@ def test_integers_and_floats_of_32_bits_are_scaled(tmp_path):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (np.array([[0, 65536]], np.int32), "0 to 65536, those of such a picture from 0 to 65535"),
+        (np.array([[0, 65536]], np.int32), "0 to 65536, those of such an image from 0 to 65535"),
         (np.array([[-1, 3]], np.int32), "-1 to 3"),
-        (np.array([[0, 1.5]], np.float32), "0 to 1.5, those of such a picture from 0 to 1"),
+        (np.array([[0, 1.5]], np.float32), "0 to 1.5, those of such an image from 0 to 1"),
         (np.array([[0, np.nan]], np.float32), "nan to nan"),
     ],
 )
 def test_values_without_a_known_white_are_refused(tmp_path, values, said):
     Image.fromarray(values).save(tmp_path / "a.tif")
     with pytest.raises(DataError) as error:
-        read_picture(tmp_path / "a.tif")
+        read_image(tmp_path / "a.tif")
     assert said in str(error.value)
 
 
@@ -197,7 +197,7 @@ def printed(inks):
 
 def test_inks_are_colours_on_white_paper(tmp_path):
     Image.fromarray(INKS, "CMYK").save(tmp_path / "a.tif")
-    pixels = read_picture(tmp_path / "a.tif")
+    pixels = read_image(tmp_path / "a.tif")
     np.testing.assert_allclose(pixels, printed(INKS), atol=1)
     np.testing.assert_array_equal(pixels[0, 0], (255, 0, 0))
 
@@ -206,7 +206,7 @@ def test_inks_are_colours_on_white_paper(tmp_path):
 def test_a_jpeg_of_inks_as_photoshop_writes_it(tmp_path, inks):
     file = tmp_path / "a.jpg"
     Image.new("CMYK", (16, 16), tuple(inks)).save(file, quality=100)
-    np.testing.assert_allclose(read_picture(file), three_of(printed(np.array(inks))), atol=3)
+    np.testing.assert_allclose(read_image(file), three_of(printed(np.array(inks))), atol=3)
 
 
 def three_of(colour):
@@ -230,7 +230,7 @@ def test_a_jpeg_of_inks_in_luma_and_chroma(tmp_path):
         y + 1.772 * (cb - 128),
     ]
     inks = np.array([*light, 255 - k])
-    np.testing.assert_allclose(read_picture(file), three_of(printed(inks)), atol=3)
+    np.testing.assert_allclose(read_image(file), three_of(printed(inks)), atol=3)
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
@@ -244,15 +244,15 @@ def test_a_jpeg_of_inks_in_luma_and_chroma(tmp_path):
         ("webp", {"lossless": True}),
     ],
 )
-def test_a_picture_that_is_stored_turned_is_upright(tmp_path, ending, options, orientation):
+def test_a_image_that_is_stored_turned_is_upright(tmp_path, ending, options, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = np.zeros((16, 24, 3), np.uint8)
     stored[:8, :8], stored[:8, 8:] = (200, 30, 30), (30, 30, 200)
     Image.fromarray(stored).save(tmp_path / f"a.{ending}", exif=exif, **options)
     expected = UPRIGHT[orientation](stored)
-    pixels = read_picture(tmp_path / f"a.{ending}")
-    assert picture_size(tmp_path / f"a.{ending}") == pixels.shape[:2] == expected.shape[:2]
+    pixels = read_image(tmp_path / f"a.{ending}")
+    assert image_size(tmp_path / f"a.{ending}") == pixels.shape[:2] == expected.shape[:2]
     np.testing.assert_allclose(pixels, expected, atol=3)
 
 
@@ -266,7 +266,7 @@ def test_of_several_frames_the_first_is_taken(tmp_path):
 
 def complaints(file):
     with pytest.raises(DataError) as error:
-        read_picture(file)
+        read_image(file)
     said = str(error.value)
     assert said.startswith(f"{file}: ")
     assert "\n" not in said
@@ -277,8 +277,8 @@ def complaints(file):
     ("content", "said"),
     [
         (None, "No such file or directory"),
-        (b"", "no picture, or one that is broken"),
-        (b"no picture", "no picture, or one that is broken"),
+        (b"", "no image, or one that is broken"),
+        (b"no image", "no image, or one that is broken"),
         ("torn", "cannot be read (image file is truncated"),
         ("flipped", "cannot be read (broken data stream"),
     ],
@@ -298,12 +298,12 @@ def test_what_cannot_be_read_is_one_line(tmp_path, content, said):
     assert said in complaints(file)
 
 
-def test_a_folder_is_no_picture(tmp_path):
+def test_a_folder_is_no_image(tmp_path):
     assert complaints(tmp_path).endswith("Is a directory")
 
 
 @pytest.mark.parametrize("most", [15, 7])  # pixels from which Pillow warns; it fails at twice that
-def test_a_picture_bomb_is_refused_and_pillows_warning_left_as_it_was(tmp_path, monkeypatch, most):
+def test_a_image_bomb_is_refused_and_pillows_warning_left_as_it_was(tmp_path, monkeypatch, most):
     Image.new("L", (4, 4)).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
     with warnings.catch_warnings():
@@ -311,5 +311,5 @@ def test_a_picture_bomb_is_refused_and_pillows_warning_left_as_it_was(tmp_path, 
         before = list(warnings.filters)
         assert f"limit of {most if most == 15 else 14} pixels" in complaints(tmp_path / "a.png")
         with pytest.raises(DataError, match="decompression bomb"):
-            picture_size(tmp_path / "a.png")
+            image_size(tmp_path / "a.png")
         assert warnings.filters == before
