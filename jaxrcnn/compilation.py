@@ -24,7 +24,10 @@ def keep_compiled_programs() -> None:
 
     if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
         return
-    folder = cache_folder()
+    try:
+        folder = cache_folder()
+    except ImportError:  # without platformdirs nobody says where a cache belongs
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

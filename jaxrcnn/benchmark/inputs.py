@@ -12,7 +12,8 @@ import jax
 import numpy as np
 
 from jaxrcnn.benchmark.programs import Training
-from jaxrcnn.benchmark.workload import Shape, config_for
+from jaxrcnn.benchmark.shapes import Shape
+from jaxrcnn.benchmark.workload import config_for
 from jaxrcnn.config import Config
 from jaxrcnn.data import transforms
 from jaxrcnn.data.checks import FaultLog

@@ -13,7 +13,8 @@ import jax
 import numpy as np
 
 from jaxrcnn.benchmark.ops import Case
-from jaxrcnn.benchmark.workload import Shape, config_for, draw_batch
+from jaxrcnn.benchmark.shapes import Shape
+from jaxrcnn.benchmark.workload import config_for, draw_batch
 from jaxrcnn.config import Config, ConfigError, ModelConfig
 from jaxrcnn.detector import Variables
 from jaxrcnn.interop import run_torchvision

@@ -4,8 +4,9 @@ from typing import Any
 
 import jax
 
+from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.timing import time_calls
-from jaxrcnn.benchmark.workload import Shape, config_for, draw_batch
+from jaxrcnn.benchmark.workload import config_for, draw_batch
 from jaxrcnn.config import Config
 from jaxrcnn.detector import COLLECTIONS, Variables, build, forward_infer
 from jaxrcnn.training.sharding import compile_programs

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxrcnn.benchmark.stages import StageTable
+import jaxrcnn
 from jaxrcnn.benchmark.timing import Timing
 from jaxrcnn.machine import cores, processor_name
 from jaxrcnn.training.columns import aligned
 
-PACKAGES = ("jaxrcnn", "jax", "jaxlib", "flax", "optax", "numpy")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
 class Section(NamedTuple):
@@ -22,7 +22,6 @@ class Section(NamedTuple):
     title: str
     rows: Sequence[Sequence[str]]  # the head first
     numbers: Mapping[str, Any]  # the same for a JSON file
-    stages: StageTable | None = None  # what may be drawn of it
 
     def lines(self) -> list[str]:
         """The table in lines."""
@@ -42,6 +41,7 @@ def environment() -> dict[str, Any]:
         },
         "versions": {
             "python": platform.python_version(),
+            "jaxrcnn": jaxrcnn.__version__,
             **{name: importlib.metadata.version(name) for name in PACKAGES},
         },
     }

@@ -16,8 +16,8 @@ import re
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 
@@ -88,6 +88,39 @@ class StageTable(NamedTuple):
     rows: tuple[StageTime, ...]  # as `STAGES`, those that took time; then other and idle
     seconds: float  # a step takes, which the rows add up to
     operations: tuple[Operation, ...]  # from the largest
+
+
+MOST_OPERATIONS = 40
+"""Operations in `numbers_of`."""
+
+
+def numbers_of(table: StageTable) -> dict[str, Any]:
+    """The table and its largest operations for a JSON file, in milliseconds."""
+    return {
+        "step_ms": 1e3 * table.seconds,
+        "stages": {
+            row.stage: {"forward_ms": 1e3 * row.forward, "backward_ms": 1e3 * row.backward}
+            for row in table.rows
+        },
+        "operations": [
+            {
+                "ms": 1e3 * operation.seconds,
+                "stage": operation.stage,
+                "instruction": operation.instruction,
+                "op_name": operation.op_name,
+            }
+            for operation in table.operations[:MOST_OPERATIONS]
+        ],
+    }
+
+
+def table_from(numbers: Mapping[str, Any]) -> StageTable:
+    """The table that `numbers_of` wrote, without its operations."""
+    rows = tuple(
+        StageTime(stage, row["forward_ms"] / 1e3, row["backward_ms"] / 1e3)
+        for stage, row in numbers["stages"].items()
+    )
+    return StageTable(rows, numbers["step_ms"] / 1e3, ())
 
 
 def stage_table(run: Callable[[], object], steps: int) -> StageTable:

@@ -1,25 +1,24 @@
 """The benchmarks, each a few tables."""
 
-import contextlib
 import functools
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
 
 from jaxrcnn.benchmark import inputs, ops
+from jaxrcnn.benchmark.agreement import Difference, case_differences, detector_differences
 from jaxrcnn.benchmark.chips import Peak
 from jaxrcnn.benchmark.cost import Cost, measure_cost, peak_bytes
 from jaxrcnn.benchmark.memory import forget_peak, peak_resident
 from jaxrcnn.benchmark.peer import Torchvision
-from jaxrcnn.benchmark.programs import Prediction, Program, Training, draw_variables
+from jaxrcnn.benchmark.programs import Program
 from jaxrcnn.benchmark.report import Section, mebibytes, milliseconds, ratio
-from jaxrcnn.benchmark.stages import StageTable, rows_of, stage_table
+from jaxrcnn.benchmark.session import Session
+from jaxrcnn.benchmark.shapes import Shape
+from jaxrcnn.benchmark.stages import StageTable, numbers_of, rows_of, stage_table
 from jaxrcnn.benchmark.timing import Runner, Timing, take_turns
-from jaxrcnn.benchmark.workload import Shape
-from jaxrcnn.config import Config
-from jaxrcnn.detector import Variables
 from jaxrcnn.machine import cores
 
 PROFILED = 5
@@ -29,17 +28,6 @@ OURS, PEER = "jaxrcnn", "torchvision"
 
 Tried = Mapping[str, float | str]
 """Milliseconds of the peer by setting, or why it does not run there."""
-
-
-class Settings(NamedTuple):
-    """What is measured, and how."""
-
-    config: Config
-    train: Shape
-    predict: tuple[Shape, ...]
-    steps: int
-    peak: Peak
-    peer: Torchvision | None
 
 
 class Memory(NamedTuple):
@@ -53,88 +41,89 @@ class Memory(NamedTuple):
     resident: float | None  # of the process, all included
 
 
-def train(settings: Settings) -> Iterator[Section]:
-    """The training step: what it costs, how fast it is, approximate and exact, and its stages."""
-    config, shape, name = settings.config, settings.train, f"train {settings.train}"
-    variables = draw_variables(config)
-    program = Training(_with_gate(config, shut=True), shape, variables)
+def check(session: Session) -> Iterator[Section]:
+    """The device's numbers beside the CPU's: of the detector, then of every op."""
+    device, settings = jax.local_devices()[0], session.settings
+    by_precision = [
+        detector_differences(settings.config, session.variables, device, precision)
+        for precision in ("highest", None)
+    ]
+    yield _agreement("check: forward and backward pass beside the CPU's", *by_precision)
+    yield _agreement("check: ops beside the CPU's", case_differences(session.cases, device))
+
+
+def train(session: Session) -> Iterator[Section]:
+    """The training step: how fast it is, what it costs, and the peer's."""
+    settings, program = session.settings, session.approximate
+    name = f"train {settings.train}"
     cost = measure_cost(program)
-    with _sides(settings, "train", shape, program, variables) as (sides, tried):
-        forget_peak()
-        if settings.peer is not None:
-            settings.peer.memory(name)
-        timings = take_turns(sides, settings.steps)
-        held = {OURS: Memory(peak_bytes(jax.local_devices()[0]) or cost.memory, peak_resident())}
-        if settings.peer is not None:
-            held[PEER] = Memory(**settings.peer.memory(name))
-    yield _speed(name, shape, timings, held, tried)
-    yield from _analysis(settings, name, program, cost, timings)
-    exact = Training(_with_gate(config, shut=False), shape, variables)
-    exact.run(1)
-    yield _gates(name, take_turns({"approximate": program.run, "exact": exact.run}, settings.steps))
-
-
-def predict(settings: Settings) -> Iterator[Section]:
-    """Prediction at every shape: what it costs, how fast it is, and its stages."""
-    variables = draw_variables(settings.config)
-    for shape in settings.predict:
-        name = f"predict {shape}"
-        program = Prediction(settings.config, shape, variables)
-        cost = measure_cost(program)
-        with _sides(settings, "predict", shape, program, variables) as (sides, tried):
-            timings = take_turns(sides, settings.steps)
-        yield _speed(name, shape, timings, {}, tried)
-        yield from _analysis(settings, name, program, cost, timings)
-
-
-@contextlib.contextmanager
-def _sides(
-    settings: Settings, kind: str, shape: Shape, program: Program, variables: Variables
-) -> Iterator[tuple[dict[str, Runner], Tried]]:
-    """Our program and the peer's of the same kind, warm; the peer's is gone afterwards."""
     program.run(1)
-    if settings.peer is None:
-        yield {OURS: program.run}, {}
-        return
-    tried = settings.peer.detector(kind, settings.config, shape, variables)
-    name = f"{kind} {shape}"
-    yield {OURS: program.run, PEER: settings.peer.runner(name)}, tried
-    settings.peer.drop(name)
-
-
-def _analysis(
-    settings: Settings, name: str, program: Program, cost: Cost, timings: Mapping[str, Timing]
-) -> Iterator[Section]:
-    """What a program costs and where its time goes."""
+    forget_peak()
+    timings = take_turns({OURS: program.run}, settings.steps)
+    ours = Memory(peak_bytes(jax.local_devices()[0]) or cost.memory, peak_resident())
+    yield _speed(name, settings.train, timings, {OURS: ours})
     yield _costs(name, cost, timings[OURS], settings.peak)
-    yield _stages(name, stage_table(functools.partial(program.run, 1), PROFILED))
+    yield from _beside(session, "train", settings.train, program, ours)
 
 
-def detector_ops(settings: Settings) -> Iterator[Section]:
+def predict(session: Session) -> Iterator[Section]:
+    """The prediction at every shape: how fast it is, what it costs, and the peer's."""
+    settings = session.settings
+    for shape, program in session.predictions.items():
+        name = f"predict {shape}"
+        cost = measure_cost(program)
+        program.run(1)
+        timings = take_turns({OURS: program.run}, settings.steps)
+        yield _speed(name, shape, timings)
+        yield _costs(name, cost, timings[OURS], settings.peak)
+        yield from _beside(session, "predict", shape, program)
+
+
+def stages(session: Session) -> Iterator[Section]:
+    """Where the time of a training step and of each prediction goes."""
+    programs: dict[str, Program] = {f"train {session.settings.train}": session.approximate}
+    programs |= {f"predict {shape}": program for shape, program in session.predictions.items()}
+    for name, program in programs.items():
+        program.run(1)
+        yield _stages(name, stage_table(functools.partial(program.run, 1), PROFILED))
+
+
+def gate(session: Session) -> Iterator[Section]:
+    """The exact training step beside the approximate one."""
+    sides = {"approximate": session.approximate.run, "exact": session.exact.run}
+    for run in sides.values():
+        run(1)
+    timings = take_turns(sides, session.settings.steps)
+    yield _gates(f"train {session.settings.train}: gate", timings)
+
+
+def detector_ops(session: Session) -> Iterator[Section]:
     """Every op alone; beside torchvision's where it has the same."""
-    _, height, width = settings.predict[-1]
+    peer, steps = session.settings.peer, session.settings.steps
+    _, height, width = session.settings.predict[-1]
     rows: list[tuple[str, ...]] = [
-        ("op", "ms", "half of the calls", *((PEER, "ratio") if settings.peer else ()))
+        ("op", "ms", "half of the calls", *((PEER, "ratio") if peer else ()))
     ]
     numbers = {}
-    for case in ops.op_cases(height, width):
+    for case in session.cases:
         case.run(1)
         sides: dict[str, Runner] = {OURS: case.run}
-        if settings.peer is not None and _prepare_op(settings.peer, case, (height, width)):
-            sides[PEER] = settings.peer.runner(case.name)
-        timings = take_turns(sides, settings.steps)
+        if peer is not None and _prepare_op(peer, case, (height, width)):
+            sides[PEER] = peer.runner(case.name)
+        timings = take_turns(sides, steps)
         numbers[case.name] = {side: timing.numbers() for side, timing in timings.items()}
         row: tuple[str, ...] = (case.name, *milliseconds(timings[OURS]))
         if PEER in timings:
             row += (milliseconds(timings[PEER])[0], ratio(timings[OURS], timings[PEER]))
-        elif settings.peer is not None:
+        elif peer is not None:
             row += ("", "")
         rows.append(row)
     yield Section(f"ops, for an image of {height}x{width}", rows, numbers)
 
 
-def input_pipeline(settings: Settings) -> Iterator[Section]:
+def input_pipeline(session: Session) -> Iterator[Section]:
     """JPEG files to batches, on one core and on all, and whether training waits for them."""
+    settings = session.settings
     config = settings.config
     with inputs.drawn_files() as dataset:
         split = inputs.split_of(dataset, config, rounds=5 * inputs.FILES)
@@ -155,11 +144,36 @@ def input_pipeline(settings: Settings) -> Iterator[Section]:
         "images_per_second_one_thread": alone,
         "images_per_second": ahead,
         "cores": number,
-        "ms_of_a_image": split._asdict(),
+        "ms_of_an_image": split._asdict(),
         "waits": waits._asdict(),
     }
     height, width = inputs.FILE_SIZE
     yield Section(f"input: JPEG files of {height}x{width} to 800 pixels, mirrored", rows, numbers)
+
+
+def _beside(
+    session: Session, kind: str, shape: Shape, program: Program, ours: Memory | None = None
+) -> Iterator[Section]:
+    """Our program and the peer's of the same kind, turn by turn; the peer's is gone afterwards."""
+    settings = session.settings
+    peer = settings.peer
+    if peer is None:
+        return
+    name = f"{kind} {shape}"
+    title = f"{name}: beside {PEER}"
+    tried = peer.detector(kind, settings.config, shape, session.variables)
+    if not any(isinstance(took, float) for took in tried.values()):
+        rows = [("setting", "why it does not run"), *((k, str(x)[:60]) for k, x in tried.items())]
+        yield Section(title, rows, {f"{PEER}_tried": dict(tried)})
+        return
+    held = {}
+    if ours is not None:
+        peer.memory(name)
+    timings = take_turns({OURS: program.run, PEER: peer.runner(name)}, settings.steps)
+    if ours is not None:
+        held = {OURS: ours, PEER: Memory(**peer.memory(name))}
+    peer.drop(name)
+    yield _speed(title, shape, timings, held, tried)
 
 
 def _prepare_op(peer: Torchvision, case: ops.Case, size: tuple[int, int]) -> bool:
@@ -177,17 +191,35 @@ def _prepare_op(peer: Torchvision, case: ops.Case, size: tuple[int, int]) -> boo
     return True
 
 
-def _with_gate(config: Config, shut: bool) -> Config:
-    proposals = replace(config.model.proposals, stop_gradient=shut)
-    return replace(config, model=replace(config.model, proposals=proposals))
+def _agreement(
+    title: str, first: list[Difference], by_default: list[Difference] | None = None
+) -> Section:
+    """Differences as shares of the largest value; a second column for the device's own default."""
+    head = ("", "largest value", "largest difference", "relative")
+    rows: list[tuple[str, ...]] = [head if by_default is None else (*head, "at default precision")]
+    numbers: dict[str, Any] = {}
+    for place, each in enumerate(first):
+        row = (each.name, f"{each.largest:.4g}", f"{each.error:.2g}", f"{each.relative:.1e}")
+        numbers[each.name] = {"largest": _finite(each.largest), "error": _finite(each.error)}
+        if by_default is not None:
+            row += (f"{by_default[place].relative:.1e}",)
+            error = by_default[place].error
+            numbers[each.name]["error_at_default_precision"] = _finite(error)
+        rows.append(row)
+    return Section(title, rows, numbers)
+
+
+def _finite(number: float) -> float | None:
+    """The number for a JSON file, which has no word for those that are not finite."""
+    return number if math.isfinite(number) else None
 
 
 def _speed(
     name: str,
     shape: Shape,
     timings: Mapping[str, Timing],
-    held: Mapping[str, Memory],
-    tried: Tried,
+    held: Mapping[str, Memory] | None = None,
+    tried: Tried | None = None,
 ) -> Section:
     """How fast, and with how much memory."""
     rows: list[tuple[str, ...]] = [("", "images/s", "ms", "half of the steps")]
@@ -196,7 +228,7 @@ def _speed(
         speed = shape.images / timing.median
         rows.append((side, f"{speed:.4g}", *milliseconds(timing)))
         numbers[side] = {"images_per_second": speed, **timing.numbers()}
-    if PEER in timings:
+    if tried:
         rows.append(("ratio", ratio(timings[OURS], timings[PEER]), "", ""))
         rows += map(_trial, tried.items())
         numbers["times_as_fast"] = timings[PEER].median / timings[OURS].median
@@ -247,22 +279,26 @@ def _costs(name: str, cost: Cost, timing: Timing, peak: Peak) -> Section:
 
 def _stages(name: str, table: StageTable) -> Section:
     """Where a step's time goes."""
-    numbers = {
-        row.stage: {"forward_ms": 1e3 * row.forward, "backward_ms": 1e3 * row.backward}
-        for row in table.rows
-    }
-    return Section(f"{name}: stages, from a profile", rows_of(table), numbers, table)
+    return Section(f"{name}: stages, from a profile", rows_of(table), numbers_of(table))
 
 
-def _gates(name: str, timings: dict[str, Timing]) -> Section:
+def _gates(title: str, timings: dict[str, Timing]) -> Section:
     """The exact step beside the approximate one."""
     exact = timings["exact"].median / timings["approximate"].median
     rows: list[tuple[str, ...]] = [("gate", "ms", "half of the steps")]
     rows += [(side, *milliseconds(timing)) for side, timing in timings.items()]
     rows.append(("exact over approximate", f"{exact:.3f}", ""))
     numbers = {side: timing.numbers() for side, timing in timings.items()}
-    return Section(f"{name}: gate", rows, {**numbers, "exact_over_approximate": exact})
+    return Section(title, rows, {**numbers, "exact_over_approximate": exact})
 
 
-SUITES = {"train": train, "predict": predict, "ops": detector_ops, "input": input_pipeline}
-"""By the words of --what."""
+SUITES = {
+    "check": check,
+    "train": train,
+    "predict": predict,
+    "stages": stages,
+    "gate": gate,
+    "ops": detector_ops,
+    "input": input_pipeline,
+}
+"""By the words of --what, in the order in which they are measured."""

@@ -1,12 +1,11 @@
 """What a benchmark works on: drawn images, boxes and maps, the same for every side."""
 
-import argparse
-import re
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.config import Config
 from jaxrcnn.types import Batch
 
@@ -15,27 +14,6 @@ BOXES = 8
 
 LEARNING_RATE = 1e-7
 """So small that the weights, and with them the proposals and the work, stay as they are."""
-
-
-class Shape(NamedTuple):
-    """Of a batch."""
-
-    images: int
-    height: int  # pixels
-    width: int
-
-    def __str__(self) -> str:
-        return f"{self.images}x{self.height}x{self.width}"
-
-
-def shape(text: str) -> Shape:
-    """The type of an argument such as 2x320x320."""
-    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)x([1-9]\d*)", text)
-    if not found:
-        raise argparse.ArgumentTypeError(
-            f"got {text!r}, takes images, height and width, such as 2x320x320"
-        )
-    return Shape(*map(int, found.groups()))
 
 
 def config_for(config: Config, shape: Shape) -> Config:

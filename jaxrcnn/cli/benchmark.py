@@ -1,34 +1,34 @@
-"""python -m jaxrcnn benchmark [--config FILE] [--what train,predict,ops,input]"""
+"""python -m jaxrcnn benchmark [--config FILE] [--what train,predict,...] [--json FILE]"""
 
 import argparse
 import contextlib
+import importlib.util
 import json
+import os
 import pathlib
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-
-from jaxrcnn.benchmark.chips import peak_of
-from jaxrcnn.benchmark.peer import start_torchvision, torchvision_name
-from jaxrcnn.benchmark.report import Section, environment
-from jaxrcnn.benchmark.stages import plot_stages
-from jaxrcnn.benchmark.suites import SUITES, Settings
-from jaxrcnn.benchmark.workload import Shape, shape
-from jaxrcnn.cli.config_file import load_config
-from jaxrcnn.cli.options import apply_fields
+from jaxrcnn.benchmark.shapes import Shape, shape
 from jaxrcnn.cli.parsing import count, some_of
 from jaxrcnn.config import Config, ConfigError, DataConfig
-from jaxrcnn.interop.models import find_model
-from jaxrcnn.validation import check
+
+if TYPE_CHECKING:
+    from jaxrcnn.benchmark.peer import Torchvision
+    from jaxrcnn.benchmark.report import Section
+    from jaxrcnn.benchmark.session import Settings
 
 TAKES_FIELDS = True
 """Other arguments are --config.FIELD VALUE, as train.py takes them."""
 
 DEFAULT = "fasterrcnn_resnet50_fpn"
 """torchvision's name of what is measured where there is no --config."""
+
+SUITES = ("check", "train", "predict", "stages", "gate", "ops", "input")
+"""What can be measured, in that order."""
 
 SHAPES = {
     "cpu": (Shape(2, 320, 320), (Shape(1, 320, 320), Shape(1, 800, 1088))),
@@ -40,117 +40,228 @@ SHAPES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """[--config FILE] [--what NAMES] [--train SHAPE] [--predict SHAPE ...] [--against PEER]."""
     parser.epilog = (
-        "A SHAPE is images x height x width, such as 2x320x320; by default it suits the device. "
-        "--config.FIELD VALUE sets a field, as for train.py."
+        "A SHAPE is images x height x width, such as 2x320x320. The defaults suit the device: on "
+        "an accelerator, training of 16x800x1344 in bfloat16, beside torchvision where it is "
+        "installed. --config.FIELD VALUE sets a field, as for train.py."
     )
     parser.add_argument(
         "--config",
         metavar="FILE",
         type=pathlib.Path,
-        help="an experiment, as train.py takes it (default: torchvision's ResNet-50 FPN)",
+        help="experiment to measure, as for train.py (default: torchvision's ResNet-50 FPN)",
     )
     parser.add_argument(
         "--what",
         metavar="NAMES",
         type=some_of(SUITES),
-        default=tuple(SUITES),
-        help=f"what to measure, some of {','.join(SUITES)} (default: all)",
+        help=f"some of {','.join(SUITES)} (default: all; on a CPU all but check)",
     )
-    parser.add_argument("--train", metavar="SHAPE", type=shape, help="of the training batches")
+    parser.add_argument("--train", metavar="SHAPE", type=shape, help="shape of training batches")
     parser.add_argument(
-        "--predict", metavar="SHAPE", type=shape, nargs="+", help="of the predicted batches"
+        "--predict", metavar="SHAPE", type=shape, nargs="+", help="shapes of prediction batches"
     )
     parser.add_argument(
         "--steps",
         metavar="N",
         type=count,
         default=20,
-        help="steps of each side that are timed (default: %(default)s)",
-    )
-    parser.add_argument("--json", metavar="FILE", type=pathlib.Path, help="write all figures there")
-    parser.add_argument(
-        "--plots", metavar="DIR", type=pathlib.Path, help="draw where the time of a step goes"
+        help="timed steps of each program (default: %(default)s)",
     )
     parser.add_argument(
-        "--against", choices=("torchvision",), help="measure a peer beside us, turn by turn"
+        "--json", metavar="FILE", type=pathlib.Path, help="write all figures to this file"
+    )
+    parser.add_argument(
+        "--plot",
+        metavar="JSON",
+        type=pathlib.Path,
+        help="measure nothing, draw the figures of an earlier --json file",
+    )
+    parser.add_argument(
+        "--plots",
+        metavar="DIR",
+        type=pathlib.Path,
+        help="folder for the plots (default with --plot: that of the JSON file)",
+    )
+    parser.add_argument(
+        "--against",
+        choices=("torchvision", "none"),
+        help="library to measure beside jaxrcnn, turn by turn (default: none on a CPU)",
     )
     parser.add_argument(
         "--peer-python",
         metavar="PYTHON",
         default=sys.executable,
-        help="a Python that has the peer (default: this one)",
+        help="Python interpreter that has the library (default: this one)",
     )
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
-    """Measure, print a table as soon as it is there, and write the JSON file.
+    """Measure; print each table and write the JSON file as soon as it is there.
+
+    Returns 1 where something could not be measured.
 
     Raises:
-        ConfigError: the config is unsound, the peer cannot be run, or --json cannot be written.
+        ConfigError: the config is unsound, the peer cannot be run, or a file cannot be read or
+            written.
     """
-    config = read_config(arguments, fields)
-    if arguments.json is not None:
-        check_folder(arguments.json)
-    train, predict = SHAPES["cpu" if jax.default_backend() == "cpu" else "other"]
-    peak = peak_of(jax.devices()[0], config.model.compute_dtype)
-    about = environment()
+    if arguments.plot is not None:
+        draw(read_figures(arguments.plot), arguments.plots or arguments.plot.parent)
+        return 0
+    for option in ("json", "plots"):
+        check_folder(option, getattr(arguments, option))
+    about, failed = {}, {}
     with contextlib.ExitStack() as stack:
-        peer = None
-        if arguments.against:
-            torchvision_name(config.model)
-            peer = stack.enter_context(start_torchvision(arguments.peer_python))
-            about["peer"] = peer.versions
-        settings = Settings(
-            config,
-            arguments.train or train,
-            tuple(arguments.predict or predict),
-            arguments.steps,
-            peak,
-            peer,
-        )
-        about["settings"] = {
-            "config": arguments.config.stem if arguments.config else DEFAULT,
-            "fields": list(fields),
-            "train": str(settings.train),
-            "predict": list(map(str, settings.predict)),
-            "steps": settings.steps,
-        }
+        settings = prepare(arguments, fields, stack)
+        about = describe(arguments, fields, settings)
         print(*head(about, settings), sep="\n", flush=True)
-        sections = []
-        for what in arguments.what:
-            for section in SUITES[what](settings):
-                print(*section.lines(), sep="\n", flush=True)
-                sections.append(section)
-                if arguments.plots is not None and section.stages is not None:
-                    draw(arguments.plots, section, about)
-    if arguments.json is not None:
-        write(arguments.json, about, sections)
-    return 0
+        about |= {"figures": {}, "failed": failed}
+        for section in measure(names_of(arguments), settings, failed):
+            print(*section.lines(), sep="\n", flush=True)
+            about["figures"][section.title] = section.numbers
+            write(arguments.json, about)
+    write(arguments.json, about)
+    if arguments.plots is not None:
+        draw(about, arguments.plots)
+    return 1 if failed else 0
 
 
-def read_config(arguments: argparse.Namespace, fields: Sequence[str]) -> Config:
-    """The experiment that is measured."""
+def prepare(
+    arguments: argparse.Namespace, fields: Sequence[str], stack: contextlib.ExitStack
+) -> "Settings":
+    """What to measure; the peer, and the cache of compiled programs, end with the stack."""
+    import jax
+
+    from jaxrcnn.benchmark.chips import peak_of
+    from jaxrcnn.benchmark.cost import fresh_cache
+    from jaxrcnn.benchmark.session import Settings
+
+    # Read as jax looks for its devices: else it takes most of a GPU's memory for itself.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    on_cpu = jax.default_backend() == "cpu"
+    config = read_config(arguments, fields, "float32" if on_cpu else "bfloat16")
+    peer = start_peer(arguments, config, on_cpu, stack)
+    stack.enter_context(fresh_cache())
+    train, predict = SHAPES["cpu" if on_cpu else "other"]
+    return Settings(
+        config,
+        arguments.train or train,
+        tuple(arguments.predict or predict),
+        arguments.steps,
+        peak_of(jax.devices()[0], config.model.compute_dtype),
+        peer,
+    )
+
+
+def start_peer(
+    arguments: argparse.Namespace, config: Config, on_cpu: bool, stack: contextlib.ExitStack
+) -> "Torchvision | None":
+    """The library to measure beside us: the one asked for, or on an accelerator one that is there.
+
+    Raises:
+        ConfigError: what was asked for cannot be run, or has no such detector.
+    """
+    from jaxrcnn.benchmark.peer import start_torchvision, torchvision_name
+
+    wanted = arguments.against
+    if wanted is None:
+        installed = importlib.util.find_spec("torchvision") is not None
+        wanted = "torchvision" if installed and not on_cpu else "none"
+    if wanted == "none":
+        return None
+    torchvision_name(config.model)
+    return stack.enter_context(start_torchvision(arguments.peer_python))
+
+
+def names_of(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The suites to run."""
+    import jax
+
+    if arguments.what is not None:
+        return tuple(name for name in SUITES if name in arguments.what)
+    return SUITES[1:] if jax.default_backend() == "cpu" else SUITES
+
+
+def measure(
+    names: Sequence[str], settings: "Settings", failed: dict[str, str]
+) -> "Iterator[Section]":
+    """The tables of suites, one after the other; a suite that fails does not stop the others.
+
+    Args:
+        names: of the suites.
+        settings: for all.
+        failed: takes a line for each suite that failed, by its name.
+    """
+    from jaxrcnn.benchmark import suites
+    from jaxrcnn.benchmark.session import Session
+
+    session = Session(settings)
+    for name in names:
+        try:
+            yield from suites.SUITES[name](session)
+        except ConfigError:
+            raise
+        except Exception as error:
+            # A device that nobody has tried may fail anywhere; what else it can do is still asked.
+            failed[name] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+            print(f"\n{name}: not measured, {failed[name]}", flush=True)
+            traceback.print_exc()
+
+
+def read_config(arguments: argparse.Namespace, fields: Sequence[str], dtype: str) -> Config:
+    """The experiment that is measured; the dtype is that of the default experiment."""
+    from jaxrcnn.cli.config_file import load_config
+    from jaxrcnn.interop.models import find_model
+    from jaxrcnn.validation import check
+
     if arguments.config is None:
         config = replace(find_model(DEFAULT).config(90), data=DataConfig())
+        config = replace(config, model=replace(config.model, compute_dtype=dtype))
     else:
         config = load_config(arguments.config)
     config = replace(config, data=replace(config.data, format="shapes"))  # no data set is read
-    config = apply_fields(config, fields)
+    if fields:
+        from jaxrcnn.cli.options import apply_fields  # with tyro, which a bare machine may lack
+
+        config = apply_fields(config, fields)
     check(config)
     return config
 
 
-def check_folder(path: pathlib.Path) -> None:
+def check_folder(option: str, path: pathlib.Path | None) -> None:
     """See that a file can be written, before an hour is spent.
 
     Raises:
-        ConfigError: its folder is not there, or it is a folder itself.
+        ConfigError: its folder is not there, or for --json it is a folder itself.
     """
-    if path.is_dir() or not path.parent.is_dir():
-        raise ConfigError(f"--json: {path} is a folder, or has none to lie in")
+    if path is None:
+        return
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"--{option}: {path.parent} is not a folder; make it first")
+    if path.is_dir() and option == "json":
+        raise ConfigError(f"--json: {path} is a folder; name a file in it")
 
 
-def head(about: dict[str, Any], settings: Settings) -> list[str]:
+def describe(
+    arguments: argparse.Namespace, fields: Sequence[str], settings: "Settings"
+) -> dict[str, Any]:
+    """What the JSON file says before its figures."""
+    from jaxrcnn.benchmark.report import environment
+
+    about = environment()
+    if settings.peer is not None:
+        about["peer"] = settings.peer.versions
+    about["settings"] = {
+        "config": arguments.config.stem if arguments.config else DEFAULT,
+        "fields": list(fields),
+        "compute_dtype": settings.config.model.compute_dtype,
+        "train": str(settings.train),
+        "predict": list(map(str, settings.predict)),
+        "steps": settings.steps,
+    }
+    return about
+
+
+def head(about: dict[str, Any], settings: "Settings") -> list[str]:
     """What the figures were measured on."""
     device, versions, peak = about["device"], about["versions"], settings.peak
     lines = [
@@ -163,32 +274,57 @@ def head(about: dict[str, Any], settings: Settings) -> list[str]:
     return lines
 
 
-def draw(folder: pathlib.Path, section: Section, about: dict[str, Any]) -> None:
-    """Draw a table of stages.
-
-    Raises:
-        ConfigError: the image cannot be written.
-    """
-    name = section.title.partition(":")[0]
-    path = folder / f"{name.replace(' ', '_')}.png"
-    title = f"{name}, {about['device']['kind']} ({about['device']['host']})"
-    assert section.stages is not None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        plot_stages(section.stages, path, title)
-    except OSError as error:
-        raise ConfigError(f"--plots: {path} cannot be written ({error.strerror})") from error
-
-
-def write(path: pathlib.Path, about: dict[str, Any], sections: Sequence[Section]) -> None:
-    """Write all figures.
+def write(path: pathlib.Path | None, about: dict[str, Any]) -> None:
+    """Write all figures so far; a cut leaves the file whole.
 
     Raises:
         ConfigError: the file cannot be written.
     """
-    figures = {section.title: section.numbers for section in sections}
-    text = json.dumps({**about, "figures": figures}, indent=1)
+    if path is None:
+        return
+    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.write_text(text + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        partial.replace(path)
     except OSError as error:
         raise ConfigError(f"--json: {path} cannot be written ({error.strerror})") from error
+
+
+def read_figures(path: pathlib.Path) -> dict[str, Any]:
+    """What `write` wrote.
+
+    Raises:
+        ConfigError: the file cannot be read, or is another.
+    """
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"figures", "device"} - set(about)
+    except OSError as error:
+        raise ConfigError(f"--plot: {path} cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError):
+        missing = {"figures"}
+    if missing:
+        raise ConfigError(f"--plot: {path} is not a file that --json wrote")
+    return about
+
+
+def draw(about: dict[str, Any], folder: pathlib.Path) -> None:
+    """Draw every table of stages, and say where.
+
+    Raises:
+        ConfigError: an image cannot be written.
+    """
+    from jaxrcnn.benchmark.stages import plot_stages, table_from
+
+    for title, numbers in about["figures"].items():
+        name, _, kind = title.partition(": ")
+        if not kind.startswith("stages"):
+            continue
+        path = folder / f"{name.replace(' ', '_')}.png"
+        heading = f"{name}, {about['device']['kind']} ({about['device']['host']})"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            plot_stages(table_from(numbers), path, heading)
+        except OSError as error:
+            raise ConfigError(f"--plots: {path} cannot be written ({error.strerror})") from error
+        print(path)

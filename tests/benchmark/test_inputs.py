@@ -1,7 +1,7 @@
 import pytest
 
 from jaxrcnn.benchmark import inputs
-from jaxrcnn.benchmark.workload import Shape
+from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.config import Config, DataConfig
 
 

@@ -6,7 +6,7 @@ import pytest
 from jaxrcnn.benchmark.ops import nms_case, roi_cases
 from jaxrcnn.benchmark.peer import start_torchvision, torchvision_name
 from jaxrcnn.benchmark.programs import draw_variables
-from jaxrcnn.benchmark.workload import Shape
+from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.config import ConfigError, ModelConfig
 from jaxrcnn.interop.models import fasterrcnn_resnet50_fpn
 from tests.cli.test_parity import python_with_torchvision

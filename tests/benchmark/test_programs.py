@@ -5,7 +5,8 @@ import pytest
 from jaxrcnn.benchmark.chips import Peak
 from jaxrcnn.benchmark.cost import Cost, measure_cost
 from jaxrcnn.benchmark.programs import Prediction, Training, draw_variables
-from jaxrcnn.benchmark.workload import Shape, draw_batch
+from jaxrcnn.benchmark.shapes import Shape
+from jaxrcnn.benchmark.workload import draw_batch
 from jaxrcnn.config import Config
 from tests.tiny import MODEL
 

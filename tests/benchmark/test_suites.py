@@ -1,7 +1,7 @@
 from jaxrcnn.benchmark.chips import Peak
 from jaxrcnn.benchmark.peer import start_torchvision
+from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.suites import Settings, predict
-from jaxrcnn.benchmark.workload import Shape
 from jaxrcnn.interop.models import find_model
 
 
