@@ -5,7 +5,8 @@ that are nearly equal, such as the choice of proposals, hides what the arithmeti
 """
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -41,35 +42,46 @@ class Difference(NamedTuple):
 
 
 def detector_differences(
-    config: Config, variables: Variables, device: Any, precision: str | None, shape: Shape = SHAPE
-) -> list[Difference]:
+    config: Config, variables: Variables, device: Any, shape: Shape = SHAPE
+) -> tuple[list[Difference], list[Difference]]:
     """Of a forward pass in training and of its gradients, in float32.
 
     Args:
         config: of the detector.
         variables: of it.
         device: beside the CPU.
-        precision: of matrix products and convolutions on the device, as
-            `jax.default_matmul_precision` takes it; None is its own default.
         shape: of the batch.
+
+    Returns:
+        The differences with the device's matrix products and convolutions in full float32, and
+        those at its default precision, which may be less.
     """
     model = replace(config_for(config, shape).model, compute_dtype="float32")
     detector = build(model)
     arguments = (*_inputs(shape, model.num_classes), jax.device_get(variables))
-    ours = _on(device, detector, arguments, precision)
-    return differences(_on(cpu(), detector, arguments, "highest"), ours)
+    places = (cpu(), "highest"), (device, "highest"), (device, None)
+    expected, full, by_default = _side_by_side(
+        lambda place: _on(place[0], detector, arguments, place[1]), places
+    )
+    return differences(expected, full), differences(expected, by_default)
 
 
-def case_differences(cases: Iterable[Case], device: Any) -> list[Difference]:
+def case_differences(cases: Sequence[Case], device: Any) -> list[Difference]:
     """Of the ops, each with its own arguments, at the device's default precision."""
-    found = []
-    for case in cases:
-        values = [
-            jax.device_get(case.call(*jax.device_put(case.arguments, place)))
-            for place in (cpu(), device)
-        ]
-        found += differences(*({case.name: value} for value in values))
-    return found
+
+    def values_on(place: Any) -> dict[str, Any]:
+        return {
+            case.name: jax.device_get(case.call(*jax.device_put(case.arguments, place)))
+            for case in cases
+        }
+
+    return differences(*_side_by_side(values_on, (cpu(), device)))
+
+
+def _side_by_side(call: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:
+    """Results of calls that compile at the same time."""
+    with ThreadPoolExecutor(len(arguments)) as pool:
+        return list(pool.map(call, arguments))
 
 
 def cpu() -> Any:

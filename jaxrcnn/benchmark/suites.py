@@ -44,11 +44,8 @@ class Memory(NamedTuple):
 def check(session: Session) -> Iterator[Section]:
     """The device's numbers beside the CPU's: of the detector, then of every op."""
     device, settings = jax.local_devices()[0], session.settings
-    by_precision = [
-        detector_differences(settings.config, session.variables, device, precision)
-        for precision in ("highest", None)
-    ]
-    yield _agreement("check: forward and backward pass beside the CPU's", *by_precision)
+    found = detector_differences(settings.config, session.variables, device)
+    yield _agreement("check: forward and backward pass beside the CPU's", *found)
     yield _agreement("check: ops beside the CPU's", case_differences(session.cases, device))
 
 

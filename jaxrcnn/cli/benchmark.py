@@ -109,20 +109,20 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         return 0
     for option in ("json", "plots"):
         check_folder(option, getattr(arguments, option))
-    about, failed = {}, {}
+    missed: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
         settings = prepare(arguments, fields, stack)
         about = describe(arguments, fields, settings)
         print(*head(about, settings), sep="\n", flush=True)
-        about |= {"figures": {}, "failed": failed}
-        for section in measure(names_of(arguments), settings, failed):
+        about |= {"figures": {}, "not_measured": missed}
+        for section in measure(names_of(arguments), settings, missed):
             print(*section.lines(), sep="\n", flush=True)
             about["figures"][section.title] = section.numbers
             write(arguments.json, about)
     write(arguments.json, about)
     if arguments.plots is not None:
         draw(about, arguments.plots)
-    return 1 if failed else 0
+    return 1 if missed else 0
 
 
 def prepare(
@@ -182,14 +182,14 @@ def names_of(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 
 def measure(
-    names: Sequence[str], settings: "Settings", failed: dict[str, str]
+    names: Sequence[str], settings: "Settings", missed: dict[str, str]
 ) -> "Iterator[Section]":
     """The tables of suites, one after the other; a suite that fails does not stop the others.
 
     Args:
         names: of the suites.
         settings: for all.
-        failed: takes a line for each suite that failed, by its name.
+        missed: takes a line for each suite that was not measured, by its name.
     """
     from jaxrcnn.benchmark import suites
     from jaxrcnn.benchmark.session import Session
@@ -200,11 +200,14 @@ def measure(
             yield from suites.SUITES[name](session)
         except ConfigError:
             raise
+        except ModuleNotFoundError as error:
+            missed[name] = f"{error.name} is not installed"
         except Exception as error:
             # A device that nobody has tried may fail anywhere; what else it can do is still asked.
-            failed[name] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-            print(f"\n{name}: not measured, {failed[name]}", flush=True)
+            missed[name] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
             traceback.print_exc()
+        if name in missed:
+            print(f"\n{name}: not measured, {missed[name]}", flush=True)
 
 
 def read_config(arguments: argparse.Namespace, fields: Sequence[str], dtype: str) -> Config:
