@@ -4,7 +4,6 @@ Both get the same variables, images, proposals and draws, so that no decision be
 that are nearly equal, such as the choice of proposals, hides what the arithmetic does.
 """
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -59,11 +58,13 @@ def detector_differences(
     model = replace(config_for(config, shape).model, compute_dtype="float32")
     detector = build(model)
     arguments = (*_inputs(shape, model.num_classes), jax.device_get(variables))
-    places = (cpu(), "highest"), (device, "highest"), (device, None)
-    expected, full, by_default = _side_by_side(
-        lambda place: _on(place[0], detector, arguments, place[1]), places
-    )
-    return differences(expected, full), differences(expected, by_default)
+
+    def values_on(place: Any) -> list[dict[str, Any]]:
+        precisions = ("highest",) if place == cpu() else ("highest", None)
+        return [_on(place, detector, arguments, precision) for precision in precisions]
+
+    (expected,), (full, *by_default) = _side_by_side(values_on, cpu(), device)
+    return differences(expected, full), differences(expected, (by_default or [full])[0])
 
 
 def case_differences(cases: Sequence[Case], device: Any) -> list[Difference]:
@@ -75,13 +76,13 @@ def case_differences(cases: Sequence[Case], device: Any) -> list[Difference]:
             for case in cases
         }
 
-    return differences(*_side_by_side(values_on, (cpu(), device)))
+    return differences(*_side_by_side(values_on, cpu(), device))
 
 
-def _side_by_side(call: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:
-    """Results of calls that compile at the same time."""
-    with ThreadPoolExecutor(len(arguments)) as pool:
-        return list(pool.map(call, arguments))
+def _side_by_side(call: Callable[[Any], Any], *places: Any) -> list[Any]:
+    """Results of calls for several devices at a time: one compiles while another does."""
+    with ThreadPoolExecutor(len(places)) as pool:
+        return list(pool.map(call, places))
 
 
 def cpu() -> Any:
@@ -115,11 +116,13 @@ def _inputs(shape: Shape, num_classes: int) -> tuple[Batch, Proposals, Any]:
 
 
 def _on(device: Any, detector: Detector, arguments: Any, precision: str | None) -> dict[str, Any]:
+    # Trying every algorithm of every convolution would take minutes and change no number.
+    untuned = {"xla_gpu_autotune_level": 0} if device.platform == "gpu" else None
+    values = jax.jit(_values, static_argnums=0, compiler_options=untuned)
     with jax.default_matmul_precision(precision):
-        return jax.device_get(_values(detector, *jax.device_put(arguments, device)))
+        return jax.device_get(values(detector, *jax.device_put(arguments, device)))
 
 
-@functools.partial(jax.jit, static_argnums=0)
 def _values(
     detector: Detector, batch: Batch, proposals: Proposals, key: Array, variables: Variables
 ) -> dict[str, Any]:
