@@ -3,6 +3,8 @@
 import os
 from typing import TYPE_CHECKING
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from jaxrcnn.model import Model
 
