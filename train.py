@@ -11,15 +11,8 @@ from collections.abc import Collection, Sequence
 from jaxrcnn.cli.options import parse_train_arguments
 from jaxrcnn.cli.parsing import fail, stop
 from jaxrcnn.config import Config, ConfigError
-from jaxrcnn.curves import plot_curves
-from jaxrcnn.data.datasets import open_datasets
-from jaxrcnn.data.errors import DataError
-from jaxrcnn.detector import build
-from jaxrcnn.process import prepare_process
-from jaxrcnn.runs import run, score_line, scores
-from jaxrcnn.training.loop import NonFiniteLossError
-from jaxrcnn.training.metrics import MetricsWriter
-from jaxrcnn.training.sharding import compile_programs
+
+# What loads jax is imported in the functions that use it, so that --help need not wait.
 
 HERE = pathlib.Path(__file__).parent
 
@@ -30,6 +23,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     An interrupted run ends with a line too, and exit code 130.
     """
     arguments = parse_train_arguments(argv, default_config=HERE / "configs" / "shapes.py")
+
+    from jaxrcnn.data.errors import DataError
+    from jaxrcnn.process import prepare_process
+    from jaxrcnn.training.loop import NonFiniteLossError
+
     prepare_process()
     try:
         train(arguments.config, arguments.workdir)
@@ -41,6 +39,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def train(config: Config, workdir: pathlib.Path) -> None:
     """Train, or go on from the workdir's last checkpoint; everything made lies in the workdir."""
+    from jaxrcnn.data.datasets import open_datasets
+    from jaxrcnn.detector import build
+    from jaxrcnn.runs import run
+    from jaxrcnn.training.sharding import compile_programs
+
     train_set, eval_set = open_datasets(config)
     print(train_set.summary(), eval_set.summary(), sep="\n")
     detector = build(config.model)
@@ -51,6 +54,10 @@ def train(config: Config, workdir: pathlib.Path) -> None:
 
 def report(workdir: pathlib.Path, unread: Collection[str]) -> None:
     """Draw the curves, and say where everything lies."""
+    from jaxrcnn.curves import plot_curves
+    from jaxrcnn.runs import score_line, scores
+    from jaxrcnn.training.metrics import MetricsWriter
+
     plot_curves(MetricsWriter.read(workdir / "metrics.jsonl"), workdir / "plots")
     for line in unread:
         print(f"left out: {line}")

@@ -1,56 +1,66 @@
 """python -m jaxrcnn COMMAND ..."""
 
+import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
+from jaxrcnn import __version__
 from jaxrcnn.cli.parsing import OneLineParser, fail, stop
 from jaxrcnn.config import ConfigError
 from jaxrcnn.process import prepare_process
 
 COMMANDS = {
-    "evaluate": "Measure a run's average precision on its evaluation split.",
-    "proposals": "Measure the recall of a run's proposals; dump them.",
-    "predict": "Find the objects in images with a run's detector.",
-    "convert": "Weights of torchvision or Detectron2 in, or out.",
-    "export": "Write a model as one program that needs only jax.",
+    "evaluate": "Compute a model's average precision on a data set.",
+    "proposals": "Measure the recall of a model's region proposals, and save them.",
+    "predict": "Detect objects in images and draw their boxes.",
+    "convert": "Convert checkpoints of torchvision and Detectron2.",
+    "export": "Export a model, from pixels to boxes, as one StableHLO program.",
     "parity": "Compare a model with torchvision, stage by stage.",
-    "benchmark": "Measure speed, memory and cost, here and in a peer.",
-    "study": "Train the same with several schemes, and compare them.",
+    "benchmark": "Measure speed, memory and cost, optionally next to torchvision.",
+    "study": "Train with several schemes and compare the results in a report.",
 }
-"""Name and summary. jaxrcnn.cli.NAME has add_arguments(parser) and main(arguments) -> int.
-
-One that takes fields of a config beside its arguments has main(arguments, fields) and TAKES_FIELDS.
+"""Name and summary. jaxrcnn.cli.arguments.NAME has add_arguments(parser), and jaxrcnn.cli.NAME has
+main(arguments) -> int; or main(arguments, fields), if the former has TAKES_FIELDS = True: then
+``--config.FIELD VALUE`` may follow the arguments.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code; argv is sys.argv[1:] unless given.
 
-    Only the module of the command that was asked for is imported. Wrong input ends the program:
-    one line on stderr and exit code 2; an interruption too, with 130.
+    Without a command it prints the help. Wrong input ends the program: one line on stderr and exit
+    code 2; an interruption too, with 130.
     """
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] not in COMMANDS:
-        _say_commands(argv)
+        return _without_command(argv)
     name, *words = argv
-    command = importlib.import_module(f"jaxrcnn.cli.{name}")
-    parser = OneLineParser(prog=f"jaxrcnn {name}", description=COMMANDS[name], allow_abbrev=False)
-    command.add_arguments(parser)
-    takes_fields = getattr(command, "TAKES_FIELDS", False)
+    described = importlib.import_module(f"jaxrcnn.cli.arguments.{name}")
+    parser = OneLineParser(f"jaxrcnn {name}", COMMANDS[name])
+    described.add_arguments(parser)
+    takes_fields = getattr(described, "TAKES_FIELDS", False)
     arguments, fields = parser.parse_known_args(words)
-    strays = fields if not takes_fields else not_fields(fields)
+    strays = not_fields(fields) if takes_fields else fields
     if strays:
         parser.error(f"unrecognized arguments: {' '.join(strays)}")
-    from jaxrcnn.data.errors import DataError  # train.py's --help need not wait for the readers
-
-    prepare_process()
     try:
-        return command.main(arguments, fields) if takes_fields else command.main(arguments)
-    except (ConfigError, DataError) as error:
-        fail(str(error))
+        return _run(name, arguments, *([fields] if takes_fields else []))
     except KeyboardInterrupt:
         stop("; a study goes on when it is started again" if name == "study" else "")
+
+
+def _run(name: str, *given: Any) -> int:
+    """Run a command. Only now are its module and the libraries that it needs imported."""
+    from jaxrcnn.data.errors import DataError
+
+    prepare_process()
+    command = importlib.import_module(f"jaxrcnn.cli.{name}")
+    try:
+        return command.main(*given)
+    except (ConfigError, DataError) as error:
+        fail(str(error))
 
 
 def not_fields(words: Sequence[str]) -> list[str]:
@@ -60,10 +70,18 @@ def not_fields(words: Sequence[str]) -> list[str]:
     return [*words[:first], *(word for word in flags if not word.startswith("--config."))]
 
 
-def _say_commands(argv: Sequence[str]) -> None:
-    """Ends the program with the help, or with what is wrong about the first word."""
-    parser = OneLineParser(prog="jaxrcnn", description="Faster R-CNN in JAX.")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
-        commands.add_parser(name, help=summary)
-    parser.parse_args(argv[:1])
+def _without_command(argv: Sequence[str]) -> int:
+    """Print the help or the version, or end the program with what is wrong about the first word."""
+    parser = OneLineParser("jaxrcnn", "Faster R-CNN in JAX.")
+    parser.add_argument("--version", action="version", version=f"jaxrcnn {__version__}")
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=argparse.SUPPRESS)
+    parser.usage = "jaxrcnn [-h] [--version] COMMAND ..."
+    summaries = "\n".join(f"  {name:11}{summary}" for name, summary in COMMANDS.items())
+    parser.epilog = (
+        f"commands:\n{summaries}\n\n"
+        "`jaxrcnn COMMAND --help` describes a command; `python train.py` trains a model."
+    )
+    if argv:
+        parser.parse_args(argv[:1])
+    parser.print_help()
+    return 0

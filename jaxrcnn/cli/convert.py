@@ -19,57 +19,17 @@ from jaxrcnn.interop.download import fetch
 from jaxrcnn.interop.model_folder import make_model, read_kept
 from jaxrcnn.interop.models import find_model
 from jaxrcnn.interop.naming import Peer, Tensors
+from jaxrcnn.interop.of_detectron2 import DETECTRON2
 from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.published import find
 from jaxrcnn.interop.transfer import Account, describe, dump, load
 from jaxrcnn.interop.weight_files import read_weights, write_safetensors
 from jaxrcnn.training.workdir import Classes
 
-TAKES_FIELDS = True
-"""Other arguments are --config.FIELD VALUE: fields of the model's config that are not the peer's
-own, such as the epsilon of its norms."""
+PEERS = {"torchvision": TORCHVISION, "detectron2": DETECTRON2}
 
 LOGITS = "roi_heads.box_predictor.cls_score.bias"
 """The class logits' bias, of torchvision and Detectron2: as long as there are classes, and one."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """[SOURCE] [--model NAME] [--weights NAME] [--classes FILE] [--to torchvision] --out PATH."""
-    parser.epilog = "--config.FIELD VALUE sets a field of the model's config, as for train.py."
-    parser.add_argument(
-        "source",
-        metavar="SOURCE",
-        type=pathlib.Path,
-        nargs="?",
-        help="weight file (.pth, .pkl, .safetensors); with --to, a model's or a run's folder",
-    )
-    parser.add_argument(
-        "--model",
-        metavar="NAME",
-        help="which detector it is: fasterrcnn_resnet50_fpn, faster_rcnn_R_50_FPN_3x, ...",
-    )
-    parser.add_argument(
-        "--weights",
-        metavar="NAME",
-        help="published weights of the model, such as COCO_V1, instead of SOURCE; downloaded once",
-    )
-    parser.add_argument(
-        "--classes",
-        metavar="FILE",
-        type=pathlib.Path,
-        help="names of the classes, one a line, the background not among them (default: COCO's "
-        "where their number is COCO's)",
-    )
-    parser.add_argument(
-        "--to", choices=("torchvision",), help="write a state dict that torchvision loads"
-    )
-    parser.add_argument(
-        "--out",
-        metavar="PATH",
-        type=pathlib.Path,
-        required=True,
-        help="the model's folder, or with --to the .safetensors file",
-    )
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
@@ -131,13 +91,14 @@ def read_detector(path: pathlib.Path, name: str, fields: Sequence[str]) -> Sourc
         ConfigError: the file cannot be read, or is not of this model.
     """
     model = find_model(name)
+    peer = PEERS[model.peer]
     tensors = read_weights(path).tensors
     try:
         config = apply_fields(with_norm_of(tensors, model.config(count_classes(tensors))), fields)
         validation.check(replace(config, data=replace(config.data, format="shapes")))
         detector = build(config.model)
         like = jax.eval_shape(lambda key: init(detector, key), jax.random.key(0))
-        return Source(tensors, model.peer, config, *load(tensors, model.peer, config.model, like))
+        return Source(tensors, peer, config, *load(tensors, peer, config.model, like))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 

@@ -5,7 +5,7 @@ import json
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from jaxrcnn.cli.run import add_run_arguments, load_run, progress_bar, table
+from jaxrcnn.cli.run import load_run, progress_bar, table
 from jaxrcnn.data.datasets import open_eval_dataset
 from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
@@ -21,19 +21,6 @@ GROUPS = (
     ("losses", ("eval/loss",)),
 )
 """Titles of the printed table, and how the names under them begin; the longest beginning wins."""
-
-
-TAKES_FIELDS = True
-"""Other arguments are --config.FIELD VALUE, as train.py takes them: other data, say."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """MODEL [--step N] [--batch-size N]."""
-    parser.epilog = (
-        "--config.FIELD VALUE sets a field, such as --config.data.root; a converted model has no "
-        "data of its own."
-    )
-    add_run_arguments(parser)
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:

@@ -37,27 +37,6 @@ once.
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """MODEL --out DIR [--dtype TYPE] [--weights inside|beside]."""
-    parser.add_argument(
-        "model", metavar="MODEL", type=pathlib.Path, help="folder of a model, or of a run"
-    )
-    parser.add_argument(
-        "--out", metavar="DIR", type=pathlib.Path, required=True, help="folder to write"
-    )
-    parser.add_argument(
-        "--dtype",
-        choices=("float32", "bfloat16"),
-        help="type of the network's activations (default: the model's own)",
-    )
-    parser.add_argument(
-        "--weights",
-        choices=("inside", "beside"),
-        default="inside",
-        help="in the program, or in a file of their own (default: %(default)s)",
-    )
-
-
 def main(arguments: argparse.Namespace) -> int:
     """Export; the folder is written whole or not at all.
 

@@ -2,12 +2,10 @@
 
 import argparse
 import pathlib
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 
-from jaxrcnn.cli import parsing
 from jaxrcnn.cli.convert import read_detector
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.buckets import choose_buckets
@@ -19,37 +17,6 @@ from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.parity import Difference, compare
 from jaxrcnn.interop.run_torchvision import record
 from jaxrcnn.training.columns import aligned
-
-TAKES_FIELDS = True
-"""Other arguments are --config.FIELD VALUE: fields of the model's config that are not the peer's
-own, such as the epsilon of its norms; sizes, counts and thresholds hold for both sides."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """WEIGHTS --model NAME [--images FILE...] [--peer-python PYTHON]."""
-    parser.epilog = "--config.FIELD VALUE sets a field of the model's config, as for train.py."
-    parser.add_argument(
-        "weights", metavar="WEIGHTS", type=pathlib.Path, help="torchvision's state dict"
-    )
-    parser.add_argument(
-        "--model", metavar="NAME", required=True, help="torchvision's function that it is for"
-    )
-    parser.add_argument(
-        "--images",
-        metavar="FILE",
-        type=pathlib.Path,
-        nargs="+",
-        help="what both sides look at, in one batch (default: two that are drawn)",
-    )
-    parser.add_argument(
-        "--pictures", dest="images", type=pathlib.Path, nargs="+", action=parsing.Renamed
-    )
-    parser.add_argument(
-        "--peer-python",
-        metavar="PYTHON",
-        default=sys.executable,
-        help="a Python that has torchvision (default: this one)",
-    )
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:

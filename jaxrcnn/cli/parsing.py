@@ -3,6 +3,7 @@
 import argparse
 import math
 import sys
+import textwrap
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
@@ -19,8 +20,26 @@ def stop(message: str) -> NoReturn:
     raise SystemExit(130) from None
 
 
+class ParagraphFormatter(argparse.HelpFormatter):
+    """argparse's layout for texts of several paragraphs, of which lists keep their lines."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(
+            part if "\n  " in part else textwrap.fill(part, width, break_on_hyphens=False)
+            for part in text.split("\n\n")
+        )
+
+
 class OneLineParser(argparse.ArgumentParser):
     """argparse without the usage above an error."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(
+            prog,
+            description=description,
+            formatter_class=ParagraphFormatter,
+            allow_abbrev=False,
+        )
 
     def error(self, message: str) -> NoReturn:
         """Ends the program."""

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxrcnn.cli.image_files import file_names, find_images, image_ids
-from jaxrcnn.cli.parsing import count, share
 from jaxrcnn.cli.run import counting
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.checks import FaultLog
@@ -20,37 +19,6 @@ from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.evaluation.coco import ImageDetections, detections_to_coco
 from jaxrcnn.model import Model, check_proposes, load
 from jaxrcnn.visualize import draw_boxes
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """MODEL IMAGES ... --out DIR [--score SCORE] [--batch N]."""
-    parser.add_argument(
-        "model", metavar="MODEL", type=pathlib.Path, help="folder of a run, or of a model"
-    )
-    parser.add_argument(
-        "images",
-        metavar="IMAGES",
-        type=pathlib.Path,
-        nargs="+",
-        help="image files, folders (all images in them and below), quoted patterns",
-    )
-    parser.add_argument(
-        "--out", metavar="DIR", type=pathlib.Path, required=True, help="folder to write to"
-    )
-    parser.add_argument(
-        "--score",
-        type=share,
-        default=0.5,
-        help="lowest score of an object that is kept (default: %(default)s); those below the "
-        "run's model.detections.score_threshold are never found",
-    )
-    parser.add_argument(
-        "--batch",
-        metavar="N",
-        type=count,
-        default=8,
-        help="images at a time (default: %(default)s)",
-    )
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ import json
 import pathlib
 from collections.abc import Mapping
 
-from jaxrcnn.cli.run import add_run_arguments, load_run, progress_bar, table
+from jaxrcnn.cli.run import load_run, progress_bar, table
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.datasets import open_eval_dataset, open_train_dataset
 from jaxrcnn.data.proposals import write_proposals
@@ -16,29 +16,6 @@ from jaxrcnn.types import Batch, Proposals
 
 FILES = {"eval": "proposals.json", "train": "proposals_train.json"}
 """Splits, and where the numbers of each go in the folder of the step."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """WORKDIR [--step N] [--batch-size N] [--split SPLIT] [--dump FILE]."""
-    add_run_arguments(parser)
-    parser.add_argument(
-        "--split",
-        choices=tuple(FILES),
-        default="eval",
-        help="the run's data.eval_split, or its data.train_splits without augmentation "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--dump", metavar="FILE.npz", type=npz, help="write the proposals too (see docs/data.md)"
-    )
-
-
-def npz(text: str) -> pathlib.Path:
-    """The type of an argument that is the path of an .npz file."""
-    path = pathlib.Path(text)
-    if path.suffix != ".npz":
-        raise argparse.ArgumentTypeError(f"got {text!r}, takes a path that ends in .npz")
-    return path
 
 
 def main(arguments: argparse.Namespace) -> int:

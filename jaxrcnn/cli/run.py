@@ -1,6 +1,5 @@
 """What the commands need of a finished, or half finished, run."""
 
-import argparse
 import contextlib
 import pathlib
 import sys
@@ -11,7 +10,6 @@ from typing import TypeVar
 import jax
 import numpy as np
 
-from jaxrcnn.cli import parsing
 from jaxrcnn.cli.options import apply_fields
 from jaxrcnn.model import Model, restore
 from jaxrcnn.training.workdir import read_config
@@ -42,22 +40,6 @@ def load_run(
     if batch_size is not None:
         config = replace(config, eval=replace(config.eval, batch_size=batch_size))
     return restore(workdir, config, step)
-
-
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """WORKDIR [--step N] [--batch-size N]: what `load_run` takes."""
-    parser.add_argument(
-        "workdir", metavar="WORKDIR", type=pathlib.Path, help="folder of a run, as train.py left it"
-    )
-    parser.add_argument(
-        "--step", metavar="N", type=parsing.step, help="step of the checkpoint (default: the last)"
-    )
-    parser.add_argument(
-        "--batch-size",
-        metavar="N",
-        type=parsing.count,
-        help="images at a time (default: the run's eval.batch_size)",
-    )
 
 
 @contextlib.contextmanager

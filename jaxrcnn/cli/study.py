@@ -6,81 +6,13 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from jaxrcnn import validation
-from jaxrcnn.cli import parsing
 from jaxrcnn.cli.options import parse_train_arguments
 from jaxrcnn.config import Config, DiagnosticsConfig
 from jaxrcnn.study.running import Plan, run_study
 from jaxrcnn.study.schemes import SCHEMES
 from jaxrcnn.study.tables import as_text, glance_table
-
-TAKES_FIELDS = True
-"""Other arguments are --config.FIELD VALUE, as train.py takes them."""
-
-KNOBS = ("pooling_gradient", "target_gradient")
-"""Fields that --sweep takes."""
-
-
-class Sweep(NamedTuple):
-    """One gate, as wide as each of these."""
-
-    field: str
-    values: tuple[float, ...]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--config FILE [--schemes NAMES | --sweep FIELD=VALUES] [--seeds N] [--workdir DIR]."""
-    parser.epilog = "--config.FIELD VALUE sets a field of the config, as for train.py."
-    parser.add_argument(
-        "--config", metavar="FILE", type=pathlib.Path, required=True, help="the experiment"
-    )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--schemes",
-        metavar="NAME,...",
-        type=parsing.some_of(SCHEMES),
-        default=tuple(SCHEMES),
-        help=f"what to compare (default: {','.join(SCHEMES)})",
-    )
-    what.add_argument(
-        "--sweep",
-        metavar="FIELD=VALUE,...",
-        type=sweep,
-        help=f"compare widths of one gate instead, side by side in one compiled run; "
-        f"FIELD is {' or '.join(KNOBS)} of model.proposals",
-    )
-    parser.add_argument(
-        "--seeds",
-        metavar="N",
-        type=parsing.count,
-        default=3,
-        help="runs of each, with the config's seed and those after it (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--evaluations",
-        metavar="N",
-        type=parsing.count,
-        default=8,
-        help="of each run, evenly over its steps (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--workdir",
-        metavar="DIR",
-        type=pathlib.Path,
-        help="folder of the study; goes on where it was stopped (default: runs/study_CONFIG)",
-    )
-
-
-def sweep(text: str) -> Sweep:
-    """The type of an argument that is a field and values for it."""
-    field, _, values = text.partition("=")
-    if field not in KNOBS or not values:
-        raise argparse.ArgumentTypeError(
-            f"got {text!r}, takes {' or '.join(KNOBS)}, =, and widths such as 0,0.01,0.1,1"
-        )
-    return Sweep(field, tuple(dict.fromkeys(map(parsing.share, values.split(",")))))
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:

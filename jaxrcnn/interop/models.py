@@ -4,7 +4,7 @@ import difflib
 import functools
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from jaxrcnn.config import (
     AnchorConfig,
@@ -20,9 +20,6 @@ from jaxrcnn.config import (
     RoiConfig,
     RpnConfig,
 )
-from jaxrcnn.interop.naming import Peer
-from jaxrcnn.interop.of_detectron2 import DETECTRON2
-from jaxrcnn.interop.of_torchvision import TORCHVISION
 
 PYRAMID = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))
 ALL_SIZES = (32.0, 64.0, 128.0, 256.0, 512.0)
@@ -31,7 +28,7 @@ ALL_SIZES = (32.0, 64.0, 128.0, 256.0, 512.0)
 class Model(NamedTuple):
     """A published detector: whose, and its config for a number of classes."""
 
-    peer: Peer
+    peer: Literal["torchvision", "detectron2"]
     config: Callable[[int], Config]
 
 
@@ -166,15 +163,15 @@ DEPTHS = {
 NECKS = {"FPN": NeckConfig("fpn"), "C4": NeckConfig("c4"), "DC5": NeckConfig("c5")}
 
 MODELS = {
-    "fasterrcnn_resnet50_fpn": Model(TORCHVISION, fasterrcnn_resnet50_fpn),
-    "fasterrcnn_resnet50_fpn_v2": Model(TORCHVISION, fasterrcnn_resnet50_fpn_v2),
-    "fasterrcnn_mobilenet_v3_large_fpn": Model(TORCHVISION, fasterrcnn_mobilenet_v3_large_fpn),
+    "fasterrcnn_resnet50_fpn": Model("torchvision", fasterrcnn_resnet50_fpn),
+    "fasterrcnn_resnet50_fpn_v2": Model("torchvision", fasterrcnn_resnet50_fpn_v2),
+    "fasterrcnn_mobilenet_v3_large_fpn": Model("torchvision", fasterrcnn_mobilenet_v3_large_fpn),
     "fasterrcnn_mobilenet_v3_large_320_fpn": Model(
-        TORCHVISION, fasterrcnn_mobilenet_v3_large_320_fpn
+        "torchvision", fasterrcnn_mobilenet_v3_large_320_fpn
     ),
     **{
         f"faster_rcnn_{depth}_{neck}": Model(
-            DETECTRON2, functools.partial(detectron2_model, depth=depth, neck=neck)
+            "detectron2", functools.partial(detectron2_model, depth=depth, neck=neck)
         )
         for depth in DEPTHS
         for neck in NECKS

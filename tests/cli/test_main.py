@@ -1,31 +1,31 @@
 import argparse
 import pathlib
+import subprocess
 import sys
 import types
 
 import pytest
 
-from jaxrcnn.cli import COMMANDS, evaluate, main, predict, proposals
-from jaxrcnn.cli.parsing import OneLineParser
+import jaxrcnn
+from jaxrcnn.cli import COMMANDS, main
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.errors import DataError
 
-
-def parser_of(command):
-    parser = OneLineParser(prog="x")
-    command.add_arguments(parser)
-    return parser
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture
 def command(monkeypatch):
     """Puts a command of the test's own in the place of evaluate."""
 
-    def put(body):
-        module = types.ModuleType("jaxrcnn.cli.evaluate")
-        module.add_arguments = lambda parser: parser.add_argument("workdir")
-        module.main = body
-        monkeypatch.setitem(sys.modules, "jaxrcnn.cli.evaluate", module)
+    def put(body, takes_fields=False):
+        described = types.ModuleType("jaxrcnn.cli.arguments.evaluate")
+        described.add_arguments = lambda parser: parser.add_argument("workdir")
+        described.TAKES_FIELDS = takes_fields
+        work = types.ModuleType("jaxrcnn.cli.evaluate")
+        work.main = body
+        for module in (described, work):
+            monkeypatch.setitem(sys.modules, module.__name__, module)
 
     return put
 
@@ -47,6 +47,13 @@ def test_a_command_gets_its_arguments_and_gives_the_exit_code(command):
     assert seen == [argparse.Namespace(workdir="some/run")]
 
 
+def test_a_command_gets_the_fields_if_it_takes_any(command):
+    seen = []
+    command(lambda arguments, fields: seen.append((arguments.workdir, fields)) or 0, True)
+    assert main(["evaluate", "some/run", "--config.seed", "3"]) == 0
+    assert seen == [("some/run", ["--config.seed", "3"])]
+
+
 @pytest.mark.parametrize("kind", [ConfigError, DataError])
 def test_wrong_input_found_by_a_command_is_one_line(command, capsys, kind):
     def body(arguments):
@@ -65,15 +72,59 @@ def test_other_errors_of_a_command_are_not_hidden(command):
         main(["evaluate", "some/run"])
 
 
-def test_help_lists_the_commands(capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["--help"])
-    assert stop.value.code == 0
+@pytest.mark.parametrize("argv", [[], ["-h"], ["--help"]])
+def test_help_lists_the_commands(capsys, monkeypatch, argv):
+    monkeypatch.setenv("COLUMNS", "80")
+    try:
+        code = main(argv)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 0
     said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
     assert all(name in said and summary in said for name, summary in COMMANDS.items())
 
 
-@pytest.mark.parametrize("argv", [[], ["predct"], ["--", "evaluate"], ["--x", "evaluate"]])
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"jaxrcnn {jaxrcnn.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train.py", "--help"],
+        ["train.py", "--help-all"],
+        ["jaxrcnn/__main__.py", "--help"],
+        *(["jaxrcnn/__main__.py", command, "--help"] for command in COMMANDS),
+    ],
+    ids=" ".join,
+)
+def test_help_loads_no_library(words):
+    run = "import runpy; sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__')"
+    help_text, loaded = run_python(run, *words)
+    assert help_text.startswith("usage: ")
+    _, always_loaded = run_python("pass")
+    assert loaded - always_loaded - sys.stdlib_module_names == {"jaxrcnn"}
+
+
+def run_python(code, *words):
+    """What a program prints, and the packages that it has loaded at its end."""
+    say = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{say}; {code}", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, {name.partition(".")[0] for name in done.stderr.split()}
+
+
+@pytest.mark.parametrize("argv", [["predct"], ["--", "evaluate"], ["--x", "evaluate"]])
 def test_no_known_command_is_one_line(capsys, argv):
     complaint(capsys, argv)
 
@@ -103,29 +154,3 @@ def test_an_unknown_command_is_named(capsys):
 )
 def test_wrong_arguments_are_one_line_that_names_them(capsys, argv, part):
     assert part in complaint(capsys, argv)
-
-
-def test_arguments_of_evaluate():
-    plain = parser_of(evaluate).parse_args(["w"])
-    assert vars(plain) == {"workdir": pathlib.Path("w"), "step": None, "batch_size": None}
-    full = parser_of(evaluate).parse_args(["w", "--step", "0", "--batch-size", "2"])
-    assert (full.step, full.batch_size) == (0, 2)
-
-
-def test_arguments_of_proposals():
-    plain = parser_of(proposals).parse_args(["w"])
-    assert (plain.workdir, plain.split, plain.dump) == (pathlib.Path("w"), "eval", None)
-    assert (plain.step, plain.batch_size) == (None, None)
-    full = parser_of(proposals).parse_args(["w", "--split", "train", "--dump", "d/p.npz"])
-    assert (full.split, full.dump) == ("train", pathlib.Path("d/p.npz"))
-
-
-def test_arguments_of_predict():
-    arguments = parser_of(predict).parse_args(["w", "a.png", "b.png", "--out", "o"])
-    assert arguments.model == pathlib.Path("w")
-    assert arguments.images == [pathlib.Path("a.png"), pathlib.Path("b.png")]
-    assert arguments.out == pathlib.Path("o")
-    assert (arguments.score, arguments.batch) == (0.5, 8)
-    words = ["w", "a.png", "--out", "o", "--score", "0", "--batch", "2"]
-    given = parser_of(predict).parse_args(words)
-    assert (given.score, given.batch) == (0.0, 2)

@@ -1,0 +1,5 @@
+"""python -m jaxrcnn benchmark [--config FILE] [--what train,predict,...]"""
+
+from jaxrcnn.cli.benchmark import TAKES_FIELDS, add_arguments
+
+__all__ = ["TAKES_FIELDS", "add_arguments"]

@@ -1,0 +1,22 @@
+"""python -m jaxrcnn evaluate WORKDIR"""
+
+import argparse
+
+from jaxrcnn.cli.arguments import FIELDS
+from jaxrcnn.cli.arguments.run import add_run_arguments
+
+TAKES_FIELDS = True
+
+EPILOG = f"""\
+The metrics, the detections and an image of some of them are written to WORKDIR/eval/step_N.
+
+WORKDIR may also be the folder of a converted model. It has no data set of its own: set
+--config.data.format, --config.data.root and --config.data.eval_split.
+
+{FIELDS}"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """WORKDIR [--step N] [--batch-size N]."""
+    parser.epilog = EPILOG
+    add_run_arguments(parser)

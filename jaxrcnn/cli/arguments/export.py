@@ -1,0 +1,33 @@
+"""python -m jaxrcnn export MODEL --out DIR"""
+
+import argparse
+import pathlib
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """MODEL --out DIR [--dtype TYPE] [--weights inside|beside]."""
+    parser.epilog = "A README.md beside the program shows how to run it."
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        type=pathlib.Path,
+        help="folder of a run or of a converted model",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=pathlib.Path,
+        required=True,
+        help="folder to write; must not exist, or be empty",
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        help="type of the networks' activations (default: the model's model.compute_dtype)",
+    )
+    parser.add_argument(
+        "--weights",
+        choices=("inside", "beside"),
+        default="inside",
+        help="store the weights inside the program, or in a file beside it (default: %(default)s)",
+    )

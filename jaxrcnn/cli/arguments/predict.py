@@ -1,0 +1,44 @@
+"""python -m jaxrcnn predict MODEL IMAGES ... --out DIR"""
+
+import argparse
+import pathlib
+
+from jaxrcnn.cli.parsing import count, share
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """MODEL IMAGES ... --out DIR [--score SCORE] [--batch N]."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        type=pathlib.Path,
+        help="folder of a run or of a converted model",
+    )
+    parser.add_argument(
+        "images",
+        metavar="IMAGES",
+        type=pathlib.Path,
+        nargs="+",
+        help="image files, folders (searched recursively) or quoted glob patterns",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=pathlib.Path,
+        required=True,
+        help="folder for the images with their boxes, and for detections.json",
+    )
+    parser.add_argument(
+        "--score",
+        type=share,
+        default=0.5,
+        help="lowest score of the detections to keep (default: %(default)s); the model itself "
+        "drops those below its model.detections.score_threshold",
+    )
+    parser.add_argument(
+        "--batch",
+        metavar="N",
+        type=count,
+        default=8,
+        help="images per batch (default: %(default)s)",
+    )

@@ -1,0 +1,17 @@
+import pathlib
+
+from jaxrcnn.cli.arguments import predict
+from tests.cli.arguments.parse import parse
+
+
+def test_arguments_of_predict():
+    plain = parse(predict, "w", "a.png", "b.png", "--out", "o")
+    assert plain == {
+        "model": pathlib.Path("w"),
+        "images": [pathlib.Path("a.png"), pathlib.Path("b.png")],
+        "out": pathlib.Path("o"),
+        "score": 0.5,
+        "batch": 8,
+    }
+    given = parse(predict, "w", "a.png", "--out", "o", "--score", "0", "--batch", "2")
+    assert (given["score"], given["batch"]) == (0.0, 2)
