@@ -239,7 +239,7 @@ def _backbone(model: ModelConfig) -> Rules:
     )
     yield (
         (vgg or mobilenet) and backbone.width != 64,
-        f"model.backbone.width={backbone.width} applies to ResNets only: leave it at 64 for "
+        f"model.backbone.width={backbone.width} applies to ResNets only: use 64 with "
         f"model.backbone.name={backbone.name}",
     )
     yield (

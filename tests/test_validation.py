@@ -220,7 +220,7 @@ def test_every_number_has_a_range_or_may_be_anything():
         ),
         (
             VGG16 | {"model.backbone.width": 32},
-            "model.backbone.width=32 applies to ResNets only: leave it at 64 for "
+            "model.backbone.width=32 applies to ResNets only: use 64 with "
             "model.backbone.name=vgg16",
         ),
         (
