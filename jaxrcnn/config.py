@@ -1,7 +1,8 @@
-"""Every field of an experiment, as frozen dataclasses.
+"""All settings of an experiment, as nested frozen dataclasses.
 
-A config is hashable, so that it can be a static argument under ``jax.jit``; sequences are tuples.
-The string under a field is its help. `check` refuses what cannot work, in one line.
+A config is hashable, so that it can be a static argument of ``jax.jit``; sequences are therefore
+tuples. Each field's docstring is its ``--help`` text. `jaxrcnn.validation.check` rejects values
+that are out of range or do not work together.
 """
 
 import dataclasses
@@ -9,12 +10,12 @@ from typing import Literal
 
 
 class ConfigError(ValueError):
-    """A field that is unknown, ill-typed or cannot go with another; the message is one line."""
+    """An invalid config, command line or input file; the message is a single line."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BackboneConfig:
-    """The network that makes the features."""
+    """The feature extractor."""
 
     name: Literal[
         "resnet18",
@@ -26,133 +27,152 @@ class BackboneConfig:
         "vgg16",
         "mobilenet_v3_large",
     ] = "resnet50"
-    """Network that makes the features."""
+    """Architecture of the feature extractor."""
     norm: Literal["frozen", "group", "batch", "none"] = "frozen"
-    """Frozen batch norm, group norm (32 groups), or batch norm over the global batch. VGG16 knows
-    'none' only."""
+    """Normalisation: batch norm with fixed statistics, scale and bias ('frozen', for pretrained
+    weights), group norm with 32 groups ('group'), batch norm over the global batch ('batch'), or
+    none. VGG16 supports only 'none'."""
     norm_epsilon: float = 1e-5
-    """What a batch norm, frozen or not, adds to the variance; torchvision's first COCO weights were
-    trained with 0."""
+    """Added to the variance in batch norm, frozen or not. torchvision's COCO_V1 weights of
+    fasterrcnn_resnet50_fpn need 0."""
     stride_in_1x1: bool = False
-    """Put a bottleneck's stride in its 1x1 convolution (as Caffe2) instead of the 3x3."""
+    """Put the stride of a bottleneck block in its first 1x1 convolution, as Caffe2 and Detectron2's
+    R-50 and R-101 models do, instead of in the 3x3 convolution."""
     frozen_stages: int = 2
-    """First stages that are not trained and cost no backward pass: 1 is the stem, 2 adds res2."""
+    """Number of initial stages that are not trained: 0 trains all of them, 1 freezes the stem
+    (VGG16: conv1), 2 also res2 (conv2), up to 5. No backward pass is computed for frozen stages."""
     dilated_res5: bool = False
-    """Keep stride 16 in res5 by dilation (DC5)."""
+    """Dilate the convolutions of res5 instead of striding, so that its stride stays 16 (DC5).
+    Requires model.neck.name 'c5'."""
     width: int = 64
-    """Channels of a ResNet's stem; stages have width x 1, 2, 4, 8 (times 4 in bottlenecks)."""
+    """Number of channels in a ResNet's stem, a multiple of 8. The four stages have 1, 2, 4 and 8
+    times as many; bottleneck blocks output four times that."""
 
 
 @dataclasses.dataclass(frozen=True)
 class NeckConfig:
-    """What stands between the backbone and the heads."""
+    """The layers between the backbone and the heads."""
 
     name: Literal["fpn", "c4", "c5"] = "fpn"
-    """Feature maps handed on: the FPN's P2-P6, res4 alone (C4), or res5 (DC5; VGG16's conv5)."""
+    """Feature maps passed to the heads: a feature pyramid P2 to P6 ('fpn'), res4 alone ('c4'), or
+    the last stage alone ('c5': res5, or conv5 of VGG16). MobileNetV3's pyramid has three levels."""
     channels: int = 256
-    """Channels of every FPN level."""
+    """Number of channels of every FPN level."""
     norm: Literal["none", "group", "batch"] = "none"
-    """Normalisation after the FPN's convolutions."""
+    """Normalisation after each convolution of the FPN."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AnchorConfig:
-    """The boxes that the RPN refines."""
+    """The anchor boxes that the RPN classifies and refines."""
 
     sizes: tuple[tuple[float, ...], ...] = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))
-    """Square root of the anchors' areas in pixels, a tuple for every level."""
+    """Anchor sizes (square root of the area) in pixels of the network input: one tuple per feature
+    level, all of the same length."""
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    """Height over width."""
+    """Aspect ratios, height divided by width, used at every level."""
     offset: float = 0.0
-    """Place of the first anchor's centre in a cell, as a fraction of the stride."""
+    """Centre of the first anchor as a fraction of the stride: 0 is the corner of the image, 0.5 the
+    centre of the first cell."""
     rounded: bool = False
-    """Round the corners of the anchor at the origin to whole pixels, as torchvision does."""
+    """Round the corners of each anchor shape to whole pixels before placing it on the grid, as
+    torchvision does."""
     spread: bool = False
-    """Set the anchors of a level as far apart as the padded image is larger than the map, rounded
-    down, as torchvision does; else by the level's stride. They differ on maps of odd size."""
+    """Space anchors by the padded image size divided by the feature map size (rounded down), as
+    torchvision does, instead of by the stride. This matters only where the stride does not divide
+    the image size."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RpnConfig:
-    """The region proposal network, and what it is trained on."""
+    """The region proposal network (RPN) and its training."""
 
     channels: int = 0
-    """Channels of the hidden convolutions; 0 takes those of the features."""
+    """Number of channels of the hidden convolutions; 0 uses as many as the feature maps have."""
     convs: int = 1
-    """Hidden 3x3 convolutions."""
+    """Number of hidden 3x3 convolutions."""
     foreground_iou: float = 0.7
-    """Anchors of at least this overlap with a ground-truth box are foreground."""
+    """Anchors whose IoU with a ground-truth box is at least this are foreground."""
     background_iou: float = 0.3
-    """Anchors of less overlap with every ground-truth box are background; others are left out."""
+    """Anchors whose IoU with every ground-truth box is below this are background. Anchors that are
+    neither are not trained on."""
     low_quality_matches: bool = True
-    """Make the best anchors of every ground-truth box foreground, however small their overlap."""
+    """Also make the anchors with the highest IoU for each ground-truth box foreground, even if that
+    IoU is below foreground_iou."""
     samples: int = 256
-    """Anchors of an image that enter the losses."""
+    """Number of anchors sampled per image for the RPN losses."""
     foreground_fraction: float = 0.5
-    """Largest share of foreground among them."""
+    """Maximum fraction of foreground among the sampled anchors."""
     coder_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
-    """Factors on the box deltas (x, y, width, height)."""
+    """Scale factors of the encoded box deltas (x, y, width, height)."""
     box_loss: Literal["smooth_l1", "l1", "huber", "giou", "diou", "ciou"] = "l1"
-    """Loss of the box deltas; the IoU losses compare decoded boxes."""
+    """Box regression loss. The IoU losses compare decoded boxes, the others box deltas."""
     box_loss_beta: float = 1.0
-    """Where smooth L1 or Huber goes from quadratic to linear."""
+    """Error at which smooth L1 and Huber change from quadratic to linear; 0 makes them L1."""
     loss_mean: Literal["asked", "drawn"] = "asked"
-    """Divide both losses by the anchors that samples asks for (Detectron2), or by those that could
-    be drawn (torchvision)."""
+    """Divide both losses by the number of anchors asked for (samples per image, as in Detectron2)
+    or by the number actually drawn (as in torchvision)."""
     objectness_weight: float = 1.0
-    """Factor on the objectness loss."""
+    """Weight of the objectness loss."""
     box_weight: float = 1.0
-    """Factor on the box loss."""
+    """Weight of the box regression loss."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DeltaGradientConfig:
-    """What the open gate's gradient may do to the RPN's box deltas; no value changes."""
+    """Limits on the gradient that an open gate passes to the RPN's box deltas.
+
+    The forward pass is unaffected.
+    """
 
     clip: float = 0.0
-    """Largest size of each entry (MNC: 1/512, 1/256 or 1/64); 0 never clips."""
+    """Clip every entry of the gradient to plus or minus this value; 0 disables clipping. MNC (arXiv
+    1512.04412) uses 1/512, 1/256 or 1/64."""
     clip_norm: float = 0.0
-    """Largest norm of a box's four entries; 0 never clips."""
+    """Clip the norm of each box's gradient (four entries) to this value; 0 disables clipping."""
     divide_by_anchor_size: bool = False
-    """Divide by the anchor's width and height, which the decoding multiplied by."""
+    """Divide the gradient by the anchor's width and height, undoing the factor that decoding
+    introduces."""
     zero_if_clipped: bool = False
-    """None for proposals that reach out of the image and are cut at its edge."""
+    """Set the gradient to zero for proposals that extend beyond the image and are clipped to it."""
     zero_outside_anchors: bool = False
-    """None for anchors that reach out of the image."""
+    """Set the gradient to zero for anchors that extend beyond the image."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ProposalsConfig:
-    """From the RPN to proposals, and the gradient gate."""
+    """Selection of proposals, and the gradient gate."""
 
     stop_gradient: bool = True
-    """The gate. True: the second stage's loss does not reach the proposals' coordinates
-    (approximate joint training). False: it does, through pooling and regression targets."""
+    """The gradient gate. True treats proposal coordinates as constants in the second stage
+    (approximate joint training). False lets its losses differentiate through them, by way of RoI
+    pooling and of the regression targets."""
     pooling_gradient: float = 1.0
-    """Share of the gradient that the open gate lets through on the way through the RoI op, 0 to
-    1."""
+    """Factor (0 to 1) on the gradient that reaches the proposals through RoI pooling. Requires
+    stop_gradient False."""
     target_gradient: float = 1.0
-    """Share of the gradient that the open gate lets through on the way through the regression
-    targets, 0 to 1."""
+    """Factor (0 to 1) on the gradient that reaches the proposals through the regression targets.
+    Requires stop_gradient False."""
     open_after: int = 0
-    """Steps of training before the gate begins to open."""
+    """Number of training steps before the gate starts to open."""
     open_over: int = 0
-    """Steps over which both shares then rise in a line from 0."""
+    """Number of steps over which both factors then rise linearly from 0; 0 opens the gate at
+    once."""
     delta_gradient: DeltaGradientConfig = DeltaGradientConfig()
     pre_nms_train: int = 2000
-    """Best anchors of each level that go into NMS, in training."""
+    """Number of top-scoring anchors per level passed to NMS in training."""
     pre_nms_test: int = 1000
-    """Best anchors of each level that go into NMS, in inference."""
+    """Number of top-scoring anchors per level passed to NMS in inference."""
     post_nms_train: int = 1000
-    """Proposals of an image, in training."""
+    """Maximum number of proposals per image in training."""
     post_nms_test: int = 1000
-    """Proposals of an image, in inference."""
+    """Maximum number of proposals per image in inference."""
     nms_iou: float = 0.7
-    """Overlap above which the worse of two proposals is dropped."""
+    """IoU above which the lower-scoring of two proposals is removed."""
     min_size: float = 0.0
-    """Smallest side of a proposal, pixels."""
+    """Minimum width and height of a proposal, in pixels of the network input."""
     score_threshold: float = 0.0
-    """Lowest probability of an object, of 1, that a proposal has; torchvision's MobileNets take
+    """Minimum objectness (a probability) of a proposal; torchvision's MobileNetV3 models use
     0.05."""
     append_ground_truth: bool = True
     """Add the ground-truth boxes to the proposals in training."""
@@ -160,98 +180,106 @@ class ProposalsConfig:
 
 @dataclasses.dataclass(frozen=True)
 class RoiConfig:
-    """The pooling of RoI features."""
+    """Pooling of RoI features."""
 
     op: Literal["align", "align_unaligned", "pool", "crop_resize", "warp", "precise"] = "align"
-    """RoIAlign with the half-pixel shift, RoIAlign without, RoIPool, TF's crop_and_resize with
-    max-pool, RoIWarp, or PrRoIPool."""
+    """RoIAlign with the half-pixel shift ('align') or without it ('align_unaligned'), RoIPool
+    ('pool'), TensorFlow's crop_and_resize with max pooling ('crop_resize'), RoIWarp ('warp') or
+    PrRoIPool ('precise')."""
     output_size: int = 7
-    """Side of the pooled window."""
+    """Height and width of the pooled features, in bins."""
     sampling_ratio: int = 2
-    """Samples of a bin along each axis; 0 takes as many as the bin is pixels wide."""
+    """Number of samples per bin along each axis. In RoIAlign, 0 takes one per pixel of the bin;
+    RoIPool and PrRoIPool ignore this field."""
 
 
 @dataclasses.dataclass(frozen=True)
 class HardExampleConfig:
-    """Hard example mining: train the second stage on the proposals of largest loss, not on a draw.
+    """Hard example mining: train the second stage on the proposals with the largest loss.
 
-    OHEM (arXiv 1604.03540) is the defaults with keep 128 for a step of one image, 64 for its two;
-    TF OD API's miner is keep 64, its loss_type classification box_weight 0.
+    With one image per step, keep=128 and the defaults are OHEM (arXiv 1604.03540); with two images,
+    keep=64. The miner of TensorFlow's Object Detection API is keep=64; its loss_type CLASSIFICATION
+    is box_weight=0.
     """
 
     keep: int = 0
-    """Proposals of an image that the head trains on, those of largest loss, in place of samples
-    and foreground_fraction; 0 mines none. All proposals then pass the head."""
+    """Number of proposals per image to train on, those with the largest loss, instead of a random
+    sample (samples, foreground_fraction). The head then runs on all proposals. 0 disables
+    mining."""
     nms_iou: float = 0.7
-    """Overlap above which the one of smaller loss is dropped; 1 drops none."""
+    """IoU above which the proposal with the smaller loss is dropped; 1 drops none."""
     class_weight: float = 1.0
-    """Factor on the class loss in the ranking, on top of model.box_head.class_weight."""
+    """Weight of the classification loss in the ranking, on top of model.box_head.class_weight."""
     box_weight: float = 1.0
-    """Factor on the box loss in the ranking, on top of model.box_head.box_weight."""
+    """Weight of the box regression loss in the ranking, on top of model.box_head.box_weight."""
     max_negatives_per_positive: float = 0.0
-    """Most background kept for each foreground that is kept in the image, the hardest of it; 0
-    sets no limit."""
+    """Maximum number of background proposals kept per foreground proposal that is kept in the same
+    image, hardest first; 0 sets no limit."""
     min_negatives_per_image: int = 0
-    """Number of an image's background proposals that the limit does not go below."""
+    """Number of background proposals per image that this limit always allows."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BoxHeadConfig:
-    """The second stage, and what it is trained on."""
+    """The box head (second stage) and its training."""
 
     name: Literal["two_fc", "conv_fc", "res5"] = "two_fc"
-    """Two fully connected layers, four convolutions and one such layer, or ResNet's fifth stage."""
+    """Two fully connected layers ('two_fc'), convolutions and one such layer ('conv_fc'), or the
+    fifth ResNet stage ('res5', requires model.neck.name 'c4')."""
     channels: int = 1024
     """Width of the fully connected layers."""
     conv_channels: int = 256
-    """Width of the convolutions of conv_fc."""
+    """Number of channels of the convolutions in 'conv_fc'."""
     convs: int = 4
-    """Convolutions of conv_fc."""
+    """Number of convolutions in 'conv_fc'."""
     norm: Literal["none", "group", "batch"] = "none"
-    """Normalisation of conv_fc's convolutions."""
+    """Normalisation after each convolution of 'conv_fc'."""
     dropout: float = 0.0
-    """Share of the fully connected layers' outputs dropped in training (the paper's VGG16: 0.5)."""
+    """Dropout rate of the fully connected layers in training; the paper's VGG16 uses 0.5."""
     class_agnostic: bool = False
-    """One set of box deltas for all classes."""
+    """Predict one box per RoI instead of one per class."""
     foreground_iou: float = 0.5
-    """Proposals of at least this overlap are foreground."""
+    """Proposals whose IoU with a ground-truth box is at least this are foreground."""
     background_iou: float = 0.0
-    """Proposals of less than foreground_iou and at least this overlap are background."""
+    """Proposals whose highest IoU is at least this, but below foreground_iou, are background. Those
+    below are not trained on."""
     samples: int = 512
-    """Proposals of an image that the head trains on."""
+    """Number of proposals sampled per image to train on."""
     foreground_fraction: float = 0.25
-    """Largest share of foreground among them."""
+    """Maximum fraction of foreground among the sampled proposals."""
     coder_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
-    """Factors on the box deltas (x, y, width, height)."""
+    """Scale factors of the encoded box deltas (x, y, width, height)."""
     box_loss: Literal["smooth_l1", "l1", "huber", "giou", "diou", "ciou"] = "l1"
-    """Loss of the box deltas; the IoU losses compare decoded boxes."""
+    """Box regression loss. The IoU losses compare decoded boxes, the others box deltas."""
     box_loss_beta: float = 1.0
-    """Where smooth L1 or Huber goes from quadratic to linear."""
+    """Error at which smooth L1 and Huber change from quadratic to linear; 0 makes them L1."""
     class_weight: float = 1.0
-    """Factor on the class loss."""
+    """Weight of the classification loss."""
     box_weight: float = 1.0
-    """Factor on the box loss."""
+    """Weight of the box regression loss."""
     mining: HardExampleConfig = HardExampleConfig()
 
 
 @dataclasses.dataclass(frozen=True)
 class DetectionsConfig:
-    """From the second stage to detections."""
+    """Post-processing of the box head's output."""
 
     score_threshold: float = 0.05
-    """Lowest score of a detection."""
+    """Detections with a score at or below this are discarded."""
     nms_iou: float = 0.5
-    """Overlap above which the worse of two detections of one class is dropped."""
+    """IoU above which the lower-scoring of two detections of the same class is removed."""
     max_detections: int = 100
-    """Detections of an image."""
+    """Maximum number of detections per image."""
     min_size: float = 0.0
-    """Smallest side of a detection, pixels; one without area is never found."""
+    """Minimum width and height of a detection, in pixels of the network input. Empty boxes are
+    always discarded."""
     pre_nms: int = 2000
-    """Best scoring (RoI, class) pairs that go into NMS."""
+    """Number of top-scoring (RoI, class) pairs per image passed to NMS."""
     soft_nms: Literal["none", "linear", "gaussian"] = "none"
-    """Lower the scores of overlapping detections instead of dropping them."""
+    """Soft-NMS (arXiv 1704.04503) with a linear or Gaussian penalty: lower the scores of
+    overlapping detections instead of removing them. 'none' is ordinary NMS."""
     soft_nms_sigma: float = 0.5
-    """Width of the Gaussian penalty."""
+    """Sigma of the Gaussian penalty, exp(-iou**2 / sigma)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -259,14 +287,16 @@ class ModelConfig:
     """The detector."""
 
     num_classes: int = 80
-    """Object classes, the background not counted."""
+    """Number of object classes, without the background."""
     pixel_mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
-    """Subtracted from the red, green and blue of a pixel (0..255)."""
+    """Mean of the red, green and blue values (0 to 255), subtracted from every pixel. ImageNet's is
+    123.675 116.28 103.53."""
     pixel_std: tuple[float, float, float] = (58.395, 57.12, 57.375)
-    """What the difference is divided by."""
+    """Standard deviation of the red, green and blue values, by which the difference is divided.
+    ImageNet's is 58.395 57.12 57.375."""
     compute_dtype: Literal["float32", "bfloat16", "float64"] = "float32"
-    """Type of the networks' activations. Parameters are float32, boxes and losses float32 at least.
-    float64 is for checks against finite differences and takes JAX_ENABLE_X64."""
+    """Data type of the networks' activations; parameters are float32, boxes and losses at least
+    float32. float64 (for checks by finite differences) requires JAX_ENABLE_X64=1."""
     backbone: BackboneConfig = BackboneConfig()
     neck: NeckConfig = NeckConfig()
     anchors: AnchorConfig = AnchorConfig()
@@ -279,86 +309,94 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """The images and how they are prepared."""
+    """The data set, preprocessing and augmentation."""
 
     format: Literal["shapes", "coco", "voc"] = "coco"
-    """The drawn data set, COCO's json, or VOC's folders."""
+    """Generated images of simple shapes ('shapes'), COCO's JSON ('coco'), or Pascal VOC's folders
+    ('voc')."""
     root: str = ""
-    """Folder of the data: the one that holds annotations/ and the split's folder (coco), or
-    Annotations/, ImageSets/ and JPEGImages/ (voc; a split may name a folder below it)."""
+    """Root folder of the data. For 'coco' it contains annotations/ and the image folders; for 'voc'
+    Annotations/, ImageSets/ and JPEGImages/, or folders such as VOC2007/ that contain them."""
     train_splits: tuple[str, ...] = ("train2017",)
-    """Splits to train on, e.g. train2017, trainval, or VOC2007/trainval VOC2012/trainval."""
+    """Splits to train on, such as train2017, trainval, or VOC2007/trainval VOC2012/trainval."""
     eval_split: str = "val2017"
     """Split to evaluate on."""
     classes: tuple[str, ...] = ()
-    """Class names in the order of their labels; empty takes COCO's categories, VOC's twenty, or for
-    another VOC folder the names that its annotations hold, sorted."""
+    """Class names in label order. Empty uses COCO's categories in order of id, VOC's 20 classes or,
+    if a VOC data set has other names, those in its annotations, sorted."""
     short_side: int = 800
-    """Images are resized so that the shorter side has this many pixels ..."""
+    """Length of an image's shorter side after resizing, in pixels, unless long_side limits it."""
     long_side: int = 1333
-    """... and the longer side at most this many."""
+    """Maximum length of an image's longer side after resizing, in pixels."""
     resize: Literal["pillow", "torchvision"] = "pillow"
-    """Pillow's bilinear filter, antialiased where it shrinks and rounded to whole values, as
-    Detectron2 resizes; or torchvision's, neither antialiased nor rounded."""
+    """Bilinear resizing as in Detectron2 ('pillow': antialiased when shrinking, rounded to whole
+    values) or as in torchvision ('torchvision': neither)."""
     train_short_sides: tuple[int, ...] = ()
-    """Short sides to draw from in training; empty takes short_side."""
+    """Values of short_side from which one is chosen at random for each training image; empty always
+    uses short_side."""
     horizontal_flip: float = 0.5
-    """Share of the training images that are mirrored."""
+    """Probability of mirroring a training image left to right."""
     vertical_flip: float = 0.0
-    """Share of the training images that are turned upside down by a mirror: for microscopes,
-    satellites and others that know no up."""
+    """Probability of mirroring a training image top to bottom, for images without a natural
+    orientation, such as those of microscopes and satellites."""
     train_proposals: str = ""
-    """File with proposals for the training images, as python -m jaxrcnn proposals WORKDIR --split
-    train --dump FILE writes it: Fast R-CNN alone is trained on them. Empty: an RPN proposes."""
+    """File of proposals for the training images, to train Fast R-CNN without an RPN. python -m
+    jaxrcnn proposals WORKDIR --split train --dump FILE writes one. Empty uses the RPN."""
     eval_proposals: str = ""
-    """File with proposals for the evaluation images (--split eval), for the same run."""
+    """File of proposals for the evaluation images (--split eval), required with
+    train_proposals."""
     keep_difficult: bool = False
-    """Train on VOC's difficult boxes instead of ignoring them."""
+    """Train on boxes that VOC marks as difficult instead of ignoring them."""
     skip_empty: bool = True
-    """Leave images without objects out of training (Detectron2 does)."""
+    """Leave out training images without objects, as Detectron2 does."""
     on_error: Literal["raise", "skip"] = "raise"
-    """What to do with a record that is broken: stop, or leave it out, count it and say so."""
+    """What to do with an invalid record or an unreadable image: stop with an error, or skip it and
+    report it."""
     workers: int = 0
-    """Processes that read images; 0 reads in threads of this one. Batches do not depend on it."""
+    """Number of processes that load images; 0 uses threads of the main process. The batches are the
+    same for any number."""
     num_train_images: int = 256
-    """Images of the drawn training set (format shapes)."""
+    """Number of generated training images (format 'shapes')."""
     num_eval_images: int = 64
-    """Images of the drawn held-back set (format shapes)."""
+    """Number of generated evaluation images (format 'shapes')."""
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
-    """The optimiser and its schedule."""
+    """The optimiser and the learning rate schedule."""
 
     name: Literal["sgd", "adamw"] = "sgd"
-    """Stochastic gradient descent with momentum, or AdamW."""
+    """SGD with momentum, or AdamW."""
     learning_rate: float = 0.02
-    """Largest learning rate, for reference_batch_size images a step."""
+    """Peak learning rate, at a batch size of reference_batch_size if that is set."""
     reference_batch_size: int = 0
-    """Batch size that learning_rate is meant for: it is scaled by batch_size over this; 0 never
-    scales."""
+    """Batch size for which learning_rate was chosen: the rate is multiplied by train.batch_size
+    divided by this. 0 disables scaling."""
     momentum: float = 0.9
-    """SGD's momentum."""
+    """Momentum of SGD."""
     weight_decay: float = 1e-4
-    """Factor of the weight decay."""
+    """Weight decay: L2 regularisation for SGD, decoupled for AdamW."""
     decay_norm_and_bias: bool = False
-    """Let norms and biases decay too."""
+    """Apply weight decay to normalisation parameters and biases as well."""
     warmup_steps: int = 1000
-    """Steps over which the learning rate rises in a line from warmup_factor to 1."""
+    """Number of steps over which the learning rate rises linearly to its peak; 0 disables
+    warm-up."""
     warmup_factor: float = 0.001
-    """Share of the learning rate at step 0."""
+    """Learning rate at step 0, as a fraction of the peak."""
     schedule: Literal["step", "cosine", "constant"] = "step"
-    """After the warm-up: drop at the milestones, follow half a cosine to zero, or stay."""
+    """Learning rate after warm-up: multiplied by drop_factor at each milestone, decayed to zero
+    along half a cosine, or constant."""
     milestones: tuple[int, ...] = (60000, 80000)
-    """Steps at which the learning rate drops (schedule step)."""
+    """Steps at which the learning rate is multiplied by drop_factor (schedule 'step')."""
     drop_factor: float = 0.1
-    """What it is multiplied by there."""
+    """Factor on the learning rate at each milestone."""
     clip_norm: float = 0.0
-    """Largest norm of the whole gradient; 0 never clips."""
+    """Maximum global norm of the gradient; 0 disables clipping."""
     accumulate: int = 1
-    """Batches whose gradients are averaged before one update."""
+    """Number of batches whose gradients are averaged for one update."""
     ema_decay: float = 0.0
-    """Decay of the moving average of the parameters that evaluation uses; 0 keeps none."""
+    """Decay of the exponential moving average of the parameters, which is then used for evaluation;
+    0 disables it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -366,20 +404,22 @@ class AlternatingStep:
     """One step of alternating training."""
 
     trains: Literal["rpn", "fast_rcnn"] = "rpn"
-    """The RPN, or Fast R-CNN on the proposals of the last network that an RPN step trained."""
+    """Train the RPN, or Fast R-CNN on the proposals of the RPN trained last."""
     backbone: Literal["pretrained", "previous", "frozen"] = "pretrained"
-    """The run's first weights again, or those of the step before; frozen are not trained."""
+    """Start from the run's initial backbone weights ('pretrained') or continue with those of the
+    previous step ('previous'; 'frozen' does not train them)."""
     restart: tuple[str, ...] = ()
-    """Parts that are drawn anew: rpn_head, box_head, or a layer such as box_head/cls_score."""
+    """Parts to re-initialise: rpn_head, box_head, or a single layer such as box_head/cls_score."""
     steps: int = 80000
-    """Steps of training."""
+    """Number of training steps."""
     milestones: tuple[int, ...] = ()
-    """Steps within this one at which the learning rate drops (schedule step)."""
+    """Training steps, counted from the start of this one, at which the learning rate is multiplied
+    by drop_factor (schedule 'step')."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AlternatingConfig:
-    """Alternating training (paper, section 3.2, i); used by train.scheme alternating."""
+    """Alternating training (section 3.2 of the paper), used if train.scheme is 'alternating'."""
 
     steps: tuple[AlternatingStep, ...] = (
         AlternatingStep("rpn", "pretrained", (), 80000, (60000,)),
@@ -389,76 +429,81 @@ class AlternatingConfig:
             "fast_rcnn", "frozen", ("box_head/cls_score", "box_head/bbox_pred"), 80000, (60000,)
         ),
     )
-    """The steps, by default py-faster-rcnn's four at its 80000 images each, for a batch size of
-    1. train.steps is their sum."""
+    """The steps in order; train.steps must be the sum of their lengths. The default is
+    py-faster-rcnn's four steps of 80000 images each, at a batch size of 1."""
     keep_proposals: bool = False
-    """Make the proposals of a Fast R-CNN step once, before it, from unaugmented images, and keep
-    them in memory: faster for small data sets; False makes them on the fly of the augmented
-    images."""
+    """Compute the proposals for a Fast R-CNN step once, before it, from unaugmented images, and
+    keep them in memory (faster for small data sets). False computes them for every batch, from the
+    augmented images."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DiagnosticsConfig:
-    """The instrument of the gradient question: gradients by loss, module and route."""
+    """Gradient diagnostics: norms and cosines by loss, module and route through the gate."""
 
     every: int = 0
-    """Steps between two that are also measured, at their cost; 0 measures none and costs
-    nothing."""
+    """Number of steps between diagnostics; 0 disables them. Only the steps that compute them become
+    slower."""
     curvature: bool = False
-    """Measure the curvature of the second stage's loss along the pooling route's gradient too."""
+    """Also compute the curvature of the second stage's loss along its direct gradient and along the
+    gradient through RoI pooling."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """The run."""
+    """Training."""
 
     scheme: Literal["joint", "alternating"] = "joint"
-    """All in one step, approximate or not as model.proposals says; or RPN and Fast R-CNN in turn,
-    as train.alternating says."""
+    """Train both stages together, with the gradient gate that model.proposals describes, or the RPN
+    and Fast R-CNN in turn, as train.alternating describes."""
     alternating: AlternatingConfig = AlternatingConfig()
     batch_size: int = 16
-    """Images of a step, over all devices."""
+    """Training batch size (global, across devices)."""
     steps: int = 90000
-    """Steps of the whole run."""
+    """Total number of training steps."""
     log_every: int = 20
-    """Steps between two lines of metrics."""
+    """Number of steps between log entries, which average the metrics in between."""
     eval_every: int = 5000
-    """Steps between two evaluations; the end is always evaluated; 0 evaluates there only."""
+    """Number of steps between evaluations; 0 evaluates only after the last step, which is always
+    evaluated."""
     checkpoint_every: int = 5000
-    """Steps between two checkpoints; the end always has one."""
+    """Number of steps between checkpoints; the last step always writes one."""
     keep_checkpoints: int = 2
-    """Checkpoints that are kept."""
+    """Number of checkpoints to keep."""
     init: str = ""
-    """What to start from: a run's workdir, a model's folder, or a weight file of torchvision,
-    Detectron2 or timm (.pth, .pkl, .safetensors); empty starts from random weights."""
+    """Initial weights: a run's workdir, the folder of a converted model, or a weight file of
+    torchvision, Detectron2 or timm (.pth, .pkl, .safetensors). Empty starts from random weights."""
     init_restart: tuple[str, ...] = ()
-    """Parts that init does not give and that are drawn: rpn_head, box_head, or a layer such as
-    box_head/cls_score, where the classes are others."""
+    """Parts to re-initialise instead of loading from init, for example because the classes differ:
+    rpn_head, box_head, or a single layer such as box_head/cls_score."""
     optimizer: OptimizerConfig = OptimizerConfig()
     diagnostics: DiagnosticsConfig = DiagnosticsConfig()
 
 
 @dataclasses.dataclass(frozen=True)
 class EvalConfig:
-    """The evaluation."""
+    """Evaluation."""
 
     metric: Literal["coco", "voc07", "voc"] = "coco"
-    """COCO's average precision, VOC 2007's 11-point, or VOC's area under the curve, the latter two
-    beside COCO's."""
+    """COCO's average precision is always computed. 'voc07' adds VOC 2007's 11-point average
+    precision, 'voc' VOC's area under the curve."""
     batch_size: int = 8
-    """Images of an evaluation step, over all devices."""
+    """Evaluation batch size (global, across devices)."""
     images: int = 8
-    """Images drawn with their detections after an evaluation."""
+    """Number of images drawn with their detections after each evaluation."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ProfileConfig:
-    """A trace of some steps, in the workdir's folder profile; it changes nothing of the run."""
+    """A profile of some training steps, written to profile/ in the workdir.
+
+    The results of the run do not depend on it.
+    """
 
     start: int = 10
-    """Steps of the run that are done before; the first ones compile."""
+    """Number of training steps before the profile starts; the first ones include compilation."""
     steps: int = 0
-    """Steps that are traced; 0 traces none."""
+    """Number of training steps to profile; 0 disables profiling."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -466,7 +511,7 @@ class Config:
     """An experiment."""
 
     seed: int = 0
-    """Seed of the parameters, the order of the images and every draw in training."""
+    """Random seed of parameter initialisation, data order, augmentation and sampling."""
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()

@@ -1,4 +1,4 @@
-"""Configs as flat fields, as JSON, and what differs between two of them."""
+"""Configs as flat fields and as JSON, and the differences between two configs."""
 
 import dataclasses
 import json
@@ -9,20 +9,20 @@ from typing import Any, Literal
 from jaxrcnn.config import Config, ConfigError
 
 UNKEPT = ("profile",)
-"""Groups that say nothing of what a run computes. A config.json holds none of them, so that those
-of earlier versions can be read, and a run may go on with other values."""
+"""Groups of fields that do not affect what a run computes. They are not written to config.json, so
+that a run can be resumed with other values."""
 
 
 FORMAT_VERSION = 2
-"""Version of the layout of a run's or a model's folder, written into its config.json. Version 1 was
-not written, and had other names for the fields in `RENAMED`."""
+"""Version of the layout of a run's or model's folder, stored in its config.json. Version 1 was not
+stored and used the old names in `RENAMED`."""
 
 RENAMED = {
     "data.num_train_pictures": "data.num_train_images",
     "data.num_eval_pictures": "data.num_eval_images",
     "eval.pictures": "eval.images",
 }
-"""Earlier names of fields, which are still read."""
+"""Old field names that are still accepted, and the current ones."""
 
 
 def field_types(kind: type = Config, prefix: str = "") -> dict[str, Any]:
@@ -49,7 +49,7 @@ def field_values(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def describe_type(annotation: Any) -> str:
-    """What a field takes, in words that end an error message."""
+    """The values that a field accepts, in words that end an error message."""
     arguments = typing.get_args(annotation)
     if typing.get_origin(annotation) is Literal:
         return "one of " + ", ".join(map(str, arguments))
@@ -65,12 +65,12 @@ def describe_type(annotation: Any) -> str:
 
 
 def convert(value: Any, annotation: Any) -> Any:
-    """A plain Python or JSON value as the annotated type.
+    """Convert a plain Python or JSON value to the annotated type.
 
-    Lists become tuples, ints may be floats, and in a tuple of dataclasses the items are dicts.
+    Lists become tuples, ints are accepted as floats, and dicts become the dataclasses in a tuple.
 
     Raises:
-        ValueError: the value is of another type, or a tuple has another length.
+        ValueError: the value has the wrong type, or a tuple the wrong length.
     """
     arguments = typing.get_args(annotation)
     if dataclasses.is_dataclass(annotation):
@@ -78,7 +78,7 @@ def convert(value: Any, annotation: Any) -> Any:
             kind = typing.cast(type, annotation)
             return config_from_dict({**dataclasses.asdict(kind()), **value}, kind)
         except TypeError:
-            raise ValueError(f"{value!r} is no dict") from None
+            raise ValueError(f"{value!r} is not a dict") from None
         except ConfigError as error:
             raise ValueError(str(error)) from None
     if typing.get_origin(annotation) is Literal:
@@ -86,7 +86,7 @@ def convert(value: Any, annotation: Any) -> Any:
         constructor = str
     elif typing.get_origin(annotation) is tuple:
         if not isinstance(value, tuple | list):
-            raise ValueError(f"{value!r} is no tuple")
+            raise ValueError(f"{value!r} is not a tuple")
         if arguments[-1] is Ellipsis:
             arguments = arguments[:1] * len(value)
         return tuple(convert(item, kind) for item, kind in zip(value, arguments, strict=True))
@@ -105,15 +105,15 @@ def config_to_dict(config: Config) -> dict[str, Any]:
 
 
 def config_from_dict(tree: Any, kind: Any = Config, prefix: str = "") -> Any:
-    """The inverse of `config_to_dict`; of the groups in `UNKEPT`, those left out have defaults.
+    """The inverse of `config_to_dict`; groups in `UNKEPT` may be missing and get their defaults.
 
     Raises:
-        ConfigError: a field is unknown, missing or ill-typed.
+        ConfigError: a field is unknown, missing or of the wrong type.
     """
     types = typing.get_type_hints(kind)
     if not isinstance(tree, dict):
         raise ConfigError(
-            f"{prefix.rstrip('.') or 'config'}: got {tree!r}, takes a group of fields"
+            f"{prefix.rstrip('.') or 'config'}={tree!r} is invalid: expected a group of fields"
         )
     for name in [*tree, *types]:
         if name not in types:
@@ -129,28 +129,30 @@ def _field(value: Any, annotation: Any, name: str) -> Any:
     try:
         return convert(value, annotation)
     except ValueError:
-        raise ConfigError(f"{name}: got {value!r}, takes {describe_type(annotation)}") from None
+        raise ConfigError(
+            f"{name}={value!r} is invalid: expected {describe_type(annotation)}"
+        ) from None
 
 
 def config_to_json(config: Config) -> str:
-    """The config as indented JSON, every field written out but those of the groups in `UNKEPT`."""
+    """The config as indented JSON, with every field except the groups in `UNKEPT`."""
     kept = {name: x for name, x in config_to_dict(config).items() if name not in UNKEPT}
     return json.dumps({"format_version": FORMAT_VERSION, **kept}, indent=2) + "\n"
 
 
 def config_from_json(text: str, source: str = "config.json") -> Config:
-    """The inverse of `config_to_json`, also for files that earlier versions wrote.
+    """The inverse of `config_to_json`; also reads files written by earlier versions.
 
     Args:
-        text: of the file.
-        source: what to call the file in a warning.
+        text: contents of the file.
+        source: name of the file, for the warning.
 
     Raises:
-        ConfigError: the text is not JSON, was written by a later version, or a field is unknown,
-            missing or ill-typed.
+        ConfigError: the text is not JSON, was written by a newer version, or a field is unknown,
+            missing or of the wrong type.
 
     Warns:
-        FutureWarning: fields have been renamed since; names the new ones.
+        FutureWarning: the file uses old field names; gives the current ones.
     """
     try:
         tree = json.loads(text)
@@ -159,8 +161,8 @@ def config_from_json(text: str, source: str = "config.json") -> Config:
     version = tree.pop("format_version", 1) if isinstance(tree, dict) else FORMAT_VERSION
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise ConfigError(
-            f"written in format {version} by a later version of jaxrcnn; this one reads formats up "
-            f"to {FORMAT_VERSION}; install a newer version"
+            f"format_version={version} was written by a newer version of jaxrcnn; this one reads "
+            f"up to {FORMAT_VERSION}: install the newer version"
         )
     if isinstance(tree, dict):
         renamed = [name for name in RENAMED if _rename(tree, name, RENAMED[name])]
@@ -171,7 +173,7 @@ def config_from_json(text: str, source: str = "config.json") -> Config:
 
 
 def _rename(tree: dict[str, Any], old: str, new: str) -> bool:
-    """Move a value of nested dicts to another name in its group; False where there is none."""
+    """Rename a value in its group of nested dicts; False if there is no such value."""
     *groups, name = old.split(".")
     group: Any = tree
     for each in groups:
@@ -183,13 +185,13 @@ def _rename(tree: dict[str, Any], old: str, new: str) -> bool:
 
 
 def config_differences(there: Config, here: Config) -> list[str]:
-    """A line for every field that differs, such as ``train.steps: 1000 there, 2000 here``.
+    """A line for every field that differs, such as ``train.steps is 1000 there, 2000 here``.
 
-    The groups in `UNKEPT` may differ.
+    Differences in the groups in `UNKEPT` do not count.
     """
     theirs, ours = field_values(there), field_values(here)
     return [
-        f"{name}: {theirs[name]!r} there, {ours[name]!r} here"
+        f"{name} is {theirs[name]!r} there, {ours[name]!r} here"
         for name in ours
         if theirs[name] != ours[name] and name.split(".")[0] not in UNKEPT
     ]

@@ -83,10 +83,10 @@ def build(
         anchor_sampler, roi_sampler: functions such as `jaxrcnn.ops.sampling.sample`.
 
     Raises:
-        ConfigError: float64 is asked for and jax is not allowed to compute in it.
+        ConfigError: config.compute_dtype is "float64" and JAX_ENABLE_X64 is not set.
     """
     if config.compute_dtype == "float64" and not jax.config.read("jax_enable_x64"):
-        raise ConfigError("model.compute_dtype: got float64, takes JAX_ENABLE_X64=1 to be set")
+        raise ConfigError("model.compute_dtype=float64 requires JAX_ENABLE_X64=1")
     return Detector(
         config=config,
         backbone=backbone or build_backbone(config.backbone, config.neck, config.compute_dtype),

@@ -1,4 +1,4 @@
-"""Refuses a config that cannot work, in one line that begins with the field's dotted name."""
+"""Checks of a config. Each error is one line that begins with the dotted name of a field."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ from jaxrcnn.config import (
 from jaxrcnn.config_io import field_values
 
 Rules = Iterator[tuple[bool, str]]
-"""Whether something is wrong, and the line that says so."""
+"""Whether a rule is broken, and the error message for that."""
 
 AT_LEAST_ONE = (
     "model.num_classes",
@@ -122,16 +122,22 @@ FROM_ZERO_BELOW_ONE = (
     "train.optimizer.ema_decay",
 )
 
+ROOT_CONTENTS = {
+    "coco": "annotations/",
+    "voc": "Annotations/ and JPEGImages/ (or VOC2007/, for splits such as VOC2007/trainval)",
+}
+
 OPEN_GATE = ("pooling_gradient", "target_gradient", "open_after", "open_over", "delta_gradient")
 
 BASIC_BLOCKS = ("resnet18", "resnet34")
 
 
 def check(config: Config) -> None:
-    """Returns if the config can work.
+    """Check that every field is in its range and that the fields work together.
 
     Raises:
-        ConfigError: a number is out of its range, or two fields cannot go together.
+        ConfigError: a field is out of range or conflicts with another one; only the first error is
+            reported.
     """
     rules = itertools.chain(
         _ranges(config),
@@ -141,30 +147,30 @@ def check(config: Config) -> None:
         _training(config.train),
         _profile(config),
     )
-    for wrong, line in rules:
-        if wrong:
-            raise ConfigError(line)
+    for broken, message in rules:
+        if broken:
+            raise ConfigError(message)
 
 
 def _ranges(config: Config) -> Rules:
-    """Of every number, or every number in a tuple."""
+    """The range of every number, alone or in a tuple."""
     values = field_values(config)
     for name, value in values.items():
         finite = all(isinstance(x, int) or math.isfinite(x) for x in _numbers(value))
-        yield not finite, f"{name}: got {value}, takes finite numbers"
-    # jax.random.key takes 32 bits and forgets the others.
-    yield config.seed >= 2**32, f"seed: got {config.seed}, takes less than 2 ** 32"
+        yield not finite, f"{name}={value} must be finite"
+    # jax.random.key uses 32 bits and silently drops the others.
+    yield config.seed >= 2**32, f"seed={config.seed} must be less than 2**32"
     ranges = (
         (AT_LEAST_ONE, lambda x: x >= 1, "at least 1"),
         (NOT_NEGATIVE, lambda x: x >= 0, "at least 0"),
-        (POSITIVE, lambda x: x > 0, "more than 0"),
-        (FROM_ZERO_TO_ONE, lambda x: 0 <= x <= 1, "0 to 1"),
-        (FROM_ZERO_BELOW_ONE, lambda x: 0 <= x < 1, "0 to less than 1"),
+        (POSITIVE, lambda x: x > 0, "greater than 0"),
+        (FROM_ZERO_TO_ONE, lambda x: 0 <= x <= 1, "between 0 and 1"),
+        (FROM_ZERO_BELOW_ONE, lambda x: 0 <= x < 1, "at least 0 and less than 1"),
     )
-    for names, fits, words in ranges:
+    for names, is_valid, words in ranges:
         for name in names:
             value = values[name]
-            yield not all(map(fits, _numbers(value))), f"{name}: got {value}, takes {words}"
+            yield not all(map(is_valid, _numbers(value))), f"{name}={value} must be {words}"
 
 
 def _numbers(value: Any) -> Iterable[float]:
@@ -179,43 +185,44 @@ def _model(model: ModelConfig) -> Rules:
     for name, part in (("rpn", model.rpn), ("box_head", model.box_head)):
         yield (
             part.background_iou > part.foreground_iou,
-            f"model.{name}.background_iou: got {part.background_iou}, takes at most "
-            f"model.{name}.foreground_iou, {part.foreground_iou}",
+            f"model.{name}.background_iou={part.background_iou} must not exceed "
+            f"model.{name}.foreground_iou={part.foreground_iou}",
         )
     yield from _gate(model.proposals)
     yield from _mining(model.box_head.mining)
     yield (
         model.roi.op in ("crop_resize", "warp") and model.roi.sampling_ratio == 0,
-        f"model.roi.sampling_ratio: got 0, model.roi.op {model.roi.op} takes at least 1",
+        f"model.roi.sampling_ratio=0 does not work with model.roi.op={model.roi.op}: use at least "
+        "1",
     )
     yield (
         model.box_head.name == "res5" and model.neck.name != "c4",
-        f"model.box_head.name: res5 goes with model.neck.name c4 only, got {model.neck.name}",
+        f"model.box_head.name=res5 requires model.neck.name=c4, not {model.neck.name}",
     )
 
 
 def _gate(proposals: ProposalsConfig) -> Rules:
-    """A field of the open gate says nothing while it is closed."""
+    """Settings of the open gate, which have no effect while it is closed."""
     values, defaults = field_values(proposals), field_values(ProposalsConfig())
     for name in filter(lambda name: name.startswith(OPEN_GATE), values):
         yield (
             proposals.stop_gradient and values[name] != defaults[name],
-            f"model.proposals.{name}: got {values[name]}, goes with "
-            "model.proposals.stop_gradient False only",
+            f"model.proposals.{name}={values[name]} has no effect unless "
+            "model.proposals.stop_gradient=False",
         )
 
 
 def _mining(mining: HardExampleConfig) -> Rules:
-    """Of a ranking without a loss, and of a least number where there is no limit."""
+    """A ranking needs a loss, and a minimum needs a limit that it can override."""
     yield (
         mining.class_weight == mining.box_weight == 0,
-        "model.box_head.mining.class_weight: got 0, takes more than 0 where "
-        "model.box_head.mining.box_weight is 0",
+        "model.box_head.mining.class_weight=0 and model.box_head.mining.box_weight=0 leave no loss "
+        "to rank proposals by: set at least one of them above 0",
     )
     yield (
         mining.min_negatives_per_image > 0 and mining.max_negatives_per_positive == 0,
-        f"model.box_head.mining.min_negatives_per_image: got {mining.min_negatives_per_image}, "
-        "goes with model.box_head.mining.max_negatives_per_positive above 0 only",
+        f"model.box_head.mining.min_negatives_per_image={mining.min_negatives_per_image} has no "
+        "effect unless model.box_head.mining.max_negatives_per_positive is above 0",
     )
 
 
@@ -224,130 +231,141 @@ def _backbone(model: ModelConfig) -> Rules:
     vgg, mobilenet = backbone.name == "vgg16", backbone.name == "mobilenet_v3_large"
     yield (
         backbone.frozen_stages > 5,
-        f"model.backbone.frozen_stages: got {backbone.frozen_stages}, takes 0 to 5",
+        f"model.backbone.frozen_stages={backbone.frozen_stages} must be at most 5",
     )
     yield (
         backbone.width < 8 or backbone.width % 8 != 0,
-        f"model.backbone.width: got {backbone.width}, takes a multiple of 8",
+        f"model.backbone.width={backbone.width} must be a positive multiple of 8",
     )
     yield (
         (vgg or mobilenet) and backbone.width != 64,
-        f"model.backbone.width: got {backbone.width}, {backbone.name} takes 64 only",
+        f"model.backbone.width={backbone.width} applies to ResNets only: use 64 with "
+        f"model.backbone.name={backbone.name}",
     )
     yield (
         vgg and neck != "c5",
-        f"model.neck.name: got {neck}, model.backbone.name vgg16 goes with c5 only",
+        f"model.neck.name={neck} does not work with model.backbone.name=vgg16: use c5",
     )
     yield (
         vgg and backbone.norm != "none",
-        f"model.backbone.norm: got {backbone.norm}, vgg16 takes none only",
+        f"model.backbone.norm={backbone.norm} does not work with model.backbone.name=vgg16: use "
+        "none",
     )
     yield (
         mobilenet and neck != "fpn",
-        f"model.neck.name: got {neck}, model.backbone.name mobilenet_v3_large goes with fpn only",
+        f"model.neck.name={neck} does not work with model.backbone.name=mobilenet_v3_large: use "
+        "fpn",
     )
     yield (
         backbone.dilated_res5 and (vgg or neck != "c5"),
-        "model.backbone.dilated_res5: goes with a ResNet and model.neck.name c5 only, "
-        f"got {backbone.name} and {neck}",
+        "model.backbone.dilated_res5=True requires a ResNet with model.neck.name=c5, not "
+        f"{backbone.name} with {neck}",
     )
     yield (
         backbone.stride_in_1x1 and (vgg or mobilenet or backbone.name in BASIC_BLOCKS),
-        "model.backbone.stride_in_1x1: goes with the bottlenecks of resnet50 and larger only, got "
-        f"{backbone.name}",
+        "model.backbone.stride_in_1x1=True requires the bottleneck blocks of resnet50 or a larger "
+        f"ResNet, not {backbone.name}",
     )
 
 
 def _anchors(model: ModelConfig) -> Rules:
     sizes = model.anchors.sizes
     maps = 1 if model.neck.name != "fpn" else 3 if "mobilenet" in model.backbone.name else 5
-    counts = sorted({len(level) for level in sizes})
+    counts = [len(level) for level in sizes]
     yield (
         len(sizes) != maps,
-        f"model.anchors.sizes: got sizes for {len(sizes)} levels, "
-        f"{model.backbone.name} with {model.neck.name} makes {maps}",
+        f"model.anchors.sizes needs one tuple per feature level: {model.backbone.name} with "
+        f"{model.neck.name} has {maps}, got {len(sizes)}",
     )
-    yield len(counts) > 1, f"model.anchors.sizes: got {counts} sizes a level, takes equally many"
-    yield counts == [0], "model.anchors.sizes: got no sizes, takes one or more for a level"
-    yield not model.anchors.ratios, "model.anchors.ratios: got nothing, takes one or more"
+    yield (
+        len(set(counts)) > 1,
+        f"model.anchors.sizes needs the same number of sizes at every level, got {counts}",
+    )
+    yield not any(counts), "model.anchors.sizes needs at least one size per level"
+    yield not model.anchors.ratios, "model.anchors.ratios needs at least one aspect ratio"
 
 
 def _data(config: Config) -> Rules:
     data, classes = config.data, config.data.classes
     yield (
         data.short_side > data.long_side,
-        f"data.short_side: got {data.short_side}, takes at most data.long_side, {data.long_side}",
+        f"data.short_side={data.short_side} must not exceed data.long_side={data.long_side}",
     )
     yield (
         any(side > data.long_side for side in data.train_short_sides),
-        f"data.train_short_sides: got {data.train_short_sides}, takes at most data.long_side, "
-        f"{data.long_side}",
+        f"data.train_short_sides={data.train_short_sides} must not exceed "
+        f"data.long_side={data.long_side}",
     )
     yield (
         len(set(classes)) < len(classes),
-        f"data.classes: got {classes}, takes every name once",
+        f"data.classes={classes} contains a name twice: list each name once",
     )
     yield (
         bool(classes) and len(classes) != config.model.num_classes,
-        f"model.num_classes: got {config.model.num_classes}, data.classes names {len(classes)}",
+        f"model.num_classes={config.model.num_classes} must equal the number of names in "
+        f"data.classes, {len(classes)}",
     )
     if data.format != "shapes":
         yield from _files(data)
 
 
 def _files(data: DataConfig) -> Rules:
-    yield not data.root, f"data.root: got nothing, data.format {data.format} takes a folder"
-    yield not data.train_splits, "data.train_splits: got nothing, takes one or more"
-    yield not data.eval_split, "data.eval_split: got nothing, takes the name of a split"
+    yield (
+        not data.root,
+        f"data.root is empty: data.format={data.format} needs the folder that contains "
+        f"{ROOT_CONTENTS[data.format]}",
+    )
+    yield not data.train_splits, "data.train_splits is empty: name at least one split to train on"
+    yield not data.eval_split, "data.eval_split is empty: name the split to evaluate on"
 
 
 def _given_proposals(config: Config) -> Rules:
-    """Files of proposals go with a Fast R-CNN step that no RPN step stands before."""
+    """Files of proposals are for a Fast R-CNN step that comes before any RPN step."""
     data, train, steps = config.data, config.train, config.train.alternating.steps
     alone = train.scheme == "alternating" and bool(steps) and steps[0].trains == "fast_rcnn"
     files = {"train_proposals": data.train_proposals, "eval_proposals": data.eval_proposals}
     yield (
         alone and not any(files.values()),
-        "train.alternating.steps: the first trains fast_rcnn, takes rpn, or data.train_proposals "
-        "and data.eval_proposals: it needs proposals",
+        "train.alternating.steps starts with fast_rcnn, which needs proposals: start with rpn, or "
+        "set data.train_proposals and data.eval_proposals",
     )
     for name, file in files.items():
         yield (
             alone and not file,
-            f"data.{name}: got nothing, takes a file where train.alternating.steps begins with "
-            "fast_rcnn",
+            f"data.{name} is empty: train.alternating.steps starts with fast_rcnn, which needs a "
+            "file of proposals",
         )
         yield (
             bool(file) and not alone,
-            f"data.{name}: got {file}, goes with train.scheme alternating only, and "
-            "train.alternating.steps that begin with fast_rcnn",
+            f"data.{name}={file} requires train.scheme=alternating and train.alternating.steps "
+            "that start with fast_rcnn",
         )
 
 
 def _alternating(train: TrainConfig) -> Rules:
     name, steps = "train.alternating.steps", train.alternating.steps
-    yield not steps, f"{name}: got nothing, takes one or more"
+    yield not steps, f"{name} is empty: give at least one step"
     total = sum(step.steps for step in steps)
     yield (
         train.steps != total,
-        f"train.steps: got {train.steps}, takes the sum of {name}, {total}",
+        f"train.steps={train.steps} must equal {total}, the sum of the steps in {name}",
     )
-    yield any(step.steps < 1 for step in steps), f"{name}: takes at least 1 step each"
+    yield any(step.steps < 1 for step in steps), f"{name}: steps must be at least 1 in each of them"
     yield (
         bool(steps) and steps[0].backbone == "frozen",
-        f"{name}: the first has a frozen backbone, takes pretrained or previous",
+        f"{name}: the first step cannot have backbone=frozen, use pretrained or previous",
     )
     for part in itertools.chain(*(step.restart for step in steps)):
         yield (
             part.split("/")[0] not in ("backbone", "rpn_head", "box_head"),
-            f"{name}: got restart {part!r}, takes backbone, rpn_head, box_head or a layer of one",
+            f"{name}: cannot restart {part!r}, use backbone, rpn_head, box_head or a layer in one",
         )
     warmup = train.optimizer.warmup_steps
     for milestones in (step.milestones for step in steps):
         yield (
             any(a >= b for a, b in itertools.pairwise((warmup - 1, *milestones))),
-            f"{name}: got milestones {milestones}, takes ascending steps after "
-            f"train.optimizer.warmup_steps, {warmup}",
+            f"{name}: milestones={milestones} must be in ascending order and at least "
+            f"train.optimizer.warmup_steps={warmup}",
         )
 
 
@@ -357,38 +375,39 @@ def _training(train: TrainConfig) -> Rules:
     curvature, name = train.diagnostics.curvature, "train.diagnostics.curvature"
     yield (
         curvature and train.diagnostics.every == 0,
-        f"{name}: got True, goes with train.diagnostics.every above 0 only",
+        f"{name}=True has no effect unless train.diagnostics.every is above 0",
     )
     yield (
         curvature and train.scheme == "alternating",
-        f"{name}: got True, goes with train.scheme joint only: no gradient comes through pooling",
+        f"{name}=True requires train.scheme=joint: in alternating training no gradient flows "
+        "through pooling",
     )
     optimizer, milestones = train.optimizer, train.optimizer.milestones
     yield (
         optimizer.accumulate > train.steps,
-        f"train.optimizer.accumulate: got {optimizer.accumulate}, takes at most train.steps, "
-        f"{train.steps}",
+        f"train.optimizer.accumulate={optimizer.accumulate} must not exceed "
+        f"train.steps={train.steps}",
     )
     yield (
         any(a >= b for a, b in itertools.pairwise(milestones)),
-        f"train.optimizer.milestones: got {milestones}, takes ascending steps",
+        f"train.optimizer.milestones={milestones} must be in strictly ascending order",
     )
     yield (
         optimizer.schedule == "step" and any(m < optimizer.warmup_steps for m in milestones),
-        f"train.optimizer.milestones: got {milestones}, takes steps after "
-        f"train.optimizer.warmup_steps, {optimizer.warmup_steps}",
+        f"train.optimizer.milestones={milestones} must not be below "
+        f"train.optimizer.warmup_steps={optimizer.warmup_steps}",
     )
 
 
 def _profile(config: Config) -> Rules:
-    """The steps that are traced are steps of the run."""
+    """Only steps of the run can be profiled."""
     profile, steps = config.profile, config.train.steps
     yield (
         profile.steps > 0 and profile.start >= steps,
-        f"profile.start: got {profile.start}, takes less than train.steps, {steps}",
+        f"profile.start={profile.start} must be less than train.steps={steps}",
     )
     yield (
         profile.steps > 0 and profile.start + profile.steps > steps,
-        f"profile.steps: got {profile.steps}, takes at most {steps - profile.start}, what "
-        f"profile.start {profile.start} leaves of train.steps, {steps}",
+        f"profile.steps={profile.steps} must be at most {steps - profile.start}: "
+        f"profile.start={profile.start} leaves no more of train.steps={steps}",
     )

@@ -65,7 +65,9 @@ def test_json_of_the_first_format_is_read_and_its_names_are_renamed():
 @pytest.mark.parametrize("version", [3, "2", None])
 def test_json_of_a_later_format_is_refused(version):
     text = changed_json(lambda t: t.update(format_version=version))
-    with pytest.raises(ConfigError, match=f"written in format {version} by a later version") as got:
+    with pytest.raises(
+        ConfigError, match=f"format_version={version} was written by a newer"
+    ) as got:
         config_from_json(text)
     assert "\n" not in str(got.value)
 
@@ -91,29 +93,32 @@ def test_json_holds_every_field_by_name():
         (lambda t: t["train"].pop("steps"), "missing field train.steps"),
         (lambda t: t["model"]["rpn"].update(sampels=3), "unknown field model.rpn.sampels"),
         (lambda t: t.update(extra={}), "unknown field extra"),
-        (lambda t: t["train"].update(steps="many"), "train.steps: got 'many', takes int"),
-        (lambda t: t["train"].update(steps=1.5), "train.steps: got 1.5, takes int"),
-        (lambda t: t["train"].update(steps=True), "train.steps: got True, takes int"),
-        (lambda t: t["data"].update(skip_empty=1), "data.skip_empty: got 1, takes True or False"),
+        (lambda t: t["train"].update(steps="many"), "train.steps='many' is invalid: expected int"),
+        (lambda t: t["train"].update(steps=1.5), "train.steps=1.5 is invalid: expected int"),
+        (lambda t: t["train"].update(steps=True), "train.steps=True is invalid: expected int"),
+        (
+            lambda t: t["data"].update(skip_empty=1),
+            "data.skip_empty=1 is invalid: expected True or False",
+        ),
         (
             lambda t: t["model"]["rpn"].update(box_weight=None),
-            "model.rpn.box_weight: got None, takes float",
+            "model.rpn.box_weight=None is invalid: expected float",
         ),
         (
             lambda t: t["model"]["neck"].update(name="fpm"),
-            "model.neck.name: got 'fpm', takes one of fpn, c4, c5",
+            "model.neck.name='fpm' is invalid: expected one of fpn, c4, c5",
         ),
         (
             lambda t: t["model"].update(pixel_mean=[1.0, 2.0]),
-            "model.pixel_mean: got [1.0, 2.0], takes 3 float values",
+            "model.pixel_mean=[1.0, 2.0] is invalid: expected 3 float values",
         ),
         (
             lambda t: t["model"]["anchors"].update(sizes=[8.0, 16.0]),
-            "model.anchors.sizes: got [8.0, 16.0], "
-            "takes a tuple of tuples such as '((8,), (16, 32))'",
+            "model.anchors.sizes=[8.0, 16.0] is invalid: "
+            "expected a tuple of tuples such as '((8,), (16, 32))'",
         ),
         (lambda t: t.update(profile={"start": 1}), "missing field profile.steps"),
-        (lambda t: t.update(model=3), "model: got 3, takes a group of fields"),
+        (lambda t: t.update(model=3), "model=3 is invalid: expected a group of fields"),
     ],
 )
 def test_a_broken_tree_is_refused_in_a_line_that_names_the_field(change, line):
@@ -141,9 +146,9 @@ def test_differences_name_field_and_both_values():
     here = Config(seed=1, train=TrainConfig(steps=2000))
     there = Config(train=TrainConfig(steps=1000, init="a"))
     assert config_differences(there, here) == [
-        "seed: 0 there, 1 here",
-        "train.steps: 1000 there, 2000 here",
-        "train.init: 'a' there, '' here",
+        "seed is 0 there, 1 here",
+        "train.steps is 1000 there, 2000 here",
+        "train.init is 'a' there, '' here",
     ]
     assert config_differences(here, here) == []
 

@@ -238,7 +238,7 @@ def test_no_config_knows_a_folder_of_some_machine(name):
     assert config.data.root == ""
     assert config.train.init == ""
     if config.data.format != "shapes":
-        with pytest.raises(ConfigError, match=r"^data\.root: "):
+        with pytest.raises(ConfigError, match=r"^data\.root is empty: "):
             validation.check(config)
 
 

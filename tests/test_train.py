@@ -245,8 +245,8 @@ def test_a_dump_that_finds_no_room_is_one_line_after_the_metrics(
 @pytest.mark.parametrize("command", ["evaluate", "proposals"])
 def test_a_missing_checkpoint_is_one_line_that_lists_those_there(finished, command, capsys):
     said = complaint(capsys, lambda: jaxrcnn([command, str(finished), "--step", "3"]))
-    assert "of step 3" in said
-    assert "4" in said.split("there are:")[1]
+    assert "for step 3" in said
+    assert "4" in said.split("available:")[1]
 
 
 @pytest.fixture
@@ -507,7 +507,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_in_one_line(tmp_path, capsys):
     words += ["--config.train.checkpoint_every", "1"]
     said = complaint(capsys, lambda: train(tmp_path / "run", *words))
     assert "step 2" in said
-    assert "first in the backbone's features of image shape" in said
+    assert "first seen in the backbone's features for image shape" in said
     assert "learning_rate" in said
     assert load_run(tmp_path / "run").step == 1
     with Checkpoints(tmp_path / "run") as checkpoints:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-import jaxrcnn
+from jaxrcnn import __version__
 from jaxrcnn.benchmark.timing import Timing
 from jaxrcnn.machine import cores, processor_name
 from jaxrcnn.training.columns import aligned
@@ -41,7 +41,7 @@ def environment() -> dict[str, Any]:
         },
         "versions": {
             "python": platform.python_version(),
-            "jaxrcnn": jaxrcnn.__version__,
+            "jaxrcnn": __version__,
             **{name: importlib.metadata.version(name) for name in PACKAGES},
         },
     }

@@ -31,7 +31,7 @@ class Checkpoints:
         training: Any = ocp.training  # its policies do not match its own annotations
         self.folder = (workdir / "checkpoints").resolve()  # orbax wants an absolute path
         if keep is None and not self.folder.is_dir():
-            raise ConfigError(f"{workdir} holds no checkpoints")
+            raise ConfigError(f"{workdir} has no checkpoints")
         self._checkpointer = training.Checkpointer(
             self.folder,
             save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
@@ -52,7 +52,7 @@ class Checkpoints:
         """
         step = int(state.step)
         if step not in self.steps and not self._checkpointer.save(step, state):
-            raise OSError(f"{self.folder}: the checkpoint of step {step} was not written")
+            raise OSError(f"{self.folder}: the checkpoint for step {step} was not written")
 
     def restore(self, like: TrainState) -> TrainState:
         """The state of the last step.
@@ -103,8 +103,8 @@ class Checkpoints:
             return steps[-1]
         if step not in steps or step is None:
             there = ", ".join(map(str, steps)) or "none"
-            asked = "" if step is None else f" of step {step}"
-            raise ConfigError(f"{self.folder}: no checkpoint{asked}; there are: {there}")
+            asked = "" if step is None else f" for step {step}"
+            raise ConfigError(f"{self.folder} has no checkpoint{asked}; available: {there}")
         return step
 
     def close(self) -> None:

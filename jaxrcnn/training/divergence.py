@@ -29,9 +29,9 @@ PLACES = {
     "box_deltas": "the box head's box deltas",
     "class_loss": "the class loss",
     "box_loss": "the box loss",
-    "backbone": "the gradient of the backbone",
-    "rpn_head": "the gradient of the RPN head",
-    "box_head": "the gradient of the box head",
+    "backbone": "the backbone's gradient",
+    "rpn_head": "the RPN head's gradient",
+    "box_head": "the box head's gradient",
 }
 """Outputs in the order of the flow, then gradients, and how they are called."""
 
@@ -134,9 +134,9 @@ def describe_origin(row: Mapping[str, Any], name_image: Callable[[int], str] = s
     if place < 0:
         return ""
     name = list(PLACES)[place]
-    words = f"first in {PLACES[name]}"
+    words = f"first seen in {PLACES[name]}"
     if image >= 0:
-        words += f" of image {name_image(image)}"
+        words += f" for image {name_image(image)}"
     if image >= 0 and name in BOX_KINDS:
         corners = ", ".join(f"{float(row[f'origin_{corner}']):.1f}" for corner in CORNERS)
         words += f", {BOX_KINDS[name]} {int(row['origin_box'])} at ({corners})"

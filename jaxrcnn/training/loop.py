@@ -20,7 +20,7 @@ from jaxrcnn.types import Array, Batch
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss is infinite or not a number; the last checkpoint is from before."""
+    """A loss or a gradient is infinite or NaN; no checkpoint has been written since."""
 
     def __init__(self, step: int, message: str) -> None:
         super().__init__(message)
@@ -90,9 +90,9 @@ class Log:
             if where or any(name.startswith("loss") for name in bad):  # else the norm overflowed
                 raise NonFiniteLossError(
                     number,
-                    f"step {number}: {', '.join(bad)} not finite{where and ', '}{where}; the last "
-                    "checkpoint is from before; a lower train.optimizer.learning_rate, a longer "
-                    "warmup_steps or a clip_norm helps most often",
+                    f"step {number}: {', '.join(bad)} {'is' if len(bad) == 1 else 'are'} not finite"
+                    f"{where and f' ({where})'}. The last checkpoint is unaffected. Try a lower "
+                    "train.optimizer.learning_rate, a longer warm-up or gradient clipping.",
                 )
         self.restart()
 

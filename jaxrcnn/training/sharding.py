@@ -33,7 +33,7 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
     `Knobs` alone share them.
 
     Raises:
-        ConfigError: a batch cannot be shared out evenly.
+        ConfigError: a batch size is not a multiple of the number of local devices.
     """
     devices = jax.local_devices()
     for field, size in (
@@ -42,7 +42,7 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
     ):
         if size % len(devices):
             raise ConfigError(
-                f"{field}: got {size}, takes a multiple of the {len(devices)} devices"
+                f"{field}={size} must be a multiple of {len(devices)}, the number of local devices"
             )
     mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
     everywhere = NamedSharding(mesh, PartitionSpec())

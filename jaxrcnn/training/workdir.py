@@ -1,4 +1,4 @@
-"""A run's folder: which config it belongs to, and the names of its classes."""
+"""A run's folder: its config and its class names."""
 
 import json
 import pathlib
@@ -17,18 +17,18 @@ class Classes(NamedTuple):
 
 
 def claim(workdir: pathlib.Path, config: Config) -> None:
-    """Make the folder of a run and write its config.json, or see that it is the same.
+    """Create the folder of a run with its config.json, or check that it has the same config.
 
     Raises:
-        ConfigError: the folder holds a run of another config; names the differing fields.
+        ConfigError: the folder holds a run with a different config; names the fields that differ.
     """
     path = workdir / "config.json"
     if path.exists():
         differences = config_differences(read_config(workdir), config)
         if differences:
             raise ConfigError(
-                f"{workdir} holds a run of another config ({'; '.join(differences)}); "
-                "take another --workdir, or the same config to go on"
+                f"{workdir} holds a run with a different config ({'; '.join(differences)}): use "
+                "the same config to resume it, or another --workdir to start a new run"
             )
         return
     workdir.mkdir(parents=True, exist_ok=True)
@@ -39,11 +39,11 @@ def read_config(workdir: pathlib.Path) -> Config:
     """The config of a run.
 
     Raises:
-        ConfigError: there is none, or it cannot be read.
+        ConfigError: the folder has no config.json, or it cannot be read.
     """
     path = workdir / "config.json"
     if not path.is_file():
-        raise ConfigError(f"{workdir} is not the folder of a run: it has no config.json")
+        raise ConfigError(f"{workdir} is not the folder of a run or a model: it has no config.json")
     try:
         return config_from_json(path.read_text(encoding="utf-8"), str(path))
     except ConfigError as error:
@@ -51,7 +51,7 @@ def read_config(workdir: pathlib.Path) -> Config:
 
 
 def write_classes(workdir: pathlib.Path, names: Sequence[str], ids: Sequence[int]) -> None:
-    """Keep the classes with the run, so that predicting needs no data set."""
+    """Write the classes to the run's folder, so that inference does not need the data set."""
     text = json.dumps({"names": list(names), "ids": list(ids)}, indent=2)
     (workdir / "classes.json").write_text(text + "\n", encoding="utf-8")
 
@@ -60,11 +60,13 @@ def read_classes(workdir: pathlib.Path) -> Classes:
     """The classes of a run.
 
     Raises:
-        ConfigError: there is no classes.json, or it cannot be read.
+        ConfigError: the folder has no classes.json, or it cannot be read.
     """
     path = workdir / "classes.json"
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
         return Classes(tuple(tree["names"]), tuple(tree["ids"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}); start the run again") from error
+        raise ConfigError(
+            f"{path} cannot be read ({error}): repeat the command that made this folder"
+        ) from error

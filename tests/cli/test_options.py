@@ -215,11 +215,13 @@ def test_what_is_set_is_all_that_changes_and_the_config_is_frozen(parse):
         # Combinations are refused at once, too.
         (
             ["--config.model.neck.name", "c4"],
-            "--config.model.anchors.sizes: got sizes for 5 levels, resnet50 with c4 makes 1",
+            "--config.model.anchors.sizes needs one tuple per feature level: "
+            "resnet50 with c4 has 1, got 5",
         ),
         (
             ["--config.data.format", "coco"],
-            "--config.data.root: got nothing, data.format coco takes a folder",
+            "--config.data.root is empty: data.format=coco needs the folder that contains "
+            "annotations/",
         ),
     ],
 )
@@ -252,7 +254,7 @@ def test_a_config_file_that_is_not_there_and_its_neighbour(complain, shapes):
         (
             "from jaxrcnn.config import *\n"
             "def get_config():\n    return Config(train=TrainConfig(steps='many'))",
-            "{path}: train.steps: got 'many', takes int",
+            "{path}: train.steps='many' is invalid: expected int",
         ),
         (
             "from jaxrcnn.config import *\n"

@@ -97,7 +97,9 @@ def make_run(scheme="approximate", seed=0, aps=(0.1, 0.3, 0.5), step_seconds=0.5
 def diverged_run(scheme="exact", seed=0, step=137, aps=(), **fields):
     """A run whose loss was not finite at a step."""
     failure = Failure(
-        step, f"step {step}: loss_box_reg not finite, first in the RPN's box deltas of <a&b>.jpg"
+        step,
+        f"step {step}: loss_box_reg is not finite (first seen in the RPN's box deltas for image "
+        "<a&b>.jpg).",
     )
     losses = tuple((s, 2.0 + (s / step) ** 4) for s in range(20, step, 20))
     values = {

@@ -105,7 +105,7 @@ def test_all_text_is_escaped():
     page = Page(render(study, {}))
     assert "script" not in page.tags
     assert page.text.count(name) >= 6
-    assert "of <a&b>.jpg" in page.text
+    assert "image <a&b>.jpg" in page.text
 
 
 def browse(arguments, path, folder):

@@ -138,7 +138,7 @@ def test_a_run_that_diverges_is_a_result_and_the_others_go_on(tmp_path):
     diverged, other = found.runs
     assert (diverged.status, other.status) == ("diverged", "finished")
     assert diverged.failure.step == 2
-    assert "first in the backbone's features of image shape" in diverged.failure.message
+    assert "first seen in the backbone's features for image shape" in diverged.failure.message
     assert [point.step for point in other.points] == [2, 4]
     assert json.loads((tmp_path / "study.json").read_text())["runs"][0]["failure"]["step"] == 2
     assert "diverged" in (tmp_path / "report.html").read_text()

@@ -120,7 +120,7 @@ def test_one_that_diverges_leaves_the_others_alone(finished, sets, tmp_path, mon
     (failure,) = (failures := run_side_by_side(configs, tmp_path / "together", *sets)).values()
     assert list(failures) == [tmp_path / "0.25"]
     assert failure.step == 2
-    assert "step 2: loss not finite" in failure.message
+    assert "step 2: loss is not finite" in failure.message
     for width in (0.0, 1.0):
         assert rows_of(tmp_path / f"{width:g}") == rows_of(finished / f"{width:g}")
     assert [row["step"] for row in rows_of(tmp_path / "0.25")] == [1, 2]

@@ -141,7 +141,7 @@ def test_diverged_runs():
     assert table is not None
     ((*cells, message),) = table.rows
     assert cells == ["exact", "2", "137"]
-    assert message.startswith("step 137: loss_box_reg not finite")
+    assert message.startswith("step 137: loss_box_reg is not finite")
 
 
 def test_every_run_has_a_row():

@@ -106,15 +106,15 @@ def test_variables_to_evaluate_have_the_average_where_there_is_one(tmp_path):
 
 def test_no_checkpoint_is_said_in_one_line(tmp_path):
     with Checkpoints(tmp_path, keep=1) as checkpoints:
-        with pytest.raises(ConfigError, match="no checkpoint; there are: none"):
+        with pytest.raises(ConfigError, match="has no checkpoint; available: none"):
             checkpoints.restore(make_state())
         checkpoints.save(make_state(2))
-        with pytest.raises(ConfigError, match="no checkpoint of step 7; there are: 2"):
+        with pytest.raises(ConfigError, match="has no checkpoint for step 7; available: 2"):
             checkpoints.restore_variables(make_state().variables, step=7)
 
 
 def test_reading_makes_nothing_and_leaves_what_is_being_written(tmp_path):
-    with pytest.raises(ConfigError, match="holds no checkpoints"):
+    with pytest.raises(ConfigError, match="has no checkpoints"):
         Checkpoints(tmp_path)
     assert list(tmp_path.iterdir()) == []
     writing = tmp_path / "checkpoints" / "3.orbax-checkpoint-tmp-1"

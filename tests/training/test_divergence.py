@@ -104,7 +104,7 @@ def test_an_output_of_the_rpn_names_its_anchor(name):
     arrays[name][1, 5] = np.nan  # the first one is named
     anchor = ", ".join(f"{x:.1f}" for x in arrays["anchors"][4])
     words = describe_origin(find(arrays, make_gradients()), lambda index: f"<{index}>")
-    assert words == f"first in {PLACES[name]} of image <70>, anchor 4 at ({anchor})"
+    assert words == f"first seen in {PLACES[name]} for image <70>, anchor 4 at ({anchor})"
 
 
 @pytest.mark.parametrize("name", ["class_logits", "box_deltas"])
@@ -113,7 +113,7 @@ def test_an_output_of_the_box_head_names_its_roi(name):
     arrays[name][2, 1] = np.nan
     box = ", ".join(f"{x:.1f}" for x in arrays["rois"].boxes[2, 1])
     words = describe_origin(find(arrays, make_gradients(), "fast_rcnn"))
-    assert words == f"first in {PLACES[name]} of image 50, RoI 1 at ({box})"
+    assert words == f"first seen in {PLACES[name]} for image 50, RoI 1 at ({box})"
 
 
 def test_a_loss_of_finite_outputs_names_its_roi():
@@ -142,7 +142,7 @@ def test_words_for_what_is_of_no_box_and_of_no_image():
     arrays, gradients = make_flow(), make_gradients()
     assert describe_origin(find(arrays, gradients)) == ""
     gradients["box_head"]["kernel"][1, 0] = np.inf
-    assert describe_origin(find(arrays, gradients)) == "first in the gradient of the box head"
+    assert describe_origin(find(arrays, gradients)) == "first seen in the box head's gradient"
     arrays["features"][0][0] = np.nan
-    expected = "first in the backbone's features of image 40"
+    expected = "first seen in the backbone's features for image 40"
     assert describe_origin(find(arrays, gradients)) == expected

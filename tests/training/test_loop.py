@@ -232,8 +232,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
     log.add(row)
     log.add({**row, "loss": np.nan, "loss_box_reg": np.inf, **origin, **corners})
     expected = (
-        "step 12: loss, loss_box_reg not finite, first in the box head's box deltas of image "
-        "image-8.jpg, RoI 17 at (0.0, 0.5, 1.0, 1.5); the last checkpoint"
+        "step 12: loss, loss_box_reg are not finite (first seen in the box head's box deltas for "
+        "image image-8.jpg, RoI 17 at (0.0, 0.5, 1.0, 1.5)). The last checkpoint"
     )
     with pytest.raises(NonFiniteLossError, match=re.escape(expected)):
         log.flush(12)
@@ -245,7 +245,7 @@ def test_a_norm_that_overflows_is_no_divergence_but_a_gradient_that_is_not_finit
     log.add({**row, "origin_place": -1, "origin_image": -1})
     log.flush(4)
     log.add({**row, "origin_place": 7, "origin_image": -1})
-    with pytest.raises(NonFiniteLossError, match=r"step 5: gradient_norm .* gradient of the"):
+    with pytest.raises(NonFiniteLossError, match=r"step 5: gradient_norm is .*'s gradient"):
         log.flush(5)
 
 

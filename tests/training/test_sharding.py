@@ -81,5 +81,5 @@ def test_eight_devices_train_as_one_does_batch_norm_included(tmp_path):
 def test_a_batch_that_cannot_be_shared_out_is_refused(train_batch, field, monkeypatch):
     monkeypatch.setattr(jax, "local_devices", lambda: [None] * 3)
     config = Config(model=MODEL, train=TrainConfig(batch_size=train_batch))  # eval.batch_size is 8
-    with pytest.raises(ConfigError, match=rf"{field}\.batch_size: got 8, .* the 3 devices"):
+    with pytest.raises(ConfigError, match=rf"{field}\.batch_size=8 must be a multiple of 3"):
         compile_programs(build(MODEL), config)

@@ -23,8 +23,8 @@ def test_another_config_is_refused_with_the_fields_that_differ(tmp_path):
     with pytest.raises(ConfigError) as caught:
         claim(tmp_path, other)
     message = str(caught.value)
-    assert "seed: 0 there, 1 here" in message
-    assert "train.steps: 90000 there, 5 here" in message
+    assert "seed is 0 there, 1 here" in message
+    assert "train.steps is 90000 there, 5 here" in message
     assert "\n" not in message
     assert "model" not in message
     assert read_config(tmp_path) == config
