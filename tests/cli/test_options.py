@@ -297,7 +297,7 @@ def test_help_has_the_defaults_of_the_config_file_and_ends_the_program(parse, ca
     assert said.err == ""
     text = " ".join(said.out.split())
     assert "(default: runs/shapes)" in text
-    assert re.search(r"--config.train.batch_size [^()]* \(int; default: 3\)", text)
+    assert re.search(r"--config.train.batch_size [^;]* \(int; default: 3\)", text)
     shown = set(re.findall(r"^  --config\.(\S+)", said.out, re.MULTILINE))
     assert (shown == field_types().keys()) == ("all" in words[0])
 
