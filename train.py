@@ -15,8 +15,8 @@ from jaxrcnn.curves import plot_curves
 from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.detector import build
-from jaxrcnn.process import prepare_process
 from jaxrcnn.runs import run, score_line, scores
+from jaxrcnn.runtime.process import prepare_process
 from jaxrcnn.training.loop import NonFiniteLossError
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.sharding import compile_programs

@@ -10,7 +10,7 @@ import jax
 
 from jaxrcnn.benchmark.stages import StageTable
 from jaxrcnn.benchmark.timing import Timing
-from jaxrcnn.machine import cores, processor_name
+from jaxrcnn.runtime.machine import cores, processor_name
 from jaxrcnn.training.columns import aligned
 
 PACKAGES = ("jaxrcnn", "jax", "jaxlib", "flax", "optax", "numpy")

@@ -20,7 +20,7 @@ from jaxrcnn.benchmark.timing import Runner, Timing, take_turns
 from jaxrcnn.benchmark.workload import Shape
 from jaxrcnn.config import Config
 from jaxrcnn.detector import Variables
-from jaxrcnn.machine import cores
+from jaxrcnn.runtime.machine import cores
 
 PROFILED = 5
 """Steps under the profiler."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jaxrcnn.cli.parsing import OneLineParser, fail, stop
 from jaxrcnn.config import ConfigError
-from jaxrcnn.process import prepare_process
+from jaxrcnn.runtime.process import prepare_process
 
 COMMANDS = {
     "evaluate": "Measure a run's average precision on its evaluation split.",

@@ -20,8 +20,8 @@ from jaxrcnn.config import Config
 from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import build
-from jaxrcnn.machine import processor_name
 from jaxrcnn.runs import run
+from jaxrcnn.runtime.machine import processor_name
 from jaxrcnn.study.report import write_report
 from jaxrcnn.study.results import Failure, RunResult, Study, read_run
 from jaxrcnn.study.side_by_side import run_side_by_side

@@ -20,6 +20,7 @@ from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import Detector, build
 from jaxrcnn.runs import evaluate_state, first_state, score_line, scores
+from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.study.results import Failure
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.checkpoint import Checkpoints
@@ -29,7 +30,6 @@ from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.step import TrainState, train_step
 from jaxrcnn.types import Array, Batch
-from jaxrcnn.xla import jit_program
 
 
 def run_side_by_side(
