@@ -39,7 +39,7 @@ from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.sharding import Programs
-from jaxrcnn.training.step import TrainState, eval_variables
+from jaxrcnn.training.state import TrainState, eval_variables
 from jaxrcnn.types import Batch
 
 

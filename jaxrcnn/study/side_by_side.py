@@ -28,7 +28,8 @@ from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knob
 from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs, compile_programs
-from jaxrcnn.training.step import TrainState, train_step
+from jaxrcnn.training.state import TrainState
+from jaxrcnn.training.step import train_step
 from jaxrcnn.types import Array, Batch
 
 

@@ -20,7 +20,8 @@ from jaxrcnn.interop.parity import compare
 from jaxrcnn.interop.transfer import load, path_of
 from jaxrcnn.training.knobs import knobs_of
 from jaxrcnn.training.optimizer import build_optimizer
-from jaxrcnn.training.step import TrainState, train_step
+from jaxrcnn.training.state import TrainState
+from jaxrcnn.training.step import train_step
 from tests.interop import recipe
 from tests.tiny import change
 

@@ -23,7 +23,7 @@ from jaxrcnn.detector import COLLECTIONS, build
 from jaxrcnn.ops.roi_align import roi_align
 from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
 from jaxrcnn.training.sharding import Programs, compile_programs
-from jaxrcnn.training.step import TrainState
+from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Batch
 from tests.tiny import MODEL
 
