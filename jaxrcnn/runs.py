@@ -12,12 +12,8 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxrcnn.config import Config
-from jaxrcnn.data.loader import (
-    BatchStream,
-    empty_eval_batches,
-    train_batches,
-    training_buckets,
-)
+from jaxrcnn.data.loader import BatchStream, empty_eval_batches, train_batches
+from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.proposals import StoredProposals, join_proposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import COLLECTIONS

@@ -15,8 +15,10 @@ from jaxrcnn.benchmark.programs import Training
 from jaxrcnn.benchmark.workload import Shape, config_for
 from jaxrcnn.config import Config
 from jaxrcnn.data import transforms
+from jaxrcnn.data.batches import make_train_batch
 from jaxrcnn.data.checks import FaultLog
-from jaxrcnn.data.loader import make_train_batch, train_batches, training_buckets
+from jaxrcnn.data.loader import train_batches
+from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from jaxrcnn.config import OptimizerConfig, TrainConfig
-from jaxrcnn.data.loader import make_eval_batch
+from jaxrcnn.data.batches import make_eval_batch
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import build, forward_train, init
 from jaxrcnn.interop.models import find_model

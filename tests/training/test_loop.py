@@ -17,7 +17,8 @@ from jaxrcnn.config import (
     OptimizerConfig,
     TrainConfig,
 )
-from jaxrcnn.data.loader import train_batches, training_buckets
+from jaxrcnn.data.loader import train_batches
+from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import COLLECTIONS, build
 from jaxrcnn.ops.roi_align import roi_align
