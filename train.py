@@ -1,6 +1,6 @@
 """Train a detector: python train.py --config configs/NAME.py --workdir DIR --config.FIELD VALUE.
 
-Read it in order: data -> detector -> programs -> run -> results. A fork copies this file and hands
+Read it in order: data -> detector -> run -> results. A fork copies this file and hands
 its own pieces to `build` (docs/forking.md).
 """
 
@@ -19,7 +19,6 @@ from jaxrcnn.runs import run, score_line, scores
 from jaxrcnn.runtime.process import prepare_process
 from jaxrcnn.training.loop import NonFiniteLossError
 from jaxrcnn.training.metrics import MetricsWriter
-from jaxrcnn.training.sharding import compile_programs
 
 HERE = pathlib.Path(__file__).parent
 
@@ -44,8 +43,7 @@ def train(config: Config, workdir: pathlib.Path) -> None:
     train_set, eval_set = open_datasets(config)
     print(train_set.summary(), eval_set.summary(), sep="\n")
     detector = build(config.model)
-    programs = compile_programs(detector, config)
-    unread = run(config, workdir, programs, train_set, eval_set)
+    unread = run(config, workdir, detector, train_set, eval_set)
     report(workdir, unread)
 
 

@@ -28,7 +28,6 @@ from jaxrcnn.study.side_by_side import run_side_by_side
 from jaxrcnn.study.study_io import from_json, to_json
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.loop import NonFiniteLossError
-from jaxrcnn.training.sharding import compile_programs
 
 Sets = tuple[Dataset, Dataset]
 """The training and the evaluation set."""
@@ -126,7 +125,7 @@ def run_group(
 def run_alone(config: Config, folder: pathlib.Path, sets: Sets) -> Failure | None:
     """Run one scheme to its end; how it diverged, or None."""
     try:
-        run(config, folder, compile_programs(build(config.model), config), *sets)
+        run(config, folder, build(config.model), *sets)
     except NonFiniteLossError as error:
         print(error)
         return Failure(error.step, str(error))
