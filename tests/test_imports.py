@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "runtime.xla": {"jax"},
     "config": set(),
     "config_io": {"config"},
+    "config_file": {"config", "config_io"},
     "validation": {"config", "config_io"},
     "ops": {"types", "jax", "numpy"},
     "nets": {"types", "config", "runtime.xla", "jax", "flax"},

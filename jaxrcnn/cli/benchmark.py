@@ -17,10 +17,10 @@ from jaxrcnn.benchmark.report import Section, environment
 from jaxrcnn.benchmark.stages import plot_stages
 from jaxrcnn.benchmark.suites import SUITES, Settings
 from jaxrcnn.benchmark.workload import Shape, shape
-from jaxrcnn.cli.config_file import load_config
 from jaxrcnn.cli.options import apply_fields
 from jaxrcnn.cli.parsing import count, some_of
 from jaxrcnn.config import Config, ConfigError, DataConfig
+from jaxrcnn.config_file import load_config
 from jaxrcnn.interop.models import find_model
 from jaxrcnn.validation import check
 

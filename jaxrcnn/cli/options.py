@@ -16,10 +16,10 @@ from typing import Annotated, Any
 import tyro
 
 from jaxrcnn import validation
-from jaxrcnn.cli.config_file import load_config
 from jaxrcnn.cli.field_rules import FIELD_RULES
 from jaxrcnn.cli.parsing import fail
 from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.config_file import load_config
 from jaxrcnn.config_io import RENAMED, describe_type, field_types
 
 DESCRIPTION = """\
