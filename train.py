@@ -1,6 +1,6 @@
 """Train a detector: python train.py --config configs/NAME.py --workdir DIR --config.FIELD VALUE.
 
-Read it in order: data -> detector -> programs -> run -> results. A fork copies this file and hands
+Read it in order: data -> detector -> run -> results. A fork copies this file and hands
 its own pieces to `build` (docs/forking.md).
 """
 
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse_train_arguments(argv, default_config=HERE / "configs" / "shapes.py")
 
     from jaxrcnn.data.errors import DataError
-    from jaxrcnn.process import prepare_process
+    from jaxrcnn.runtime.process import prepare_process
     from jaxrcnn.training.loop import NonFiniteLossError
 
     prepare_process()
@@ -42,13 +42,11 @@ def train(config: Config, workdir: pathlib.Path) -> None:
     from jaxrcnn.data.datasets import open_datasets
     from jaxrcnn.detector import build
     from jaxrcnn.runs import run
-    from jaxrcnn.training.sharding import compile_programs
 
     train_set, eval_set = open_datasets(config)
     print(train_set.summary(), eval_set.summary(), sep="\n")
     detector = build(config.model)
-    programs = compile_programs(detector, config)
-    unread = run(config, workdir, programs, train_set, eval_set)
+    unread = run(config, workdir, detector, train_set, eval_set)
     report(workdir, unread)
 
 

@@ -10,63 +10,19 @@ The numbers are Detectron2's. Its frozen norm needs a pretrained backbone: data.
 folder, train.init ImageNet weights for these pixels, such as torchvision's resnet101-63fe2227.pth.
 """
 
-from jaxrcnn.config import (
-    AnchorConfig,
-    BackboneConfig,
-    BoxHeadConfig,
-    Config,
-    DataConfig,
-    DetectionsConfig,
-    EvalConfig,
-    ModelConfig,
-    NeckConfig,
-    OptimizerConfig,
-    ProposalsConfig,
-    RoiConfig,
-    RpnConfig,
-    TrainConfig,
-)
+import pathlib
+
+from jaxrcnn.config import Config
+from jaxrcnn.config_file import load_config
+from jaxrcnn.config_io import replace_fields
+
+BASE = pathlib.Path(__file__).with_name("coco_r50_fpn_3x.py")
 
 
 def get_config() -> Config:
-    return Config(
-        model=ModelConfig(
-            num_classes=80,
-            pixel_mean=(123.675, 116.28, 103.53),
-            pixel_std=(58.395, 57.12, 57.375),
-            backbone=BackboneConfig(name="resnet101", norm="frozen", frozen_stages=2),
-            neck=NeckConfig(name="fpn", channels=256),
-            anchors=AnchorConfig(sizes=((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))),
-            rpn=RpnConfig(samples=256, foreground_fraction=0.5, box_loss="l1"),
-            proposals=ProposalsConfig(
-                pre_nms_train=2000,
-                pre_nms_test=1000,
-                post_nms_train=1000,
-                post_nms_test=1000,
-            ),
-            roi=RoiConfig(op="align", output_size=7, sampling_ratio=0),
-            box_head=BoxHeadConfig(name="two_fc", channels=1024, samples=512, box_loss="l1"),
-            detections=DetectionsConfig(score_threshold=0.05, nms_iou=0.5, max_detections=100),
-        ),
-        data=DataConfig(
-            format="coco",
-            train_splits=("train2017",),
-            eval_split="val2017",
-            short_side=800,
-            long_side=1333,
-            train_short_sides=(640, 672, 704, 736, 768, 800),
-        ),
-        train=TrainConfig(
-            batch_size=16,
-            steps=270000,
-            optimizer=OptimizerConfig(
-                learning_rate=0.02,
-                reference_batch_size=16,
-                momentum=0.9,
-                weight_decay=1e-4,
-                warmup_steps=1000,
-                milestones=(210000, 250000),
-            ),
-        ),
-        eval=EvalConfig(metric="coco"),
+    return replace_fields(
+        load_config(BASE),
+        {
+            "model.backbone.name": "resnet101",
+        },
     )

@@ -10,63 +10,25 @@ The numbers are Detectron2's. Its frozen norm needs a pretrained backbone: data.
 folder, train.init ImageNet weights for these pixels, such as torchvision's resnet50-0676ba61.pth.
 """
 
-from jaxrcnn.config import (
-    AnchorConfig,
-    BackboneConfig,
-    BoxHeadConfig,
-    Config,
-    DataConfig,
-    DetectionsConfig,
-    EvalConfig,
-    ModelConfig,
-    NeckConfig,
-    OptimizerConfig,
-    ProposalsConfig,
-    RoiConfig,
-    RpnConfig,
-    TrainConfig,
-)
+import pathlib
+
+from jaxrcnn.config import Config
+from jaxrcnn.config_file import load_config
+from jaxrcnn.config_io import replace_fields
+
+BASE = pathlib.Path(__file__).with_name("coco_r50_fpn_1x.py")
 
 
 def get_config() -> Config:
-    return Config(
-        model=ModelConfig(
-            num_classes=80,
-            pixel_mean=(123.675, 116.28, 103.53),
-            pixel_std=(58.395, 57.12, 57.375),
-            backbone=BackboneConfig(name="resnet50", norm="frozen", frozen_stages=2),
-            neck=NeckConfig(name="c4"),
-            anchors=AnchorConfig(sizes=((32.0, 64.0, 128.0, 256.0, 512.0),)),
-            rpn=RpnConfig(samples=256, foreground_fraction=0.5, box_loss="l1"),
-            proposals=ProposalsConfig(
-                pre_nms_train=12000,
-                pre_nms_test=6000,
-                post_nms_train=2000,
-                post_nms_test=1000,
-            ),
-            roi=RoiConfig(op="align", output_size=14, sampling_ratio=0),
-            box_head=BoxHeadConfig(name="res5", samples=512, box_loss="l1"),
-            detections=DetectionsConfig(score_threshold=0.05, nms_iou=0.5, max_detections=100),
-        ),
-        data=DataConfig(
-            format="coco",
-            train_splits=("train2017",),
-            eval_split="val2017",
-            short_side=800,
-            long_side=1333,
-            train_short_sides=(640, 672, 704, 736, 768, 800),
-        ),
-        train=TrainConfig(
-            batch_size=16,
-            steps=90000,
-            optimizer=OptimizerConfig(
-                learning_rate=0.02,
-                reference_batch_size=16,
-                momentum=0.9,
-                weight_decay=1e-4,
-                warmup_steps=1000,
-                milestones=(60000, 80000),
-            ),
-        ),
-        eval=EvalConfig(metric="coco"),
+    return replace_fields(
+        load_config(BASE),
+        {
+            "model.neck.name": "c4",
+            "model.anchors.sizes": ((32.0, 64.0, 128.0, 256.0, 512.0),),
+            "model.proposals.pre_nms_train": 12000,
+            "model.proposals.pre_nms_test": 6000,
+            "model.proposals.post_nms_train": 2000,
+            "model.roi.output_size": 14,
+            "model.box_head.name": "res5",
+        },
     )

@@ -1,9 +1,11 @@
-"""Configs as flat fields and as JSON, and the differences between two configs."""
+"""Configs as flat fields, as JSON and as changes to another config, and their differences."""
 
 import dataclasses
+import difflib
 import json
 import typing
 import warnings
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from jaxrcnn.config import Config, ConfigError
@@ -48,6 +50,41 @@ def field_values(config: Any, prefix: str = "") -> dict[str, Any]:
     return values
 
 
+def replace_fields(config: Config, fields: Mapping[str, Any]) -> Config:
+    """The config with other values for some of its fields.
+
+    Args:
+        config: to start from; it stays as it is.
+        fields: the new values by dotted name, e.g. ``{"train.steps": 270000}``.
+
+    Raises:
+        ConfigError: a name is not that of a field, or a value has the wrong type.
+    """
+    types = field_types()
+    for name, value in fields.items():
+        if name not in types:
+            raise ConfigError(f"unknown field {name}{_hint(name, types)}")
+        config = _replaced(config, name.split("."), _field(value, types[name], name))
+    return config
+
+
+def _replaced(group: Any, path: list[str], value: Any) -> Any:
+    name, *rest = path
+    return dataclasses.replace(
+        group, **{name: _replaced(getattr(group, name), rest, value) if rest else value}
+    )
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    """What was probably meant by a name that is not a field's."""
+    if name in RENAMED:
+        return f"; it is now called {RENAMED[name]}"
+    members = [field for field in known if field.startswith(f"{name}.")]
+    if members:
+        return f"; it is a group of {', '.join(members)}"
+    return "".join(f"; did you mean {x}?" for x in difflib.get_close_matches(name, known, n=1))
+
+
 def describe_type(annotation: Any) -> str:
     """The values that a field accepts, in words that end an error message."""
     arguments = typing.get_args(annotation)
@@ -67,7 +104,7 @@ def describe_type(annotation: Any) -> str:
 def convert(value: Any, annotation: Any) -> Any:
     """Convert a plain Python or JSON value to the annotated type.
 
-    Lists become tuples, ints are accepted as floats, and dicts become the dataclasses in a tuple.
+    Lists become tuples, ints are accepted as floats, and the dataclasses in a tuple may be dicts.
 
     Raises:
         ValueError: the value has the wrong type, or a tuple the wrong length.
@@ -76,6 +113,8 @@ def convert(value: Any, annotation: Any) -> Any:
     if dataclasses.is_dataclass(annotation):
         try:
             kind = typing.cast(type, annotation)
+            if isinstance(value, kind):
+                value = dataclasses.asdict(value)
             return config_from_dict({**dataclasses.asdict(kind()), **value}, kind)
         except TypeError:
             raise ValueError(f"{value!r} is not a dict") from None

@@ -22,13 +22,13 @@ from jaxrcnn.data.unannotated import ImageLike, open_images
 from jaxrcnn.detector import Detector, Variables, build, forward_infer
 from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.evaluate import find_each
+from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.training.alternating import finished, takes_given
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.weights import holds_weights, load_variables
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
 from jaxrcnn.types import Batch, Detections
-from jaxrcnn.xla import jit_program
 
 
 @functools.cache

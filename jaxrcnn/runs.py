@@ -12,15 +12,11 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxrcnn.config import Config
-from jaxrcnn.data.loader import (
-    BatchStream,
-    empty_eval_batches,
-    train_batches,
-    training_buckets,
-)
+from jaxrcnn.data.loader import BatchStream, empty_eval_batches, train_batches
+from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.proposals import StoredProposals, join_proposals, read_proposals
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.detector import COLLECTIONS
+from jaxrcnn.detector import COLLECTIONS, Detector
 from jaxrcnn.evaluation.evaluate import draw_images, find, measure, write_detections
 from jaxrcnn.evaluation.proposals import find_proposals
 from jaxrcnn.interop.sources import read_init
@@ -38,34 +34,35 @@ from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.profiling import Profiler
-from jaxrcnn.training.sharding import Programs
-from jaxrcnn.training.step import TrainState, eval_variables
+from jaxrcnn.training.sharding import Programs, compile_programs
+from jaxrcnn.training.state import TrainState, eval_variables
 from jaxrcnn.types import Batch
 
 
 def run(
-    config: Config, workdir: pathlib.Path, programs: Programs, train_set: Dataset, eval_set: Dataset
+    config: Config, workdir: pathlib.Path, detector: Detector, train_set: Dataset, eval_set: Dataset
 ) -> Collection[str]:
     """Train, or go on from the workdir's last checkpoint; everything made lies in the workdir.
 
     Args:
         config: of the run.
         workdir: its folder.
-        programs: compiled for the config.
+        detector: built for the config, perhaps with pieces of your own.
         train_set, eval_set: open.
 
     Returns:
         A line for each image that could not be read.
 
     Raises:
-        ConfigError: the folder holds a run of another config, or a part to restart is missing.
+        ConfigError: the folder holds a run of another config, a part to restart is missing, or a
+            batch cannot be shared out evenly among the devices.
         DataError: an image is unreadable and data.on_error is "raise", or a file of proposals is
             not for these sets.
         NonFiniteLossError: training diverged.
     """
+    programs = compile_programs(detector, config)
     given = read_given(config, train_set, eval_set)
-    run_folder.claim(workdir, config)
-    run_folder.write_classes(workdir, train_set.class_names, train_set.category_ids)
+    open_folder(config, workdir, train_set)
     for line in [*describe_gate(config.model), *describe_phases(config)]:
         print(line)
     with Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints:
@@ -96,6 +93,16 @@ def run(
                 profiler,
             )
     return feed.unread
+
+
+def open_folder(config: Config, workdir: pathlib.Path, train_set: Dataset) -> None:
+    """Make the folder of a run, with its config and classes, or see that it is of this config.
+
+    Raises:
+        ConfigError: the folder holds a run of another config.
+    """
+    run_folder.claim(workdir, config)
+    run_folder.write_classes(workdir, train_set.class_names, train_set.category_ids)
 
 
 class LookAhead:

@@ -9,14 +9,24 @@
 Boxes are ``(x0, y0, x1, y1)``, float32, in pixels of the padded network input, continuous
 coordinates: the width is ``x1 - x0``. Sizes are ``(height, width)``. Images are NHWC. Arrays are
 padded to static shapes and carry a boolean mask; what stands in a masked place never reaches a
-loss, a gradient or a metric.
+loss, a gradient or a metric. Boxes, sums and losses are computed in float32 at least, whatever the
+networks compute in.
 """
 
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 Array = jax.Array
+
+
+def at_least_float32(x: Array) -> Array:
+    """Cast to float32, unless the array is float64.
+
+    float64 is kept so that gradients can be checked against finite differences.
+    """
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 class Batch(NamedTuple):

@@ -19,7 +19,8 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 LARGE_PROGRAMS = (
     *("training", "study", "cli"),
-    *("test_contracts", "test_detector", "test_forking", "test_runs", "test_train"),
+    *("test_contracts", "test_detector", "test_earlier_folders", "test_forking", "test_runs"),
+    "test_train",
 )
 """Tests of whole detectors, on tiny models: their time goes into compiling."""
 

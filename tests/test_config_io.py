@@ -5,6 +5,7 @@ from typing import Literal
 import pytest
 
 from jaxrcnn.config import (
+    AlternatingStep,
     AnchorConfig,
     Config,
     ConfigError,
@@ -22,6 +23,7 @@ from jaxrcnn.config_io import (
     describe_type,
     field_types,
     field_values,
+    replace_fields,
 )
 
 
@@ -151,6 +153,50 @@ def test_differences_name_field_and_both_values():
         "train.init is 'a' there, '' here",
     ]
     assert config_differences(here, here) == []
+
+
+def test_fields_are_replaced_by_name_and_nothing_else_is():
+    before = Config(seed=3, train=TrainConfig(init="a"))
+    after = replace_fields(
+        before,
+        {
+            "train.steps": 7,
+            "train.optimizer.learning_rate": 1,
+            "model.anchors.sizes": [[8], [16]],
+            "train.alternating.steps": (AlternatingStep("rpn", steps=2), {"trains": "fast_rcnn"}),
+        },
+    )
+    assert config_differences(before, after) == [
+        "model.anchors.sizes: ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,)) there, "
+        "((8.0,), (16.0,)) here",
+        f"train.alternating.steps: {before.train.alternating.steps!r} there, "
+        f"{(AlternatingStep('rpn', steps=2), AlternatingStep('fast_rcnn'))!r} here",
+        "train.steps: 90000 there, 7 here",
+        "train.optimizer.learning_rate: 0.02 there, 1.0 here",
+    ]
+    assert isinstance(hash(after), int)
+    assert replace_fields(before, {}) == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"train.stepps": 3}, "unknown field train.stepps; did you mean train.steps?"),
+        ({"steps": 3, "train.steps": 3}, "unknown field steps"),
+        ({"train": TrainConfig()}, "unknown field train; it is a group of train.scheme, "),
+        ({"eval.pictures": 3}, "unknown field eval.pictures; it is now called eval.images"),
+        ({"train.steps": "many"}, "train.steps: got 'many', takes int"),
+        (
+            {"train.alternating.steps": (TrainConfig(),)},
+            "train.alternating.steps: got (TrainConfig(",
+        ),
+    ],
+)
+def test_a_wrong_name_or_value_is_refused_in_one_line(fields, line):
+    with pytest.raises(ConfigError) as caught:
+        replace_fields(Config(), fields)
+    assert str(caught.value).startswith(line)
+    assert "\n" not in str(caught.value)
 
 
 def test_fields_are_the_leaves_and_types_and_values_agree():

@@ -1,12 +1,13 @@
 import ast
 import dataclasses
 import pathlib
+import runpy
 
 import pytest
 
 from jaxrcnn import validation
-from jaxrcnn.cli.config_file import load_config
 from jaxrcnn.config import ConfigError
+from jaxrcnn.config_file import load_config
 from jaxrcnn.config_io import config_from_json, config_to_json, field_values
 
 FOLDER = pathlib.Path(__file__).parents[1] / "configs"
@@ -201,6 +202,36 @@ EXPECTED = {
 }
 """Hand-written from the peers' own numbers: Detectron2's, py-faster-rcnn's, and bccd's recipe."""
 
+ONE_MAP_FIELDS = {
+    "model.neck.name",
+    "model.anchors.sizes",
+    "model.proposals.pre_nms_train",
+    "model.proposals.pre_nms_test",
+    "model.proposals.post_nms_train",
+}
+CHANGES = {
+    ("coco_r50_fpn_1x", "coco_r50_fpn_3x"): {"train.steps", "train.optimizer.milestones"},
+    ("coco_r50_fpn_3x", "coco_r101_fpn_3x"): {"model.backbone.name"},
+    ("coco_r50_fpn_1x", "coco_r50_dc5_1x"): ONE_MAP_FIELDS | {"model.backbone.dilated_res5"},
+    ("coco_r50_fpn_1x", "coco_r50_c4_1x"): ONE_MAP_FIELDS
+    | {"model.roi.output_size", "model.box_head.name"},
+    ("coco_r50_c4_1x", "voc0712_r50_c4"): {
+        "model.num_classes",
+        "data.format",
+        "data.train_splits",
+        "data.eval_split",
+        "data.train_short_sides",
+        "data.keep_difficult",
+        "train.steps",
+        "train.eval_every",
+        "train.checkpoint_every",
+        "train.optimizer.warmup_steps",
+        "train.optimizer.milestones",
+        "eval.metric",
+    },
+}
+"""The fields in which a config differs from the one that it changes."""
+
 SCORES = {
     "coco_r50_fpn_1x": "37.9",
     "coco_r50_fpn_3x": "40.2",
@@ -246,6 +277,24 @@ def test_no_config_knows_a_folder_of_some_machine(name):
 def test_the_numbers_are_the_peers(name):
     values = field_values(load(name))
     assert {field: values[field] for field in EXPECTED[name]} == EXPECTED[name]
+
+
+@pytest.mark.parametrize(("base", "name"), CHANGES)
+def test_a_config_differs_from_its_base_in_what_its_file_says(base, name):
+    source = (FOLDER / f"{name}.py").read_text()
+    assert f'.with_name("{base}.py")' in source
+    there, here = field_values(load(base)), field_values(load(name))
+    differing = {field for field in here if here[field] != there[field]}
+    assert differing == CHANGES[base, name]
+    assert {field for field in here if f'"{field}": ' in source} == differing
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_runs_alone_from_any_working_directory(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert runpy.run_path(str(FOLDER / f"{name}.py"))["get_config"]() == load(name)
+    monkeypatch.chdir(FOLDER.parent)
+    assert runpy.run_path(f"configs/{name}.py")["get_config"]() == load(name)
 
 
 def test_what_needs_no_data_is_small():

@@ -1,14 +1,17 @@
-"""The forks of docs/forking.md run as they stand there, and keep the contracts."""
+"""The forks and the config of docs/forking.md run as they stand there, and keep the contracts."""
 
 import importlib.util
 import pathlib
 import re
+import shutil
 import sys
 
 import jax
 import numpy as np
 import pytest
 
+from jaxrcnn.config_file import load_config
+from jaxrcnn.config_io import config_differences
 from tests.contracts import check_backbone, check_roi_op, check_sampler
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -16,8 +19,8 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/forking.md").read_te
 NAMES = ("backbone", "sampler", "roi_op")
 
 
-def test_the_page_holds_three_forks_of_forty_lines_at_most():
-    assert len(BLOCKS) == len(NAMES)
+def test_the_page_holds_three_forks_and_a_config_of_forty_lines_at_most():
+    assert len(BLOCKS) == len(NAMES) + 1
     assert max(len(block.splitlines()) for block in BLOCKS) <= 40
 
 
@@ -83,3 +86,13 @@ def test_the_roi_op_reads_the_bin_centres_of_a_ramp(run_fork):
     box = np.array([[8, 8, 24, 24]], np.float32)  # 2 to 6 on the map; bins are centred at 3 and 5
     pooled = run_fork("roi_op").bin_centres([ramp], [4], box, np.zeros(1, np.int32), 2, 1)
     np.testing.assert_allclose(pooled[0, :, :, 0], [[2.5, 4.5], [2.5, 4.5]])
+
+
+def test_the_config_changes_two_fields_of_the_default_one(tmp_path):
+    shutil.copy(ROOT / "configs" / "shapes.py", tmp_path)
+    path = tmp_path / "mine.py"
+    path.write_text(BLOCKS[-1])
+    base, mine = load_config(tmp_path / "shapes.py"), load_config(path)
+    names = [line.split(":")[0] for line in config_differences(base, mine)]
+    assert names == ["model.neck.norm", "train.steps"]
+    assert (mine.model.neck.norm, mine.train.steps) == ("group", 2000)

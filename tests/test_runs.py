@@ -18,7 +18,7 @@ from jaxrcnn.data.proposals import ImageProposals, join_proposals
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.runs import Feed
 from jaxrcnn.training.sharding import Programs
-from jaxrcnn.training.step import TrainState
+from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Proposals
 
 RPN, FAST_RCNN = AlternatingStep("rpn", steps=2), AlternatingStep("fast_rcnn", steps=2)

@@ -16,8 +16,10 @@ from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.workload import config_for
 from jaxrcnn.config import Config
 from jaxrcnn.data import transforms
+from jaxrcnn.data.batches import make_train_batch
 from jaxrcnn.data.checks import FaultLog
-from jaxrcnn.data.loader import make_train_batch, train_batches, training_buckets
+from jaxrcnn.data.loader import train_batches
+from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
 

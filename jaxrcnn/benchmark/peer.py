@@ -21,7 +21,7 @@ from jaxrcnn.interop import run_torchvision
 from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.run_torchvision import cannot_run, did_not_run, request_of
 from jaxrcnn.interop.transfer import dump
-from jaxrcnn.machine import cores
+from jaxrcnn.runtime.machine import cores
 
 PROGRAM = pathlib.Path(run_torchvision.__file__).with_name("time_torchvision.py")
 

@@ -9,9 +9,9 @@ from jaxrcnn.benchmark.timing import time_calls
 from jaxrcnn.benchmark.workload import config_for, draw_batch
 from jaxrcnn.config import Config
 from jaxrcnn.detector import COLLECTIONS, Variables, build, forward_infer
+from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.training.sharding import compile_programs
 from jaxrcnn.types import Batch
-from jaxrcnn.xla import jit_program
 
 
 class Training:

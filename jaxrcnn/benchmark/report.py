@@ -10,7 +10,7 @@ import jax
 
 from jaxrcnn import __version__
 from jaxrcnn.benchmark.timing import Timing
-from jaxrcnn.machine import cores, processor_name
+from jaxrcnn.runtime.machine import cores, processor_name
 from jaxrcnn.training.columns import aligned
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")

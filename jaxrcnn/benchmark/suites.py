@@ -19,7 +19,7 @@ from jaxrcnn.benchmark.session import Session
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.stages import StageTable, numbers_of, rows_of, stage_table
 from jaxrcnn.benchmark.timing import Runner, Timing, take_turns
-from jaxrcnn.machine import cores
+from jaxrcnn.runtime.machine import cores
 
 PROFILED = 5
 """Steps under the profiler."""

@@ -9,7 +9,7 @@ from typing import Any
 from jaxrcnn import __version__
 from jaxrcnn.cli.parsing import OneLineParser, fail, stop
 from jaxrcnn.config import ConfigError
-from jaxrcnn.process import prepare_process
+from jaxrcnn.runtime.process import prepare_process
 
 COMMANDS = {
     "evaluate": "Compute a model's average precision on a data set.",

@@ -212,7 +212,7 @@ def measure(
 
 def read_config(arguments: argparse.Namespace, fields: Sequence[str], dtype: str) -> Config:
     """The experiment that is measured; the dtype is that of the default experiment."""
-    from jaxrcnn.cli.config_file import load_config
+    from jaxrcnn.config_file import load_config
     from jaxrcnn.interop.models import find_model
     from jaxrcnn.validation import check
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from jaxrcnn import __version__, validation
-from jaxrcnn.cli.config_file import load_config
 from jaxrcnn.cli.flags import PREFIX, field_flags, read_flags, split_flags
 from jaxrcnn.cli.parsing import fail
 from jaxrcnn.cli.train_help import train_help
 from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.config_file import load_config
 
 PATHS = {"--config": pathlib.Path, "--workdir": pathlib.Path}
 """The flags of train.py that are no fields, and their types."""

@@ -8,9 +8,9 @@ import numpy as np
 
 from jaxrcnn.cli.convert import read_detector
 from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.data.batches import EvalBatch, make_eval_batch
 from jaxrcnn.data.buckets import choose_buckets
 from jaxrcnn.data.checks import FaultLog
-from jaxrcnn.data.loader import EvalBatch, make_eval_batch
 from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.detector import build
 from jaxrcnn.interop.of_torchvision import TORCHVISION

@@ -1,9 +1,10 @@
 """Images and boxes from disk or drawn, as batches."""
 
+from jaxrcnn.data.batches import EvalBatch
 from jaxrcnn.data.coco import read_coco
 from jaxrcnn.data.datasets import open_datasets, open_eval_dataset, open_train_dataset
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.loader import BatchStream, EvalBatch, eval_batches, train_batches
+from jaxrcnn.data.loader import BatchStream, eval_batches, train_batches
 from jaxrcnn.data.proposals import read_proposals, write_proposals
 from jaxrcnn.data.records import Dataset, Record
 from jaxrcnn.data.synthetic import shapes_dataset

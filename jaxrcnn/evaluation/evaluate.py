@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrcnn.config import Config
-from jaxrcnn.data.loader import BatchStream, EvalBatch, eval_batches
+from jaxrcnn.data.batches import EvalBatch
+from jaxrcnn.data.loader import BatchStream, eval_batches
 from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.boxes import to_original

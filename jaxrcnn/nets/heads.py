@@ -10,8 +10,7 @@ from jaxrcnn.nets.conv import HE_NORMAL, XAVIER_UNIFORM, build_conv
 from jaxrcnn.nets.norm import build_norm
 from jaxrcnn.nets.relu import relu
 from jaxrcnn.nets.resnet import residual_stage
-from jaxrcnn.precision import at_least_float32
-from jaxrcnn.types import Array
+from jaxrcnn.types import Array, at_least_float32
 
 
 class RpnHead(nn.Module):

@@ -10,8 +10,7 @@ from jaxrcnn.config import BackboneConfig
 from jaxrcnn.nets.conv import HE_NORMAL, build_conv
 from jaxrcnn.nets.relu import relu
 from jaxrcnn.nets.resnet import ConvNorm
-from jaxrcnn.precision import at_least_float32
-from jaxrcnn.types import Array
+from jaxrcnn.types import Array, at_least_float32
 
 
 class Layer(NamedTuple):

@@ -8,8 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxrcnn.precision import at_least_float32
-from jaxrcnn.types import Array
+from jaxrcnn.types import Array, at_least_float32
 
 NormKind = Literal["frozen", "group", "batch", "none"]
 

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from jaxrcnn.runtime.xla import computed_once
 from jaxrcnn.types import Array
-from jaxrcnn.xla import computed_once
 
 
 @jax.custom_jvp

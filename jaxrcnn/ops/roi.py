@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrcnn.ops.stencil import Term
-from jaxrcnn.precision import at_least_float32
+from jaxrcnn.types import at_least_float32
 
 Array = jax.Array
 

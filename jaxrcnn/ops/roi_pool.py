@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxrcnn.ops.roi import Array, RoiLevels, boxes_on_level, flatten_levels, pixel_rows
 from jaxrcnn.ops.stencil import largest
-from jaxrcnn.precision import at_least_float32
+from jaxrcnn.types import at_least_float32
 
 
 def roi_pool(

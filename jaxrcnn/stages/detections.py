@@ -7,8 +7,7 @@ from jax import lax
 from jaxrcnn.config import DetectionsConfig, ModelConfig
 from jaxrcnn.ops.boxes import clip, decode
 from jaxrcnn.ops.nms import nms, soft_nms
-from jaxrcnn.precision import at_least_float32
-from jaxrcnn.types import Array, BoxOutput, Detections, Proposals
+from jaxrcnn.types import Array, BoxOutput, Detections, Proposals, at_least_float32
 
 
 @jax.named_scope("detect")

@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrcnn.config import ModelConfig
-from jaxrcnn.precision import at_least_float32
-from jaxrcnn.types import Array, Batch, Proposals
+from jaxrcnn.types import Array, Batch, Proposals, at_least_float32
 
 
 @jax.named_scope("clean")

@@ -14,9 +14,8 @@ import jax.numpy as jnp
 
 from jaxrcnn.config import BoxHeadConfig, RpnConfig
 from jaxrcnn.ops.boxes import complete_iou, decode, distance_iou, encode, generalized_iou
-from jaxrcnn.precision import at_least_float32
 from jaxrcnn.stages.assignment import Assignment
-from jaxrcnn.types import Array, BoxOutput, RoiSamples, RpnOutput
+from jaxrcnn.types import Array, BoxOutput, RoiSamples, RpnOutput, at_least_float32
 
 BoxLoss = Literal["smooth_l1", "l1", "huber", "giou", "diou", "ciou"]
 IOU_LOSSES = {"giou": generalized_iou, "diou": distance_iou, "ciou": complete_iou}

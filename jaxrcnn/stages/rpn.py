@@ -7,9 +7,8 @@ import jax.numpy as jnp
 
 from jaxrcnn.config import RpnConfig
 from jaxrcnn.ops.sampling import Sampler
-from jaxrcnn.precision import at_least_float32
 from jaxrcnn.stages.assignment import Assignment, Thresholds, assign
-from jaxrcnn.types import Array, Batch, RpnOutput
+from jaxrcnn.types import Array, Batch, RpnOutput, at_least_float32
 
 
 @jax.named_scope("concatenate_levels")

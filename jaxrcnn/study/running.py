@@ -20,15 +20,14 @@ from jaxrcnn.config import Config
 from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import build
-from jaxrcnn.machine import processor_name
 from jaxrcnn.runs import run
+from jaxrcnn.runtime.machine import processor_name
 from jaxrcnn.study.report import write_report
 from jaxrcnn.study.results import Failure, RunResult, Study, read_run
 from jaxrcnn.study.side_by_side import run_side_by_side
 from jaxrcnn.study.study_io import from_json, to_json
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.loop import NonFiniteLossError
-from jaxrcnn.training.sharding import compile_programs
 
 Sets = tuple[Dataset, Dataset]
 """The training and the evaluation set."""
@@ -126,7 +125,7 @@ def run_group(
 def run_alone(config: Config, folder: pathlib.Path, sets: Sets) -> Failure | None:
     """Run one scheme to its end; how it diverged, or None."""
     try:
-        run(config, folder, compile_programs(build(config.model), config), *sets)
+        run(config, folder, build(config.model), *sets)
     except NonFiniteLossError as error:
         print(error)
         return Failure(error.step, str(error))

@@ -19,17 +19,17 @@ from jaxrcnn.config import Config
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import Detector, build
-from jaxrcnn.runs import evaluate_state, first_state, score_line, scores
+from jaxrcnn.runs import evaluate_state, first_state, open_folder, score_line, scores
+from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.study.results import Failure
-from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
 from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.sharding import Programs, compile_programs
-from jaxrcnn.training.step import TrainState, train_step
+from jaxrcnn.training.state import TrainState
+from jaxrcnn.training.step import train_step
 from jaxrcnn.types import Array, Batch
-from jaxrcnn.xla import jit_program
 
 
 def run_side_by_side(
@@ -54,8 +54,7 @@ def run_side_by_side(
     """
     folders, config = list(configs), next(iter(configs.values()))
     for folder, own in configs.items():
-        run_folder.claim(folder, own)
-        run_folder.write_classes(folder, train_set.class_names, train_set.category_ids)
+        open_folder(own, folder, train_set)
     detector = build(config.model)
     programs = compile_programs(detector, config)
     with contextlib.ExitStack() as stack:

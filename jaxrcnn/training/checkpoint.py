@@ -9,7 +9,7 @@ from orbax.checkpoint.experimental import v1 as ocp
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.detector import Variables
-from jaxrcnn.training.step import TrainState
+from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.weights import check_shapes, merged, placed
 
 

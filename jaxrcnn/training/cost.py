@@ -9,7 +9,7 @@ from jaxrcnn.config import Config
 from jaxrcnn.training.alternating import Stage
 from jaxrcnn.training.diagnostics import PREFIX, is_diagnosed
 from jaxrcnn.training.sharding import Programs
-from jaxrcnn.training.step import TrainState
+from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Array, Batch
 
 

@@ -6,7 +6,7 @@ proposals. docs/schemes.md lists the names.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,10 +28,8 @@ from jaxrcnn.training.routes import (
     weighted_loss,
     widest_gates,
 )
+from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Array, Batch, Flow, Gates
-
-if TYPE_CHECKING:
-    from jaxrcnn.training.step import TrainState
 
 PREFIX = "diagnostics/"
 """Of the names among the metrics of a step."""
@@ -40,7 +38,7 @@ PREFIX = "diagnostics/"
 def diagnostics_at(
     detector: Detector,
     config: Config,
-    state: "TrainState",
+    state: TrainState,
     batch: Batch,
     knobs: Knobs,
     stage: Stage = "joint",
@@ -51,7 +49,7 @@ def diagnostics_at(
     """
 
     @jax.jit  # so that its shapes and its values need one trace
-    def measure(state: "TrainState", batch: Batch, knobs: Knobs) -> dict[str, Array]:
+    def measure(state: TrainState, batch: Batch, knobs: Knobs) -> dict[str, Array]:
         return diagnose(detector, config, state, batch, knobs, stage)
 
     shapes = jax.eval_shape(measure, state, batch, knobs)
@@ -70,7 +68,7 @@ def is_diagnosed(config: Config, step: Array | int) -> Any:
 def diagnose(
     detector: Detector,
     config: Config,
-    state: "TrainState",
+    state: TrainState,
     batch: Batch,
     knobs: Knobs,
     stage: Stage = "joint",
@@ -142,7 +140,7 @@ def inner(a: Any, b: Any) -> Array:
 def _drifts(
     detector: Detector,
     config: Config,
-    state: "TrainState",
+    state: TrainState,
     batch: Batch,
     sums: Mapping[str, Any],
     seen: _Seen,

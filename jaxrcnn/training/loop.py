@@ -15,7 +15,7 @@ from jaxrcnn.training.divergence import describe_origin
 from jaxrcnn.training.metrics import MetricsWriter, Progress
 from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.sharding import Programs
-from jaxrcnn.training.step import TrainState
+from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Array, Batch
 
 

@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrcnn.detector import COLLECTIONS, Detector, Variables
-from jaxrcnn.precision import at_least_float32
-from jaxrcnn.types import Array
+from jaxrcnn.types import Array, at_least_float32
 
 OFFSETS = "offsets"
 

@@ -8,8 +8,8 @@ import optax
 
 from jaxrcnn.config import Config, OptimizerConfig
 from jaxrcnn.nets.backbone import frozen_modules
+from jaxrcnn.runtime.xla import computed_once
 from jaxrcnn.training.alternating import phases
-from jaxrcnn.xla import computed_once
 
 
 def build_optimizer(

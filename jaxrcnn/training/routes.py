@@ -9,11 +9,10 @@ import jax.numpy as jnp
 
 from jaxrcnn.config import ProposalsConfig
 from jaxrcnn.detector import Detector, Variables, forward_train, proposals_for
-from jaxrcnn.precision import at_least_float32
 from jaxrcnn.training.alternating import STAGE_LOSSES, STAGE_PARTS, Stage
 from jaxrcnn.training.knobs import Knobs
 from jaxrcnn.training.modules import OFFSETS, Probe, module_norms, offsets_for
-from jaxrcnn.types import Array, Batch, Flow, Gates, Proposals
+from jaxrcnn.types import Array, Batch, Flow, Gates, Proposals, at_least_float32
 
 Route = Literal["direct", "pooling", "targets", "open"]
 """Past the gate; through it, on one route; or both, through it as wide as the run ever opens it."""

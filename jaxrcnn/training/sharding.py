@@ -8,11 +8,12 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Detector, forward_propose
+from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.training.knobs import knobs_of, with_shut_gate, without_knobs
 from jaxrcnn.training.program import Program
-from jaxrcnn.training.step import create_state, eval_step, train_step
+from jaxrcnn.training.state import create_state
+from jaxrcnn.training.step import eval_step, train_step
 from jaxrcnn.types import Batch
-from jaxrcnn.xla import jit_program
 
 
 class Programs(NamedTuple):

@@ -13,16 +13,13 @@ from jaxrcnn.detector import (
     Variables,
     forward_infer,
     forward_train,
-    init,
     proposals_for,
 )
 from jaxrcnn.training.alternating import (
     STAGE_LOSSES,
     STAGE_PARTS,
     Stage,
-    has_proposer,
     phase_start,
-    proposer_of,
     trains_backbone,
 )
 from jaxrcnn.training.diagnostics import diagnostics_at
@@ -30,42 +27,8 @@ from jaxrcnn.training.divergence import Wrong, origin, wrong_outputs
 from jaxrcnn.training.gates import gates_at
 from jaxrcnn.training.knobs import Knobs, knobs_of, step_key
 from jaxrcnn.training.optimizer import build_optimizer, learning_rate
+from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Array, Batch, Detections
-
-
-class TrainState(NamedTuple):
-    """All that changes in training; a checkpoint holds this and nothing else."""
-
-    step: Array  # () int32, steps done
-    variables: Variables
-    opt_state: Any
-    average: Any  # moving average of the parameters, or None
-
-
-def create_state(
-    detector: Detector, config: Config, knobs: Knobs | None = None, draw: Array | int = 0
-) -> TrainState:
-    """The state at step 0, its parameters drawn from the seed. Traceable.
-
-    Args:
-        detector: static.
-        config: static.
-        knobs: give the seed; by default the config's.
-        draw: 0 for the run's own parameters; a phase of alternating training draws others.
-    """
-    # Word 1 of the seed is that of the steps' draws.
-    word = jnp.where(jnp.asarray(draw) == 0, 0, 1 + draw)
-    seed = config.seed if knobs is None else knobs.seed
-    variables = init(detector, jax.random.fold_in(jax.random.key(seed), word))
-    if has_proposer(config):
-        variables = {**variables, "proposer": proposer_of(variables)}
-    params = variables["params"]
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        variables=variables,
-        opt_state=build_optimizer(config).init(params),
-        average=jax.tree.map(jnp.copy, params) if config.train.optimizer.ema_decay > 0 else None,
-    )
 
 
 def train_step(
@@ -193,13 +156,6 @@ def eval_step(
     )
     names = STAGE_LOSSES["joint" if batch.proposals is None else "fast_rcnn"]
     return detections, loss_metrics({name: getattr(losses, name) for name in names})
-
-
-def eval_variables(state: TrainState) -> Variables:
-    """What to evaluate: the moving average of the parameters where there is one."""
-    if state.average is None:
-        return state.variables
-    return {**state.variables, "params": state.average}
 
 
 def loss_metrics(losses: Mapping[str, Array]) -> dict[str, Array]:

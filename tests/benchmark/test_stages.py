@@ -22,7 +22,8 @@ from jaxrcnn.benchmark.trace import Event
 from jaxrcnn.config import Config, HardExampleConfig
 from jaxrcnn.detector import build, forward_infer
 from jaxrcnn.training.hlo import Instruction
-from jaxrcnn.training.step import create_state, train_step
+from jaxrcnn.training.state import create_state
+from jaxrcnn.training.step import train_step
 from tests.tiny import FPN_MODEL, change, make_batch
 
 

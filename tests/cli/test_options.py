@@ -231,7 +231,7 @@ def test_wrong_input_ends_in_one_line(complain, words, line):
 
 def test_a_config_file_that_is_not_there_and_its_neighbour(complain, shapes):
     missing = shapes.with_name("shaeps.py")
-    assert complain("--config", str(missing)) == f"--config: no file {missing}; nearest: {shapes}"
+    assert complain("--config", str(missing)) == f"no config file {missing}; nearest: {shapes}"
 
 
 @pytest.mark.parametrize(

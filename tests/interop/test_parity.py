@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from jaxrcnn.config import OptimizerConfig, TrainConfig
-from jaxrcnn.data.loader import make_eval_batch
+from jaxrcnn.data.batches import make_eval_batch
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import build, forward_train, init
 from jaxrcnn.interop.models import find_model
@@ -20,7 +20,8 @@ from jaxrcnn.interop.parity import compare
 from jaxrcnn.interop.transfer import load, path_of
 from jaxrcnn.training.knobs import knobs_of
 from jaxrcnn.training.optimizer import build_optimizer
-from jaxrcnn.training.step import TrainState, train_step
+from jaxrcnn.training.state import TrainState
+from jaxrcnn.training.step import train_step
 from tests.interop import recipe
 from tests.tiny import change
 

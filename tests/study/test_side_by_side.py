@@ -61,7 +61,7 @@ def finished(tmp_path_factory, sets):
 
 def test_each_is_as_a_run_alone(finished, sets, tmp_path):
     config = with_width(0.25)
-    run(config, tmp_path / "run", compile_programs(build(config.model), config), *sets)
+    run(config, tmp_path / "run", build(config.model), *sets)
     ours, alone = rows_of(finished / "0.25"), rows_of(tmp_path / "run")
     assert [row.keys() for row in ours] == [row.keys() for row in alone]
     for row, other in zip(ours, alone, strict=True):

@@ -31,8 +31,10 @@ from jaxrcnn.training.alternating import (
     takes_given,
     trains_backbone,
 )
+from jaxrcnn.training.knobs import step_key
 from jaxrcnn.training.optimizer import build_optimizer, learning_rate
-from jaxrcnn.training.step import TrainState, create_state, step_key, train_step
+from jaxrcnn.training.state import TrainState, create_state
+from jaxrcnn.training.step import train_step
 from jaxrcnn.types import Proposals
 from tests.tiny import MODEL, make_batch, make_variables
 

@@ -8,7 +8,7 @@ from jaxrcnn.detector import build
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.optimizer import build_optimizer
 from jaxrcnn.training.sharding import compile_programs
-from jaxrcnn.training.step import TrainState
+from jaxrcnn.training.state import TrainState
 from tests.tiny import MODEL, make_batch, make_variables
 
 CONFIG = Config(

@@ -25,7 +25,8 @@ from jaxrcnn.training.alternating import proposer_of
 from jaxrcnn.training.diagnostics import diagnose
 from jaxrcnn.training.knobs import knobs_of, step_key
 from jaxrcnn.training.optimizer import build_optimizer
-from jaxrcnn.training.step import TrainState, train_step
+from jaxrcnn.training.state import TrainState
+from jaxrcnn.training.step import train_step
 from jaxrcnn.types import Gates, Losses
 from tests.tiny import FPN_MODEL, MODEL, change, make_batch, make_variables
 

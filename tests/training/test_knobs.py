@@ -98,7 +98,7 @@ def test_seeds_and_gates_are_traced_once_and_still_count():
 
 
 def test_a_program_of_a_fixed_seed_gives_the_same_as_a_shared_one():
-    from jaxrcnn.training.step import create_state
+    from jaxrcnn.training.state import create_state
 
     config = dataclasses.replace(config_of(), seed=7)
     fixed = jax.jit(create_state, static_argnums=(0, 1))(build(config.model), config)

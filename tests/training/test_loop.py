@@ -17,13 +17,14 @@ from jaxrcnn.config import (
     OptimizerConfig,
     TrainConfig,
 )
-from jaxrcnn.data.loader import train_batches, training_buckets
+from jaxrcnn.data.loader import train_batches
+from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import COLLECTIONS, build
 from jaxrcnn.ops.roi_align import roi_align
 from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
 from jaxrcnn.training.sharding import Programs, compile_programs
-from jaxrcnn.training.step import TrainState
+from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Batch
 from tests.tiny import MODEL
 

@@ -25,7 +25,7 @@ from jaxrcnn.config import Config, OptimizerConfig, TrainConfig
 from jaxrcnn.detector import build
 from jaxrcnn.training.optimizer import build_optimizer
 from jaxrcnn.training.sharding import compile_programs
-from jaxrcnn.training.step import TrainState
+from jaxrcnn.training.state import TrainState
 from tests.tiny import MODEL, change, make_batch, make_variables
 import tests.conftest
 

@@ -9,7 +9,8 @@ import pytest
 from jaxrcnn.config import Config, OptimizerConfig, TrainConfig
 from jaxrcnn.detector import build
 from jaxrcnn.training.optimizer import build_optimizer
-from jaxrcnn.training.step import TrainState, eval_variables, train_step
+from jaxrcnn.training.state import TrainState, eval_variables
+from jaxrcnn.training.step import train_step
 from tests.tiny import MODEL, change, make_batch, make_variables
 
 CONFIG = Config(
@@ -119,8 +120,3 @@ def test_moving_average_has_a_short_memory_at_first(run):
         average = eval_variables(state)["params"]["box_head"]["fc6"]["kernel"]
         np.testing.assert_allclose(average, expected, 1e-4, 1e-6)
         assert state.step == step + 1
-
-
-def test_without_an_average_the_parameters_are_evaluated(run):
-    state = run[0][0][-1]._replace(average=None)
-    assert eval_variables(state) is state.variables

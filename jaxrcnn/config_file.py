@@ -1,4 +1,4 @@
-"""A config file: Python with get_config() -> Config."""
+"""A config file: Python with get_config() -> Config, on its own or as a change of another file."""
 
 import difflib
 import pathlib
@@ -10,7 +10,10 @@ from jaxrcnn.config_io import RENAMED, config_from_dict, config_to_dict
 
 
 def load_config(path: pathlib.Path) -> Config:
-    """Runs a config file and returns what its get_config() returns, every field's type checked.
+    """Run a config file and return what its get_config() returns, every field's type checked.
+
+    A config file may itself load another one and change it, see `config_io.replace_fields`; for
+    one in the same folder the path is ``pathlib.Path(__file__).with_name("other.py")``.
 
     Raises:
         ConfigError: there is no such file, it fails, or what it returns is no sound Config.
@@ -18,7 +21,7 @@ def load_config(path: pathlib.Path) -> Config:
     if not path.is_file():
         there = [str(file) for file in path.parent.glob("*.py")]
         nearest = difflib.get_close_matches(str(path), there, n=1)
-        raise ConfigError(f"--config: no file {path}" + "".join(f"; nearest: {n}" for n in nearest))
+        raise ConfigError(f"no config file {path}" + "".join(f"; nearest: {n}" for n in nearest))
     try:
         config = runpy.run_path(str(path))["get_config"]()
     except Exception as error:
@@ -38,7 +41,8 @@ def _complaint(path: pathlib.Path, error: Exception) -> str:
     if isinstance(error, KeyError) and error.args == ("get_config",) and not lines:
         return f"{path}: has no get_config()"
     place = f"{path}, line {lines[-1]}" if lines else f"{path}"
-    return f"{place}: {type(error).__name__}: {error}{_renamed(error)}"
+    kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
+    return f"{place}: {kind}{error}{_renamed(error)}"
 
 
 def _renamed(error: Exception) -> str:

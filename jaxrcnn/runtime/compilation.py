@@ -7,7 +7,7 @@ import platform
 import re
 import sys
 
-from jaxrcnn.machine import processors
+from jaxrcnn.runtime.machine import processors
 
 MOST = 4 * 2**30
 """Bytes; those that were used the longest ago go first."""

@@ -4,8 +4,8 @@ import gc
 import warnings
 from typing import Any
 
-from jaxrcnn.allocator import keep_freed_memory
-from jaxrcnn.compilation import keep_compiled_programs
+from jaxrcnn.runtime.allocator import keep_freed_memory
+from jaxrcnn.runtime.compilation import keep_compiled_programs
 
 OBJECTS = 10_000
 """Python's own 700 are made every few operations that jax traces: a quarter of the time went by."""

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from jaxrcnn.allocator import _glibc
+from jaxrcnn.runtime.allocator import _glibc
 
 pytestmark = pytest.mark.skipif(_glibc() is None, reason="of glibc's allocator")
 
@@ -23,7 +23,7 @@ def pages_made_anew(prepare: str) -> int:
     code = f"""
 import resource
 import jax
-from jaxrcnn.allocator import keep_freed_memory
+from jaxrcnn.runtime.allocator import keep_freed_memory
 {prepare}
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 piece = b"x" * (64 * {MIB})
@@ -45,7 +45,7 @@ import ctypes
 import pathlib
 import re
 import jax
-from jaxrcnn.allocator import COMPILED, keep_freed_memory
+from jaxrcnn.runtime.allocator import COMPILED, keep_freed_memory
 
 def resident():
     status = pathlib.Path("/proc/self/status").read_text()
@@ -80,7 +80,7 @@ def test_a_long_compilation_ends_with_memory_given_back():
 def test_jax_ends_its_compilations_with_that_event():
     code = """
 import jax
-from jaxrcnn.allocator import COMPILED
+from jaxrcnn.runtime.allocator import COMPILED
 heard = []
 jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: heard.append(event))
 jax.jit(lambda x: x + 1)(1.0)

@@ -3,8 +3,8 @@ import re
 import jax
 import pytest
 
-from jaxrcnn import compilation
-from jaxrcnn.compilation import cache_folder, keep_compiled_programs, processor_kind
+from jaxrcnn.runtime import compilation
+from jaxrcnn.runtime.compilation import cache_folder, keep_compiled_programs, processor_kind
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxrcnn.xla import computed_once, jit_program
+from jaxrcnn.runtime.xla import computed_once, jit_program
 
 PARAMS = {"a": jnp.ones((256, 256)), "b": jnp.ones((256, 256))}
 GRADIENTS = {"a": jnp.full((256, 256), 2.0), "b": jnp.full((256, 256), -1.0)}

@@ -4,8 +4,8 @@ import sys
 import warnings
 from unittest import mock
 
-from jaxrcnn import process
-from jaxrcnn.process import prepare_process
+from jaxrcnn.runtime import process
+from jaxrcnn.runtime.process import prepare_process
 
 
 def test_it_prepares_cache_allocator_and_garbage_collector():
@@ -30,7 +30,7 @@ import gc, os
 os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
 before = gc.get_threshold()
 import jax
-import jaxrcnn.runs, jaxrcnn.training.loop, jaxrcnn.process
+import jaxrcnn.runs, jaxrcnn.training.loop, jaxrcnn.runtime.process
 assert gc.get_threshold() == before
 assert jax.config.jax_compilation_cache_dir is None
 """

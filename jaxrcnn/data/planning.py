@@ -1,0 +1,108 @@
+"""Which images every batch holds, decided for a whole run before its first batch is made."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxrcnn.config import Config, DataConfig
+from jaxrcnn.data.buckets import Buckets, choose_buckets
+from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.transforms import Size
+
+PADDING = -1
+"""Place in the data set of an image that only fills a batch."""
+ORDER_STREAM = 1
+"""Second word of the seeds of the orders; other draws from a seed have another."""
+
+
+class Plan(NamedTuple):
+    """The images of every batch."""
+
+    rows: np.ndarray  # (batches, N) int, places in the data set, or PADDING
+    buckets: Buckets  # a row's images have the same one
+
+    def of(self, batch: int) -> tuple[Size, list[int]]:
+        """Height and width that a batch is padded to, and the places of its images."""
+        row = self.rows[batch]
+        return self.buckets.shapes[self.buckets.of_record[row[0]]], row.tolist()
+
+
+def training_buckets(dataset: Dataset, config: DataConfig) -> Buckets:
+    """The shapes of a data set's training batches: for the largest short side that is drawn."""
+    short_side = max(config.train_short_sides or (config.short_side,))
+    return choose_buckets(dataset.sizes, short_side, config.long_side, config.resize)
+
+
+def eval_buckets(dataset: Dataset, config: DataConfig) -> Buckets:
+    """The shapes of a data set's evaluation batches."""
+    return choose_buckets(dataset.sizes, config.short_side, config.long_side, config.resize)
+
+
+def plan_training(dataset: Dataset, config: Config) -> Plan:
+    """The batches of a training run, one for each step; see `plan_batches`.
+
+    Raises:
+        DataError: there are no images.
+    """
+    buckets, train = training_buckets(dataset, config.data), config.train
+    return Plan(
+        plan_batches(config.seed, train.steps, train.batch_size, buckets.of_record), buckets
+    )
+
+
+def plan_batches(
+    seed: int, num_steps: int, batch_size: int, bucket_of_record: np.ndarray
+) -> np.ndarray:
+    """Which records each step gets.
+
+    Records come epoch after epoch, each epoch a permutation. Those of one bucket fill that
+    bucket's batch, and batches stand in the order in which they fill. Nothing is dropped at the
+    end of an epoch, and more steps leave the earlier ones as they are.
+
+    Args:
+        seed: of the permutations, with the number of the epoch.
+        num_steps: rows of the plan.
+        batch_size: images of a step.
+        bucket_of_record: (n,) int, bucket of every record.
+
+    Returns:
+        (num_steps, batch_size) int32, places in the data set.
+
+    Raises:
+        DataError: there are no records.
+    """
+    if len(bucket_of_record) == 0:
+        raise DataError("the training set holds no images; check data.root and the splits")
+    counts = np.bincount(bucket_of_record)
+    epochs = num_steps * batch_size // len(bucket_of_record)
+    while (epochs * counts // batch_size).sum() < num_steps:
+        epochs += 1
+    stream = np.concatenate(
+        [_permutation(seed, epoch, len(bucket_of_record)) for epoch in range(epochs)]
+        or [np.zeros(0, np.int64)]
+    )
+    rows, filled_at = [], []
+    for bucket in range(len(counts)):
+        places = np.flatnonzero(bucket_of_record[stream] == bucket)
+        full = len(places) // batch_size * batch_size
+        places = places[:full].reshape(-1, batch_size)  # (m * batch_size,) -> (m, batch_size)
+        rows.append(stream[places])
+        filled_at.append(places[:, -1])
+    order = np.argsort(np.concatenate(filled_at))[:num_steps]
+    return np.concatenate(rows)[order].astype(np.int32)
+
+
+def _permutation(seed: int, epoch: int, size: int) -> np.ndarray:
+    return np.random.default_rng((seed, ORDER_STREAM, epoch)).permutation(size)
+
+
+def plan_evaluation(dataset: Dataset, config: Config) -> Plan:
+    """Every image once, bucket by bucket; the last batch of a bucket is filled with padding."""
+    buckets, size = eval_buckets(dataset, config.data), config.eval.batch_size
+    rows = [np.zeros((0, size), np.int64)]
+    for bucket in range(len(buckets.shapes)):
+        places = np.flatnonzero(buckets.of_record == bucket)
+        places = np.pad(places, (0, -len(places) % size), constant_values=PADDING)
+        rows.append(places.reshape(-1, size))  # (m * size,) -> (m, size)
+    return Plan(np.concatenate(rows), buckets)

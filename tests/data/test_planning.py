@@ -1,0 +1,88 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.planning import (
+    ORDER_STREAM,
+    plan_batches,
+    plan_evaluation,
+    plan_training,
+    training_buckets,
+)
+from tests.data.small import STEPS, config_of, small_dataset
+
+
+def simulated_plan(seed, steps, size, buckets):
+    """The plan as its docstring tells it, one record after the other."""
+    waiting, rows, epoch = {}, [], 0
+    while len(rows) < steps:
+        order = np.random.default_rng((seed, ORDER_STREAM, epoch)).permutation(len(buckets))
+        for index in order:
+            row = waiting.setdefault(buckets[index], [])
+            row.append(index)
+            if len(row) == size:
+                rows.append(waiting.pop(buckets[index]))
+        epoch += 1
+    return np.array(rows[:steps])
+
+
+@pytest.mark.parametrize(("images", "size"), [(17, 4), (3, 8), (1, 2), (12, 1), (40, 5)])
+def test_plan_is_that_of_a_queue_for_each_bucket(images, size):
+    buckets = (np.arange(images) % 5 == 0).astype(np.int32)
+    plan = plan_batches(3, 23, size, buckets)
+    assert plan.shape == (23, size)
+    assert plan.dtype == np.int32
+    np.testing.assert_array_equal(plan, simulated_plan(3, 23, size, buckets))
+
+
+def test_plan_of_more_steps_begins_with_the_plan_of_fewer():
+    buckets = np.array([0, 1, 0, 0, 1, 2, 0])
+    plan = plan_batches(3, 50, 2, buckets)
+    for steps in (0, 1, 2, 7, 49):
+        np.testing.assert_array_equal(plan_batches(3, steps, 2, buckets), plan[:steps])
+    assert (plan_batches(4, 50, 2, buckets) != plan).any()
+
+
+def test_plan_drops_no_image_and_never_mixes_buckets():
+    buckets = np.array([0] * 7 + [1] * 3)
+    plan = plan_batches(0, 50, 4, buckets)  # 200 images, 20 epochs
+    assert (buckets[plan] == buckets[plan[:, :1]]).all()
+    counts = np.bincount(plan.ravel(), minlength=10)
+    assert counts.min() >= 18
+    assert counts.max() <= 21
+
+
+def test_plan_of_no_images_is_refused():
+    with pytest.raises(DataError, match="holds no images"):
+        plan_batches(0, 1, 1, np.zeros(0, np.int32))
+
+
+def test_training_buckets_are_those_of_the_largest_short_side():
+    dataset = small_dataset()  # 16x24 becomes 64x96, and 24x16 becomes 96x64
+    for sides in ((32, 64), (64, 32)):
+        buckets = training_buckets(dataset, config_of(train_short_sides=sides).data)
+        assert buckets.shapes == ((64, 96), (96, 64))
+    buckets = training_buckets(dataset, config_of(train_short_sides=()).data)
+    assert buckets.shapes == ((64, 96), (96, 64))
+    np.testing.assert_array_equal(buckets.of_record, [0, 0, 0, 0, 1])
+
+
+def test_a_training_plan_has_a_row_and_a_shape_for_each_step():
+    plan = plan_training(small_dataset(), config_of())
+    assert plan.rows.shape == (STEPS, 3)
+    np.testing.assert_array_equal(
+        plan.rows, plan_batches(5, STEPS, 3, np.array([0, 0, 0, 0, 1], np.int32))
+    )
+    for step, row in enumerate(plan.rows.tolist()):
+        shape = (96, 64) if 4 in row else (64, 96)
+        assert plan.of(step) == (shape, row)
+
+
+def test_an_evaluation_plan_has_every_image_once():
+    plan = plan_evaluation(small_dataset(), config_of(eval_batch_size=3))
+    assert plan.rows.tolist() == [[0, 1, 2], [3, -1, -1], [4, -1, -1]]
+    assert [plan.of(i)[0] for i in range(3)] == [(64, 96), (64, 96), (96, 64)]
+    nothing = dataclasses.replace(small_dataset(), records=())
+    assert plan_evaluation(nothing, config_of()).rows.shape == (0, 4)
