@@ -167,12 +167,12 @@ def test_fields_are_replaced_by_name_and_nothing_else_is():
         },
     )
     assert config_differences(before, after) == [
-        "model.anchors.sizes: ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,)) there, "
+        "model.anchors.sizes is ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,)) there, "
         "((8.0,), (16.0,)) here",
-        f"train.alternating.steps: {before.train.alternating.steps!r} there, "
+        f"train.alternating.steps is {before.train.alternating.steps!r} there, "
         f"{(AlternatingStep('rpn', steps=2), AlternatingStep('fast_rcnn'))!r} here",
-        "train.steps: 90000 there, 7 here",
-        "train.optimizer.learning_rate: 0.02 there, 1.0 here",
+        "train.steps is 90000 there, 7 here",
+        "train.optimizer.learning_rate is 0.02 there, 1.0 here",
     ]
     assert isinstance(hash(after), int)
     assert replace_fields(before, {}) == before
@@ -185,10 +185,10 @@ def test_fields_are_replaced_by_name_and_nothing_else_is():
         ({"steps": 3, "train.steps": 3}, "unknown field steps"),
         ({"train": TrainConfig()}, "unknown field train; it is a group of train.scheme, "),
         ({"eval.pictures": 3}, "unknown field eval.pictures; it is now called eval.images"),
-        ({"train.steps": "many"}, "train.steps: got 'many', takes int"),
+        ({"train.steps": "many"}, "train.steps='many' is invalid: expected int"),
         (
             {"train.alternating.steps": (TrainConfig(),)},
-            "train.alternating.steps: got (TrainConfig(",
+            "train.alternating.steps=(TrainConfig(",
         ),
     ],
 )

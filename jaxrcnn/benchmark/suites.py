@@ -54,7 +54,6 @@ def train(session: Session) -> Iterator[Section]:
     settings, program = session.settings, session.approximate
     name = f"train {settings.train}"
     cost = measure_cost(program)
-    program.run(1)
     forget_peak()
     timings = take_turns({OURS: program.run}, settings.steps)
     ours = Memory(peak_bytes(jax.local_devices()[0]) or cost.memory, peak_resident())
@@ -69,7 +68,6 @@ def predict(session: Session) -> Iterator[Section]:
     for shape, program in session.predictions.items():
         name = f"predict {shape}"
         cost = measure_cost(program)
-        program.run(1)
         timings = take_turns({OURS: program.run}, settings.steps)
         yield _speed(name, shape, timings)
         yield _costs(name, cost, timings[OURS], settings.peak)
@@ -88,8 +86,6 @@ def stages(session: Session) -> Iterator[Section]:
 def gate(session: Session) -> Iterator[Section]:
     """The exact training step beside the approximate one."""
     sides = {"approximate": session.approximate.run, "exact": session.exact.run}
-    for run in sides.values():
-        run(1)
     timings = take_turns(sides, session.settings.steps)
     yield _gates(f"train {session.settings.train}: gate", timings)
 
@@ -103,7 +99,6 @@ def detector_ops(session: Session) -> Iterator[Section]:
     ]
     numbers = {}
     for case in session.cases:
-        case.run(1)
         sides: dict[str, Runner] = {OURS: case.run}
         if peer is not None and _prepare_op(peer, case, (height, width)):
             sides[PEER] = peer.runner(case.name)

@@ -54,16 +54,23 @@ def time_calls(call: Callable[[], Any], number: int) -> list[float]:
     return seconds
 
 
+LONGEST = 30.0
+"""Seconds that the steps of a side may take: a program that is far slower than expected must not
+take the time of all that comes after it."""
+
+
 def take_turns(sides: Mapping[str, Runner], steps: int, turns: int = TURNS) -> dict[str, Timing]:
     """Time several sides in turn, A B A B, so that a slow minute of the machine meets them all.
 
     Args:
-        sides: by name, each warm.
-        steps: of each side at least, shared out over the turns.
+        sides: by name. Each first makes a step that does not count.
+        steps: of each side at least, shared out over the turns; fewer where `LONGEST` is too short
+            for them.
         turns: of each side.
     """
+    fitting = {name: min(steps, LONGEST / run(1)[0]) for name, run in sides.items()}
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(turns):
         for name, run in sides.items():
-            seconds[name] += run(math.ceil(steps / turns))
+            seconds[name] += run(max(1, math.ceil(fitting[name] / turns)))
     return {name: Timing(tuple(taken)) for name, taken in seconds.items()}

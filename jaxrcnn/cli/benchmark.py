@@ -198,8 +198,6 @@ def measure(
     for name in names:
         try:
             yield from suites.SUITES[name](session)
-        except ConfigError:
-            raise
         except ModuleNotFoundError as error:
             missed[name] = f"{error.name} is not installed"
         except Exception as error:
@@ -212,6 +210,7 @@ def measure(
 
 def read_config(arguments: argparse.Namespace, fields: Sequence[str], dtype: str) -> Config:
     """The experiment that is measured; the dtype is that of the default experiment."""
+    from jaxrcnn.cli.options import apply_fields
     from jaxrcnn.config_file import load_config
     from jaxrcnn.interop.models import find_model
     from jaxrcnn.validation import check
@@ -222,10 +221,7 @@ def read_config(arguments: argparse.Namespace, fields: Sequence[str], dtype: str
     else:
         config = load_config(arguments.config)
     config = replace(config, data=replace(config.data, format="shapes"))  # no data set is read
-    if fields:
-        from jaxrcnn.cli.options import apply_fields  # with tyro, which a bare machine may lack
-
-        config = apply_fields(config, fields)
+    config = apply_fields(config, fields)
     check(config)
     return config
 

@@ -10,7 +10,7 @@ from jaxrcnn.config import ConfigError, ModelConfig
 from jaxrcnn.config_io import field_values
 from jaxrcnn.detector import Variables
 from jaxrcnn.interop.naming import Peer, Tensors, fits_any
-from jaxrcnn.training.weights import is_in
+from jaxrcnn.training.modules import is_in
 
 OTHER_MODEL = "is it of another model?"
 

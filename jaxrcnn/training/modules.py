@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -71,6 +71,11 @@ def module_of(path: Sequence[str]) -> str:
     if part == "rpn_head":
         return f"rpn/{RPN_LAYERS.get(inside[0], 'hidden')}"
     return part
+
+
+def is_in(path: str, parts: Collection[str]) -> bool:
+    """Whether an array, such as ``box_head/cls_score/bias``, belongs to one of the parts."""
+    return any(f"{path}/".startswith(f"{part}/") for part in parts)
 
 
 def module_norms(gradients: Mapping[str, Any]) -> dict[str, Array]:

@@ -9,6 +9,7 @@ from orbax.checkpoint.experimental import v1 as ocp
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.detector import Variables
+from jaxrcnn.training.modules import is_in
 
 WEIGHTS = "weights"
 """Name of the folder in a model's folder."""
@@ -83,11 +84,6 @@ def merged(loaded: Variables, like: Variables, restart: Collection[str] = ()) ->
         return own if _restarts(name, restart) else arrays[name]
 
     return dict(jax.tree_util.tree_map_with_path(choose, like))
-
-
-def is_in(path: str, parts: Collection[str]) -> bool:
-    """Whether an array, such as ``box_head/cls_score/bias``, belongs to one of the parts."""
-    return any(f"{path}/".startswith(f"{part}/") for part in parts)
 
 
 def _restarts(name: str, restart: Collection[str]) -> bool:

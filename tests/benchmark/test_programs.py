@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from jaxrcnn.benchmark.chips import Peak
-from jaxrcnn.benchmark.cost import Cost, measure_cost
+from jaxrcnn.benchmark.cost import Cost, fresh_cache, measure_cost
 from jaxrcnn.benchmark.programs import Prediction, Training, draw_variables
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.workload import draw_batch
@@ -40,7 +40,9 @@ def test_a_prediction_costs_what_its_arrays_take(variables):
     program = Prediction(CONFIG, SHAPE, variables)
     assert program.step().boxes.shape == (2, MODEL.detections.max_detections, 4)
     before = jax.config.jax_compilation_cache_dir
-    cost = measure_cost(program)
+    with fresh_cache():
+        assert jax.config.jax_compilation_cache_dir != before
+        cost = measure_cost(program)
     assert jax.config.jax_compilation_cache_dir == before
     assert min(cost.traced, cost.cold, cost.cached) > 0
     images = SHAPE.images * SHAPE.height * SHAPE.width * 3

@@ -27,9 +27,16 @@ def test_sides_take_turns_until_each_has_its_steps():
         return run
 
     timings = take_turns({"a": side("a"), "b": side("b")}, steps=7, turns=3)
-    assert asked == [("a", 3), ("b", 3)] * 3
-    assert timings["a"].seconds == (1.0,) * 3 + (3.0,) * 3 + (5.0,) * 3
-    assert timings["b"].seconds == (2.0,) * 3 + (4.0,) * 3 + (6.0,) * 3
+    # The first step of each is not counted.
+    assert asked == [("a", 1), ("b", 1), *([("a", 3), ("b", 3)] * 3)]
+    assert timings["a"].seconds == (3.0,) * 3 + (5.0,) * 3 + (7.0,) * 3
+    assert timings["b"].seconds == (4.0,) * 3 + (6.0,) * 3 + (8.0,) * 3
+
+
+@pytest.mark.parametrize(("seconds", "steps"), [(0.1, 20), (1.5, 20), (4.0, 8), (100.0, 4)])
+def test_a_slow_side_makes_fewer_steps(seconds, steps):
+    timings = take_turns({"slow": lambda number: [seconds] * number}, steps=20, turns=4)
+    assert len(timings["slow"].seconds) == steps
 
 
 def test_a_call_is_timed_until_its_result_is_there(monkeypatch):

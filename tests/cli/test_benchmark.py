@@ -1,15 +1,27 @@
+import argparse
+import contextlib
+import io
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
 
-from jaxrcnn.benchmark.suites import SUITES
+from jaxrcnn.benchmark import suites
+from jaxrcnn.benchmark.report import Section
 from jaxrcnn.cli import main
-from jaxrcnn.cli.parsing import some_of
+from jaxrcnn.cli.benchmark import SUITES, add_arguments, names_of
+from tests.test_imports import (
+    CORE_LIBRARIES,
+    LOADED_BY_FLAX,
+    ROOT,
+    libraries_of_the_package,
+)
 
 CONFIG = """
-from dataclasses import replace
-from jaxrcnn.config import Config, DataConfig
+from jaxrcnn.config import Config
 from tests.tiny import MODEL
 
 def get_config():
@@ -17,38 +29,122 @@ def get_config():
 """
 
 
-@pytest.fixture
-def config(tmp_path):
-    path = tmp_path / "config.py"
-    path.write_text(CONFIG)
-    return str(path)
-
-
-def test_a_detector_is_measured_and_the_figures_are_written(config, tmp_path, capsys):
-    words = ["--config", config, "--what", "predict", "--predict", "1x64x64", "--steps", "4"]
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """Exit code, output, and folder of one run of the command."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    (folder / "config.py").write_text(CONFIG)
+    words = ["--config", str(folder / "config.py"), "--what", "predict,stages", "--steps", "4"]
+    words += ["--train", "1x64x64", "--predict", "1x64x64", "--json", str(folder / "figures.json")]
     words += ["--config.model.detections.max_detections", "7"]
-    figures, plots = tmp_path / "figures.json", tmp_path / "plots"
-    assert main(["benchmark", *words, "--json", str(figures), "--plots", str(plots)]) == 0
-    said = capsys.readouterr().out
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = main(["benchmark", *words])
+    return code, out.getvalue(), folder
+
+
+def test_a_detector_is_measured_and_the_figures_are_written(measured):
+    code, said, folder = measured
+    assert code == 0
     for title in ("predict 1x64x64\n", "predict 1x64x64: cost", "predict 1x64x64: stages"):
         assert title in said
-    found = json.loads(figures.read_text())
+    found = json.loads((folder / "figures.json").read_text())
     assert found["device"]["backend"] == "cpu"
     assert found["settings"]["fields"] == ["--config.model.detections.max_detections", "7"]
     assert found["settings"]["predict"] == ["1x64x64"]
-    assert {"python", "jax", "jaxlib", "flax"} <= found["versions"].keys()
+    assert found["not_measured"] == {}
+    assert {"python", "jaxrcnn", "jax", "jaxlib", "flax"} <= found["versions"].keys()
     speed = found["figures"]["predict 1x64x64"]["jaxrcnn"]
     assert speed["steps"] == 4
     assert speed["images_per_second"] == pytest.approx(1000 / speed["median_ms"])
-    stages = found["figures"]["predict 1x64x64: stages, from a profile"]
-    assert {"backbone", "rpn_head", "pool_rois", "box_head"} <= stages.keys()
-    with Image.open(plots / "predict_1x64x64.png") as image:
-        assert image.size[0] > 500
+    profile = found["figures"]["predict 1x64x64: stages, from a profile"]
+    assert {"backbone", "rpn_head", "pool_rois", "box_head"} <= profile["stages"].keys()
+    total = sum(x["forward_ms"] + x["backward_ms"] for x in profile["stages"].values())
+    assert total == pytest.approx(profile["step_ms"])
+    assert profile["operations"][0]["ms"] >= profile["operations"][1]["ms"] > 0
 
 
-def test_all_is_measured_unless_asked():
-    assert some_of(SUITES)("predict,ops") == ("predict", "ops")
-    assert set(SUITES) == {"train", "predict", "ops", "input"}
+def test_earlier_figures_are_drawn_without_measuring(measured, tmp_path, capsys):
+    _, _, folder = measured
+    words = ["--plot", str(folder / "figures.json"), "--plots", str(tmp_path)]
+    assert main(["benchmark", *words]) == 0
+    drawn = [tmp_path / f"{name}_1x64x64.png" for name in ("train", "predict")]
+    assert capsys.readouterr().out.splitlines() == list(map(str, drawn))
+    for path in drawn:
+        with Image.open(path) as image:
+            assert image.size[0] > 500
+
+
+def test_a_suite_that_fails_leaves_the_others_and_what_was_written(tmp_path, capsys, monkeypatch):
+    def broken(session):
+        yield Section("first", [("a", "b")], {"ms": 1})
+        raise RuntimeError("out of memory\nat great length")
+
+    def bare(session):
+        raise ModuleNotFoundError("No module named 'grain'", name="grain")
+
+    def works(session):
+        yield Section("last", [("a", "b")], {"ms": 2})
+
+    monkeypatch.setattr(suites, "SUITES", {"train": broken, "ops": works, "input": bare})
+    path = tmp_path / "figures.json"
+    assert main(["benchmark", "--what", "input,train,ops", "--json", str(path)]) == 1
+    found = json.loads(path.read_text())
+    assert found["figures"] == {"first": {"ms": 1}, "last": {"ms": 2}}
+    assert found["not_measured"] == {
+        "train": "RuntimeError: out of memory",
+        "input": "grain is not installed",
+    }
+    said = capsys.readouterr()
+    assert "train: not measured, RuntimeError: out of memory" in said.out
+    assert "input: not measured, grain is not installed" in said.out
+    assert "at great length" in said.err
+    assert "grain" not in said.err
+
+
+def test_a_cpu_has_nothing_to_be_checked_against():
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert names_of(parser.parse_args([])) == SUITES[1:]
+    assert names_of(parser.parse_args(["--what", "ops,check"])) == ("check", "ops")
+
+
+CORE_ALONE = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in sys.argv[1].split(","):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from jaxrcnn.cli import main
+raise SystemExit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "what", ["predict", pytest.param("check,train,predict,stages,gate", marks=pytest.mark.slow)]
+)
+def test_it_needs_the_core_packages_alone(measured, tmp_path, what):
+    _, _, folder = measured
+    blocked = libraries_of_the_package() - CORE_LIBRARIES - LOADED_BY_FLAX
+    assert {"grain", "PIL", "matplotlib", "orbax", "platformdirs"} <= blocked
+    words = ["--config", str(folder / "config.py"), "--what", what, "--steps", "4"]
+    words += ["--train", "1x64x64", "--predict", "1x64x64", "--json", str(tmp_path / "all.json")]
+    words += ["--against", "none"]
+    done = subprocess.run(
+        [sys.executable, "-c", CORE_ALONE, ",".join(sorted(blocked)), "benchmark", *words],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads((tmp_path / "all.json").read_text())["figures"]
+    seen = {title.partition(" ")[0].rstrip(":") for title in figures}
+    assert seen == {"check", "train", "predict"} & set(what.split(","))
 
 
 @pytest.mark.parametrize(
@@ -56,11 +152,14 @@ def test_all_is_measured_unless_asked():
     [
         (
             ["--what", "speed"],
-            "argument --what: got 'speed', takes some of train,predict",
+            "argument --what: got 'speed', takes some of check,train,predict",
         ),
         (["--train", "320x320"], "argument --train: got '320x320', takes images, height"),
         (["--against", "detectron2"], "argument --against: invalid choice: 'detectron2'"),
-        (["--json", "/nowhere/figures.json"], "--json: /nowhere/figures.json is a folder, or has"),
+        (["--json", "/nowhere/figures.json"], "--json: /nowhere is not a folder; make it first"),
+        (["--json", "/tmp"], "--json: /tmp is a folder; name a file in it"),
+        (["--plot", "/nowhere/figures.json"], "--plot: /nowhere/figures.json cannot be read"),
+        (["--plot", __file__], f"--plot: {__file__} is not a file that --json wrote"),
         (["--config.model.colour", "1"], "--config.model.colour"),
         (["--against", "torchvision", "--peer-python", "/none"], "/none cannot be run"),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from jaxrcnn.config import BackboneConfig, NeckConfig
 from jaxrcnn.detector import build, init
-from jaxrcnn.training.modules import OFFSETS, Probe, module_norms, module_of, offsets_for
+from jaxrcnn.training.modules import OFFSETS, Probe, is_in, module_norms, module_of, offsets_for
 from tests.tiny import FPN_MODEL, MODEL, change, make_variables
 
 VGG = dataclasses.replace(
@@ -89,3 +89,10 @@ def test_a_probe_adds_its_offsets_to_the_maps():
     assert probe == Probe(build(MODEL).backbone)
     assert hash(probe) == hash(Probe(build(MODEL).backbone))
     assert (probe.strides, probe.roi_levels) == ((16,), 1)
+
+
+def test_parts_are_whole_names():
+    assert is_in("box_head/cls_score/bias", ["box_head/cls_score"])
+    assert is_in("box_head/cls_score/bias", ["rpn_head", "box_head"])
+    assert not is_in("box_head/cls_score/bias", ["box_head/cls"])
+    assert not is_in("box_head/fc6/bias", ["rpn_head"])

@@ -4,7 +4,7 @@ import pytest
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.detector import build
-from jaxrcnn.training.weights import holds_weights, is_in, load_variables, save_variables
+from jaxrcnn.training.weights import holds_weights, load_variables, save_variables
 from tests.tiny import FPN_MODEL, MODEL, make_variables
 
 
@@ -54,10 +54,3 @@ def test_a_folder_without_weights_is_said_in_one_line(tmp_path, variables):
     with pytest.raises(ConfigError, match="cannot be read") as caught:
         load_variables(tmp_path, shapes(variables))
     assert "\n" not in str(caught.value)
-
-
-def test_parts_are_whole_names():
-    assert is_in("box_head/cls_score/bias", ["box_head/cls_score"])
-    assert is_in("box_head/cls_score/bias", ["rpn_head", "box_head"])
-    assert not is_in("box_head/cls_score/bias", ["box_head/cls"])
-    assert not is_in("box_head/fc6/bias", ["rpn_head"])
