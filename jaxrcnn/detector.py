@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxrcnn.config import AnchorConfig, ConfigError, ModelConfig, ProposalsConfig
 from jaxrcnn.nets.backbone import build_backbone
 from jaxrcnn.nets.heads import build_box_head, build_rpn_head
+from jaxrcnn.nets.initializers import draw, plan
 from jaxrcnn.ops.anchors import pyramid_anchors
 from jaxrcnn.ops.gradient import scale_gradient
 from jaxrcnn.ops.roi import RoiOp
@@ -100,18 +101,13 @@ def build(
 
 def init(detector: Detector, key: Array) -> Variables:
     """Random parameters, drawn from the key; float32."""
-    keys = jax.random.split(key, 3)
-    image = jnp.zeros((1, *SAMPLE_SIZE, 3))
-    backbone = detector.backbone.init(keys[0], image)
-    features = detector.backbone.apply(backbone, image)
+    image = jax.ShapeDtypeStruct((1, *SAMPLE_SIZE, 3), jnp.float32)
+    backbone, features = plan(detector.backbone, image)
+    rpn_head, _ = plan(detector.rpn_head, features)
     side = detector.config.roi.output_size
-    parts = {
-        "backbone": backbone,
-        "rpn_head": detector.rpn_head.init(keys[1], features),
-        "box_head": detector.box_head.init(
-            keys[2], jnp.zeros((1, side, side, features[0].shape[-1]))
-        ),
-    }
+    pooled = jax.ShapeDtypeStruct((1, side, side, features[0].shape[-1]), jnp.float32)
+    box_head, _ = plan(detector.box_head, pooled)
+    parts = draw({"backbone": backbone, "rpn_head": rpn_head, "box_head": box_head}, key)
     return {
         collection: {name: part.get(collection, {}) for name, part in parts.items()}
         for collection in COLLECTIONS

@@ -3,7 +3,8 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxrcnn.nets.conv import XAVIER_UNIFORM, build_conv
+from jaxrcnn.nets.conv import build_conv
+from jaxrcnn.nets.initializers import XAVIER_UNIFORM
 from jaxrcnn.nets.norm import NormKind, build_norm
 from jaxrcnn.types import Array
 

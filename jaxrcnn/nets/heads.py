@@ -6,7 +6,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxrcnn.config import BackboneConfig, BoxHeadConfig, ModelConfig
-from jaxrcnn.nets.conv import HE_NORMAL, XAVIER_UNIFORM, build_conv
+from jaxrcnn.nets.conv import build_conv
+from jaxrcnn.nets.initializers import HE_NORMAL, XAVIER_UNIFORM, ZEROS, normal
 from jaxrcnn.nets.norm import build_norm
 from jaxrcnn.nets.relu import relu
 from jaxrcnn.nets.resnet import residual_stage
@@ -33,7 +34,7 @@ class RpnHead(nn.Module):
 
         Both are float32; `train` changes nothing.
         """
-        init = nn.initializers.normal(0.01)
+        init = normal(0.01)
         channels = self.channels or maps[0].shape[-1]
         names = ["conv"] if self.convs == 1 else [f"conv_{i}" for i in range(self.convs)]
         hidden = [build_conv(channels, 3, name, self.dtype, init) for name in names]
@@ -74,15 +75,21 @@ class BoxHead(nn.Module):
                 x = self._res5(x, train)
         x = at_least_float32(x)
         logits = nn.Dense(
-            self.num_classes + 1, kernel_init=nn.initializers.normal(0.01), name="cls_score"
+            self.num_classes + 1, kernel_init=normal(0.01), bias_init=ZEROS, name="cls_score"
         )(x)
         boxes = 1 if self.config.class_agnostic else self.num_classes
-        deltas = nn.Dense(4 * boxes, kernel_init=nn.initializers.normal(0.001), name="bbox_pred")(x)
+        deltas = nn.Dense(4 * boxes, kernel_init=normal(0.001), bias_init=ZEROS, name="bbox_pred")(
+            x
+        )
         return logits, deltas.reshape(-1, boxes, 4)  # (M, K*4) -> (M, K, 4)
 
     def _linear(self, x: Array, train: bool, name: str) -> Array:
         linear = nn.Dense(
-            self.config.channels, dtype=self.dtype, kernel_init=XAVIER_UNIFORM, name=name
+            self.config.channels,
+            dtype=self.dtype,
+            kernel_init=XAVIER_UNIFORM,
+            bias_init=ZEROS,
+            name=name,
         )
         x = relu(linear(x))
         return nn.Dropout(self.config.dropout, deterministic=not train)(x)

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxrcnn.config import BackboneConfig
-from jaxrcnn.nets.conv import HE_NORMAL, build_conv
+from jaxrcnn.nets.conv import build_conv
+from jaxrcnn.nets.initializers import HE_NORMAL
 from jaxrcnn.nets.relu import relu
 from jaxrcnn.nets.resnet import ConvNorm
 from jaxrcnn.types import Array, at_least_float32

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrcnn.nets.initializers import ONES, ZEROS
 from jaxrcnn.types import Array, at_least_float32
 
 NormKind = Literal["frozen", "group", "batch", "none"]
@@ -38,8 +39,8 @@ class FrozenBatchNorm(nn.Module):
                 self.variable("constants", name, init, shape, jnp.float32).value
             )
 
-        scale, bias = constant("scale", jnp.ones), constant("bias", jnp.zeros)
-        mean, variance = constant("mean", jnp.zeros), constant("var", jnp.ones)
+        scale, bias = constant("scale", ONES), constant("bias", ZEROS)
+        mean, variance = constant("mean", ZEROS), constant("var", ONES)
         return _affine(x, *_standardise(mean, variance, scale, bias, self.epsilon), self.dtype)
 
 
@@ -56,8 +57,8 @@ class GroupNorm(nn.Module):
         """Map (N, H, W, C) to (N, H, W, C) in `dtype`; `train` changes nothing."""
         channels = x.shape[-1]
         groups = math.gcd(GROUPS, channels)
-        scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
+        scale = self.param("scale", ONES, (channels,), jnp.float32)
+        bias = self.param("bias", ZEROS, (channels,), jnp.float32)
         # Channels first and groups after: (N, C) is small, and the image is read once.
         mean, square = (_over_groups(m, groups) for m in _moments(x, axes=(1, 2)))
         factor, offset = _standardise(mean, _variance(mean, square), scale, bias, EPSILON)
@@ -80,10 +81,10 @@ class BatchNorm(nn.Module):
     def __call__(self, x: Array, train: bool = False) -> Array:
         """Map (N, H, W, C) to (N, H, W, C) in `dtype`; training updates "batch_stats"."""
         shape = (x.shape[-1],)
-        scale = self.param("scale", nn.initializers.ones, shape, jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, shape, jnp.float32)
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
-        running_var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
+        scale = self.param("scale", ONES, shape, jnp.float32)
+        bias = self.param("bias", ZEROS, shape, jnp.float32)
+        running_mean = self.variable("batch_stats", "mean", ZEROS, shape, jnp.float32)
+        running_var = self.variable("batch_stats", "var", ONES, shape, jnp.float32)
         if self.frozen or not train:
             mean, variance = running_mean.value, running_var.value
         else:

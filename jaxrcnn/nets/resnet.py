@@ -11,7 +11,8 @@ import flax.linen as nn
 import jax
 
 from jaxrcnn.config import BackboneConfig
-from jaxrcnn.nets.conv import HE_NORMAL, build_conv
+from jaxrcnn.nets.conv import build_conv
+from jaxrcnn.nets.initializers import HE_NORMAL
 from jaxrcnn.nets.max_pool import max_pool
 from jaxrcnn.nets.norm import EPSILON, NormKind, build_norm
 from jaxrcnn.nets.relu import relu

@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrcnn.nets.conv import HE_NORMAL, build_conv
+from jaxrcnn.nets.conv import build_conv
+from jaxrcnn.nets.initializers import HE_NORMAL
 from jaxrcnn.nets.winograd import convolve, gradients
 
 SIZES = pytest.mark.parametrize("size", [(6, 8), (5, 8), (6, 7), (7, 5), (1, 1), (2, 3)])
