@@ -22,18 +22,44 @@ from jaxrcnn.data.unannotated import ImageLike, open_images
 from jaxrcnn.detector import Detector, Variables, build, forward_infer
 from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.evaluate import find_each
+from jaxrcnn.runtime.executables import load_or_compile
 from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.training.alternating import finished, takes_given
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.weights import holds_weights, load_variables
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
-from jaxrcnn.types import Batch, Detections
+from jaxrcnn.types import Array, Batch, Detections
 
 
 @functools.cache
 def _program() -> Any:
     return jit_program(forward_infer, static_argnums=0)
+
+
+_COMPILED: dict[tuple[Detector, tuple[int, ...], str], Any] = {}
+"""Compiled predictions of this process, by detector and by shape and dtype of the images."""
+
+
+def _compiled(detector: Detector, variables: Variables, images: Array, sizes: Array) -> Any:
+    """`forward_infer` for arguments of such shapes; what the config alone decides is kept on disk.
+
+    Pieces of a fork are not known by a config, and are traced in every process.
+    """
+    key = detector, images.shape, str(images.dtype)
+    if key not in _COMPILED:
+
+        def lower() -> Any:
+            return _program().lower(detector, variables, images, sizes)
+
+        if detector == build(detector.config):
+            # What the checkpoint holds, a proposer for one, decides too.
+            arguments = jax.tree.map(lambda x: (x.shape, str(x.dtype)), (variables, images, sizes))
+            description = f"forward_infer {detector.config} {arguments}"
+            _COMPILED[key] = load_or_compile(description, lower)
+        else:
+            _COMPILED[key] = lower().compile()
+    return _COMPILED[key]
 
 
 class Objects(NamedTuple):
@@ -108,7 +134,9 @@ class Model(NamedTuple):
     def detect(self, batch: Batch) -> Detections:
         """`forward_infer` of a batch in numpy arrays, on all devices."""
         batch = self.programs.put_batch(batch)
-        return _program()(self.detector, self.variables, batch.images, batch.image_sizes)
+        images, sizes = batch.images, batch.image_sizes
+        predict = _compiled(self.detector, self.variables, images, sizes)
+        return predict(self.variables, images, sizes)
 
 
 def load(folder: str | os.PathLike[str]) -> Model:

@@ -12,6 +12,7 @@ from jaxrcnn.training.program import AHEAD
 
 CACHE = pathlib.Path(__file__).parents[1] / ".jax_cache"
 
+os.environ["JAXRCNN_CACHE"] = str(CACHE)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)  # for the processes that tests start, too
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

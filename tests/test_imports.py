@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "runtime": set(),
     "runtime.allocator": {"jax"},
     "runtime.compilation": {"jax", "platformdirs"},
+    "runtime.executables": {"jax"},
     "runtime.xla": {"jax"},
     "config": set(),
     "config_io": {"config"},
@@ -64,7 +65,7 @@ MAY_IMPORT = {
     "runs": {"types", "config", "detector", "training", "data", "evaluation", "interop", "jax"},
     "model": {
         *("types", "config", "detector", "training", "data", "evaluation"),
-        *("runtime.xla", "jax", "numpy"),
+        *("runtime.executables", "runtime.xla", "jax", "numpy"),
     },
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 import jaxrcnn
+import jaxrcnn.model
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.detector import forward_infer
@@ -49,6 +50,35 @@ def assert_found(objects, expected, scale=1):
     np.testing.assert_array_equal(objects.labels, labels)
     assert [x.dtype.kind for x in objects] == ["f", "f", "i", "U"]
     assert objects.names.tolist() == [("cat", "dog", "bird")[label - 1] for label in labels]
+
+
+def test_a_prediction_is_known_by_its_config_and_its_shapes(model, monkeypatch):
+    asked = []
+
+    def compile_anew(description, lower):
+        asked.append(description)
+        return lower().compile()
+
+    monkeypatch.setattr(jaxrcnn.model, "load_or_compile", compile_anew)
+    monkeypatch.setattr(jaxrcnn.model, "_COMPILED", {})
+    for images in ([LYING], [STANDING], [LYING, STANDING]):
+        model.predict(images, score=0)
+    assert len(asked) == 2  # of one image and of two
+    for number, description in enumerate(asked, 1):
+        assert "num_classes=3" in description
+        assert f"(({number}, {SIZE}, {SIZE}, 3), 'float32')" in description
+
+
+def test_a_forks_pieces_are_traced_in_every_process(model, monkeypatch):
+    asked = []
+    monkeypatch.setattr(jaxrcnn.model, "load_or_compile", lambda *_: asked.append(_))
+
+    def other_sampler(*arguments):
+        raise AssertionError
+
+    fork = model._replace(detector=model.detector._replace(anchor_sampler=other_sampler))
+    assert len(fork.predict([LYING], score=0)) == 1
+    assert asked == []
 
 
 def test_boxes_are_in_pixels_of_each_image_whatever_it_comes_as(model, expected, tmp_path):
