@@ -21,12 +21,17 @@ import jax.numpy as jnp
 Array = jax.Array
 
 
-def at_least_float32(x: Array) -> Array:
-    """Cast to float32, unless the array is float64.
+def precise_dtype(dtype: jax.typing.DTypeLike) -> jnp.dtype:
+    """float32, unless the dtype is float64.
 
     float64 is kept so that gradients can be checked against finite differences.
     """
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return jnp.dtype(jnp.float64 if jnp.dtype(dtype) == jnp.float64 else jnp.float32)
+
+
+def at_least_float32(x: Array) -> Array:
+    """Cast to `precise_dtype`."""
+    return x.astype(precise_dtype(x.dtype))
 
 
 class Batch(NamedTuple):

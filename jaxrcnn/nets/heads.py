@@ -11,7 +11,7 @@ from jaxrcnn.nets.initializers import HE_NORMAL, XAVIER_UNIFORM, ZEROS, normal
 from jaxrcnn.nets.norm import build_norm
 from jaxrcnn.nets.relu import relu
 from jaxrcnn.nets.resnet import residual_stage
-from jaxrcnn.types import Array, at_least_float32
+from jaxrcnn.types import Array, at_least_float32, precise_dtype
 
 
 class RpnHead(nn.Module):
@@ -38,7 +38,7 @@ class RpnHead(nn.Module):
         channels = self.channels or maps[0].shape[-1]
         names = ["conv"] if self.convs == 1 else [f"conv_{i}" for i in range(self.convs)]
         hidden = [build_conv(channels, 3, name, self.dtype, init) for name in names]
-        precise = jnp.promote_types(self.dtype, jnp.float32).name
+        precise = precise_dtype(self.dtype).name
         cls_logits = build_conv(self.anchors_per_cell, 1, "cls_logits", precise, init)
         bbox_pred = build_conv(4 * self.anchors_per_cell, 1, "bbox_pred", precise, init)
         logits, deltas = [], []

@@ -61,7 +61,8 @@ class GroupNorm(nn.Module):
         bias = self.param("bias", ZEROS, (channels,), jnp.float32)
         # Channels first and groups after: (N, C) is small, and the image is read once.
         mean, square = (_over_groups(m, groups) for m in _moments(x, axes=(1, 2)))
-        factor, offset = _standardise(mean, _variance(mean, square), scale, bias, EPSILON)
+        variance = _variance(mean, square)
+        factor, offset = _standardise(mean, variance, scale[None], bias[None], EPSILON)
         return _affine(x, factor[:, None, None], offset[:, None, None], self.dtype)
 
 
@@ -151,4 +152,5 @@ def _standardise(
 
 
 def _affine(x: Array, factor: Array, offset: Array, dtype: str) -> Array:
+    factor, offset = (a.reshape((1,) * (x.ndim - a.ndim) + a.shape) for a in (factor, offset))
     return (at_least_float32(x) * factor + offset).astype(dtype)

@@ -31,7 +31,7 @@ def clip(boxes: Array, image_size: Array | tuple[int, int]) -> Array:
     """Boxes (..., 4) cut at the edges of an image of `image_size` (height, width) pixels."""
     height, width = image_size
     limits = jnp.stack([width, height, width, height]).astype(boxes.dtype)
-    return jnp.clip(boxes, 0, limits)
+    return jnp.clip(boxes, 0, limits.reshape((1,) * (boxes.ndim - 1) + (4,)))
 
 
 def iou_matrix(a: Array, b: Array) -> Array:

@@ -47,7 +47,7 @@ def match(
         low_quality_matches: give every box that is touched its best anchors.
         background_floor: less overlap than this is ignored (Fast R-CNN, section 2.3, takes 0.1).
     """
-    iou = lax.stop_gradient(jnp.where(valid & (iou >= 0), iou, -1))
+    iou = lax.stop_gradient(jnp.where(valid[None] & (iou >= 0), iou, -1))
     # Without the barrier the compiler may compute the IoU twice, rounded differently, and the
     # comparison with the best overlap below would miss the very anchor that has it.
     iou = lax.optimization_barrier(iou)
@@ -56,7 +56,7 @@ def match(
     background = (overlap < background_iou) & ((overlap >= background_floor) | ~jnp.any(valid))
     foreground = overlap >= foreground_iou
     if low_quality_matches:
-        best = jnp.max(iou, axis=0)
+        best = jnp.max(iou, axis=0, keepdims=True)
         foreground |= jnp.any((iou == best) & (best > 0), axis=1)
     label = jnp.where(foreground, FOREGROUND, jnp.where(background, BACKGROUND, IGNORED))
     return Match(index, label.astype(jnp.int32), overlap)
@@ -74,5 +74,5 @@ def mark_ignored(label: Array, coverage: Array, ignore: Array, threshold: float 
     Returns:
         (A,) int32 labels.
     """
-    covered = jnp.any((coverage >= threshold) & ignore, axis=1)
+    covered = jnp.any((coverage >= threshold) & ignore[None], axis=1)
     return jnp.where((label == BACKGROUND) & covered, IGNORED, label)

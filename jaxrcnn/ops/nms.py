@@ -156,7 +156,7 @@ def _rivals(a: _Boxes, b: _Boxes, iou_threshold: float) -> Array:
     overlap = iou_matrix(a.sides.T, b.sides.T) > iou_threshold
     if a.groups is None or b.groups is None:
         return overlap
-    return overlap & (a.groups[:, None] == b.groups)
+    return overlap & (a.groups[:, None] == b.groups[None])
 
 
 def _suppress(candidate: Array, beats: Array) -> Array:

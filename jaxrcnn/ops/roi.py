@@ -124,7 +124,7 @@ def boxes_on_level(boxes: Array, roi_levels: RoiLevels) -> Array:
     boxes = at_least_float32(boxes)
     boxes = jnp.where(jnp.isfinite(boxes), boxes, 0)
     boxes = jnp.clip(boxes, -LARGEST_COORDINATE, LARGEST_COORDINATE)
-    return boxes / roi_levels.stride[:, None]
+    return boxes / roi_levels.stride[:, None].astype(boxes.dtype)
 
 
 def spans(boxes: Array) -> tuple[Span, Span]:
@@ -153,9 +153,9 @@ def bilinear_terms(y: Array, x: Array, roi_levels: RoiLevels) -> list[Term]:
 
 
 def _linear_terms(at: Array, extent: Array) -> list[Term]:
-    last = extent[:, None] - 1
+    last = (extent[:, None] - 1).astype(at.dtype)
     # On the last pixel the slope is that of the map, not of the fall beyond it.
-    low = jnp.floor(at) - (at == last)
+    low = jnp.floor(at) - (at == last).astype(at.dtype)
     terms = []
     for pixel, weight in ((low, low + 1 - at), (low + 1, at - low)):
         inside = (pixel >= 0) & (pixel <= last)

@@ -78,7 +78,8 @@ def _mean_of_samples(
     constants = samples_y, samples_x, roi_levels
     total = stencil_sum(_sample_terms, table, (y, x), constants, steps)
     # In floating point: the counts of a huge box overflow as whole numbers.
-    count = jnp.maximum(samples_y.count.astype(total.dtype) * samples_x.count, 1)
+    count_y, count_x = (samples.count.astype(total.dtype) for samples in (samples_y, samples_x))
+    count = jnp.maximum(count_y * count_x, 1)
     return (total / count[:, None, None, None]).astype(table.dtype)
 
 
@@ -92,12 +93,20 @@ def _adaptive_samples(span: Span, extent: Array, output_size: int) -> _Samples:
     start, bin_size = jax.lax.stop_gradient((span.start, span.size / output_size))
     count = jnp.maximum(jnp.ceil(bin_size), 0)
     spacing = bin_size / jnp.maximum(count, 1)
-    bin_start = start[:, None] + jnp.arange(output_size) * bin_size[:, None]
+    divisor = jnp.where(count > 0, spacing, 1)
+    reach = (extent + 1).astype(start.dtype)
     # One sample more at either end, against rounding.
-    taken = jnp.minimum(count, jnp.ceil((extent + 1) / jnp.where(count > 0, spacing, 1)) + 2)
-    before = jnp.floor((-1 - bin_start) / jnp.where(count > 0, spacing, 1)[:, None]) - 1
+    taken = jnp.minimum(count, jnp.ceil(reach / divisor) + 2)
+    bin_start = _bin_starts(start, bin_size, output_size)
+    before = jnp.floor((-1 - bin_start) / divisor[:, None]) - 1
     first = jnp.clip(before, 0, (count - taken)[:, None])
     return _Samples(*(part.astype(jnp.int32) for part in (count, first, taken)))
+
+
+def _bin_starts(start: Array, bin_size: Array, output_size: int) -> Array:
+    """Where each bin of boxes (R,) begins, (R, P)."""
+    bins = jnp.arange(output_size, dtype=start.dtype)
+    return start[:, None] + bins[None] * bin_size[:, None]
 
 
 def _sample_terms(
@@ -117,11 +126,12 @@ def _sample_at(span: Span, samples: _Samples, number: Array, extent: Array) -> A
     Up to one pixel beyond the outermost pixels' centres a sample is moved onto them; farther out it
     counts as 0.
     """
-    output_size = samples.first.shape[1]
+    output_size, dtype = samples.first.shape[1], span.start.dtype
     bin_size = span.size / output_size
-    spacing = bin_size / jnp.maximum(samples.count, 1)
-    place = samples.first + number[:, None]
-    bins = span.start[:, None] + jnp.arange(output_size) * bin_size[:, None]
+    spacing = bin_size / jnp.maximum(samples.count, 1).astype(dtype)
+    place = (samples.first + number[:, None]).astype(dtype)
+    bins = _bin_starts(span.start, bin_size, output_size)
     at = bins + (place + 0.5) * spacing[:, None]
-    counts = (number < samples.taken)[:, None] & (at >= -1) & (at <= extent[:, None])
-    return jnp.where(counts, jnp.clip(at, 0, extent[:, None] - 1), OUTSIDE)
+    extent = extent[:, None].astype(dtype)
+    counts = (number < samples.taken)[:, None] & (at >= -1) & (at <= extent)
+    return jnp.where(counts, jnp.clip(at, 0, extent - 1), OUTSIDE)

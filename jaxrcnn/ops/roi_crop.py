@@ -72,7 +72,7 @@ def roi_warp(
     table, roi_levels = flatten_levels(features, strides, levels)
     y, x = spans(boxes_on_level(boxes, roi_levels))
     cells = output_size * sampling_ratio
-    centres = (jnp.arange(cells) + 0.5) / cells
+    centres = (jnp.arange(cells, dtype=y.start.dtype)[None] + 0.5) / cells
     grid = (
         y.start[:, None] + centres * y.size[:, None],
         x.start[:, None] + centres * x.size[:, None],
@@ -87,10 +87,10 @@ def _check_sampling_ratio(op: str, sampling_ratio: int) -> None:
 
 def _between_sides(span: Span, extent: Array, samples: int) -> Array:
     """Samples from side to side, (R, samples): TF normalises by the size less one pixel."""
-    fractions = jnp.linspace(0, 1, samples) if samples > 1 else jnp.array([0.5])
-    extent = extent[:, None]
-    sides = jnp.stack([span.start, span.start + span.size])
-    start, end = sides[:, :, None] * (extent - 1) / extent
+    fractions = jnp.linspace(0, 1, samples)[None] if samples > 1 else jnp.array([[0.5]])
+    extent = extent[:, None].astype(span.start.dtype)
+    sides = (span.start, span.start + span.size)
+    start, end = (side[:, None] * (extent - 1) / extent for side in sides)
     at = start * (1 - fractions) + end * fractions
     on_map = (at > -EDGE) & (at < extent - 1 + EDGE)
     return jnp.where(on_map, jnp.clip(at, 0, extent - 1), OUTSIDE)

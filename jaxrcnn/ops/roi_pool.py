@@ -68,7 +68,7 @@ def _rows_of_maxima(table: Array, boxes: Array, roi_levels: RoiLevels, output_si
 def _bins(first: Array, last: Array, extent: Array, output_size: int) -> _Bins:
     """Cut pixels first..last into bins, then keep what lies on the map."""
     size = jnp.maximum(last - first + 1, 1)[:, None]
-    bins = jnp.arange(output_size, dtype=jnp.int32)
+    bins = jnp.arange(output_size, dtype=jnp.int32)[None]
     start = first[:, None] + bins * size // output_size
     end = first[:, None] - (-(bins + 1) * size) // output_size
     return _Bins(*(jnp.clip(edge, 0, extent[:, None]) for edge in (start, end)))
@@ -77,4 +77,4 @@ def _bins(first: Array, last: Array, extent: Array, output_size: int) -> _Bins:
 def _round_half_away(x: Array) -> Array:
     """C's round: halves go away from zero. -> int32."""
     whole = jnp.trunc(x)
-    return (whole + jnp.sign(x) * (jnp.abs(x - whole) >= 0.5)).astype(jnp.int32)
+    return (whole + jnp.sign(x) * (jnp.abs(x - whole) >= 0.5).astype(x.dtype)).astype(jnp.int32)

@@ -55,14 +55,15 @@ class _Window(NamedTuple):
 
 def _window(span: Span, extent: Array, output_size: int) -> _Window:
     start, end = jax.lax.stop_gradient(_bin_sides(span, output_size))
-    first = jnp.clip(jnp.floor(start), 0, extent[:, None] - 1).astype(jnp.int32)
-    last = jnp.clip(jnp.ceil(end), 0, extent[:, None] - 1).astype(jnp.int32)
+    border = (extent[:, None] - 1).astype(start.dtype)
+    first = jnp.clip(jnp.floor(start), 0, border).astype(jnp.int32)
+    last = jnp.clip(jnp.ceil(end), 0, border).astype(jnp.int32)
     return _Window(first, last, jnp.maximum(jnp.max(last - first, axis=1) + 1, 0))
 
 
 def _bin_sides(span: Span, output_size: int) -> tuple[Array, Array]:
     """Start and end of every bin, (R, P) each."""
-    fractions = jnp.arange(output_size + 1) / output_size
+    fractions = jnp.arange(output_size + 1, dtype=span.start.dtype)[None] / output_size
     sides = span.start[:, None] + fractions * span.size[:, None]
     return sides[:, :-1], sides[:, 1:]
 
@@ -82,10 +83,11 @@ def _mean_hat(span: Span, window: _Window, number: Array) -> Term:
     """A pixel of each bin's window, and its hat function's mean over the bin; (R, P) each."""
     start, end = _bin_sides(span, window.first.shape[1])
     pixel = window.first + number[:, None]
+    place = pixel.astype(start.dtype)
     # Each straight half of the hat is integrated by its height in the middle: no difference of
     # two nearly equal integrals, so that narrow bins lose no digits.
-    start_left, end_left = (jnp.clip(side - pixel, -1, 0) for side in (start, end))
-    start_right, end_right = (jnp.clip(side - pixel, 0, 1) for side in (start, end))
+    start_left, end_left = (jnp.clip(side - place, -1, 0) for side in (start, end))
+    start_right, end_right = (jnp.clip(side - place, 0, 1) for side in (start, end))
     integral = (end_left - start_left) * (1 + (start_left + end_left) / 2)
     integral += (end_right - start_right) * (1 - (start_right + end_right) / 2)
     counts = (pixel <= window.last) & (end - start > NARROWEST)

@@ -71,7 +71,7 @@ def _sum_steps(
 ) -> Array:
     def add_step(step: Array, total: Array) -> Array:
         for index, weight in stencil(step, geometry, constants):
-            total += weight[..., None] * table[index]
+            total += weight[..., None] * table[index].astype(weight.dtype)
         return total
 
     weight = jax.eval_shape(stencil, jnp.int32(0), geometry, constants)[0].weight
@@ -143,7 +143,7 @@ def _add_part(
 
     def add_term(of_table: Array, term: Term) -> tuple[Array, Array]:
         of_table = of_table.at[term.index].add(term.weight[..., None] * cotangent)
-        return of_table, total(cotangent * table[term.index])
+        return of_table, total(cotangent * table[term.index].astype(cotangent.dtype))
 
     def add_step(step: Array, gradients: tuple[Array, Any]) -> tuple[Array, Any]:
         of_table, of_geometry = gradients

@@ -41,10 +41,11 @@ def normalise(images: Array, image_sizes: Array, config: ModelConfig) -> Array:
     Returns:
         (N, H, W, 3) float32. Zeros beyond the image, as torchvision and Detectron2 pad.
     """
-    pixels = (images.astype(jnp.float32) - jnp.asarray(config.pixel_mean)) / jnp.asarray(
-        config.pixel_std
+    mean, deviation = (
+        jnp.asarray(x)[None, None, None] for x in (config.pixel_mean, config.pixel_std)
     )
-    rows = jnp.arange(images.shape[1]) < image_sizes[:, 0, None]  # (N, H)
-    columns = jnp.arange(images.shape[2]) < image_sizes[:, 1, None]  # (N, W)
+    pixels = (images.astype(jnp.float32) - mean) / deviation
+    rows = jnp.arange(images.shape[1])[None] < image_sizes[:, 0, None]  # (N, H)
+    columns = jnp.arange(images.shape[2])[None] < image_sizes[:, 1, None]  # (N, W)
     inside = rows[:, :, None, None] & columns[:, None, :, None]  # (N, H, W, 1)
     return jnp.where(inside, pixels, 0.0)

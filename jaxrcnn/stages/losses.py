@@ -81,7 +81,7 @@ def rpn_losses(
     deltas = jnp.take_along_axis(rpn.deltas, samples.index[..., None], 1)  # (N, S, 4)
     weights = samples.weights * image_weights[:, None]
     # Binary cross-entropy of the logits: log(1 + exp(x)) - x * target.
-    objectness = jax.nn.softplus(logits) - logits * samples.foreground
+    objectness = jax.nn.softplus(logits) - logits * samples.foreground.astype(logits.dtype)
     regression = box_loss(
         deltas,
         anchors[samples.index],
@@ -95,7 +95,7 @@ def rpn_losses(
         count = config.samples * real.sum()
     else:
         count = (samples.valid & real[:, None]).sum()
-    count = jnp.maximum(count, 1)
+    count = jnp.maximum(count, 1).astype(logits.dtype)
     return (
         config.objectness_weight * _masked(objectness * weights, samples.valid).sum() / count,
         config.box_weight * _masked(regression * weights, samples.foreground).sum() / count,
@@ -116,7 +116,7 @@ def box_head_losses(
     """
     box_class, box_reg = roi_losses(output, samples, image_weights, config)
     counted = samples.valid & (image_weights[:, None] > 0)
-    count = jnp.maximum(counted.sum(), 1)
+    count = jnp.maximum(counted.sum(), 1).astype(box_class.dtype)
     return box_class.sum() / count, box_reg.sum() / count
 
 

@@ -61,8 +61,8 @@ def _hardest(
 def _limit_negatives(kept: Array, background: Array, config: HardExampleConfig) -> Array:
     """Drop the easiest background beyond the limit, of places (D,) that come hardest first."""
     negative = kept & background
-    positives = jnp.sum(kept & ~background)
+    positives = jnp.sum(kept & ~background).astype(jnp.float32)
     limit = jnp.maximum(
         config.min_negatives_per_image, config.max_negatives_per_positive * positives
     )
-    return kept & ~(negative & (jnp.cumsum(negative) > limit))
+    return kept & ~(negative & (jnp.cumsum(negative).astype(limit.dtype) > limit))

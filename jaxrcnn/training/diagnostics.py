@@ -151,7 +151,8 @@ def _drifts(
 
     def after(second_stage: Any) -> Array:
         gradients = {k: jax.tree.map(jnp.add, sums["rpn"][k], second_stage[k]) for k in params}
-        moved = update_now(config, first_step, gradients, state.opt_state, params)
+        with jax.numpy_dtype_promotion("standard"):  # optax multiplies by numbers of steps
+            moved = update_now(config, first_step, gradients, state.opt_state, params)
         deltas = _rpn_deltas(detector, {**state.variables, "params": moved}, batch)
         return boxes_of(deltas, seen.best, seen.anchors, batch.image_sizes, detector.config)
 

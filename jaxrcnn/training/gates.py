@@ -20,9 +20,11 @@ def gates_at(knobs: Knobs, step: Array | int) -> Gates:
     Returns:
         Scalars in float32, from 0 to pooling_gradient and target_gradient.
     """
-    since = jnp.asarray(step, jnp.float32) - knobs.open_after
+    step, after, over = (
+        jnp.asarray(x, jnp.float32) for x in (step, knobs.open_after, knobs.open_over)
+    )
     # The first step that is not closed is the first of the rise, or wholly open without one.
-    opened = jnp.clip((since + 1) / jnp.maximum(knobs.open_over, 1), 0, 1)
+    opened = jnp.clip((step - after + 1) / jnp.maximum(over, 1), 0, 1)
     return Gates(opened * knobs.pooling_gradient, opened * knobs.target_gradient)
 
 

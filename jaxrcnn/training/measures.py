@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxrcnn.config import ModelConfig
 from jaxrcnn.ops.boxes import clip, decode, iou_matrix
 from jaxrcnn.training.alternating import Stage
-from jaxrcnn.types import Array, Batch, Flow
+from jaxrcnn.types import Array, Batch, Flow, at_least_float32
 
 WIDTH_QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 RECALL_IOUS = (0.5, 0.7)
@@ -25,8 +25,7 @@ def measure_flow(flow: Flow, batch: Batch, stage: Stage) -> dict[str, Array]:
     left_out = {"rpn": "positives/rois", "fast_rcnn": "positives/anchors"}.get(stage)
     for name, chosen in positives.items():
         if name != left_out:
-            found = (chosen & counted[:, None]).sum().astype(jnp.float32)
-            measured[name] = share(found, counted.sum())
+            measured[name] = share((chosen & counted[:, None]).sum(), counted.sum())
     return measured
 
 
@@ -76,4 +75,5 @@ def drift(a: Array, b: Array, image_weights: Array) -> Array:
 
 def share(part: Array, whole: Array) -> Array:
     """The quotient in float32 at least, NaN where there is nothing to divide by."""
+    part, whole = at_least_float32(part), at_least_float32(whole)
     return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), jnp.nan)

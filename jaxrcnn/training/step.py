@@ -59,8 +59,10 @@ def train_step(
     gradients, results = _gradients(detector, config, state, batch, knobs, stage)
     params = state.variables["params"]
     with jax.named_scope("update"):
-        optimizer = build_optimizer(config, phase_start(config, state.step))
-        updates, opt_state = optimizer.update(gradients, state.opt_state, params)
+        with jax.numpy_dtype_promotion("standard"):  # optax multiplies by numbers of steps
+            optimizer = build_optimizer(config, phase_start(config, state.step))
+            updates, opt_state = optimizer.update(gradients, state.opt_state, params)
+            rate = learning_rate(config, state.step)
         updates = _only_trained(updates, config, state.step, stage)
         params = optax.apply_updates(params, updates)
         average = _moving_average(config, state.average, params, state.step)
@@ -69,7 +71,7 @@ def train_step(
             **loss_metrics(results.losses),
             **origin(results.wrong, gradients, batch.image_index),
             "gradient_norm": optax.tree.norm(gradients),
-            "learning_rate": learning_rate(config, state.step),
+            "learning_rate": rate,
         }
     if not config.model.proposals.stop_gradient:
         names = ("gate_pooling", "gate_targets")
@@ -168,5 +170,6 @@ def _moving_average(config: Config, average: Any, params: Any, step: Array) -> A
     """Exponential moving average, with a shorter memory in the first steps (as TensorFlow's)."""
     if average is None:
         return None
+    step = step.astype(jnp.float32)
     decay = jnp.minimum(config.train.optimizer.ema_decay, (1.0 + step) / (10.0 + step))
     return jax.tree.map(lambda a, p: a + (1.0 - decay) * (p - a), average, params)
