@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     An interrupted run ends with a line too, and exit code 130.
     """
-    arguments = parse_train_arguments(argv, default_config=HERE / "configs" / "shapes.py")
+    arguments = parse_train_arguments(argv, default_config=HERE / "configs" / "quickstart.py")
 
     from jaxrcnn.data.errors import DataError
     from jaxrcnn.runtime.process import prepare_process

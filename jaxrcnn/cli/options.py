@@ -32,7 +32,7 @@ class TrainArguments:
 def parse_train_arguments(
     argv: Sequence[str] | None = None,
     *,
-    default_config: pathlib.Path = pathlib.Path("configs/shapes.py"),
+    default_config: pathlib.Path = pathlib.Path("configs/quickstart.py"),
 ) -> TrainArguments:
     """Reads ``--config FILE --workdir DIR --config.any.field VALUE ...``; sys.argv if argv is None.
 
