@@ -5,6 +5,7 @@ its own pieces to `build` (docs/forking.md).
 """
 
 import pathlib
+import shlex
 import sys
 from collections.abc import Collection, Sequence
 
@@ -23,6 +24,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     An interrupted run ends with a line too, and exit code 130.
     """
     arguments = parse_train_arguments(argv, default_config=HERE / "configs" / "quickstart.py")
+    config, workdir = arguments.config, arguments.workdir
+    print(
+        f"{arguments.config_name}: {config.train.steps} steps of {config.train.batch_size} images, "
+        f"saved in {workdir}",
+        flush=True,
+    )
 
     from jaxrcnn.data.errors import DataError
     from jaxrcnn.runtime.process import prepare_process
@@ -30,45 +37,67 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     prepare_process()
     try:
-        train(arguments.config, arguments.workdir)
+        train(config, workdir)
     except (ConfigError, DataError, NonFiniteLossError) as error:
         fail(str(error))
     except KeyboardInterrupt:
-        stop("; the same command goes on from the last checkpoint, if there is one by now")
+        stop("; the same command continues from the last checkpoint, if there is one by now")
 
 
 def train(config: Config, workdir: pathlib.Path) -> None:
-    """Train, or go on from the workdir's last checkpoint; everything made lies in the workdir."""
+    """Train, or continue from the workdir's last checkpoint. Everything is written to the workdir.
+
+    Raises:
+        ConfigError: the workdir holds a run of another config, or the config does not fit.
+        DataError: the data cannot be read.
+        NonFiniteLossError: training diverged.
+    """
     from jaxrcnn.data.datasets import open_datasets
     from jaxrcnn.detector import build
     from jaxrcnn.runs import run
+    from jaxrcnn.training.progress import Progress
 
-    train_set, eval_set = open_datasets(config)
-    print(train_set.summary(), eval_set.summary(), sep="\n")
+    with (
+        Progress(config.train.steps) as progress,
+        progress.activity("reading the data", "read the data"),
+    ):
+        train_set, eval_set = open_datasets(config)
+    print(f"training    {train_set.summary()}", f"evaluation  {eval_set.summary()}", sep="\n")
     detector = build(config.model)
     unread = run(config, workdir, detector, train_set, eval_set)
-    report(workdir, unread)
+    report(config, workdir, unread)
 
 
-def report(workdir: pathlib.Path, unread: Collection[str]) -> None:
-    """Draw the curves, and say where everything lies."""
+def report(config: Config, workdir: pathlib.Path, unread: Collection[str]) -> None:
+    """Draw the curves; say where everything is, and which commands come next."""
     from jaxrcnn.curves import plot_curves
-    from jaxrcnn.runs import score_line, scores
     from jaxrcnn.training.metrics import MetricsWriter
 
     plot_curves(MetricsWriter.read(workdir / "metrics.jsonl"), workdir / "plots")
     for line in unread:
         print(f"left out: {line}")
-    for last in scores(workdir)[-1:]:
-        print(f"step {last['step']}  {score_line(last)}")
-    curves, images = ("losses.png", "ap.png", "diagnostics.png"), ("detections.png",)
-    for title, names in (("curves", curves), ("images", images)):
-        paths = [workdir / "plots" / name for name in names]
-        there = [str(path) for path in paths if path.exists()]
-        if there:  # an RPN alone finds nothing that could be drawn
-            print(f"{title:8}  {', '.join(there)}")
-    print(f"metrics   {workdir / 'metrics.jsonl'}; TensorBoard: {workdir / 'tensorboard'}")
+    curves = [workdir / "plots" / f"{name}.png" for name in ("losses", "ap", "diagnostics")]
+    images = workdir / "plots" / "detections.png"
+    print()
+    print("curves   ", ", ".join(str(path) for path in curves if path.exists()))
+    print(f"metrics   {workdir / 'metrics.jsonl'}; for TensorBoard, {workdir / 'tensorboard'}")
     print(f"weights   {workdir / 'checkpoints'}")
+    if images.exists():  # an RPN alone detects nothing
+        print(f"images    {images}: open it to see detections beside the ground truth")
+    print("\nNext:", *(f"  {command}" for command in next_commands(config, workdir)), sep="\n")
+
+
+def next_commands(config: Config, workdir: pathlib.Path) -> list[str]:
+    """What to do with a finished run, to be pasted into a shell."""
+    from jaxrcnn.training.alternating import stage_of, takes_given
+
+    folder, last = shlex.quote(str(workdir)), config.train.steps - 1
+    if stage_of(config, last) == "rpn":
+        return [f"python -m jaxrcnn proposals {folder}"]
+    commands = [f"python -m jaxrcnn evaluate {folder}"]
+    if not takes_given(config, last):  # a box head alone has proposals for its data sets only
+        commands.insert(0, f"python -m jaxrcnn predict {folder} IMAGES --out found")
+    return commands
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 import contextlib
 import functools
 import pathlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -16,11 +16,12 @@ from jaxrcnn.data.loader import BatchStream, empty_eval_batches, train_batches
 from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.proposals import StoredProposals, join_proposals, read_proposals
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.detector import COLLECTIONS, Detector
+from jaxrcnn.detector import COLLECTIONS, Detector, Variables
 from jaxrcnn.evaluation.evaluate import draw_images, find, measure, write_detections
 from jaxrcnn.evaluation.proposals import find_proposals
 from jaxrcnn.interop.sources import read_init
 from jaxrcnn.training import workdir as run_folder
+from jaxrcnn.training.activity import Activity
 from jaxrcnn.training.alternating import (
     Stage,
     check_restarts,
@@ -31,9 +32,11 @@ from jaxrcnn.training.alternating import (
 )
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.gates import describe_gate
-from jaxrcnn.training.loop import Log, evaluates_after, run_steps
-from jaxrcnn.training.metrics import MetricsWriter, Progress
+from jaxrcnn.training.loop import Log, evaluates_after, orientation, run_steps
+from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.profiling import Profiler
+from jaxrcnn.training.program import Program
+from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.state import TrainState, eval_variables
 from jaxrcnn.types import Batch
@@ -63,36 +66,64 @@ def run(
     programs = compile_programs(detector, config)
     given = read_given(config, train_set, eval_set)
     open_folder(config, workdir, train_set)
-    for line in [*describe_gate(config.model), *describe_phases(config)]:
-        print(line)
-    with Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints:
-        first = functools.partial(first_state, config, programs)
-        state = checkpoints.restore(programs.state_shapes()) if checkpoints.steps else first()
+    with (
+        Progress(config.train.steps) as progress,
+        Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints,
+    ):
+        for line in [*describe_gate(config.model), *describe_phases(config)]:
+            progress.message(line)
+        first = functools.partial(first_state, config, programs, progress)
+        state = restore(programs, checkpoints, progress) if checkpoints.steps else first()
         check_restarts(config, state.variables)
         step = int(state.step)
-        print(f"{workdir}: step {step} of {config.train.steps}")
         with (
             MetricsWriter(workdir, step) as writer,
-            Progress(config.train.steps, step) as progress,
-            contextlib.closing(Feed(config, programs, train_set, given.train)) as feed,
-            contextlib.closing(LookAhead(config, programs, train_set, eval_set)) as look_ahead,
+            contextlib.closing(Feed(config, programs, train_set, progress, given.train)) as feed,
+            contextlib.closing(
+                LookAhead(config, programs, train_set, eval_set, given.eval)
+            ) as look,
             contextlib.closing(Profiler(config, workdir, progress.message, step)) as profiler,
         ):
             log = Log(config, writer, progress, lambda index: train_set.records[index].name)
 
+            def batches(state: TrainState) -> Iterator[Batch]:
+                look.close()  # a phase begins: what the last one would have needed is in its way
+                return feed.start(state)
+
             def evaluate(state: TrainState) -> None:
-                metrics = evaluate_state(config, programs, state, eval_set, workdir, given.eval)
+                metrics = evaluate_state(
+                    config, programs, state, eval_set, workdir, progress, given.eval
+                )
                 writer.write(int(state.step), metrics)
                 progress.message(f"step {int(state.step)}  {score_line(metrics)}")
 
+            for line in describe_start(config, workdir, step):
+                progress.message(line)
             if evaluates_after(config, step) and not scores(workdir, step):
                 evaluate(state)  # the run died between this checkpoint and its evaluation
             run_steps(
-                *(config, programs, state, feed.start, checkpoints, log, evaluate, first),
-                look_ahead,
+                *(config, programs, state, batches, checkpoints, log, evaluate, first),
+                look,
                 profiler,
             )
     return feed.unread
+
+
+def describe_start(config: Config, workdir: pathlib.Path, step: int) -> list[str]:
+    """What there is to say of a run that goes on from a step; nothing of a new one."""
+    if step == 0:
+        return []
+    if step < config.train.steps:
+        return [f"{workdir}: continuing after step {step} of {config.train.steps}"]
+    last = [f"step {step}  {score_line(row)}" for row in scores(workdir, step)]
+    return [f"{workdir}: all {step} steps are done", *last]
+
+
+def restore(programs: Programs, checkpoints: Checkpoints, progress: Progress) -> TrainState:
+    """The state of the last checkpoint."""
+    name = f"the checkpoint of step {checkpoints.steps[-1]}"
+    with progress.activity(f"restoring {name}", f"restored {name}"):
+        return checkpoints.restore(programs.state_shapes())
 
 
 def open_folder(config: Config, workdir: pathlib.Path, train_set: Dataset) -> None:
@@ -112,31 +143,48 @@ class LookAhead:
         config: of the run.
         programs: compiled for it.
         train_set, eval_set: open.
+        given: proposals for the evaluation set from a file, if any.
     """
 
     def __init__(
-        self, config: Config, programs: Programs, train_set: Dataset, eval_set: Dataset
+        self,
+        config: Config,
+        programs: Programs,
+        train_set: Dataset,
+        eval_set: Dataset,
+        given: StoredProposals | None = None,
     ) -> None:
         self._config, self._programs = config, programs
-        self._train_set, self._eval_set = train_set, eval_set
+        self._train_set, self._eval_set, self._given = train_set, eval_set, given
 
     def __call__(self, state: TrainState, batch: Batch, stage: Stage) -> None:
-        """Begin with a phase.
+        """Begin with what the other steps of a phase need, and go on with its evaluations.
 
         Args:
-            state: as it is in training.
-            batch: on the devices, of the shape that the first step compiles for.
+            state: after the phase's first step.
+            batch: of that step, on the devices.
             stage: what is trained.
         """
-        config, programs, images = self._config, self._programs, batch.images
-        for bucket in training_buckets(self._train_set, config.data).shapes:
+        if int(state.step) < self._config.train.steps:
+            self._compile_steps(state, batch, stage)
+        if stage != "rpn":  # which is not evaluated
+            self._compile_evaluations(state)
+
+    def _compile_steps(self, state: TrainState, batch: Batch, stage: Stage) -> None:
+        images = batch.images
+        for bucket in training_buckets(self._train_set, self._config.data).shapes:
             shape = (len(images), *bucket, 3)
             if shape != images.shape:
                 other = jax.ShapeDtypeStruct(shape, images.dtype, sharding=images.sharding)
-                programs.train_step.compile_ahead(state, batch._replace(images=other), stage)
-        if stage == "joint":
-            for empty in empty_eval_batches(self._eval_set, config):
-                programs.eval_step.compile_ahead(eval_variables(state), programs.put_batch(empty))
+                others = batch._replace(images=other)
+                self._programs.train_step.compile_ahead(state, others, stage)
+
+    def _compile_evaluations(self, state: TrainState) -> None:
+        config, programs, step = self._config, self._programs, int(state.step)
+        variables = finished(config, eval_variables(state), step)
+        given = self._given if takes_given(config, step - 1) else None
+        for empty in empty_eval_batches(self._eval_set, config, given):
+            programs.eval_step.compile_ahead(variables, programs.put_batch(empty))
 
     def close(self) -> None:
         """Leave out what has not begun."""
@@ -168,6 +216,7 @@ class Feed:
         config: of the run.
         programs: compiled for it.
         dataset: the training set.
+        progress: shows how far its proposals are.
         given: proposals for it from a file, if any.
     """
 
@@ -176,10 +225,11 @@ class Feed:
         config: Config,
         programs: Programs,
         dataset: Dataset,
+        progress: Progress,
         given: StoredProposals | None = None,
     ) -> None:
         self._config, self._programs = config, programs
-        self._dataset, self._given = dataset, given
+        self._dataset, self._progress, self._given = dataset, progress, given
         self._stream: BatchStream[Batch] | None = None
         self.unread: dict[str, None] = {}
         """A line for each image so far that could not be read, in order (an ordered set)."""
@@ -206,12 +256,15 @@ class Feed:
             return self._given
         if stage_of(config, step) != "fast_rcnn" or not config.train.alternating.keep_proposals:
             return None
-        programs, variables = self._programs, state.variables
-        found = find_proposals(
-            lambda batch: programs.propose(variables, programs.put_batch(batch), train=True),
-            self._dataset,
-            config,
-        )
+        with self._progress.activity(
+            "computing proposals", "computed the proposals", len(self._dataset)
+        ) as activity:
+            predict = predictor(
+                *(self._programs, self._programs.propose, "the RPN"),
+                *(state.variables, self._progress, activity),
+                train=True,
+            )
+            found = find_proposals(predict, self._dataset, config)
         self.unread.update(dict.fromkeys(found.unread))
         return join_proposals(self._dataset, found.proposals)
 
@@ -223,15 +276,16 @@ class Feed:
             self._stream = None
 
 
-def first_state(config: Config, programs: Programs) -> TrainState:
+def first_state(config: Config, programs: Programs, progress: Progress) -> TrainState:
     """The state at step 0, with train.init's weights if any."""
-    state = programs.create_state()
+    with progress.activity("initialising the parameters", "initialised the parameters"):
+        state = jax.block_until_ready(programs.create_state())
     if not config.train.init:
         return state
     own = {collection: state.variables[collection] for collection in COLLECTIONS}
     variables, lines = read_init(config, own)
     for line in lines:
-        print(line)
+        progress.message(line)
     return state._replace(variables={**state.variables, **variables})
 
 
@@ -241,20 +295,52 @@ def evaluate_state(
     state: TrainState,
     dataset: Dataset,
     workdir: pathlib.Path,
+    progress: Progress,
     given: StoredProposals | None = None,
 ) -> dict[str, float]:
     """Evaluate a state and write its detections, as numbers and as images."""
-    step = int(state.step)
+    step, images = int(state.step), len(dataset)
     variables = finished(config, eval_variables(state), step)
-    found = find(
-        lambda batch: programs.eval_step(variables, programs.put_batch(batch)),
-        dataset,
-        config,
-        given if takes_given(config, step - 1) else None,
-    )
-    write_detections(workdir / "eval" / "detections.json", dataset, found.detections)
-    draw_images(workdir / "plots" / "detections.png", dataset, found, config.eval.images)
-    return measure(found, dataset, config)
+    with progress.activity("evaluating", f"evaluated {images} images", images) as activity:
+        predict = predictor(
+            programs, programs.eval_step, "the evaluation", variables, progress, activity
+        )
+        found = find(predict, dataset, config, given if takes_given(config, step - 1) else None)
+        write_detections(workdir / "eval" / "detections.json", dataset, found.detections)
+        draw_images(workdir / "plots" / "detections.png", dataset, found, config.eval.images)
+        return measure(found, dataset, config)
+
+
+def predictor(
+    programs: Programs,
+    program: Program,
+    name: str,
+    variables: Variables,
+    progress: Progress,
+    activity: Activity,
+    **options: Any,
+) -> Callable[[Batch], Any]:
+    """A program as a function of batches in host memory, which a person can follow.
+
+    Args:
+        programs: place the batches.
+        program: to call with the variables, a batch on the devices, and the options.
+        name: what is compiled, for a person.
+        variables: for all calls.
+        progress: shows that it is compiled.
+        activity: counts the images.
+        options: for all calls.
+    """
+
+    def predict(batch: Batch) -> Any:
+        placed = programs.put_batch(batch)
+        kind = f" for {orientation(batch)} images" if activity.done else ""
+        progress.compile(name + kind, program, variables, placed, **options)
+        found = jax.block_until_ready(program(variables, placed, **options))
+        activity.advance(int((batch.image_weights > 0).sum()))
+        return found
+
+    return predict
 
 
 def scores(workdir: pathlib.Path, step: int | None = None) -> list[dict[str, Any]]:

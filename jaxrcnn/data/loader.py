@@ -100,10 +100,12 @@ def eval_batches(
     return BatchStream(make, range(len(plan.rows)), config.data.workers)
 
 
-def empty_eval_batches(dataset: Dataset, config: Config) -> list[Batch]:
+def empty_eval_batches(
+    dataset: Dataset, config: Config, proposals: StoredProposals | None = None
+) -> list[Batch]:
     """A batch of every shape that `eval_batches` has, without an image in it."""
     nothing = [PADDING] * config.eval.batch_size
     return [
-        make_eval_batch(dataset, config, x, nothing)[0].batch
+        make_eval_batch(dataset, config, x, nothing, proposals)[0].batch
         for x in eval_buckets(dataset, config.data).shapes
     ]

@@ -25,7 +25,9 @@ from jaxrcnn.study.results import Failure
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
 from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
-from jaxrcnn.training.metrics import MetricsWriter, Progress
+from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.program import Program
+from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.step import train_step
@@ -59,11 +61,11 @@ def run_side_by_side(
     programs = compile_programs(detector, config)
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(Checkpoints(together, config.train.keep_checkpoints))
-        first = functools.partial(_first_states, config, programs, len(folders))
+        progress = stack.enter_context(Progress(config.train.steps))
+        first = functools.partial(_first_states, config, programs, len(folders), progress)
         state = checkpoints.restore(first()) if checkpoints.steps else first()
         step = int(state.step)
         writers = [stack.enter_context(MetricsWriter(folder, step)) for folder in folders]
-        progress = stack.enter_context(Progress(config.train.steps, step))
         batches = stack.enter_context(contextlib.closing(train_batches(train_set, config, step)))
         names = [record.name for record in train_set.records]
         logs: Any = Logs(config, writers, progress, names)
@@ -72,7 +74,7 @@ def run_side_by_side(
         def evaluate(states: TrainState) -> None:
             for place in logs.going_on:
                 state, folder = _one_of(states, place), folders[place]
-                metrics = evaluate_state(config, programs, state, eval_set, folder)
+                metrics = evaluate_state(config, programs, state, eval_set, folder, progress)
                 writers[place].write(int(state.step), metrics)
                 progress.message(f"step {int(state.step)}  {folder.name}  {score_line(metrics)}")
 
@@ -117,7 +119,11 @@ def compile_side_by_side(
     step = jit_program(_steps, static_argnums=(0, 1, 2), donate_argnums=3)
     at_once = at_once or (1 if jax.default_backend() == "cpu" else len(configs))
     return programs._replace(
-        train_step=lambda state, batch, stage: step(trained, config, at_once, state, batch, knobs)
+        train_step=Program(
+            step,
+            (trained, config, at_once),
+            lambda state, batch, stage: ((state, batch, knobs), {}),
+        )
     )
 
 
@@ -140,9 +146,11 @@ def _steps(
     return TrainState(states.step + 1, *moved), metrics
 
 
-def _first_states(config: Config, programs: Programs, number: int) -> TrainState:
+def _first_states(
+    config: Config, programs: Programs, number: int, progress: Progress
+) -> TrainState:
     """So many copies of the state at step 0."""
-    state = first_state(config, programs)
+    state = first_state(config, programs, progress)
     copies = jax.tree.map(lambda x: jnp.stack([x] * number), state)
     return copies._replace(step=state.step)
 
@@ -166,6 +174,9 @@ class _LastLine:
 
     loss = speed = 0.0
 
+    def __init__(self, progress: Progress) -> None:
+        self.clock = progress.clock
+
     def log(self, _: int, loss: float, images_per_second: float) -> None:
         """Keep it."""
         self.loss, self.speed = loss, images_per_second
@@ -188,12 +199,12 @@ class Logs:
         progress: Progress,
         names: Sequence[str],
     ) -> None:
-        self._lines: Any = [_LastLine() for _ in writers]
+        self._lines: Any = [_LastLine(progress) for _ in writers]
         self._logs = [
             Log(config, writer, line, names.__getitem__)
             for writer, line in zip(writers, self._lines, strict=True)
         ]
-        self._progress = progress
+        self.progress = progress
         self._pending: list[Mapping[str, Array]] = []
         self.failures: dict[int, Failure] = {}
         """How runs diverged, by their places."""
@@ -203,13 +214,17 @@ class Logs:
         """Places of the runs that did not diverge."""
         return [place for place in range(len(self._logs)) if place not in self.failures]
 
-    def message(self, text: str) -> None:
-        """Show a line."""
-        self._progress.message(text)
-
     def add(self, metrics: Mapping[str, Array]) -> None:
         """Take the metrics of one step, (R,) each."""
         self._pending.append(metrics)
+
+    def show(self, step: int) -> None:
+        """Show the mean loss of the step that was added last, before its line is due."""
+        losses = jax.device_get(self._pending[-1]["loss"])
+        self._show(step, [float(losses[place]) for place in self.going_on])
+
+    def _show(self, step: int, losses: Sequence[float], speed: float | None = None) -> None:
+        self.progress.log(step, sum(losses) / len(losses), speed)
 
     def flush(self, step: int) -> None:
         """Write each run's means over the steps since the last line.
@@ -230,8 +245,7 @@ class Logs:
             raise NonFiniteLossError(step, "all runs diverged")
         if rows:
             lines = [self._lines[place] for place in self.going_on]
-            mean = sum(line.loss for line in lines) / len(lines)
-            self._progress.log(step, mean, lines[0].speed)
+            self._show(step, [line.loss for line in lines], lines[0].speed)
 
     def restart(self) -> None:
         """Leave the time until now out of the speed."""

@@ -20,8 +20,8 @@ from jaxrcnn.study.summary import (
     summarise,
     time_to,
 )
+from jaxrcnn.training.activity import format_duration
 from jaxrcnn.training.columns import aligned
-from jaxrcnn.training.metrics import format_duration
 
 NONE = "-"
 """Where there is no number."""
@@ -61,7 +61,7 @@ def duration(seconds: float | None) -> str:
     """Seconds in the two largest units; in tenths below ten."""
     if seconds is None:
         return NONE
-    return f"{seconds:.1f}s" if seconds < 9.95 else format_duration(seconds)
+    return f"{seconds:.1f} s" if seconds < 9.95 else format_duration(seconds)
 
 
 def short(value: float | None) -> str:

@@ -1,19 +1,20 @@
 """The loop around the training step: logging, evaluation, checkpoints."""
 
+import itertools
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 
 import jax
 
 from jaxrcnn.config import Config
-from jaxrcnn.training.alternating import Stage, begins_phase, stage_of, start_phase
+from jaxrcnn.training.alternating import Stage, begins_phase, phase_of, stage_of, start_phase
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.cost import DiagnosticsCost
 from jaxrcnn.training.diagnostics import PREFIX
 from jaxrcnn.training.divergence import describe_origin
-from jaxrcnn.training.metrics import MetricsWriter, Progress
+from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.profiling import Profiler
+from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Array, Batch
@@ -46,22 +47,23 @@ class Log:
         name_image: Callable[[int], str] = str,
     ) -> None:
         self._batch_size = config.train.batch_size
-        self._writer, self._progress = writer, progress
+        self._writer = writer
         self._name_image = name_image
+        self.progress = progress
         self.restart()
 
     def restart(self) -> None:
         """Leave the time until now out of images_per_second."""
         self._pending: list[Mapping[str, Array | float]] = []
-        self._began = time.monotonic()
+        self._began = self.progress.clock()
 
     def add(self, metrics: Mapping[str, Array | float]) -> None:
         """Take the metrics of one step; diagnostics among them get a line of their own."""
         self._pending.append(metrics)
 
-    def message(self, text: str) -> None:
-        """Show a line."""
-        self._progress.message(text)
+    def show(self, step: int) -> None:
+        """Show the loss of the step that was added last, before its line is due."""
+        self.progress.log(step, float(self._pending[-1]["loss"]))
 
     def flush(self, step: int) -> None:
         """Write the means over the steps since the last line.
@@ -72,7 +74,7 @@ class Log:
         rows = jax.device_get(self._pending)
         if not rows:
             return
-        seconds = time.monotonic() - self._began
+        seconds = self.progress.clock() - self._began
         numbered = list(enumerate(rows, step - len(rows) + 1))
         for number, row in numbered:
             measured = {k: x for k, x in row.items() if k.startswith(PREFIX)}
@@ -83,7 +85,7 @@ class Log:
         means["train/learning_rate"] = rows[-1]["learning_rate"]
         means["train/images_per_second"] = self._batch_size * len(rows) / seconds
         self._writer.write(step, means)
-        self._progress.log(step, means["train/loss"], means["train/images_per_second"])
+        self.progress.log(step, means["train/loss"], means["train/images_per_second"])
         for number, row in numbered:
             bad = [name for name in logged if not math.isfinite(row[name])]
             where = describe_origin(row, self._name_image) if bad else ""
@@ -134,8 +136,8 @@ def run_steps(
         log: where the metrics go.
         evaluate: called every train.eval_every steps and at the end.
         first_state: makes the run's state at step 0; phases of alternating training return to it.
-        look_ahead: called before the first step of each phase, with the state and the batch that it
-            takes, to begin to compile what later steps will need.
+        look_ahead: called after the first step of each phase, with the state that it gave and the
+            batch that it took, to begin to compile what later steps will need.
         profiler: traces some of the steps; None traces none.
 
     Returns:
@@ -145,30 +147,76 @@ def run_steps(
         NonFiniteLossError: training diverged.
     """
     one_at_a_time = must_not_pipeline()
-    cost = DiagnosticsCost(config, log.message)
+    progress = log.progress
+    cost = DiagnosticsCost(config, progress.message)
     stream: Iterator[Batch] | None = None
     for step in range(int(state.step) + 1, config.train.steps + 1):
-        if begins_phase(config, step - 1):
-            log.flush(step - 1)
-            state = start_phase(config, state, first_state, programs.create_state)
+        done = step - 1
+        if begins_phase(config, done):
+            log.flush(done)
+            state = _start_phase(config, programs, state, first_state, progress)
             stream = None
         first = stream is None
         if stream is None:
-            stream = batches(state)
+            stream = _open(batches, state, progress)
             log.restart()
         if profiler:
-            profiler.begin(step - 1, state)
+            profiler.begin(done, state)
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
             batch = programs.put_batch(next(stream))
-            stage = stage_of(config, step - 1)
-            if first and look_ahead is not None:
-                look_ahead(state, batch, stage)
-            state, metrics = cost.step(programs, state, batch, stage, done=step - 1)
+            stage = stage_of(config, done)
+            name = STEP_NAMES[stage] + ("" if first else f" for {orientation(batch)} images")
+            progress.compile(name, programs.train_step, state, batch, stage)
+            state, metrics = cost.step(programs, state, batch, stage, done)
+        progress.follow(step, metrics["loss"])
         if one_at_a_time:
             jax.block_until_ready(state)
+        if not first and done % config.train.log_every == 0:
+            log.flush(done)  # only now, so that the devices have the next step to do meanwhile
         log.add(metrics)
+        if first:  # waits for the step, which nothing that is compiled for later may slow down
+            (log.show if step % config.train.log_every else log.flush)(step)
+            if look_ahead is not None:
+                look_ahead(state, batch, stage)
         _end_step(config, state, step, checkpoints, log, evaluate, profiler)
     return state
+
+
+STEP_NAMES: dict[Stage, str] = {
+    "joint": "the training step",
+    "rpn": "the RPN's training step",
+    "fast_rcnn": "Fast R-CNN's training step",
+}
+"""What a person sees that is compiled."""
+
+
+def orientation(batch: Batch) -> str:
+    """What the images of a batch are in common: "landscape", "portrait" or "square"."""
+    height, width = batch.images.shape[1:3]
+    return "landscape" if width > height else "portrait" if height > width else "square"
+
+
+def _open(
+    batches: Callable[[TrainState], Iterator[Batch]], state: TrainState, progress: Progress
+) -> Iterator[Batch]:
+    """The batches of the steps after a state, of which the first is there."""
+    with progress.activity("preparing the first batch", "prepared the first batch"):
+        stream = batches(state)
+        return itertools.chain([next(stream)], stream)
+
+
+def _start_phase(
+    config: Config,
+    programs: Programs,
+    state: TrainState,
+    first_state: Callable[[], TrainState],
+    progress: Progress,
+) -> TrainState:
+    """The state with which a phase begins."""
+    phase = phase_of(config, int(state.step))
+    name = f"step {phase.number + 1} of alternating training" if phase else "training"
+    with progress.activity(f"preparing {name}", f"prepared {name}"):
+        return start_phase(config, state, first_state, programs.create_state)
 
 
 def _end_step(
@@ -180,18 +228,17 @@ def _end_step(
     evaluate: Callable[[TrainState], None],
     profiler: Profiler | None,
 ) -> None:
-    """Write, save and evaluate what the config wants after so many steps."""
-    wanted = config.train
-    save = step == wanted.steps or step % wanted.checkpoint_every == 0
+    """Save and evaluate what the config wants after so many steps."""
+    save = step == config.train.steps or step % config.train.checkpoint_every == 0
     judge = evaluates_after(config, step)
     traced = profiler is not None and profiler.ends(step)
-    if save or judge or traced or step % wanted.log_every == 0:
-        log.flush(step)
+    if not (save or judge or traced):
+        return
+    log.flush(step)
     if profiler and traced:
         profiler.end(state)
     if save:
         checkpoints.save(state)
     if judge:
         evaluate(state)
-    if save or judge or traced:
-        log.restart()
+    log.restart()

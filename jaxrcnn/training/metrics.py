@@ -1,17 +1,11 @@
-"""Where a run's numbers go: metrics.jsonl, TensorBoard, and the terminal."""
+"""Where a run's numbers go: metrics.jsonl and TensorBoard."""
 
-import collections
 import json
 import math
 import os
 import pathlib
-import sys
-import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
-
-if TYPE_CHECKING:
-    import rich.progress
+from typing import Any, Self
 
 
 class MetricsWriter:
@@ -86,86 +80,3 @@ def _replace(path: pathlib.Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
-
-
-class Progress:
-    """How far the run is: a bar where stdout is a terminal, else a plain line for each `log`.
-
-    Args:
-        total_steps: steps of the whole run.
-        first_step: steps that were done before, in the run that is resumed.
-    """
-
-    def __init__(self, total_steps: int, first_step: int) -> None:
-        self._total_steps = total_steps
-        # The time left follows the last few logs only: the first one holds the compile time.
-        self._marks = collections.deque([(first_step, time.monotonic())], maxlen=10)
-        can_redraw = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-        self._bar = _bar() if can_redraw else None
-        if self._bar is not None:
-            self._task = self._bar.add_task(
-                "training", total=total_steps, completed=first_step, loss="", speed="", left=""
-            )
-
-    def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def log(self, step: int, loss: float, images_per_second: float) -> None:
-        """Show where the run is after ``step`` steps."""
-        loss_text = f"loss {loss:.3f}"
-        speed = f"{images_per_second:.1f} images/s"
-        left = f"eta {self._time_left(step)}"
-        if self._bar is not None:
-            self._bar.update(self._task, completed=step, loss=loss_text, speed=speed, left=left)
-        else:
-            print(f"step {step}/{self._total_steps}  {loss_text}  {speed}  {left}", flush=True)
-
-    def message(self, text: str) -> None:
-        """Print a line, above the bar where there is one."""
-        if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        else:
-            print(text, flush=True)
-
-    def _time_left(self, step: int) -> str:
-        self._marks.append((step, time.monotonic()))
-        (old_step, old_time), (_, now) = self._marks[0], self._marks[-1]
-        if step <= old_step:
-            return "?"
-        return format_duration((now - old_time) / (step - old_step) * (self._total_steps - step))
-
-
-def format_duration(seconds: float) -> str:
-    """Seconds in the two largest units: 45s, 3m12s, 1h02m, 2d03h."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d{hours:02}h"
-    if hours:
-        return f"{hours}h{minutes:02}m"
-    return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"
-
-
-def _bar() -> "rich.progress.Progress":
-    from rich import console, progress, table
-
-    def column(text: str, style: str = "none") -> progress.TextColumn:
-        return progress.TextColumn(text, style=style, table_column=table.Column(no_wrap=True))
-
-    return progress.Progress(
-        column("{task.description}"),
-        progress.BarColumn(bar_width=None, table_column=table.Column(ratio=1, min_width=8)),
-        column("{task.completed}/{task.total}", "cyan"),
-        column("{task.fields[loss]}", "bold"),
-        column("{task.fields[speed]}"),
-        column("{task.fields[left]}", "green"),
-        console=console.Console(),
-        expand=True,
-    )

@@ -34,10 +34,9 @@ class Program:
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Run it, and compile it for arguments of new shapes, or wait until that is done."""
         args, options = self._bind(*args, **options)
-        ahead = AHEAD.get(self._key(args, options)) if AHEAD else None
-        # What fails in the background is tried again here, where the error belongs.
-        if ahead is not None and ahead.exception() is None:
-            return ahead.result()(*args)
+        compiled = _compiled(self._key(args, options)) if AHEAD else None
+        if compiled is not None:
+            return compiled(*args)
         return self._jitted(*self._static, *args, **options)
 
     def lower(self, *args: Any, **options: Any) -> Any:
@@ -45,8 +44,28 @@ class Program:
         args, options = self._bind(*args, **options)
         return self._jitted.lower(*self._static, *args, **options)
 
+    def is_ready(self, *args: Any, **options: Any) -> bool:
+        """Whether it is compiled for such arguments, so that a call need not wait."""
+        ahead = AHEAD.get(self._key(*self._bind(*args, **options)))
+        return ahead is not None and ahead.done() and ahead.exception() is None
+
+    def compile(self, *args: Any, **options: Any) -> None:
+        """Compile it for arguments of such shapes, unless that is done.
+
+        Where the background is at it, this waits; what is only queued there is compiled here.
+        """
+        args, options = self._bind(*args, **options)
+        key = self._key(args, options)
+        if _compiled(key) is None:
+            compiled = self._jitted.lower(*self._static, *args, **options).compile()
+            AHEAD[key] = Future()
+            AHEAD[key].set_result(compiled)
+
     def compile_ahead(self, *args: Any, **options: Any) -> None:
-        """Compile it in the background for arguments of such shapes, which may be shapes alone."""
+        """Compile it in the background for arguments of such shapes, which may be shapes alone.
+
+        One program is compiled at a time, in the order of the calls.
+        """
         args, options = self._bind(*args, **options)
         key = self._key(args, options)
         if key in AHEAD:
@@ -60,8 +79,7 @@ class Program:
     def forget(self) -> None:
         """Leave out what has not begun to be compiled."""
         for key in self._begun:
-            if key in AHEAD and AHEAD[key].cancel():
-                del AHEAD[key]
+            _forget(key)
 
     def _key(self, args: tuple[Any, ...], options: dict[str, Any]) -> Hashable:
         """What jit would compile for anew, but for the kinds of devices."""
@@ -69,6 +87,25 @@ class Program:
         shapes = tuple((x.shape, x.dtype) for x in leaves)
         function = getattr(self._jitted, "__wrapped__", self._jitted)
         return function, self._static, shapes, structure, tuple(sorted(options.items()))
+
+
+def _compiled(key: Hashable) -> Any:
+    """The compiled program, for which this waits where the background is at it; else None.
+
+    None too where it was only queued, for it would wait for others there, and where it failed: it
+    is compiled again by the caller, where the error belongs.
+    """
+    if key not in AHEAD or _forget(key) or AHEAD[key].exception() is not None:
+        return None
+    return AHEAD[key].result()
+
+
+def _forget(key: Hashable) -> bool:
+    """Whether it was only queued, and is no more."""
+    if key not in AHEAD or not AHEAD[key].cancel():
+        return False
+    del AHEAD[key]
+    return True
 
 
 def _shape_of(x: Any) -> Any:

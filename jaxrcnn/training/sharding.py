@@ -8,7 +8,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Detector, forward_propose
-from jaxrcnn.runtime.xla import jit_program
+from jaxrcnn.runtime.xla import jit_once, jit_program
 from jaxrcnn.training.knobs import knobs_of, with_shut_gate, without_knobs
 from jaxrcnn.training.program import Program
 from jaxrcnn.training.state import create_state
@@ -23,7 +23,7 @@ class Programs(NamedTuple):
     train_step: Program  # (state, batch, stage) -> (state, metrics); consumes the state
     eval_step: Program  # (variables, batch) -> (detections, losses)
     put_batch: Callable[[Batch], Batch]  # host arrays -> the devices
-    propose: Callable[..., Any]  # (variables, batch, train=False) -> Proposals
+    propose: Program  # (variables, batch, train=False) -> Proposals
     state_shapes: Callable[[], Any]  # () -> TrainState of shapes and places; nothing is compiled
 
 
@@ -48,7 +48,7 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
     mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
     everywhere = NamedSharding(mesh, PartitionSpec())
     shared_out = NamedSharding(mesh, PartitionSpec("batch"))
-    create = jax.jit(create_state, static_argnums=(0, 1), out_shardings=everywhere)
+    create = jit_once(create_state, static_argnums=(0, 1), out_shardings=everywhere)
     train = jit_program(
         train_step,
         static_argnums=(0, 1),
@@ -81,8 +81,13 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
             evaluate, (used,), lambda variables, batch: ((variables, batch, knobs.seed), {})
         ),
         put_batch=lambda batch: jax.device_put(batch, shared_out),
-        propose=lambda variables, batch, train=False: propose(
-            used, variables, batch.images, batch.image_sizes, train=train
+        propose=Program(
+            propose,
+            (used,),
+            lambda variables, batch, train=False: (
+                (variables, batch.images, batch.image_sizes),
+                {"train": train},
+            ),
         ),
         state_shapes=lambda: shapes_of(create.eval_shape(used, shut, knobs, 0)),
     )

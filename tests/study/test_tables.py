@@ -47,7 +47,7 @@ def test_numbers_of_any_size(value, text):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(None, "-"), (0.25, "0.2s"), (9.94, "9.9s"), (75, "1m15s")]
+    ("seconds", "text"), [(None, "-"), (0.25, "0.2 s"), (9.94, "9.9 s"), (75, "1 min 15 s")]
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
@@ -114,7 +114,7 @@ def test_the_times_to_a_level():
         ],
         [
             "training time until | AP 0.20 | AP 0.40",
-            "approximate | ≤ 4m10s | 6m15s (1 of 2)",
+            "approximate | ≤ 4 min 10 s | 6 min 15 s (1 of 2)",
             "exact | never (0 of 1) | never (0 of 1)",
             "late | - | -",
         ],
@@ -147,8 +147,9 @@ def test_diverged_runs():
 def test_every_run_has_a_row():
     study = make_study([make_run(), diverged_run("exact", 1, step=137), waiting_run("late", 2)])
     assert lines(runs_table(study))[1:] == [
-        "approximate | 0 | finished | 999 | 0.500 after 999 | 8m20s | 11m40s | runs/approximate-0",
-        "exact | 1 | diverged | 137 | - | 1m08s | 11m40s | runs/exact-1",
+        "approximate | 0 | finished | 999 | 0.500 after 999 | 8 min 20 s | 11 min 40 s"
+        " | runs/approximate-0",
+        "exact | 1 | diverged | 137 | - | 1 min 08 s | 11 min 40 s | runs/exact-1",
         "late | 2 | waiting | 0 | - | - | - | runs/late-2",
     ]
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import time
 from unittest import mock
 
 import jax.numpy as jnp
@@ -53,10 +54,12 @@ def dataset_of_many_sizes(images):
 
 
 class Kept:
-    """In place of the checkpoints and the log: what they are asked to do."""
+    """In place of the checkpoints, the log and its progress: what they are asked to do."""
 
     def __init__(self):
-        self.saved, self.metrics, self.flushed = [], [], []
+        self.saved, self.metrics, self.flushed, self.shown = [], [], [], []
+        self.compiled, self.followed, self.activities = [], [], []
+        self.progress = self
 
     def save(self, state):
         self.saved.append(int(state.step))
@@ -64,8 +67,22 @@ class Kept:
     def add(self, metrics):
         self.metrics.append(metrics)
 
+    def show(self, step):
+        self.shown.append(step)
+
     def flush(self, step):
         self.flushed.append(step)
+
+    def compile(self, name, program, state, batch, stage):
+        self.compiled.append((int(state.step), name))
+
+    def follow(self, step, loss):
+        self.followed.append(step)
+
+    @contextlib.contextmanager
+    def activity(self, *words):
+        self.activities.append(words)
+        yield
 
     def restart(self):
         pass
@@ -101,6 +118,8 @@ def test_two_epochs_of_many_sizes_trace_once_for_each_bucket():
     assert int(state.step) == len(kept.metrics) == 12
     assert len(TRACES) == len(set(TRACES)) == len(buckets)
     assert kept.saved == [8, 12]
+    assert kept.shown == [1]
+    assert kept.followed == list(range(1, 13))
     assert kept.flushed == [5, 8, 10, 12]
     assert len(judged) == 1
 
@@ -117,34 +136,103 @@ def state_of(step):
     return TrainState(jnp.int32(step), variables, None, None)
 
 
-def test_before_the_first_step_of_each_phase_it_looks_ahead():
+def batch_of(name, height=4, width=6):
+    """A batch that can be told from others."""
+    return Batch(np.zeros((1, height, width, 3)), None, name, *[None] * 6)
+
+
+LOSS = {"loss": np.float32(1)}
+
+
+def test_after_the_first_step_of_each_phase_its_loss_is_shown_and_the_rest_begins_to_compile():
+    calls, kept = [], Kept()
+
     def train_step(state, batch, stage):
-        return state._replace(step=state.step + 1), {}
+        calls.append(f"step {state.step + 1}")
+        return state._replace(step=state.step + 1), LOSS
+
+    def look_ahead(state, batch, stage):
+        assert kept.shown[-1] == state.step
+        calls.append(("look ahead", int(state.step), batch.image_index, stage))
 
     programs = Programs(lambda draw: state_of(0), train_step, None, lambda batch: batch, None, None)
-    seen, kept = [], Kept()
     run_steps(
         TWO_PHASES,
         programs,
         state_of(0),
-        lambda state: iter([f"{state.step}+{k}" for k in range(5)]),
-        kept,
-        kept,
-        print,
-        lambda: state_of(0),
-        lambda state, batch, stage: seen.append((int(state.step), batch, stage)),
+        lambda state: iter([batch_of(f"{state.step}+{k}") for k in range(5)]),
+        *(kept, kept, print, lambda: state_of(0), look_ahead),
     )
-    assert seen == [(0, "0+0", "rpn"), (3, "3+0", "fast_rcnn")]
+    assert calls == [
+        *("step 1", ("look ahead", 1, "0+0", "rpn"), "step 2", "step 3"),
+        *("step 4", ("look ahead", 4, "3+0", "fast_rcnn"), "step 5"),
+    ]
+    assert kept.shown == [1, 4]
+    assert [words[0] for words in kept.activities] == [
+        "preparing the first batch",
+        "preparing step 2 of alternating training",
+        "preparing the first batch",
+    ]
+
+
+def test_a_program_that_a_step_waits_for_has_a_name():
+    def train_step(state, batch, stage):
+        assert kept.compiled[-1][0] == state.step  # asked for before the call
+        return state._replace(step=state.step + 1), LOSS
+
+    def names(config, *sizes):
+        batches = (lambda _: iter([batch_of("", *size) for size in sizes]), kept, kept)
+        run_steps(config, programs, state_of(0), *batches, print, lambda: state_of(0))
+        return [name for _, name in kept.compiled]
+
+    programs = Programs(lambda draw: state_of(0), train_step, None, lambda batch: batch, None, None)
+    kept = Kept()
+    joint = Config(train=TrainConfig(steps=4))
+    assert names(joint, (6, 4), (4, 6), (6, 4), (4, 4)) == [
+        "the training step",
+        "the training step for landscape images",
+        "the training step for portrait images",
+        "the training step for square images",
+    ]
+    kept = Kept()
+    assert names(TWO_PHASES, *[(6, 4)] * 4) == [
+        "the RPN's training step",
+        *["the RPN's training step for portrait images"] * 2,
+        "Fast R-CNN's training step",
+        "Fast R-CNN's training step for portrait images",
+    ]
+
+
+def test_the_next_step_is_begun_before_the_last_ones_metrics_are_waited_for():
+    calls = mock.Mock()
+    calls.progress = mock.MagicMock()
+
+    def train_step(state, batch, stage):
+        calls.step(state.step + 1)
+        return state._replace(step=state.step + 1), LOSS
+
+    config = Config(train=TrainConfig(steps=7, log_every=2, eval_every=0, checkpoint_every=6))
+    programs = Programs(None, train_step, None, lambda batch: batch, None, None)
+    run_steps(
+        *(config, programs, TrainState(0, None, None, None)),
+        lambda _: iter([batch_of("")] * 7),
+        *(mock.Mock(), calls, mock.Mock(), mock.Mock()),
+    )
+    kinds = ("step", "show", "flush")
+    assert [f"{call[0]} {call.args[0]}" for call in calls.mock_calls if call[0] in kinds] == [
+        *("step 1", "show 1", "step 2", "step 3", "flush 2", "step 4", "step 5", "flush 4"),
+        *("step 6", "flush 6", "step 7", "flush 6", "flush 7"),  # the second has nothing to write
+    ]
 
 
 def test_batches_are_asked_for_at_the_first_step_and_as_each_phase_begins():
     def train_step(state, batch, stage):
-        taken.append((int(state.step), batch, stage))
-        return state._replace(step=state.step + 1), {}
+        taken.append((int(state.step), batch.image_index, stage))
+        return state._replace(step=state.step + 1), LOSS
 
     def batches(state):
         asked.append(int(state.step))
-        return iter([f"{state.step}+{k}" for k in range(5)])
+        return iter([batch_of(f"{state.step}+{k}") for k in range(5)])
 
     programs = Programs(lambda draw: state_of(0), train_step, None, lambda batch: batch, None, None)
     kept = Kept()
@@ -164,22 +252,24 @@ def test_batches_are_asked_for_at_the_first_step_and_as_each_phase_begins():
 def test_a_trace_ends_behind_the_metrics_of_its_steps_and_before_those_of_others():
     config = Config(train=TrainConfig(steps=5, log_every=9, eval_every=0))
     calls = mock.Mock()
+    calls.progress = mock.MagicMock()
     calls.profiler.ends.side_effect = lambda done: done == 3
     state = TrainState(0, None, None, None)
 
     def train_step(state, batch, stage):
         calls.step(state.step)
-        return state._replace(step=state.step + 1), {}
+        return state._replace(step=state.step + 1), LOSS
 
     programs = Programs(None, train_step, None, lambda batch: batch, None, None)
-    batches = mock.Mock(return_value=iter(range(5)))
+    batches = mock.Mock(return_value=iter([batch_of("")] * 5))
     run_steps(
         *(config, programs, state, batches, calls, calls, mock.Mock(), mock.Mock()),
         profiler=calls.profiler,
     )
     begins = [call.args for call in calls.profiler.begin.call_args_list]
     assert begins == [(done, state._replace(step=done)) for done in range(5)]
-    names = [call[0] for call in calls.mock_calls if call[0] != "add"]
+    names = [call[0] for call in calls.mock_calls]
+    names = [name for name in names if name != "add" and not name.startswith("progress.")]
     third = [i for i, name in enumerate(names) if name == "step"][2]
     assert names[third + 1 : third + 6] == [
         *("profiler.ends", "flush", "profiler.end", "restart", "profiler.begin")
@@ -204,9 +294,9 @@ def test_evaluations_come_at_their_interval_and_at_the_end():
 
 
 def test_diagnostics_have_a_line_of_their_own_that_is_no_mean():
-    lines, said = [], []
+    lines = []
     writer = mock.Mock(write=lambda step, values: lines.append((step, dict(values))))
-    progress = mock.Mock(message=said.append)
+    progress = mock.Mock(clock=time.monotonic)
     log = Log(Config(train=TrainConfig(batch_size=2)), writer, progress)
     rows = [{"loss": np.float32(k), "learning_rate": np.float32(1)} for k in (1, 2, 3)]
     log.add(rows[0])
@@ -221,12 +311,29 @@ def test_diagnostics_have_a_line_of_their_own_that_is_no_mean():
     assert last == 12
     assert means["train/loss"] == 2
     assert means.keys() == {"train/loss", "train/learning_rate", "train/images_per_second"}
-    log.message("a line")
-    assert said == ["a line"]
+
+
+def test_the_speed_is_that_of_the_steps_alone():
+    """The progress's clock leaves out what is no training, such as compiling."""
+    now = [100.0]
+    writer, progress = mock.Mock(), mock.Mock(clock=lambda: now[0])
+    log = Log(Config(train=TrainConfig(batch_size=8)), writer, progress)
+    row = {"loss": np.float32(2.5), "learning_rate": np.float32(1)}
+    log.add(row)
+    log.show(1)
+    progress.log.assert_called_once_with(1, 2.5)
+    log.add(row)
+    now[0] += 4
+    log.flush(2)
+    (written,) = writer.write.call_args_list
+    assert written.args[1]["train/images_per_second"] == 2 * 8 / 4
+    progress.log.assert_called_with(2, 2.5, 4.0)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
-    log = Log(Config(), mock.Mock(), mock.Mock(), lambda index: f"image-{index}.jpg")
+    log = Log(
+        Config(), mock.Mock(), mock.Mock(clock=time.monotonic), lambda index: f"image-{index}.jpg"
+    )
     row = {"loss": np.float32(1), "loss_box_reg": np.float32(1), "learning_rate": np.float32(1)}
     origin = {"origin_place": 4, "origin_image": 8, "origin_box": 17}
     corners = {f"origin_{name}": 0.5 * k for k, name in enumerate(("x0", "y0", "x1", "y1"))}
@@ -241,7 +348,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
 
 
 def test_a_norm_that_overflows_is_no_divergence_but_a_gradient_that_is_not_finite_is_one():
-    log = Log(Config(), mock.Mock(), mock.Mock())
+    log = Log(Config(), mock.Mock(), mock.Mock(clock=time.monotonic))
     row = {"loss": np.float32(1), "gradient_norm": np.inf, "learning_rate": np.float32(1)}
     log.add({**row, "origin_place": -1, "origin_image": -1})
     log.flush(4)
@@ -260,7 +367,8 @@ def test_a_run_keeps_the_numbers_of_the_measured_steps_alone():
 
     batch = Batch(np.zeros((1, 4, 4, 3)), *[None] * 8)
     programs = Programs(None, train_step, None, lambda batch: batch, None, None)
-    kept = mock.Mock(spec=["save", "add", "flush", "restart", "message"])
+    kept = mock.Mock(spec=["save", "add", "show", "flush", "restart", "progress"])
+    kept.progress = mock.MagicMock()
     state = TrainState(0, None, None, None)
     batches = mock.Mock(return_value=iter([batch] * 7))
     run_steps(config, programs, state, batches, kept, kept, mock.Mock(), mock.Mock())
@@ -270,4 +378,4 @@ def test_a_run_keeps_the_numbers_of_the_measured_steps_alone():
     assert [row.get("diagnostics/seconds", -1) >= 0 for row in rows] == [False] * 3 + [True] + (
         [False] * 2 + [True]
     )
-    kept.message.assert_called_once()
+    kept.progress.message.assert_called_once()

@@ -1,13 +1,10 @@
-import io
 import json
-import re
-import sys
 
 import numpy as np
 import pytest
 
 from jaxrcnn.training import metrics
-from jaxrcnn.training.metrics import MetricsWriter, Progress, format_duration
+from jaxrcnn.training.metrics import MetricsWriter
 
 
 def strict_rows(path):
@@ -118,114 +115,3 @@ def test_tensorboard_is_told_which_steps_a_resumed_run_does_again(tmp_path):
     with MetricsWriter(tmp_path, 200):
         pass
     assert events(tmp_path)[1] == [201]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0s"),
-        (59.4, "59s"),
-        (59.6, "1m00s"),
-        (192, "3m12s"),
-        (3599.9, "1h00m"),
-        (3720, "1h02m"),
-        (183600, "2d03h"),
-    ],
-)
-def test_durations_have_two_units(seconds, text):
-    assert format_duration(seconds) == text
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """The time that Progress sees, as a list of one number."""
-    now = [1000.0]
-    monkeypatch.setattr(metrics.time, "monotonic", lambda: now[0])
-    return now
-
-
-def test_without_a_terminal_each_log_is_a_plain_line(capsys, clock):
-    with Progress(1000, 100) as progress:
-        clock[0] += 20
-        progress.log(200, 1.2344, 12.34)
-        progress.message("checkpoint 200 [kept]")
-        clock[0] += 20
-        progress.log(300, float("nan"), 2000.0)
-    assert capsys.readouterr().out.splitlines() == [
-        "step 200/1000  loss 1.234  12.3 images/s  eta 2m40s",
-        "checkpoint 200 [kept]",
-        "step 300/1000  loss nan  2000.0 images/s  eta 2m20s",
-    ]
-
-
-def test_the_time_left_forgets_the_slow_first_steps(capsys, clock):
-    progress = Progress(1000, 0)
-    clock[0] += 500  # compiling
-    for step in range(10, 210, 10):
-        clock[0] += 10
-        progress.log(step, 1.0, 1.0)
-    assert capsys.readouterr().out.splitlines()[-1].endswith("eta 13m20s")  # 800 steps of 1 s
-
-
-def test_the_time_left_is_unknown_before_the_first_step(capsys, clock):
-    Progress(1000, 100).log(100, 1.0, 1.0)
-    assert capsys.readouterr().out.splitlines()[-1].endswith("eta ?")
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-@pytest.fixture
-def open_terminal(monkeypatch):
-    """Makes stdout a terminal of so many columns."""
-
-    def make(columns, kind="xterm"):
-        for name, value in {"COLUMNS": str(columns), "LINES": "24", "TERM": kind}.items():
-            monkeypatch.setenv(name, value)
-        terminal = Terminal()
-        monkeypatch.setattr(sys, "stdout", terminal)
-        return terminal
-
-    return make
-
-
-@pytest.mark.parametrize("columns", [80, 120])
-def test_in_a_terminal_the_bar_fits_on_one_line(open_terminal, clock, columns):
-    terminal = open_terminal(columns)
-    with Progress(90000, 45000) as progress:
-        clock[0] += 100
-        progress.log(45100, 12.3456, 123.4)
-        progress.message("[kept] " + "x" * 200)
-    drawn = terminal.getvalue()
-    for text in ("45100/90000", "loss 12.346", "123.4 images/s", "eta 12h28m"):
-        assert text in drawn, text
-    assert "[kept] " + "x" * 200 in drawn
-    bars = [line for line in plain_lines(drawn) if "images/s" in line]
-    assert bars
-    assert all(len(line) <= columns for line in bars)
-    assert all(line.startswith("training ━") and "eta" in line for line in bars)
-
-
-def test_in_a_narrow_terminal_the_bar_is_cut_not_wrapped(open_terminal, clock):
-    terminal = open_terminal(45)
-    with Progress(90000, 45000) as progress:
-        clock[0] += 100
-        progress.log(45100, 12.3456, 123.4)
-    lines = [line for line in plain_lines(terminal.getvalue()) if line.strip()]
-    assert lines
-    assert all(line.startswith("tr") and len(line) <= 45 for line in lines), lines
-
-
-def test_a_terminal_that_cannot_redraw_gets_plain_lines(open_terminal, clock):
-    terminal = open_terminal(80, kind="dumb")
-    with Progress(100, 0) as progress:
-        clock[0] += 10
-        progress.log(50, 1.0, 2.0)
-    assert terminal.getvalue() == "step 50/100  loss 1.000  2.0 images/s  eta 10s\n"
-
-
-def plain_lines(drawn):
-    """What a terminal was sent, without escape sequences, by line."""
-    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn).replace("\r", "\n").splitlines()

@@ -6,9 +6,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrcnn.training.program import Program
+from jaxrcnn.training.program import AHEAD, Program
 
 TRACES: list = []
+
+
+def wait_for_the_background():
+    for compiled in AHEAD.values():
+        compiled.exception()
+
+
+def here(traces):
+    """Which were traced in this thread."""
+    return [thread is threading.current_thread() for _, thread in traces]
 
 
 @pytest.fixture
@@ -38,20 +48,22 @@ def test_what_is_compiled_ahead_is_traced_once_and_in_the_background(program):
     program.compile_ahead(jnp.float32(0), jax.ShapeDtypeStruct((5,), np.float32))
     program.compile_ahead(jnp.float32(0), jnp.ones(5))
     program.compile_ahead(jnp.float32(0), jnp.ones(5), sign=-1)
+    wait_for_the_background()
     assert program(jnp.float32(2), jnp.ones(5)) == 3 * 2 + 5
     assert program(jnp.float32(2), jnp.ones(5), sign=-1) == 3 * 2 - 5
     assert program(jnp.float32(2), jnp.ones(6)) == 3 * 2 + 6
     assert [shape for shape, _ in TRACES] == [(5,), (5,), (6,)]
-    assert [thread is threading.current_thread() for _, thread in TRACES] == [False, False, True]
+    assert here(TRACES) == [False, False, True]
 
 
 def test_programs_of_the_same_function_share_what_was_compiled(program):
     same = Program(program._jitted, (3,), program._bind)
     other = Program(program._jitted, (4,), lambda state, x: ((state, x), {"sign": 1}))
     program.compile_ahead(jnp.float32(0), jnp.ones(5))
+    wait_for_the_background()
     assert same(jnp.float32(2), jnp.ones(5)) == 3 * 2 + 5
     assert other(jnp.float32(2), jnp.ones(5)) == 4 * 2 + 5  # of another static argument
-    assert [thread is threading.current_thread() for _, thread in TRACES] == [False, True]
+    assert here(TRACES) == [False, True]
 
 
 def test_the_state_may_be_gone_before_the_compiler_begins(program):
@@ -62,24 +74,90 @@ def test_the_state_may_be_gone_before_the_compiler_begins(program):
     program.compile_ahead(state, jnp.ones(5))
     state.delete()
     gate.set()
+    wait_for_the_background()
     assert program(jnp.float32(2), jnp.ones(5)) == 3 * 2 + 5
     assert len(TRACES) == 1
 
 
 def test_an_error_in_the_background_is_raised_by_the_call(program):
     program.compile_ahead(jnp.float32(0), jnp.ones(5), sign=7)
+    wait_for_the_background()
+    assert not program.is_ready(jnp.float32(0), jnp.ones(5), sign=7)
     with pytest.raises(ValueError, match="no such sign"):
         program(jnp.float32(2), jnp.ones(5), sign=7)
 
 
-def test_what_has_not_begun_can_be_left_out(program):
+@pytest.fixture
+def busy():
+    """The only thread of the background has something to do; a call lets it end."""
     gate = threading.Event()
     waiting = Program(mock.Mock(lower=lambda: gate.wait()), (), lambda: ((), {}))
     waiting.compile_ahead()
+    yield gate.set
+    gate.set()
+    wait_for_the_background()
+    AHEAD.clear()
+
+
+def test_what_has_not_begun_can_be_left_out(program, busy):
     program.compile_ahead(jnp.float32(0), jnp.ones(5))
     program.forget()
-    gate.set()
+    busy()
     assert program(jnp.float32(2), jnp.ones(5)) == 3 * 2 + 5
-    ((shape, thread),) = TRACES
-    assert shape == (5,)
-    assert thread is threading.current_thread()
+    assert here(TRACES) == [True]
+
+
+def test_what_is_queued_is_compiled_by_who_needs_it(program, busy):
+    for length in (5, 6):
+        program.compile_ahead(jnp.float32(0), jnp.ones(length))
+        assert not program.is_ready(jnp.float32(0), jnp.ones(length))
+    program.compile(jnp.float32(0), jnp.ones(5))
+    assert program.is_ready(jnp.float32(0), jnp.ones(5))
+    assert program(jnp.float32(2), jnp.ones(6)) == 3 * 2 + 6
+    assert here(TRACES) == [True, True]
+
+
+def test_programs_are_compiled_in_their_order_one_at_a_time(program, busy):
+    for length in (7, 5, 6):
+        program.compile_ahead(jnp.float32(0), jnp.ones(length))
+    assert TRACES == []
+    busy()
+    wait_for_the_background()
+    assert [shape for shape, _ in TRACES] == [(7,), (5,), (6,)]
+    assert all(program.is_ready(jnp.float32(0), jnp.ones(length)) for length in (5, 6, 7))
+
+
+def test_what_the_background_is_at_is_waited_for(program):
+    began, gate = threading.Event(), threading.Event()
+
+    def slow(x):
+        began.set()
+        gate.wait()
+        return 2 * x
+
+    slow_program = Program(jax.jit(slow), (), lambda x: ((x,), {}))
+    slow_program.compile_ahead(jnp.ones(3))
+    began.wait()
+    assert not slow_program.is_ready(jnp.ones(3))
+    threading.Timer(0.05, gate.set).start()
+    slow_program.compile(jnp.ones(3))
+    assert slow_program.is_ready(jnp.ones(3))
+    np.testing.assert_array_equal(slow_program(jnp.ones(3)), [2, 2, 2])
+
+
+def test_what_is_compiled_here_is_ready_and_not_traced_again(program):
+    assert not program.is_ready(jnp.float32(0), jnp.ones(5))
+    program.compile(jnp.float32(0), jnp.ones(5))
+    program.compile(jnp.float32(0), jnp.ones(5))
+    program.compile_ahead(jnp.float32(0), jnp.ones(5))
+    assert program.is_ready(jnp.float32(0), jnp.ones(5))
+    assert not program.is_ready(jnp.float32(0), jnp.ones(6))
+    assert not program.is_ready(jnp.float32(0), jnp.ones(5), sign=-1)
+    assert program(jnp.float32(2), jnp.ones(5)) == 3 * 2 + 5
+    assert here(TRACES) == [True]
+
+
+def test_an_error_here_is_raised_and_leaves_nothing(program):
+    with pytest.raises(ValueError, match="no such sign"):
+        program.compile(jnp.float32(0), jnp.ones(5), sign=7)
+    assert not program.is_ready(jnp.float32(0), jnp.ones(5), sign=7)

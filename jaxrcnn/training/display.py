@@ -1,0 +1,155 @@
+"""How a run's progress looks: live lines in a terminal, plain lines elsewhere."""
+
+import collections
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from jaxrcnn.training.activity import Activity
+
+if TYPE_CHECKING:
+    import rich.console
+    import rich.progress
+
+LATE = 10.0
+"""Seconds; what takes longer gets a line of its own where there is no live one."""
+
+
+class Lines:
+    """Plain lines, for files and for terminals that cannot redraw."""
+
+    def __init__(self, total_steps: int) -> None:
+        self._total_steps = total_steps
+        self._late: list[threading.Timer] = []
+
+    def begin(self, activity: Activity) -> None:
+        """Say what is being done, if it takes long; an inner activity speaks for an outer one."""
+        if self._late:
+            self._late[-1].cancel()
+        self._late.append(threading.Timer(LATE, self.message, [f"{activity.doing} …"]))
+        self._late[-1].daemon = True
+        self._late[-1].start()
+
+    def end(self) -> None:
+        """The activity that was begun last is over."""
+        self._late.pop().cancel()
+
+    def follow(self, step: int, loss: Any) -> None:
+        """Nothing: only logged steps have a line."""
+
+    def log(self, step: int, loss: str, speed: str, left: str) -> None:
+        """Show where the run is after so many steps."""
+        words = (f"step {step}/{self._total_steps}", loss, speed, left)
+        self.message("  ".join(filter(None, words)))
+
+    def message(self, text: str) -> None:
+        """Print a line."""
+        print(text, flush=True)
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+class Terminal:
+    """A bar, from the first step on, and under it a line for what is being done, with a clock.
+
+    In between, while neither is there, others may have live lines of their own.
+    """
+
+    def __init__(self, total_steps: int) -> None:
+        from rich import console
+
+        self._console = console.Console()
+        self._bar = _bar(self._console)
+        self._task = self._bar.add_task(
+            "training", total=total_steps, visible=False, loss="", speed="", left=""
+        )
+        self._activities: list[Activity] = []
+        self._running: collections.deque[tuple[int, Any]] = collections.deque()
+        self._live: Any = None
+
+    def begin(self, activity: Activity) -> None:
+        """Show what is being done, as long as it takes."""
+        self._activities.append(activity)
+        self._start()
+
+    def end(self) -> None:
+        """The activity that was begun last is over."""
+        self._activities.pop()
+        if not self._activities and not self._has_bar:
+            self.close()
+
+    def follow(self, step: int, loss: Any) -> None:
+        """Move the bar as soon as the step's loss is there."""
+        if not self._has_bar:
+            self._bar.update(
+                self._task, completed=step - 1, loss=f"step {step} is running", visible=True
+            )
+        self._running.append((step, loss))
+        self._start()
+
+    def log(self, step: int, loss: str, speed: str, left: str) -> None:
+        """Show where the run is after so many steps."""
+        self._bar.update(
+            self._task, completed=step, loss=loss, speed=speed, left=left, visible=True
+        )
+        self._start()
+
+    def message(self, text: str) -> None:
+        """Print a line above what is live."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Leave the bar as it is, and nothing else."""
+        if self._live is not None:
+            self._live.stop()
+        self._live = None
+
+    @property
+    def _has_bar(self) -> bool:
+        return self._bar.tasks[0].visible
+
+    def _start(self) -> None:
+        from rich import live
+
+        if self._live is None:
+            self._live = live.Live(console=self._console, get_renderable=self._render)
+            self._live.start()
+        self._live.transient = not self._has_bar
+
+    def _render(self) -> "rich.console.Group":
+        from rich import console, text
+
+        while self._running and self._running[0][1].is_ready():
+            self._bar.update(self._task, completed=self._running.popleft()[0])
+        lines: list[Any] = [self._bar.get_renderable()] if self._has_bar else []
+        lines += [
+            text.Text(str(activity), "dim", no_wrap=True, overflow="ellipsis")
+            for activity in self._activities[-1:]
+        ]
+        return console.Group(*lines)
+
+
+def open_display(total_steps: int) -> Lines | Terminal:
+    """What stdout can show."""
+    can_redraw = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return Terminal(total_steps) if can_redraw else Lines(total_steps)
+
+
+def _bar(console: "rich.console.Console") -> "rich.progress.Progress":
+    from rich import progress, table
+
+    def column(text: str, style: str = "none") -> progress.TextColumn:
+        return progress.TextColumn(text, style=style, table_column=table.Column(no_wrap=True))
+
+    return progress.Progress(
+        column("{task.description}"),
+        progress.BarColumn(bar_width=None, table_column=table.Column(ratio=1, min_width=8)),
+        column("{task.completed}/{task.total}", "cyan"),
+        column("{task.fields[loss]}", "bold"),
+        column("{task.fields[speed]}"),
+        column("{task.fields[left]}", "green"),
+        console=console,
+        expand=True,
+    )
