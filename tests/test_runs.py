@@ -1,5 +1,9 @@
-"""Which proposals the phases of a run are given; whole runs are in tests/test_train.py."""
+"""What the phases of a run are given and compile; whole runs are in tests/test_train.py."""
 
+import dataclasses
+from unittest import mock
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,10 +20,14 @@ from jaxrcnn.config import (
 from jaxrcnn.data.errors import fault
 from jaxrcnn.data.proposals import ImageProposals, join_proposals
 from jaxrcnn.data.records import Dataset, make_record
-from jaxrcnn.runs import Feed
+from jaxrcnn.detector import COLLECTIONS
+from jaxrcnn.runs import Feed, LookAhead, describe_start, predictor
+from jaxrcnn.training.activity import Activity
+from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.state import TrainState
-from jaxrcnn.types import Proposals
+from jaxrcnn.types import Batch, Proposals
 
 RPN, FAST_RCNN = AlternatingStep("rpn", steps=2), AlternatingStep("fast_rcnn", steps=2)
 SIZE = (16, 24)  # of all images; resized to twice as much
@@ -54,12 +62,15 @@ def config_of(*steps, keep=True, **data):
 
 
 class Proposer:
-    """In place of the compiled programs: proposes the middle of the first pixels of a row."""
+    """In place of a compiled program: proposes boxes in the first pixels of an image."""
 
     def __init__(self):
         self.asked = []
 
-    def propose(self, variables, batch, train=False):
+    def is_ready(self, *_, **__):
+        return True
+
+    def __call__(self, variables, batch, train=False):
         self.asked.append((variables, batch.image_index.tolist(), train))
         width = 4.0 + batch.image_index  # (N,) the image can be told by its proposal
         zeros = np.zeros_like(width)
@@ -70,7 +81,7 @@ class Proposer:
 
     @property
     def programs(self):
-        return Programs(None, None, None, lambda batch: batch, self.propose, None)
+        return Programs(None, None, None, lambda batch: batch, self, None)
 
 
 def state_of(step):
@@ -85,7 +96,7 @@ def first_batch(feed, step):
 
 def test_kept_proposals_are_made_once_a_phase_and_mirrored_with_the_image():
     proposer, dataset = Proposer(), dataset_of("a", "b", "c")
-    feed = Feed(config_of(RPN, FAST_RCNN), proposer.programs, dataset)
+    feed = Feed(config_of(RPN, FAST_RCNN), proposer.programs, dataset, Progress(9))
     assert first_batch(feed, 0).proposals is None
     assert proposer.asked == []
     stream = feed.start(state_of(2))
@@ -110,7 +121,7 @@ JOINT = Config(data=DataConfig(short_side=32, long_side=48), train=TrainConfig(b
     ids=["joint", "on the fly"],
 )
 def test_others_need_none(config, step):
-    feed = Feed(config, Proposer().programs, dataset_of("a", "b"))
+    feed = Feed(config, Proposer().programs, dataset_of("a", "b"), Progress(9))
     assert first_batch(feed, step).proposals is None
 
 
@@ -120,7 +131,7 @@ def test_proposals_from_a_file_serve_until_an_rpn_is_trained(keep):
     one = ImageProposals(np.array([[0, 0, 1, 2]], np.float32), np.zeros(1, np.float32))
     given = join_proposals(dataset, {0: one, 1: one})
     config = config_of(FAST_RCNN, RPN, FAST_RCNN, keep=keep)
-    feed = Feed(config, proposer.programs, dataset, given)
+    feed = Feed(config, proposer.programs, dataset, Progress(9), given)
     np.testing.assert_array_equal(first_batch(feed, 0).proposals.boxes[0, 0], [46, 0, 48, 4])
     assert first_batch(feed, 2).proposals is None
     assert proposer.asked == []
@@ -130,10 +141,112 @@ def test_proposals_from_a_file_serve_until_an_rpn_is_trained(keep):
 
 def test_unreadable_images_of_all_phases_are_named_once():
     feed = Feed(
-        config_of(RPN, FAST_RCNN, on_error="skip"), Proposer().programs, dataset_of("a", "broken")
+        config_of(RPN, FAST_RCNN, on_error="skip"),
+        Proposer().programs,
+        dataset_of("a", "broken"),
+        Progress(9),
     )
     for step in (0, 2, 3):
         batch = first_batch(feed, step)
         assert sorted(batch.image_weights) == [0, 1]
     assert len(feed.unread) == 1
     assert next(iter(feed.unread)).startswith("broken: image 4")
+
+
+def mixed_dataset():
+    """One image that lies, and one that stands."""
+    records = [
+        make_record(number, f"{number}", "", size, [[2, 2, 8, 8]], [1], [number])
+        for number, size in enumerate(((16, 24), (24, 16)), 1)
+    ]
+    return Dataset("mixed", tuple(records), ("a",), (1,), read)
+
+
+class Compiler:
+    """In place of a compiled program: notes what is to be compiled ahead."""
+
+    def __init__(self, name, order):
+        self.name, self.order = name, order
+
+    def compile_ahead(self, state, batch, *stage):
+        given = [batch.proposals.boxes.shape] if batch.proposals is not None else []
+        self.order.append((self.name, batch.images.shape[1:3], *stage, *given))
+
+    def forget(self):
+        self.order.append(f"forget {self.name}")
+
+
+def looked_ahead(config, step, stage, given=None):
+    """What is compiled after a step whose images were landscape."""
+    order, dataset = [], mixed_dataset()
+    programs = Programs(
+        *(None, Compiler("step", order), Compiler("evaluation", order)),
+        *(lambda batch: batch, None, None),
+    )
+    state = TrainState(np.int32(step), {c: {} for c in (*COLLECTIONS, "proposer")}, None, None)
+    batch = Batch(jnp.zeros((2, 32, 64, 3), np.uint8), *[None] * 8)
+    look_ahead = LookAhead(config, programs, dataset, dataset, given)
+    look_ahead(state, batch, stage)
+    look_ahead.close()
+    assert order[-2:] == ["forget step", "forget evaluation"]
+    return order[:-2]
+
+
+LANDSCAPE, PORTRAIT = (32, 64), (64, 32)  # canvases of its resized images
+EVALUATIONS = [("evaluation", LANDSCAPE), ("evaluation", PORTRAIT)]
+
+
+def test_the_other_training_step_is_compiled_before_the_evaluations():
+    other = ("step", PORTRAIT, "joint")
+    joint = dataclasses.replace(JOINT, train=TrainConfig(batch_size=2, steps=9))
+    assert looked_ahead(joint, 1, "joint") == [other, *EVALUATIONS]
+    assert looked_ahead(joint, 9, "joint") == EVALUATIONS  # no step is left
+
+
+def test_each_phase_of_alternating_training_compiles_its_own():
+    config = config_of(RPN, FAST_RCNN)
+    assert looked_ahead(config, 1, "rpn") == [("step", PORTRAIT, "rpn")]
+    assert looked_ahead(config, 3, "fast_rcnn") == [("step", PORTRAIT, "fast_rcnn"), *EVALUATIONS]
+
+
+def test_evaluations_on_given_proposals_are_compiled_for_them():
+    one = ImageProposals(np.array([[0, 0, 1, 2]], np.float32), np.zeros(1, np.float32))
+    given = join_proposals(mixed_dataset(), {0: one, 1: one})
+    evaluations = [(*evaluation, (2, 2, 4)) for evaluation in EVALUATIONS]  # 2 of each image
+    assert looked_ahead(config_of(FAST_RCNN), 1, "fast_rcnn", given)[1:] == evaluations
+
+
+def test_the_calls_of_a_program_are_announced_and_counted():
+    programs = Programs(*[None] * 3, lambda batch: batch._replace(labels="placed"), None, None)
+    program, progress, activity = mock.Mock(), mock.Mock(), Activity("evaluating", 5)
+    predict = predictor(
+        programs, program, "the evaluation", "variables", progress, activity, train=True
+    )
+    for size, weights in ((LANDSCAPE, [1, 1]), (LANDSCAPE, [1, 0]), (PORTRAIT, [1, 1])):
+        weights = np.array(weights, np.float32)
+        batch = Batch(np.zeros((2, *size, 3)), None, None, weights, *[None] * 5)
+        found = predict(batch)
+        assert found is program.return_value
+        placed = batch._replace(labels="placed")
+        program.assert_called_with("variables", placed, train=True)
+        name = progress.compile.call_args.args[0]
+        progress.compile.assert_called_with(name, program, "variables", placed, train=True)
+    assert activity.done == 5
+    assert [call.args[0] for call in progress.compile.call_args_list] == [
+        "the evaluation",
+        "the evaluation for landscape images",
+        "the evaluation for portrait images",
+    ]
+
+
+def test_a_run_that_goes_on_says_so_and_one_that_is_over_its_score(tmp_path):
+    config = Config(train=TrainConfig(steps=20))
+    assert describe_start(config, tmp_path, 0) == []
+    assert describe_start(config, tmp_path, 10) == [f"{tmp_path}: continuing after step 10 of 20"]
+    with MetricsWriter(tmp_path, 0) as writer:
+        for step, score in ((10, 0.25), (20, 0.5)):
+            writer.write(step, {"eval/AP": score, "eval/loss": 1.0})
+    assert describe_start(config, tmp_path, 20) == [
+        f"{tmp_path}: all 20 steps are done",
+        "step 20  AP 0.500  loss 1.000",
+    ]

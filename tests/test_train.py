@@ -1,9 +1,11 @@
 """Training, evaluating and predicting from end to end; one tiny run serves all that only look."""
 
+import contextlib
 import dataclasses
 import errno
 import hashlib
 import importlib.util
+import io
 import json
 import pathlib
 
@@ -14,7 +16,7 @@ from PIL import Image
 
 from jaxrcnn.cli import main as jaxrcnn
 from jaxrcnn.cli.run import load_run
-from jaxrcnn.config import DataConfig
+from jaxrcnn.config import AlternatingConfig, AlternatingStep, Config, DataConfig, TrainConfig
 from jaxrcnn.data.datasets import open_eval_dataset, open_train_dataset
 from jaxrcnn.data.proposals import read_proposals
 from jaxrcnn.data.synthetic import shapes_dataset
@@ -22,6 +24,7 @@ from jaxrcnn.detector import build
 from jaxrcnn.runs import first_state
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import compile_programs
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -44,10 +47,17 @@ def train(workdir, *words):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished_run(tmp_path_factory):
+    """The workdir, and what the run printed."""
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    train(workdir)
-    return workdir
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        train(workdir)
+    return workdir, said.getvalue().splitlines()
+
+
+@pytest.fixture(scope="module")
+def finished(finished_run):
+    return finished_run[0]
 
 
 def rows_of(workdir):
@@ -128,13 +138,55 @@ def test_pycocotools_reads_the_detections(finished):
     assert len(truth.loadRes(str(finished / "eval" / "detections.json")).getAnnIds()) == len(rows)
 
 
+def test_a_run_says_what_it_does_where_its_results_are_and_what_comes_next(finished_run):
+    workdir, said = finished_run
+    plots = workdir / "plots"
+    assert said[0] == f"tiny: 4 steps of 2 images, saved in {workdir}"
+    begins = ("training    shapes (", "evaluation  shapes (")
+    assert [line[:20] for line in said if line.startswith(begins)] == list(begins)
+    steps = [line.split("  ") for line in said if line.startswith("step ")]
+    assert [words[0] for words in steps] == [
+        *("step 1/4", "step 2/4", "step 2", "step 3/4", "step 4/4", "step 4")
+    ]
+    for step, loss, *_ in steps:
+        assert loss.startswith("loss " if "/" in step else "AP ")
+    assert said[-9:] == [
+        "",
+        f"curves    {plots / 'losses.png'}, {plots / 'ap.png'}",
+        f"metrics   {workdir / 'metrics.jsonl'}; for TensorBoard, {workdir / 'tensorboard'}",
+        f"weights   {workdir / 'checkpoints'}",
+        f"images    {plots / 'detections.png'}: open it to see detections beside the ground truth",
+        "",
+        "Next:",
+        f"  python -m jaxrcnn predict {workdir} IMAGES --out found",
+        f"  python -m jaxrcnn evaluate {workdir}",
+    ]
+
+
+def test_the_commands_that_come_next_can_be_pasted():
+    def commands(trains="joint"):
+        steps = (AlternatingStep(trains=trains, steps=2),) if trains != "joint" else ()
+        scheme = "alternating" if steps else "joint"
+        config = Config(
+            train=TrainConfig(scheme=scheme, alternating=AlternatingConfig(steps), steps=2)
+        )
+        return script.next_commands(config, pathlib.Path("my run"))
+
+    evaluate = "python -m jaxrcnn evaluate 'my run'"
+    assert commands() == ["python -m jaxrcnn predict 'my run' IMAGES --out found", evaluate]
+    assert commands("rpn") == ["python -m jaxrcnn proposals 'my run'"]
+    assert commands("fast_rcnn") == [evaluate]
+
+
 def test_the_same_call_again_does_nothing_more(finished, capsys):
     checkpoints = finished / "checkpoints"
     before = fingerprint(finished / "config.json", finished / "metrics.jsonl", checkpoints)
     train(finished)
     after = fingerprint(finished / "config.json", finished / "metrics.jsonl", checkpoints)
     assert before == after
-    assert "step 4 of 4" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{finished}: all 4 steps are done\nstep 4  AP " in said
+    assert said.count("AP50") == 1
 
 
 def test_another_config_is_refused_by_the_name_of_its_field(finished, capsys):
@@ -325,7 +377,7 @@ def test_an_interruption_is_one_line(monkeypatch, tmp_path, capsys):
         train(tmp_path)
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1
-    assert said[0].startswith("interrupted; the same command goes on from the last checkpoint")
+    assert said[0].startswith("interrupted; the same command continues from the last checkpoint")
 
 
 PROFILED = ("--config.profile.start", "2", "--config.profile.steps", "2")
@@ -487,7 +539,7 @@ def test_a_joint_run_starts_from_fast_rcnn_alone(fast_alone):
     config = load_run(fast_alone).config
     joint = dataclasses.replace(config.train, scheme="joint", init=str(fast_alone))
     config = dataclasses.replace(config, train=joint, data=DataConfig())
-    state = first_state(config, compile_programs(build(config.model), config))
+    state = first_state(config, compile_programs(build(config.model), config), Progress(2))
     ours, theirs = state.variables["params"], load_run(fast_alone).variables["params"]
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 

@@ -1,6 +1,7 @@
 """Runs side by side against each run alone."""
 
 import dataclasses
+from unittest import mock
 
 import jax
 import numpy as np
@@ -113,7 +114,12 @@ def test_one_that_diverges_leaves_the_others_alone(finished, sets, tmp_path, mon
             wrong = jax.numpy.inf if int(state.step) == 2 else 0.0
             return state, {**metrics, "loss": metrics["loss"].at[1].add(wrong)}
 
-        return programs._replace(train_step=step)
+        faulty = mock.Mock(
+            side_effect=step,
+            is_ready=programs.train_step.is_ready,
+            compile=programs.train_step.compile,
+        )
+        return programs._replace(train_step=faulty)
 
     monkeypatch.setattr("jaxrcnn.study.side_by_side.compile_side_by_side", compile_with_a_fault)
     configs = {tmp_path / f"{width:g}": with_width(width) for width in WIDTHS}
