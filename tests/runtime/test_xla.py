@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxrcnn.runtime.xla import computed_once, jit_program
+from jaxrcnn.runtime.xla import computed_once, jit_once, jit_program
 
 PARAMS = {"a": jnp.ones((256, 256)), "b": jnp.ones((256, 256))}
 GRADIENTS = {"a": jnp.full((256, 256), 2.0), "b": jnp.full((256, 256), -1.0)}
@@ -65,3 +65,15 @@ def test_a_whole_program_holds_no_more_than_it_must_on_a_cpu():
     x = jax.ShapeDtypeStruct((512, 512), jnp.float32)
     program = jit_program(sums_of_products).lower(x).compile()
     assert program.memory_analysis().temp_size_in_bytes < 4 * (4 * 512**2)  # of eight products
+
+
+def test_what_runs_once_has_the_same_numbers():
+    def draw(key, scale):
+        return scale * jax.random.truncated_normal(key, -2, 2, (64, 33)), jax.random.normal(
+            key, (7,)
+        )
+
+    arguments = jax.random.key(3), np.float32(0.1)
+    jax.tree.map(
+        np.testing.assert_array_equal, jit_once(draw)(*arguments), jax.jit(draw)(*arguments)
+    )

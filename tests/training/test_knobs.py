@@ -9,6 +9,7 @@ import pytest
 from jaxrcnn.config import Config, OptimizerConfig, ProfileConfig, TrainConfig
 from jaxrcnn.detector import build
 from jaxrcnn.ops.roi_align import roi_align
+from jaxrcnn.runtime.xla import jit_once
 from jaxrcnn.training.knobs import knobs_of, with_open_gate, with_shut_gate, without_knobs
 from jaxrcnn.training.sharding import compile_programs
 from tests.tiny import MODEL, change, make_batch
@@ -101,6 +102,6 @@ def test_a_program_of_a_fixed_seed_gives_the_same_as_a_shared_one():
     from jaxrcnn.training.state import create_state
 
     config = dataclasses.replace(config_of(), seed=7)
-    fixed = jax.jit(create_state, static_argnums=(0, 1))(build(config.model), config)
+    fixed = jit_once(create_state, static_argnums=(0, 1))(build(config.model), config)
     programs = compile_programs(build(config.model), config)
     jax.tree.map(np.testing.assert_array_equal, fixed, programs.create_state())
