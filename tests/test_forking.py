@@ -93,6 +93,6 @@ def test_the_config_changes_two_fields_of_the_default_one(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(BLOCKS[-1])
     base, mine = load_config(tmp_path / "shapes.py"), load_config(path)
-    names = [line.split(":")[0] for line in config_differences(base, mine)]
+    names = [line.split()[0] for line in config_differences(base, mine)]
     assert names == ["model.neck.norm", "train.steps"]
     assert (mine.model.neck.norm, mine.train.steps) == ("group", 2000)

@@ -21,11 +21,23 @@ from tests.test_imports import (
 )
 
 CONFIG = """
-from jaxrcnn.config import Config
-from tests.tiny import MODEL
+from jaxrcnn.config import *
 
 def get_config():
-    return Config(model=MODEL)
+    return Config(
+        model=ModelConfig(
+            num_classes=3,
+            backbone=BackboneConfig("resnet18", norm="none", frozen_stages=0, width=8),
+            neck=NeckConfig("c4"),
+            anchors=AnchorConfig(sizes=((16.0, 32.0),)),
+            rpn=RpnConfig(samples=24),
+            proposals=ProposalsConfig(
+                pre_nms_train=16, pre_nms_test=16, post_nms_train=8, post_nms_test=8
+            ),
+            roi=RoiConfig(output_size=3),
+            box_head=BoxHeadConfig(channels=16, samples=8),
+        )
+    )
 """
 
 

@@ -149,6 +149,7 @@ def test_losses_and_the_norm_of_every_gradient_are_the_same(case):
             assert all(".fpn.layer_blocks." in name for name in still - rpn)
 
 
+@pytest.mark.slow
 def test_ten_steps_of_sgd_have_the_same_losses():
     case = Case("v1")
     optimizer = OptimizerConfig(

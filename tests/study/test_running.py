@@ -147,6 +147,7 @@ def test_a_run_that_diverges_is_a_result_and_the_others_go_on(tmp_path):
     assert stamps(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_sweep_is_a_study_whose_schemes_are_widths(config_file, tmp_path):
     assert study(config_file, tmp_path, "--sweep", "pooling_gradient=0,1", "--seeds", "1") == 0
     found = result(tmp_path)

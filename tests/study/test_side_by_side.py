@@ -134,6 +134,7 @@ def test_one_that_diverges_leaves_the_others_alone(finished, sets, tmp_path, mon
     assert diverged_before(tmp_path / "1") is None
 
 
+@pytest.mark.slow
 def test_together_under_a_vmap_is_as_one_by_one(sets):
     configs = [with_width(width) for width in WIDTHS]
     detector = build(CONFIG.model)

@@ -291,6 +291,7 @@ def test_without_it_the_step_is_the_same_and_has_none_of_it(run):
         np.testing.assert_allclose(x, y, 1e-5, 1e-7)
 
 
+@pytest.mark.slow
 def test_curvature_is_a_finite_difference_of_gradients():
     # Of a gate that is closed for ever.
     with jax.enable_x64(True):

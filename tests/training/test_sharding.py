@@ -69,6 +69,7 @@ def train_on(devices, path):
     return dict(np.load(path))
 
 
+@pytest.mark.slow
 def test_eight_devices_train_as_one_does_batch_norm_included(tmp_path):
     one, eight = (train_on(n, tmp_path / f"{n}.npz") for n in (1, 8))
     assert one.keys() == eight.keys()
