@@ -2,7 +2,7 @@
 
 Command   python train.py
 Hardware  two CPU cores (EPYC, AVX-512), jax 0.10.2
-Time      not yet measured alone here
+Time      not yet measured here
 Score     AP .732, AP50 .921 on the held-back images (2026-11-26)
 
 Images are resized to 160 pixels on their longer side and padded to 160 x 160, landscape and
