@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "validation": {"config", "config_io"},
     "ops": {"types", "jax", "numpy"},
     "nets": {"types", "config", "runtime.xla", "jax", "flax"},
-    "nets.winograd": {"types", "jax", "numpy"},
+    "nets.winograd": {"types", "runtime.xla", "jax", "numpy"},
     "stages": {"types", "config", "ops", "jax"},
     "detector": {"types", "config", "ops", "nets", "stages", "jax"},
     "training": {

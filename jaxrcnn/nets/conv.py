@@ -94,7 +94,7 @@ def _convolve(x: Array, kernel: Array, window: _Window) -> Array:
 
 def _forward(x: Array, kernel: Array, window: _Window) -> Array:
     plainly = functools.partial(_plain, window=window)
-    if _suits_winograd(x, kernel, window):
+    if _suits_winograd(x, kernel, window, CHANNELS_OF_WINOGRAD):
         return lax.platform_dependent(x, kernel, cpu=winograd.convolve, default=plainly)
     if _is_slow_stem(kernel):
         widened = functools.partial(_widened, window=window)
@@ -121,14 +121,19 @@ def _widened(x: Array, kernel: Array, window: _Window) -> Array:
     return _plain(x, wide, window)[..., :features]
 
 
-def _suits_winograd(x: Array, kernel: Array, window: _Window) -> bool:
-    """Whether `winograd` can do it, and takes a CPU less time: with many channels and places.
+CHANNELS_OF_WINOGRAD = 64
+"""From so many on `winograd` takes a CPU less time, forward and for the gradient in the map."""
+
+CHANNELS_OF_ITS_KERNEL_GRADIENT = 128
+
+
+def _suits_winograd(x: Array, kernel: Array, window: _Window, channels: int) -> bool:
+    """Whether `winograd` can do it, there are so many channels, and places enough.
 
     bfloat16 would be rounded once more, before the products.
     """
-    places, channels = math.prod(x.shape[:3]), min(kernel.shape[2:])
     fits = kernel.shape[:2] == (3, 3) and window == _ONE_AROUND and x.dtype != jnp.bfloat16
-    return fits and channels >= 128 and places >= 1024
+    return fits and min(kernel.shape[2:]) >= channels and math.prod(x.shape[:3]) >= 512
 
 
 def _plain(
@@ -151,8 +156,7 @@ def _gradients(window: _Window, saved: tuple[Array, Array], by_y: Array) -> tupl
     def plainly(x: Array, kernel: Array, by_y: Array) -> tuple[Array, Array]:
         return jax.vjp(lambda x, kernel: _plain(x, kernel, window), x, kernel)[1](by_y)
 
-    suits = _suits_winograd(*saved, window)
-    for_cpu = winograd.gradients if suits else functools.partial(_gradients_for_cpu, window)
+    for_cpu = functools.partial(_gradients_for_cpu, window)
     return lax.platform_dependent(*saved, by_y, cpu=for_cpu, default=plainly)
 
 
@@ -164,11 +168,21 @@ def _gradients_for_cpu(
     XLA's CPU backend is slow at any other layout. It changes them itself, but at the top of a
     program only: in a loop or a branch the gradients would cost ten times as much.
     """
-    # The layout below is the one whose transposed convolution has the usual one.
+    if _suits_winograd(x, kernel, window, CHANNELS_OF_WINOGRAD):
+        by_x = winograd.map_gradient(kernel, by_y)
+    else:
+        by_x = _map_gradient(window, x, kernel, by_y)
+    if _suits_winograd(x, kernel, window, CHANNELS_OF_ITS_KERNEL_GRADIENT):
+        return by_x, winograd.kernel_gradient(x, by_y)
+    return by_x, _kernel_gradient(window, x, kernel, by_y)
+
+
+def _map_gradient(window: _Window, x: Array, kernel: Array, by_y: Array) -> Array:
+    """Gradient of the map, by the layout whose transposed convolution has the usual one."""
     swapped = kernel.swapaxes(2, 3)  # (h, w, C, D) -> (h, w, D, C)
     _, to_x = jax.vjp(lambda x: _plain(x, swapped, window, ("NHWC", "HWOI", "NHWC")), x)
     (by_x,) = to_x(by_y)
-    return by_x, _kernel_gradient(window, x, kernel, by_y)
+    return by_x
 
 
 def _kernel_gradient(window: _Window, x: Array, kernel: Array, by_y: Array) -> Array:

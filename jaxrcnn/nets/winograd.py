@@ -3,6 +3,9 @@
 A tile of 2 x 2 results takes 16 products of numbers in place of 36. Every product is one of
 matrices: all tiles of a batch, (N*H*W/4, C), by one of the 16 sums of taps, (C, D). Only sums and
 halves stand before and behind it, so that the results are as exact as the convolution's own.
+
+Sums along one axis are computed apart from those along the other. The passes over memory are then
+the same ones several times, which XLA compiles once: in a third of the time.
 """
 
 import functools
@@ -12,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxrcnn.runtime.xla import computed_apart
 from jaxrcnn.types import Array
 
 # Along one axis, the paper's matrices B^T, G and A^T: what the products are between, from four
@@ -43,31 +47,38 @@ def convolve(x: Array, kernel: Array) -> Array:
         [jnp.matmul(cells, sums) for cells, sums in zip(*rows, strict=True)]
         for rows in zip(_sums_of_map(x), _sums_of_taps(kernel), strict=True)
     ]
-    across = [_interleave(_combine(TO_RESULTS, row), axis=2) for row in products]
+    across = [computed_apart(_interleave(_combine(TO_RESULTS, row), axis=2)) for row in products]
     return _interleave(_combine(TO_RESULTS, across), axis=1)[:, :height, :width]
 
 
-def gradients(x: Array, kernel: Array, by_y: Array) -> tuple[Array, Array]:
-    """Gradients of `convolve` in the map and in the kernel, from that in its result.
+def map_gradient(kernel: Array, by_y: Array) -> Array:
+    """Gradient of `convolve` in the map, from that in its result.
 
     Args:
-        x: (N, H, W, C) float.
         kernel: (3, 3, C, D) float.
         by_y: (N, H, W, D).
 
     Returns:
-        (N, H, W, C) and (3, 3, C, D).
+        (N, H, W, C).
     """
-    # In the map it is a convolution with the mirrored kernel, from D to C channels.
-    return convolve(by_y, kernel[::-1, ::-1].swapaxes(2, 3)), _kernel_gradient(x, by_y)
+    # A convolution with the mirrored kernel, from D to C channels.
+    return convolve(by_y, kernel[::-1, ::-1].swapaxes(2, 3))
 
 
-def _kernel_gradient(x: Array, by_y: Array) -> Array:
-    """The steps of `convolve` transposed, from the last to the first."""
+def kernel_gradient(x: Array, by_y: Array) -> Array:
+    """Gradient of `convolve` in the kernel: its steps transposed, from the last to the first.
+
+    Args:
+        x: (N, H, W, C) float.
+        by_y: (N, H, W, D).
+
+    Returns:
+        (3, 3, C, D).
+    """
     bottom, right = (size % 2 for size in x.shape[1:3])
     by_y = jnp.pad(by_y, ((0, 0), (0, bottom), (0, right), (0, 0)))
     by_products = [
-        _combine(FROM_RESULTS, [row[:, :, start::2] for start in range(2)])
+        _combine(FROM_RESULTS, [computed_apart(row)[:, :, start::2] for start in range(2)])
         for row in _combine(FROM_RESULTS, [by_y[:, start::2] for start in range(2)])
     ]
     # Columns before rows: XLA would find the sums of the pass forward, and keep four times the map.
@@ -95,7 +106,8 @@ def _sums_of_map(x: Array, across_first: bool = False) -> Grid:
     bottom, right = (1 + size % 2 for size in x.shape[1:3])
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), (1, bottom, 0), (1, right, 0), (0, 0, 0)])
     outer, inner = (2, 1) if across_first else (1, 2)
-    return [_combine(OF_MAP, _places(y, inner)) for y in _combine(OF_MAP, _places(x, outer))]
+    sums = [computed_apart(y) for y in _combine(OF_MAP, _places(x, outer))]
+    return [_combine(OF_MAP, _places(y, inner)) for y in sums]
 
 
 def _places(x: Array, axis: int) -> list[Array]:
@@ -104,10 +116,11 @@ def _places(x: Array, axis: int) -> list[Array]:
     return [lax.slice_in_dim(x, start, start + last + 1, 2, axis) for start in range(4)]
 
 
-def _sums_of_taps(kernel: Array) -> Array:
-    """The sums of taps: (3, 3, C, D) to (4, 4, C, D)."""
+def _sums_of_taps(kernel: Array) -> Grid:
+    """The sums of taps, (C, D) each, from (3, 3, C, D)."""
     sums = jnp.matmul(OF_ALL_TAPS.astype(kernel.dtype), kernel.reshape(9, -1))
-    return sums.reshape(4, 4, *kernel.shape[2:])
+    rows = [computed_apart(row) for row in sums.reshape(4, 4, *kernel.shape[2:])]
+    return [list(row) for row in rows]
 
 
 def _combine(signs: Sequence[Sequence[int]], arrays: Sequence[Array]) -> list[Array]:

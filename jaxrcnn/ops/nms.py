@@ -13,7 +13,7 @@ from jax import lax
 from jaxrcnn.ops.boxes import iou_matrix
 from jaxrcnn.types import Array
 
-TILE = 512
+TILE = 128
 """Boxes compared at a time: overlaps take memory for TILE * TILE pairs, never for N * N."""
 
 TILE_OF_ACCELERATORS = 2048

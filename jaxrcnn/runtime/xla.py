@@ -40,14 +40,19 @@ def computed_once(tree: T) -> T:
     It else computes what several results need in the pass of each, from whatever that takes: the
     arrays below are all kept in its place. Other backends write several results in one pass.
     """
-    kept: T = jax.lax.platform_dependent(tree, cpu=_behind_a_call, default=_same)
+    kept: T = jax.lax.platform_dependent(tree, cpu=computed_apart, default=_same)
     return kept
 
 
-def _behind_a_call(tree: Any) -> Any:
+def computed_apart(tree: T) -> T:
+    """The same arrays, for code that only a CPU runs: none is computed in the pass of another.
+
+    XLA compiles a pass that occurs several times in a program only once.
+    """
     # A barrier is dropped before XLA fuses; a call that is not inlined stays.
     with set_xla_metadata(inlineable="false"):
-        return jax.jit(_same)(tree)
+        apart: T = jax.jit(_same)(tree)
+        return apart
 
 
 def _same(tree: Any) -> Any:

@@ -107,7 +107,7 @@ def test_more_boxes_than_a_tile_equal_the_sequential_algorithm():
     assert kept_by(nms, boxes, scores, valid, 0.7, 400) == expected
 
 
-@pytest.mark.parametrize(("platform", "tile"), [("cpu", 512), ("cuda", 2048), ("tpu", 2048)])
+@pytest.mark.parametrize(("platform", "tile"), [("cpu", 128), ("cuda", 2048), ("tpu", 2048)])
 def test_an_accelerator_compares_more_boxes_at_a_time(platform, tile):
     shapes = [jax.ShapeDtypeStruct(x, np.float32) for x in ((3000, 4), (3000,))]
     traced = nms.trace(*shapes, jax.ShapeDtypeStruct((3000,), bool), 0.7, 1000)
