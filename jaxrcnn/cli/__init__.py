@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from jaxrcnn import __version__
 from jaxrcnn.cli.parsing import OneLineParser, fail, stop
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] not in COMMANDS:
-        return _without_command(argv)
+        _without_command(argv)
     name, *words = argv
     described = importlib.import_module(f"jaxrcnn.cli.arguments.{name}")
     parser = OneLineParser(f"jaxrcnn {name}", COMMANDS[name])
@@ -70,7 +70,7 @@ def not_fields(words: Sequence[str]) -> list[str]:
     return [*words[:first], *(word for word in flags if not word.startswith("--config."))]
 
 
-def _without_command(argv: Sequence[str]) -> int:
+def _without_command(argv: Sequence[str]) -> NoReturn:
     """Print the help or the version, or end the program with what is wrong about the first word."""
     parser = OneLineParser("jaxrcnn", "Faster R-CNN in JAX.")
     parser.add_argument("--version", action="version", version=f"jaxrcnn {__version__}")
@@ -84,4 +84,3 @@ def _without_command(argv: Sequence[str]) -> int:
     if argv:
         parser.parse_args(argv[:1])
     parser.print_help()
-    return 0

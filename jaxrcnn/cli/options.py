@@ -4,11 +4,11 @@ import dataclasses
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from jaxrcnn import __version__, validation
 from jaxrcnn.cli.flags import PREFIX, field_flags, read_flags, split_flags
-from jaxrcnn.cli.parsing import fail
+from jaxrcnn.cli.parsing import fail, show
 from jaxrcnn.cli.train_help import train_help
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_file import load_config
@@ -43,7 +43,7 @@ def parse_train_arguments(
     flags = split_flags(sys.argv[1:] if argv is None else argv)
     asked = {name for name, _ in flags}
     if "--version" in asked:
-        _show(f"jaxrcnn {__version__}")
+        show(f"jaxrcnn {__version__}")
     try:
         # The defaults come from the config file, so its flag is read before all the others.
         path = read_flags([flag for flag in flags if flag[0] == "--config"], PATHS)
@@ -51,7 +51,7 @@ def parse_train_arguments(
         workdir = pathlib.Path("runs") / config_file.stem
         config = load_config(config_file)
         if asked & {"-h", "--help", "--help_all"}:
-            _show(train_help(config_file, workdir, config, all_fields="--help_all" in asked))
+            show(train_help(config_file, workdir, config, all_fields="--help_all" in asked))
         values = read_flags(flags, PATHS | field_flags())
     except ConfigError as error:
         fail(str(error))
@@ -61,11 +61,6 @@ def parse_train_arguments(
     except ConfigError as error:
         fail(f"{PREFIX}{error}")
     return TrainArguments(config, config_file.stem, values.get("--workdir", workdir))
-
-
-def _show(text: str) -> NoReturn:
-    print(text)
-    raise SystemExit(0)
 
 
 def apply_fields(config: Config, fields: Sequence[str]) -> Config:

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Sequence
@@ -18,6 +19,16 @@ def stop(message: str) -> NoReturn:
     """Ends an interrupted program: the message on a line of its own, exit code 130."""
     print("\ninterrupted" + message, file=sys.stderr)
     raise SystemExit(130) from None
+
+
+def show(text: str) -> NoReturn:
+    """Ends the program with a text on stdout, exit code 0, even if `head` reads only its start."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # What is left must have somewhere to go when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(0)
 
 
 class ParagraphFormatter(argparse.HelpFormatter):
@@ -40,6 +51,10 @@ class OneLineParser(argparse.ArgumentParser):
             formatter_class=ParagraphFormatter,
             allow_abbrev=False,
         )
+
+    def print_help(self, file: Any = None) -> NoReturn:
+        """Ends the program."""
+        show(self.format_help().rstrip("\n"))
 
     def error(self, message: str) -> NoReturn:
         """Ends the program."""

@@ -1,6 +1,9 @@
+import contextlib
+import os
+
 import pytest
 
-from jaxrcnn.cli.parsing import OneLineParser
+from jaxrcnn.cli.parsing import OneLineParser, show
 
 
 def test_an_error_is_one_line(capsys):
@@ -16,3 +19,12 @@ def test_texts_have_paragraphs_and_lists_and_break_at_no_hyphen(monkeypatch):
     parser.epilog = "A paragraph that ends with the flag --help-all\nand more.\n\na list:\n  a\n  b"
     epilog = "A paragraph that ends with the flag\n--help-all and more.\n\na list:\n  a\n  b\n"
     assert parser.format_help().endswith(f"\n\n{epilog}")
+
+
+def test_a_reader_that_closes_the_pipe_early_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed, contextlib.redirect_stdout(closed):
+        with pytest.raises(SystemExit) as stop:
+            show("as `train.py --help | head -1` does")
+        assert stop.value.code == 0
