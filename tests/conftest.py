@@ -1,9 +1,15 @@
-"""Every test runs on the CPU; compiled programs are kept between runs."""
+"""Every test runs on the CPU; programs are compiled quickly, and kept between runs."""
 
 import os
 import pathlib
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Half the time to compile, of programs that are not as quick themselves. In the environment, for
+# the processes that tests start, too.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
+).strip()
 
 import jax
 import pytest
@@ -18,12 +24,8 @@ jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-LARGE_PROGRAMS = (
-    *("training", "study", "cli"),
-    *("test_contracts", "test_detector", "test_earlier_folders", "test_forking", "test_runs"),
-    "test_train",
-)
-"""Tests of whole detectors, on tiny models: their time goes into compiling."""
+OPTIMISED = ("test_parity.py", "test_step.py", "test_xla.py")
+"""Files whose tests compare the last bits, or look at what the compiler makes of a program."""
 
 
 LONGEST = ("test_train.py", "test_running.py", "test_side_by_side.py", "test_parity.py")
@@ -35,13 +37,11 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _compile_large_programs_quickly(request):
-    """A third less time to compile, at the cost of programs that are not as quick themselves."""
-    place = pathlib.Path(request.path).relative_to(pathlib.Path(__file__).parent).parts[0]
-    large = place.removesuffix(".py") in LARGE_PROGRAMS
-    jax.config.update("jax_disable_most_optimizations", large)
+def _optimise_where_tests_look_at_it(request):
+    optimised = request.path.name in OPTIMISED
+    jax.config.update("jax_disable_most_optimizations", not optimised)
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(autouse=True, scope="module")

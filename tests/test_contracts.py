@@ -22,7 +22,7 @@ BACKBONES = {
 }
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", ["fpn", "c4", pytest.param("vgg16", marks=pytest.mark.slow)])
 def test_our_backbones_keep_the_contract(name):
     check_backbone(BACKBONES[name])
 

@@ -155,7 +155,16 @@ def held_loss(detector, variables, batch, held, moves):
     return sum(losses), seen[0]
 
 
-@pytest.mark.parametrize("op", ["align", "align_unaligned", "crop_resize", "warp", "precise"])
+@pytest.mark.parametrize(
+    "op",
+    [
+        *("align", "precise"),
+        *(
+            pytest.param(op, marks=pytest.mark.slow)
+            for op in ("align_unaligned", "crop_resize", "warp")
+        ),
+    ],
+)
 def test_each_route_is_that_of_finite_differences(op, variables):
     # The scores do not depend on bbox_pred, all proposals survive and all are drawn, and there is
     # one level: over a small step no discrete choice changes.

@@ -44,7 +44,10 @@ def run_fork(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    ["backbone", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sampler", "roi_op"))],
+)
 def test_the_fork_takes_a_step(name, run_fork):
     fork = run_fork(name)
     assert int(fork.state.step) == 1

@@ -383,7 +383,14 @@ def test_an_interruption_is_one_line(monkeypatch, tmp_path, capsys):
 PROFILED = ("--config.profile.start", "2", "--config.profile.steps", "2")
 
 
-@pytest.mark.parametrize(("last", "words"), [(2, ()), (4, ()), (2, PROFILED)])
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (2, ()),
+        pytest.param(4, (), marks=pytest.mark.slow),
+        pytest.param(2, PROFILED, marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_run_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch, last, words):
     train_and_die(monkeypatch, last, tmp_path / "run")
     assert not [row for row in rows_of(tmp_path / "run") if row["step"] > last]
@@ -416,6 +423,7 @@ def alternated(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_alternating_evaluates_what_has_a_box_head_and_predicts(alternated, images, tmp_path):
     assert [row["step"] for row in rows_of(alternated) if "eval/loss" in row] == [2, 6]
     rows = [row for row in rows_of(alternated) if "train/loss" in row]
@@ -427,6 +435,7 @@ def test_alternating_evaluates_what_has_a_box_head_and_predicts(alternated, imag
     assert predict(alternated, tmp_path / "found", images / "a.png") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", [3, 4])  # between two phases, and in the middle of the third
 def test_alternating_killed_ends_as_if_it_had_not_been(alternated, tmp_path, monkeypatch, last):
     train_and_die(monkeypatch, last, tmp_path / "run", *ALTERNATING)
@@ -444,6 +453,7 @@ def kept(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_kept_proposals_of_unaugmented_images_train_as_those_made_on_the_fly(kept, alternated):
     ours, theirs = (
         [row for row in rows_of(workdir) if "train/loss" in row] for workdir in (kept, alternated)
@@ -454,6 +464,7 @@ def test_kept_proposals_of_unaugmented_images_train_as_those_made_on_the_fly(kep
     assert [row["step"] for row in rows_of(kept) if "eval/loss" in row] == [2, 6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", [2, 3])  # in the middle of a Fast R-CNN step, and at its end
 def test_with_kept_proposals_killed_ends_as_if_it_had_not_been(kept, tmp_path, monkeypatch, last):
     train_and_die(monkeypatch, last, tmp_path / "run", *KEPT)
@@ -494,6 +505,7 @@ def fast_alone(rpn_alone, tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_an_rpn_alone_can_be_trained_and_started_from(rpn_alone, tmp_path):
     assert (rpn_alone / "plots" / "losses.png").is_file()
     assert not (rpn_alone / "plots" / "detections.png").exists()
@@ -506,6 +518,7 @@ def test_an_rpn_alone_can_be_trained_and_started_from(rpn_alone, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, one["backbone"], other["backbone"])
 
 
+@pytest.mark.slow
 def test_fast_rcnn_alone_is_trained_and_evaluated_on_dumped_proposals(fast_alone):
     rows = rows_of(fast_alone)
     box_losses = {"loss", "loss_box_class", "loss_box_reg"}
@@ -523,6 +536,7 @@ def test_fast_rcnn_alone_is_trained_and_evaluated_on_dumped_proposals(fast_alone
     assert json.loads((fast_alone / "eval" / "detections.json").read_text())
 
 
+@pytest.mark.slow
 def test_fast_rcnn_alone_has_no_proposals_for_other_images(fast_alone, images, capsys):
     out = fast_alone / "found"
     for call in (
@@ -535,6 +549,7 @@ def test_fast_rcnn_alone_has_no_proposals_for_other_images(fast_alone, images, c
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_joint_run_starts_from_fast_rcnn_alone(fast_alone):
     config = load_run(fast_alone).config
     joint = dataclasses.replace(config.train, scheme="joint", init=str(fast_alone))
@@ -544,6 +559,7 @@ def test_a_joint_run_starts_from_fast_rcnn_alone(fast_alone):
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
+@pytest.mark.slow
 def test_proposals_of_other_images_are_refused_before_the_run(rpn_alone, tmp_path, capsys):
     for split, part in (("eval", "has proposals for 4 images"), ("none", "No such file")):
         words = on_proposals(rpn_alone, split)

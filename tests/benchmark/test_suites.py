@@ -22,6 +22,7 @@ def session(fake):
         yield Session(Settings(config, shape, (shape,), 2, Peak(1e12, 1e11, "none"), peer))
 
 
+@pytest.mark.slow
 def test_our_speed_and_cost_come_first_and_then_the_peers(session, fake):
     speed, cost, beside = predict(session)
     assert [row[0] for row in speed.rows] == ["", "jaxrcnn"]

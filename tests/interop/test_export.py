@@ -80,7 +80,7 @@ def assert_same(found, wanted):
     assert np.asarray(wanted.valid).sum() > 5
 
 
-@pytest.mark.parametrize("weights_inside", [True, False])
+@pytest.mark.parametrize("weights_inside", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_process_without_jaxrcnn_finds_the_same(variables, weights_inside, tmp_path):
     program, inputs, out = (tmp_path / name for name in ("program.bin", "in.npz", "out.npz"))
     program.write_bytes(
@@ -111,7 +111,7 @@ def test_one_program_is_for_every_platform_number_and_size(variables):
     }["boxes"] == "float32"
 
 
-@pytest.mark.parametrize("case", ["lying", "upright"])
+@pytest.mark.parametrize("case", ["lying", pytest.param("upright", marks=pytest.mark.slow)])
 def test_it_is_a_function_to_use_in_ones_own_jit(variables, case):
     images = draw_images(SIZES[case])
     array, sizes = padded(images)

@@ -68,6 +68,7 @@ def test_vggs_linear_layers_begin_the_box_head():
     assert set(account.skipped) == {"classifier.6.weight", "classifier.6.bias"}
 
 
+@pytest.mark.slow
 def test_timms_vgg_has_its_linear_layers_as_convolutions():
     tensors = random_tensors(SHAPES["vgg16"])
     timm = {name: x for name, x in tensors.items() if name.startswith("features.")}

@@ -82,7 +82,7 @@ class Case:
         return batch, scales
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=[pytest.param("v1", marks=pytest.mark.slow), "v2"])
 def case(request):
     return Case(request.param)
 
@@ -126,6 +126,7 @@ def losses_and_gradients(detector, variables, batch):
     return jax.tree.map(lambda x: x[0], losses), norms
 
 
+@pytest.mark.slow
 def test_losses_and_the_norm_of_every_gradient_are_the_same(case):
     losses, norms = losses_and_gradients(case.detector, case.variables, case.batch)
     expected = json.loads(str(case.recorded["losses"]))

@@ -51,6 +51,7 @@ def finished(tmp_path_factory, config_file):
     return workdir
 
 
+@pytest.mark.slow
 def test_every_scheme_runs_with_every_seed(finished):
     found = result(finished)
     assert (found.title, found.schemes, found.seeds) == ("small", ("approximate", "late"), (4, 5))
@@ -73,12 +74,14 @@ def test_every_scheme_runs_with_every_seed(finished):
     assert one.losses[0] != two.losses[0]
 
 
+@pytest.mark.slow
 def test_each_run_is_an_ordinary_one(finished):
     run = load_run(finished / "runs" / "late-5")
     assert (run.step, run.config.seed) == (4, 5)
     assert run.config.model.proposals.open_after == 1
 
 
+@pytest.mark.slow
 def test_report_and_curves_are_written(finished):
     page = (finished / "report.html").read_text()
     assert "approximate" in page
@@ -87,6 +90,7 @@ def test_report_and_curves_are_written(finished):
     assert not re.search(r"""(src|href)\s*=\s*["']?https?:""", page)
 
 
+@pytest.mark.slow
 def test_the_same_command_again_runs_nothing(finished, config_file, capsys):
     before = stamps(finished)
     study(config_file, finished, "--schemes", "approximate,late", "--seeds", "2")
@@ -97,12 +101,14 @@ def test_the_same_command_again_runs_nothing(finished, config_file, capsys):
     assert str(finished / "report.html") in said
 
 
+@pytest.mark.slow
 def test_another_config_in_the_same_folder_is_refused(finished, config_file, capsys):
     with pytest.raises(SystemExit):
         study(config_file, finished, "--config.train.optimizer.learning_rate", "0.5")
     assert "train.optimizer.learning_rate" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_in_the_middle_of_a_run(
     finished, config_file, tmp_path, monkeypatch
 ):
@@ -128,6 +134,7 @@ def test_a_killed_study_goes_on_in_the_middle_of_a_run(
     ]
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_a_result_and_the_others_go_on(tmp_path):
     """The learning rate times 1e30: the first step makes the parameters infinite."""
     base = SCHEMES["approximate"](CONFIG)

@@ -60,6 +60,7 @@ def finished(tmp_path_factory, sets):
     return folder
 
 
+@pytest.mark.slow
 def test_each_is_as_a_run_alone(finished, sets, tmp_path):
     config = with_width(0.25)
     run(config, tmp_path / "run", build(config.model), *sets)
@@ -70,6 +71,7 @@ def test_each_is_as_a_run_alone(finished, sets, tmp_path):
         assert [row[k] for k in losses] == pytest.approx([other[k] for k in losses], rel=2e-3)
 
 
+@pytest.mark.slow
 def test_each_has_its_own_gate_and_goes_its_own_way(finished):
     rows = {width: rows_of(finished / f"{width:g}") for width in WIDTHS}
     for width in WIDTHS:
@@ -79,12 +81,14 @@ def test_each_has_its_own_gate_and_goes_its_own_way(finished):
     assert len({tuple(values) for values in losses.values()}) == 3
 
 
+@pytest.mark.slow
 def test_the_end_is_a_checkpoint_of_each_run(finished):
     for width in WIDTHS:
         with Checkpoints(finished / f"{width:g}") as checkpoints:
             assert checkpoints.steps == [4]
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_ends_as_if_it_had_not_been(finished, sets, tmp_path, monkeypatch):
     configs = {tmp_path / f"{width:g}": with_width(width) for width in WIDTHS}
     save = Checkpoints.save
@@ -102,6 +106,7 @@ def test_a_killed_sweep_ends_as_if_it_had_not_been(finished, sets, tmp_path, mon
         assert rows_of(tmp_path / f"{width:g}") == rows_of(finished / f"{width:g}")
 
 
+@pytest.mark.slow
 def test_one_that_diverges_leaves_the_others_alone(finished, sets, tmp_path, monkeypatch):
     """The middle run's loss is made infinite in its second step."""
     compiled = compile_side_by_side

@@ -344,7 +344,9 @@ TWICE = {
 }
 
 
-@pytest.mark.parametrize("op", TWICE)
+@pytest.mark.parametrize(
+    "op", ["align", *(pytest.param(op, marks=pytest.mark.slow) for op in TWICE if op != "align")]
+)
 def test_everything_differentiates_twice(op):
     """No compilation: a rule of differentiation that is not there is missed in the trace."""
     model = change(TWICE[op], roi={"op": op})
@@ -392,6 +394,7 @@ def test_a_stage_of_alternating_training_has_its_own_losses_alone(stage):
     }
 
 
+@pytest.mark.slow
 def test_fast_rcnn_is_measured_on_the_proposals_of_the_other_network():
     measure, state = alternating("fast_rcnn")
     batch, knobs = make_batch(), KNOBS._replace(seed=np.uint32(3))
