@@ -133,7 +133,7 @@ def _suits_winograd(x: Array, kernel: Array, window: _Window, channels: int) -> 
     bfloat16 would be rounded once more, before the products.
     """
     fits = kernel.shape[:2] == (3, 3) and window == _ONE_AROUND and x.dtype != jnp.bfloat16
-    return fits and min(kernel.shape[2:]) >= channels and math.prod(x.shape[:3]) >= 512
+    return fits and min(kernel.shape[2:]) >= channels and math.prod(x.shape[:3]) >= 1024
 
 
 def _plain(

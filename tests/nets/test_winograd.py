@@ -91,9 +91,10 @@ def test_wide_convolutions_take_half_the_arithmetic_on_a_cpu(channels, size, opt
     assert least < arithmetic(channels, size, **options) < most
 
 
-def test_wide_convolutions_and_their_gradients_are_right_inside_a_module():
-    x, kernel, by_y = draw((40, 52), (128, 128), images=1)
-    conv = build_conv(128, 3, "conv", "float32", HE_NORMAL, bias=False)
+@pytest.mark.parametrize("channels", [64, 128])
+def test_wide_convolutions_and_their_gradients_are_right_inside_a_module(channels):
+    x, kernel, by_y = draw((40, 52), (channels, channels), images=1)
+    conv = build_conv(channels, 3, "conv", "float32", HE_NORMAL, bias=False)
 
     def loss(kernel, x):
         y = conv.apply({"params": {"kernel": kernel}}, x)

@@ -31,8 +31,15 @@ import tests.conftest
 
 devices, path = int(sys.argv[1]), sys.argv[2]
 assert jax.local_device_count() == devices
+# All proposals survive and are drawn: rounding must not decide which.
+everything = {"samples": 12, "foreground_fraction": 1.0, "foreground_iou": 0.1}
 config = Config(
-    model=change(MODEL, backbone={"norm": "batch"}),
+    model=change(
+        MODEL,
+        backbone={"norm": "batch"},
+        proposals={"nms_iou": 1.0, "pre_nms_train": 8},
+        box_head=everything,
+    ),
     train=TrainConfig(batch_size=8, optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=0)),
 )
 detector = build(config.model)
