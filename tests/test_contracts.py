@@ -11,6 +11,7 @@ from jaxrcnn.ops.roi_align import roi_align
 from jaxrcnn.ops.sampling import Sample, sample
 from jaxrcnn.stages.pooling import ROI_OPS
 from tests.contracts import check_backbone, check_roi_op, check_sampler
+from tests.slow import slow_but
 
 BACKBONES = {
     "fpn": Backbone(
@@ -22,7 +23,7 @@ BACKBONES = {
 }
 
 
-@pytest.mark.parametrize("name", ["fpn", "c4", pytest.param("vgg16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", slow_but(("fpn", "c4"), BACKBONES))
 def test_our_backbones_keep_the_contract(name):
     check_backbone(BACKBONES[name])
 

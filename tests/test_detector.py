@@ -12,6 +12,7 @@ import pytest
 from jaxrcnn.config import AnchorConfig, ConfigError, DeltaGradientConfig, HardExampleConfig
 from jaxrcnn.detector import build, draw_anchors, forward_infer, forward_propose, forward_train
 from jaxrcnn.types import Gates, Losses, RoiSamples
+from tests.slow import slow_but
 from tests.tiny import FPN_MODEL, MODEL, SIZE, change, make_batch, make_variables
 
 # All proposals survive and are drawn, so that no discrete choice depends on where they lie.
@@ -157,13 +158,7 @@ def held_loss(detector, variables, batch, held, moves):
 
 @pytest.mark.parametrize(
     "op",
-    [
-        *("align", "precise"),
-        *(
-            pytest.param(op, marks=pytest.mark.slow)
-            for op in ("align_unaligned", "crop_resize", "warp")
-        ),
-    ],
+    slow_but(("align", "precise"), ("align", "align_unaligned", "crop_resize", "warp", "precise")),
 )
 def test_each_route_is_that_of_finite_differences(op, variables):
     # The scores do not depend on bbox_pred, all proposals survive and all are drawn, and there is

@@ -13,6 +13,7 @@ import pytest
 from jaxrcnn.config_file import load_config
 from jaxrcnn.config_io import config_differences
 from tests.contracts import check_backbone, check_roi_op, check_sampler
+from tests.slow import slow_but
 
 ROOT = pathlib.Path(__file__).parents[1]
 BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/forking.md").read_text(), re.M | re.S)
@@ -44,10 +45,7 @@ def run_fork(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["backbone", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sampler", "roi_op"))],
-)
+@pytest.mark.parametrize("name", slow_but(("backbone",), NAMES))
 def test_the_fork_takes_a_step(name, run_fork):
     fork = run_fork(name)
     assert int(fork.state.step) == 1

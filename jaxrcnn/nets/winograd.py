@@ -77,9 +77,10 @@ def kernel_gradient(x: Array, by_y: Array) -> Array:
     """
     bottom, right = (size % 2 for size in x.shape[1:3])
     by_y = jnp.pad(by_y, ((0, 0), (0, bottom), (0, right), (0, 0)))
+    by_rows = _combine(FROM_RESULTS, [by_y[:, start::2] for start in range(2)])
     by_products = [
-        _combine(FROM_RESULTS, [computed_apart(row)[:, :, start::2] for start in range(2)])
-        for row in _combine(FROM_RESULTS, [by_y[:, start::2] for start in range(2)])
+        _combine(FROM_RESULTS, [row[:, :, start::2] for start in range(2)])
+        for row in map(computed_apart, by_rows)
     ]
     # Columns before rows: XLA would find the sums of the pass forward, and keep four times the map.
     columns = _sums_of_map(x, across_first=True)
@@ -119,8 +120,7 @@ def _places(x: Array, axis: int) -> list[Array]:
 def _sums_of_taps(kernel: Array) -> Grid:
     """The sums of taps, (C, D) each, from (3, 3, C, D)."""
     sums = jnp.matmul(OF_ALL_TAPS.astype(kernel.dtype), kernel.reshape(9, -1))
-    rows = [computed_apart(row) for row in sums.reshape(4, 4, *kernel.shape[2:])]
-    return [list(row) for row in rows]
+    return [list(computed_apart(row)) for row in sums.reshape(4, 4, *kernel.shape[2:])]
 
 
 def _combine(signs: Sequence[Sequence[int]], arrays: Sequence[Array]) -> list[Array]:

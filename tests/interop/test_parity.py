@@ -23,6 +23,7 @@ from jaxrcnn.training.optimizer import build_optimizer
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.step import train_step
 from tests.interop import recipe
+from tests.slow import slow_but
 from tests.tiny import change
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -82,7 +83,7 @@ class Case:
         return batch, scales
 
 
-@pytest.fixture(scope="module", params=[pytest.param("v1", marks=pytest.mark.slow), "v2"])
+@pytest.fixture(scope="module", params=slow_but(("v2",), NAMES))
 def case(request):
     return Case(request.param)
 

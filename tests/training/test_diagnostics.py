@@ -28,6 +28,7 @@ from jaxrcnn.training.optimizer import build_optimizer
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.step import train_step
 from jaxrcnn.types import Gates, Losses
+from tests.slow import slow_but
 from tests.tiny import FPN_MODEL, MODEL, change, make_batch, make_variables
 
 # All proposals survive and are drawn, so that no discrete choice depends on where they lie.
@@ -344,9 +345,7 @@ TWICE = {
 }
 
 
-@pytest.mark.parametrize(
-    "op", ["align", *(pytest.param(op, marks=pytest.mark.slow) for op in TWICE if op != "align")]
-)
+@pytest.mark.parametrize("op", slow_but(("align",), TWICE))
 def test_everything_differentiates_twice(op):
     """No compilation: a rule of differentiation that is not there is missed in the trace."""
     model = change(TWICE[op], roi={"op": op})
