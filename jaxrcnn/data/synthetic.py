@@ -5,6 +5,7 @@ extent of its corners.
 """
 
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -100,25 +101,56 @@ def compose(seed: int, image_id: int) -> Scene:
     """Place the shapes of an image, one after the other, where they do not hide each other."""
     rng = np.random.default_rng((seed, image_id))
     height, width = (int(side) for side in rng.integers(MIN_SIDE, MAX_SIDE + 1, 2))
-    shapes: list[Shape] = []
-    visible: list[np.ndarray] = []  # what is uncovered of each shape, (H, W) float32
-    areas: list[float] = []
+    placed: list[_Placed] = []
     for _ in range(rng.integers(1, MAX_SHAPES + 1)):
         for _ in range(TRIES):
-            shape = _draw_shape(rng, height, width)
-            if any(_iou(shape.box, other.box) > MAX_IOU for other in shapes):
-                continue
-            mask = coverage(shape.corners, height, width)
-            remaining = [part * (1 - mask) for part in visible]
-            if all(
-                part.sum() >= MIN_VISIBLE * area
-                for part, area in zip(remaining, areas, strict=True)
-            ):
-                shapes.append(shape)
-                visible = [*remaining, mask]
-                areas.append(mask.sum())
+            new = _Placed(_draw_shape(rng, height, width), height, width)
+            if new.is_clear_of(placed):
+                placed.append(new)
                 break
-    return Scene(height, width, tuple(shapes), int(rng.integers(2**31)))
+    shapes = tuple(each.shape for each in placed)
+    return Scene(height, width, shapes, int(rng.integers(2**31)))
+
+
+class _Placed:
+    """A shape in its place, and what those in front of it leave of it."""
+
+    def __init__(self, shape: Shape, height: int, width: int) -> None:
+        self.shape = shape
+        self._size = height, width
+        self._box = tuple(shape.box.tolist())
+
+    def is_clear_of(self, behind: list["_Placed"]) -> bool:
+        """Whether it hides too much of none of those behind it; if so, it is in front of them."""
+        if any(_iou(self._box, other._box) > MAX_IOU for other in behind):
+            return False
+        # Masks take most of the time, and most shapes stand alone.
+        touched = [other for other in behind if _may_touch(self._box, other._box)]
+        left = [other._visible * (1 - self._mask) for other in touched]
+        for other, visible in zip(touched, left, strict=True):
+            if visible.sum() < MIN_VISIBLE * other._area:
+                return False
+        for other, visible in zip(touched, left, strict=True):
+            other._visible = visible
+        return True
+
+    @functools.cached_property
+    def _mask(self) -> np.ndarray:
+        """What it covers, (H, W) float32."""
+        mask = np.zeros(self._size, np.float32)
+        x0, y0, x1, y1 = (int(edge) for edge in self._box)
+        window = mask[y0 - 1 : y1 + 2, x0 - 1 : x1 + 2]
+        window[:] = coverage(self.shape.corners - (x0 - 1, y0 - 1), *window.shape)
+        return mask
+
+    @functools.cached_property
+    def _area(self) -> float:
+        return self._mask.sum()
+
+    @functools.cached_property
+    def _visible(self) -> np.ndarray:
+        """What is uncovered of it, (H, W) float32: all of it, until a shape comes before it."""
+        return self._mask
 
 
 def _draw_shape(rng: np.random.Generator, height: int, width: int) -> Shape:
@@ -142,10 +174,17 @@ def _outline(kind: str, aspect: float) -> np.ndarray:
     if kind == "rectangle":
         corners = np.array([[1, aspect], [-1, aspect], [-1, -aspect], [1, -aspect]])
         return corners / np.hypot(1, aspect)
-    number, inner = {"disk": (64, 1.0), "triangle": (3, 1.0), "star": (10, 0.45)}[kind]
+    return _OUTLINES[kind]
+
+
+def _spokes(number: int, inner: float) -> np.ndarray:
+    """Corners (number, 2) at equal angles, every other one `inner` from the origin."""
     angles = 2 * np.pi * np.arange(number) / number
     lengths = np.where(np.arange(number) % 2 == 0, 1.0, inner)
     return lengths[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+_OUTLINES = {"disk": _spokes(64, 1.0), "triangle": _spokes(3, 1.0), "star": _spokes(10, 0.45)}
 
 
 def _colour(hue: float, saturation: float, value: float) -> np.ndarray:
@@ -160,15 +199,26 @@ def coverage(corners: np.ndarray, height: int, width: int) -> np.ndarray:
 
     canvas = Image.new("L", (width * SUPERSAMPLING, height * SUPERSAMPLING))
     # Pillow's coordinates are those of the centres of the pixels.
-    points = [tuple(point) for point in corners * SUPERSAMPLING - 0.5]
-    ImageDraw.Draw(canvas).polygon(points, fill=255)
+    points = corners * SUPERSAMPLING - 0.5
+    ImageDraw.Draw(canvas).polygon(points.ravel().tolist(), fill=255)
     return np.asarray(canvas.reduce(SUPERSAMPLING), np.float32) / 255
 
 
-def _iou(box: np.ndarray, other: np.ndarray) -> float:
-    sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
-    overlap = np.prod(np.maximum(sides, 0))
-    return overlap / (np.prod(box[2:] - box[:2]) + np.prod(other[2:] - other[:2]) - overlap)
+Box = tuple[float, float, float, float]
+
+
+def _iou(box: Box, other: Box) -> float:
+    x0, y0, x1, y1 = box
+    u0, v0, u1, v1 = other
+    overlap = max(min(x1, u1) - max(x0, u0), 0.0) * max(min(y1, v1) - max(y0, v0), 0.0)
+    return overlap / ((x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - overlap)
+
+
+def _may_touch(box: Box, other: Box) -> bool:
+    """Whether shapes in two boxes may have a pixel in common: each reaches into its edge's."""
+    x0, y0, x1, y1 = box
+    u0, v0, u1, v1 = other
+    return min(x1, u1) + 2 > max(x0, u0) and min(y1, v1) + 2 > max(y0, v0)
 
 
 def paint(scene: Scene) -> np.ndarray:

@@ -6,9 +6,11 @@ import sys
 from typing import Any
 
 # Parameters of glibc's mallopt(3).
-TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
+TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4
 
 NEVER = -1
+WHOLE_HEAP = 64 * 2**20
+"""Bytes of a heap of a further thread: with so much left at its top, glibc unmaps none."""
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
 """What jax calls the end of a compilation to its listeners."""
@@ -24,6 +26,10 @@ def keep_freed_memory() -> None:
     1 GiB of them for a ResNet-50, would never go back by themselves; here they do after each
     compilation.
 
+    Only the main thread's heap can grow beyond 64 MiB and keep what is larger, so XLA's CPU backend
+    is told to begin programs in the thread that calls them. (One heap for all threads would do as
+    well, but a compiler's threads then wait for each other.)
+
     For programs, not for libraries, and before jax has its first array: it holds for the process.
     Without glibc it does nothing.
     """
@@ -34,7 +40,8 @@ def keep_freed_memory() -> None:
 
     libc.mallopt(MMAP_MAX, 0)
     libc.mallopt(TRIM_THRESHOLD, NEVER)
-    libc.mallopt(ARENA_MAX, 1)  # the heaps of further threads hold no large piece
+    libc.mallopt(TOP_PAD, WHOLE_HEAP)
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
 
     def give_back(event: str, duration_secs: float, **_: Any) -> None:
         # The memory of a small program is not worth the search.
