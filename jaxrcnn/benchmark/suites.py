@@ -2,6 +2,7 @@
 
 import functools
 import math
+import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from jaxrcnn.benchmark.report import Section, mebibytes, milliseconds, ratio
 from jaxrcnn.benchmark.session import Session
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.stages import StageTable, numbers_of, rows_of, stage_table
+from jaxrcnn.benchmark.start import measure_waits
 from jaxrcnn.benchmark.timing import Runner, Timing, take_turns
 from jaxrcnn.runtime.machine import cores
 
@@ -141,6 +143,19 @@ def input_pipeline(session: Session) -> Iterator[Section]:
     }
     height, width = inputs.FILE_SIZE
     yield Section(f"input: JPEG files of {height}x{width} to 800 pixels, mirrored", rows, numbers)
+
+
+def start(session: Session) -> Iterator[Section]:
+    """What a new user waits for, in processes of their own."""
+    settings = session.settings
+    waits = measure_waits(settings.config, settings.train, settings.predict[0], session.variables)
+    rows: list[tuple[str, ...]] = [("seconds until the end of", "cold", "cached")]
+    rows += [
+        (name, *(f"{statistics.median(each):.3g}" for each in (wait.cold, wait.cached)))
+        for name, wait in waits.items()
+    ]
+    numbers = {name: wait.numbers() for name, wait in waits.items()}
+    yield Section("start: from the start of a process, imports included", rows, numbers)
 
 
 def _beside(
@@ -292,5 +307,6 @@ SUITES = {
     "gate": gate,
     "ops": detector_ops,
     "input": input_pipeline,
+    "start": start,
 }
 """By the words of --what, in the order in which they are measured."""
