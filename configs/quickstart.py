@@ -22,10 +22,11 @@ def get_config() -> Config:
     return replace_fields(
         load_config(BASE),
         {
-            "data.short_side": 160,
-            "data.long_side": 160,
-            "train.steps": 900,
-            "train.eval_every": 450,
-            "train.checkpoint_every": 450,
+            "model.box_head.foreground_fraction": 0.5,
+            "data.short_side": 128,
+            "data.long_side": 128,
+            "train.steps": 1200,
+            "train.eval_every": 600,
+            "train.checkpoint_every": 600,
         },
     )

@@ -298,7 +298,7 @@ def test_a_config_runs_alone_from_any_working_directory(name, monkeypatch, tmp_p
 
 
 def test_what_needs_no_data_is_small():
-    for name, side in (("quickstart", 160), ("shapes", 128), ("tiny", 64)):
+    for name, side in (("quickstart", 128), ("shapes", 128), ("tiny", 64)):
         config = load(name)
         assert config.data.format == "shapes"
         assert config.data.short_side == side

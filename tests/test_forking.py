@@ -60,6 +60,7 @@ def test_the_backbone_is_in_use_and_keeps_the_contract(run_fork):
     check_backbone(fork.ConvNet(), channels=32)
 
 
+@pytest.mark.slow
 def test_the_sampler_is_in_use_and_keeps_the_contract(run_fork):
     fork = run_fork("sampler")
     assert fork.detector.roi_sampler is fork.hardest_first
@@ -76,6 +77,7 @@ def test_the_sampler_takes_the_background_of_most_overlap(run_fork):
     assert index[1:].tolist() == [2, 4]
 
 
+@pytest.mark.slow
 def test_the_roi_op_is_in_use_and_keeps_the_contract(run_fork):
     fork = run_fork("roi_op")
     assert fork.detector.roi_op is fork.bin_centres

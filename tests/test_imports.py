@@ -72,7 +72,8 @@ MAY_IMPORT = {
         *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "jinja2"),
     },
     "benchmark": {
-        *("__version__", "types", "config", "ops", "stages", "detector", "training", "data"),
+        *("__version__", "types", "config", "config_io", "ops", "stages", "detector"),
+        *("training", "data"),
         *(
             "interop",
             "curves",
@@ -102,8 +103,8 @@ MAY_IMPORT = {
 FREE = {"cli"}  # it ties everything together
 ABOVE_THE_PACKAGE = {"configs", "train", "tests"}
 
-# Under `if TYPE_CHECKING:` nothing is loaded. There, and only there, an image of a record and of
-# its detections may name their types.
+# Under `if TYPE_CHECKING:` nothing is loaded. There, and only there, what draws a record and its
+# detections may name their types.
 FOR_TYPES_ONLY = {"visualize": {"data", "evaluation"}}
 
 # Slow to load, or missing where only a part of the package is used: imported inside the function

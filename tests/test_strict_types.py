@@ -22,6 +22,7 @@ from jaxrcnn.detector import build
 from jaxrcnn.stages.pooling import ROI_OPS
 from jaxrcnn.training.state import create_state
 from jaxrcnn.training.step import eval_step, train_step
+from tests.slow import slow_but
 from tests.tiny import FPN_MODEL, MODEL, change, make_batch
 
 DELTA_GRADIENT = DeltaGradientConfig(
@@ -131,9 +132,10 @@ def trace_step(config, stage="joint"):
     return state, metrics
 
 
-@pytest.mark.parametrize(("model", "dtype"), MODELS.values(), ids=MODELS)
-def test_a_training_step_and_an_evaluation_promote_nothing(model, dtype):
+@pytest.mark.parametrize("name", slow_but(("fpn, frozen", "fpn, group everywhere"), MODELS))
+def test_a_training_step_and_an_evaluation_promote_nothing(name):
     """They hold `forward_train` with its gradient, and without, and `forward_infer`."""
+    model, dtype = MODELS[name]
     config = config_of(dataclasses.replace(model, compute_dtype=dtype))
     state, metrics = trace_step(config)
     with strict():
@@ -146,7 +148,7 @@ def test_a_training_step_and_an_evaluation_promote_nothing(model, dtype):
     assert found.boxes.dtype == found.scores.dtype == jnp.float32
 
 
-@pytest.mark.parametrize("stage", ["joint", "rpn", "fast_rcnn"])
+@pytest.mark.parametrize("stage", slow_but(("joint",), ("joint", "rpn", "fast_rcnn")))
 def test_a_step_with_diagnostics_promotes_nothing(stage):
     joint = stage == "joint"
     diagnostics = DiagnosticsConfig(every=2, curvature=joint)

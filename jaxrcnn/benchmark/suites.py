@@ -19,7 +19,6 @@ from jaxrcnn.benchmark.report import Section, mebibytes, milliseconds, ratio
 from jaxrcnn.benchmark.session import Session
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.stages import StageTable, numbers_of, rows_of, stage_table
-from jaxrcnn.benchmark.start import measure_waits
 from jaxrcnn.benchmark.timing import Runner, Timing, take_turns
 from jaxrcnn.runtime.machine import cores
 
@@ -147,6 +146,8 @@ def input_pipeline(session: Session) -> Iterator[Section]:
 
 def start(session: Session) -> Iterator[Section]:
     """What a new user waits for, in processes of their own."""
+    from jaxrcnn.benchmark.start import measure_waits  # it needs more than the core packages
+
     settings = session.settings
     waits = measure_waits(settings.config, settings.train, settings.predict[0], session.variables)
     rows: list[tuple[str, ...]] = [("seconds until the end of", "cold", "cached")]

@@ -54,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--what",
         metavar="NAMES",
         type=some_of(SUITES),
-        help=f"some of {','.join(SUITES)} (default: all but start; on a CPU, check is left out too)",
+        help=f"some of {','.join(SUITES)} (default: all but start; on a CPU, all but check and "
+        "start)",
     )
     parser.add_argument("--train", metavar="SHAPE", type=shape, help="shape of training batches")
     parser.add_argument(

@@ -51,7 +51,9 @@ def check_readable(number: int, faults: FaultLog) -> None:
         DataError: there are none; says why the first is not.
     """
     if not number:
-        raise DataError(f"not one of {len(faults.lines)} images can be read: {faults.lines[0]}")
+        number = len(faults.lines)
+        which = "" if number == 1 else f"none of the {number} images can be read: "
+        raise DataError(which + faults.lines[0])
 
 
 def report(

@@ -6,8 +6,8 @@ import pytest
 from jaxrcnn.benchmark import start
 from jaxrcnn.benchmark.programs import draw_variables
 from jaxrcnn.benchmark.shapes import Shape
-from jaxrcnn.config_io import replace_fields
-from tests.tiny import CONFIG
+from jaxrcnn.config import Config, DataConfig, OptimizerConfig, TrainConfig
+from tests.tiny import MODEL
 
 SIGN = """
 import os, pathlib, sys
@@ -56,8 +56,10 @@ def test_a_process_that_fails_is_no_figure(tmp_path, until):
 
 @pytest.mark.slow
 def test_every_wait_of_a_tiny_detector():
-    config = replace_fields(CONFIG, {"train.steps": 2})
-    shape = Shape(config.train.batch_size, 64, 64)
+    data = DataConfig(format="shapes", num_train_images=4, num_eval_images=2)
+    optimizer = OptimizerConfig(warmup_steps=0, milestones=())
+    config = Config(MODEL, data, TrainConfig(batch_size=2, steps=2, optimizer=optimizer))
+    shape = Shape(2, 64, 64)
     waits = start.measure_waits(config, shape, Shape(1, 64, 64), draw_variables(config), times=1)
     assert list(waits) == [
         "--help",

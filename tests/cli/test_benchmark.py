@@ -12,7 +12,7 @@ from PIL import Image
 from jaxrcnn.benchmark import suites
 from jaxrcnn.benchmark.report import Section
 from jaxrcnn.cli import main
-from jaxrcnn.cli.benchmark import SUITES, add_arguments, names_of
+from jaxrcnn.cli.benchmark import add_arguments, names_of
 from tests.test_imports import (
     CORE_LIBRARIES,
     LOADED_BY_FLAX,

@@ -148,7 +148,7 @@ def test_broken_images_are_named_and_the_others_done(model, images, tmp_path, ca
 def test_no_readable_image_is_one_line(model, images, tmp_path, capsys, names):
     files = [images / name for name in names]
     said = complaint(capsys, lambda: predict(model, tmp_path / "found", *files))
-    assert "not one of 2 images can be read: " in said
+    assert "none of the 2 images can be read: " in said
     assert any(str(file) in said for file in files)
     assert not list(tmp_path.glob("found/*"))
 

@@ -87,3 +87,25 @@ jax.jit(lambda x: x + 1)(1.0)
 print(heard.count(COMPILED))
 """
     assert int(run_alone(code)) == 1
+
+
+PROGRAM = """
+import resource
+import jax
+import jax.numpy as jnp
+from jaxrcnn.runtime.allocator import keep_freed_memory
+{prepare}
+# The loop's arrays are of 128 MiB: more than fits in the heap of a further thread.
+program = jax.jit(lambda x: jax.lax.fori_loop(0, 3, lambda _, y: jnp.sin(y[::-1]), x).sum())
+x = jnp.ones(2**25)
+program(x).block_until_ready()
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+before = faults()
+program(x).block_until_ready()
+print(faults() - before)
+"""
+
+
+def test_a_programs_temporary_arrays_are_used_again():
+    assert int(run_alone(PROGRAM.format(prepare=""))) > 30000
+    assert int(run_alone(PROGRAM.format(prepare="keep_freed_memory()"))) < 1000

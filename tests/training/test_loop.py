@@ -91,6 +91,7 @@ class Kept:
         raise AssertionError(text)
 
 
+@pytest.mark.slow
 def test_two_epochs_of_many_sizes_trace_once_for_each_bucket():
     config = Config(
         model=MODEL,
