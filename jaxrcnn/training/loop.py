@@ -107,9 +107,13 @@ def evaluates_after(config: Config, step: int) -> bool:
     return step == config.train.steps or (every > 0 and step > 0 and step % every == 0)
 
 
-def must_not_pipeline() -> bool:
-    """Collectives of several virtual CPU devices, pipelined, can wait for each other's threads."""
-    return jax.default_backend() == "cpu" and jax.local_device_count() > 1
+def runs_ahead() -> bool:
+    """Whether a step is begun before the one before it is done, so that the device never waits.
+
+    On a CPU that gains nothing, since Python takes the same cores; and collectives of several
+    virtual devices there, pipelined, can wait for each other's threads.
+    """
+    return jax.default_backend() != "cpu"
 
 
 def run_steps(
@@ -146,7 +150,7 @@ def run_steps(
     Raises:
         NonFiniteLossError: training diverged.
     """
-    one_at_a_time = must_not_pipeline()
+    ahead = runs_ahead()
     progress = log.progress
     cost = DiagnosticsCost(config, progress.message)
     stream: Iterator[Batch] | None = None
@@ -169,15 +173,17 @@ def run_steps(
             progress.compile(name, programs.train_step, state, batch, stage)
             state, metrics = cost.step(programs, state, batch, stage, done)
         progress.follow(step, metrics["loss"])
-        if one_at_a_time:
+        if not ahead:
             jax.block_until_ready(state)
-        if not first and done % config.train.log_every == 0:
+        if ahead and not first and done % config.train.log_every == 0:
             log.flush(done)  # only now, so that the devices have the next step to do meanwhile
         log.add(metrics)
         if first:  # waits for the step, which nothing that is compiled for later may slow down
             (log.show if step % config.train.log_every else log.flush)(step)
             if look_ahead is not None:
                 look_ahead(state, batch, stage)
+        elif not ahead and step % config.train.log_every == 0:
+            log.flush(step)
         _end_step(config, state, step, checkpoints, log, evaluate, profiler)
     return state
 
