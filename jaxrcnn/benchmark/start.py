@@ -8,12 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from typing import NamedTuple
 
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.workload import config_for, draw_batch
 from jaxrcnn.config import Config
 from jaxrcnn.config_io import config_to_json
+from jaxrcnn.data.synthetic import SHAPES
 from jaxrcnn.detector import Variables
 from jaxrcnn.interop.model_folder import make_model
 from jaxrcnn.training.workdir import Classes
@@ -84,7 +86,7 @@ def measure_waits(
         folder = pathlib.Path(name)
         asked, model, images = folder / "config.json", folder / "model", folder / "images.npy"
         number = config.model.num_classes
-        asked.write_text(config_to_json(config_for(config, train)), encoding="utf-8")
+        asked.write_text(config_to_json(_run_of(config, train)), encoding="utf-8")
         names = tuple(f"class {label}" for label in range(1, number + 1))
         make_model(model, config, Classes(names, tuple(range(1, number + 1))), variables, {})
         np.save(images, draw_batch(predict, number).images)
@@ -98,6 +100,13 @@ def measure_waits(
                 folder, times, FIRST_PREDICTION, str(model), str(images)
             ),
         }
+
+
+def _run_of(config: Config, train: Shape) -> Config:
+    """The config of a run on drawn images, which have classes of their own."""
+    config = config_for(config, train)
+    model = replace(config.model, num_classes=len(SHAPES))
+    return replace(config, model=model, data=replace(config.data, format="shapes"))
 
 
 def _wait(folder: pathlib.Path, times: int, code: str, *arguments: str, until: str = "") -> Wait:

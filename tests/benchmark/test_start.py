@@ -58,7 +58,8 @@ def test_a_process_that_fails_is_no_figure(tmp_path, until):
 def test_every_wait_of_a_tiny_detector():
     data = DataConfig(format="shapes", num_train_images=4, num_eval_images=2)
     optimizer = OptimizerConfig(warmup_steps=0, milestones=())
-    config = Config(MODEL, data, TrainConfig(batch_size=2, steps=2, optimizer=optimizer))
+    train = TrainConfig(batch_size=2, steps=2, optimizer=optimizer)
+    config = Config(model=MODEL, data=data, train=train)
     shape = Shape(2, 64, 64)
     waits = start.measure_waits(config, shape, Shape(1, 64, 64), draw_variables(config), times=1)
     assert list(waits) == [
