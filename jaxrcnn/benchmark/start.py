@@ -112,10 +112,10 @@ def _run_of(config: Config, train: Shape) -> Config:
 def _wait(folder: pathlib.Path, times: int, code: str, *arguments: str, until: str = "") -> Wait:
     """Run code so many times; an argument "{new}" is a folder that is not there yet."""
     cold, cached = [], []
-    for number in range(times):
+    for _ in range(times):
         with tempfile.TemporaryDirectory(dir=folder) as cache:
-            for taken in (cold, cached):
-                new = str(pathlib.Path(cache) / f"new_{number}_{len(taken)}_{taken is cold}")
+            for name, taken in (("cold", cold), ("cached", cached)):
+                new = str(pathlib.Path(cache) / f"run_{name}")
                 given = [new if argument == "{new}" else argument for argument in arguments]
                 taken.append(_seconds(code, given, cache, until))
     return Wait(tuple(cold), tuple(cached))

@@ -51,9 +51,8 @@ def check_readable(number: int, faults: FaultLog) -> None:
         DataError: there are none; says why the first is not.
     """
     if not number:
-        number = len(faults.lines)
-        which = "" if number == 1 else f"none of the {number} images can be read: "
-        raise DataError(which + faults.lines[0])
+        asked, first = len(faults.lines), faults.lines[0]
+        raise DataError(first if asked == 1 else f"none of the {asked} images can be read: {first}")
 
 
 def report(

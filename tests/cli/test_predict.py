@@ -153,6 +153,12 @@ def test_no_readable_image_is_one_line(model, images, tmp_path, capsys, names):
     assert not list(tmp_path.glob("found/*"))
 
 
+def test_a_single_unreadable_image_is_not_counted(model, images, tmp_path, capsys):
+    said = complaint(capsys, lambda: predict(model, tmp_path / "found", images / "none.png"))
+    assert str(images / "none.png") in said
+    assert "none of the" not in said
+
+
 def test_a_folder_without_images_is_one_line_and_nothing_is_made(model, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     said = complaint(capsys, lambda: predict(model, tmp_path / "found", tmp_path / "empty"))
