@@ -6,8 +6,9 @@ Hardware  not yet run here
 Time      not yet measured here
 Score     not yet measured here; Detectron2 publishes 37.9 AP on val2017
 
-The numbers are Detectron2's. Its frozen norm needs a pretrained backbone: data.root is COCO's
-folder, train.init ImageNet weights for these pixels, such as torchvision's resnet50-0676ba61.pth.
+The numbers are Detectron2's for weights of torchvision. The frozen norm needs a pretrained
+backbone: data.root is COCO's folder, train.init ImageNet weights for these pixels, such as
+torchvision's resnet50-0676ba61.pth.
 """
 
 from jaxrcnn.config import (
@@ -64,6 +65,7 @@ def get_config() -> Config:
                 reference_batch_size=16,
                 momentum=0.9,
                 weight_decay=1e-4,
+                decay_biases=True,
                 warmup_steps=1000,
                 milestones=(60000, 80000),
             ),

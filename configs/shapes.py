@@ -38,7 +38,7 @@ def get_config() -> Config:
                 post_nms_test=100,
             ),
             box_head=BoxHeadConfig(name="two_fc", channels=256, samples=64),
-            detections=DetectionsConfig(max_detections=50, pre_nms=300),
+            detections=DetectionsConfig(max_detections=50),
         ),
         data=DataConfig(
             format="shapes",

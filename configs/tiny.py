@@ -38,7 +38,7 @@ def get_config() -> Config:
                 post_nms_test=32,
             ),
             box_head=BoxHeadConfig(name="two_fc", channels=32, samples=16),
-            detections=DetectionsConfig(max_detections=10, pre_nms=50),
+            detections=DetectionsConfig(max_detections=10),
         ),
         data=DataConfig(
             format="shapes",

@@ -7,9 +7,11 @@ Time      not yet measured here
 Score     not yet measured here; the paper (alternating training) publishes mAP 69.9,
           simple-faster-rcnn-pytorch (joint training) 70.0-71.2
 
-The numbers are py-faster-rcnn's for joint training. data.root is the folder with VOC2007/,
-train.init a weight file of VGG16 for pixels that are not divided by a deviation. The original
-weights smooth L1 by sigma: beta is 1 / sigma ** 2, sigma 3 for the RPN and 1 for the box head.
+The numbers are py-faster-rcnn's for joint training; a batch holds the two images of an update
+(iter_size 2). data.root is the folder with VOC2007/, train.init a weight file of VGG16 for pixels
+that are not divided by a deviation. The original weights smooth L1 by sigma: beta is 1 / sigma **
+2, sigma 3 for the RPN and 1 for the box head. Three things differ: it resizes with OpenCV, does not
+train on anchors that cross the border, and scales the smallest proposal (16 pixels) with the image.
 """
 
 from jaxrcnn.config import (
@@ -34,7 +36,7 @@ def get_config() -> Config:
     return Config(
         model=ModelConfig(
             num_classes=20,
-            pixel_mean=(123.68, 116.779, 103.939),
+            pixel_mean=(122.7717, 115.9465, 102.9801),
             pixel_std=(1.0, 1.0, 1.0),
             backbone=BackboneConfig(name="vgg16", norm="none", frozen_stages=2),
             neck=NeckConfig(name="c5"),
@@ -45,6 +47,7 @@ def get_config() -> Config:
                 foreground_fraction=0.5,
                 box_loss="smooth_l1",
                 box_loss_beta=1 / 9,
+                loss_mean="drawn",
             ),
             proposals=ProposalsConfig(
                 pre_nms_train=12000,
@@ -72,13 +75,14 @@ def get_config() -> Config:
             long_side=1000,
         ),
         train=TrainConfig(
-            batch_size=1,
+            batch_size=2,
             steps=70000,
             eval_every=10000,
             optimizer=OptimizerConfig(
                 learning_rate=0.001,
                 momentum=0.9,
                 weight_decay=5e-4,
+                bias_rate_factor=2.0,
                 warmup_steps=0,
                 milestones=(50000,),
             ),

@@ -170,7 +170,8 @@ class ProposalsConfig:
     nms_iou: float = 0.7
     """IoU above which the lower-scoring of two proposals is removed."""
     min_size: float = 0.0
-    """Minimum width and height of a proposal, in pixels of the network input."""
+    """Minimum width and height of a proposal, in pixels of the network input. Empty boxes are
+    always discarded."""
     score_threshold: float = 0.0
     """Minimum objectness (a probability) of a proposal; torchvision's MobileNetV3 models use
     0.05."""
@@ -273,8 +274,6 @@ class DetectionsConfig:
     min_size: float = 0.0
     """Minimum width and height of a detection, in pixels of the network input. Empty boxes are
     always discarded."""
-    pre_nms: int = 2000
-    """Number of top-scoring (RoI, class) pairs per image passed to NMS."""
     soft_nms: Literal["none", "linear", "gaussian"] = "none"
     """Soft-NMS (arXiv 1704.04503) with a linear or Gaussian penalty: lower the scores of
     overlapping detections instead of removing them. 'none' is ordinary NMS."""
@@ -331,6 +330,10 @@ class DataConfig:
     resize: Literal["pillow", "torchvision"] = "pillow"
     """Bilinear resizing as in Detectron2 ('pillow': antialiased when shrinking, rounded to whole
     values) or as in torchvision ('torchvision': neither)."""
+    canvas: Literal["ladder", "exact"] = "ladder"
+    """Shape that an image is padded to in inference: the smallest of at most five that it fits, so
+    that few programs are compiled ('ladder'), or its own size, rounded up to a multiple of 32 if
+    model.neck.name is 'fpn' ('exact': as torchvision and Detectron2 pad a single image)."""
     train_short_sides: tuple[int, ...] = ()
     """Values of short_side from which one is chosen at random for each training image; empty always
     uses short_side."""
@@ -376,8 +379,12 @@ class OptimizerConfig:
     """Momentum of SGD."""
     weight_decay: float = 1e-4
     """Weight decay: L2 regularisation for SGD, decoupled for AdamW."""
-    decay_norm_and_bias: bool = False
-    """Apply weight decay to normalisation parameters and biases as well."""
+    decay_norms: bool = False
+    """Apply weight decay to the scales and biases of normalisation layers."""
+    decay_biases: bool = False
+    """Apply weight decay to the biases of other layers, as Detectron2 does."""
+    bias_rate_factor: float = 1.0
+    """Factor on the learning rate of the biases of other layers; py-faster-rcnn uses 2."""
     warmup_steps: int = 1000
     """Number of steps over which the learning rate rises linearly to its peak; 0 disables
     warm-up."""

@@ -15,16 +15,22 @@ UNKEPT = ("profile",)
 that a run can be resumed with other values."""
 
 
-FORMAT_VERSION = 2
-"""Version of the layout of a run's or model's folder, stored in its config.json. Version 1 was not
-stored and used the old names in `RENAMED`."""
+FORMAT_VERSION = 3
+"""Version of the layout of a run's or model's folder, stored in its config.json. Earlier ones used
+the old names in `RENAMED`, and lacked the fields that are newer; version 1 was not stored."""
 
-RENAMED = {
-    "data.num_train_pictures": "data.num_train_images",
-    "data.num_eval_pictures": "data.num_eval_images",
-    "eval.pictures": "eval.images",
+RENAMED: dict[str, tuple[str, ...]] = {
+    "data.num_train_pictures": ("data.num_train_images",),
+    "data.num_eval_pictures": ("data.num_eval_images",),
+    "eval.pictures": ("eval.images",),
+    "model.detections.pre_nms": (),
+    "train.optimizer.decay_norm_and_bias": (
+        "train.optimizer.decay_norms",
+        "train.optimizer.decay_biases",
+    ),
 }
-"""Old field names that are still accepted, and the current ones."""
+"""Old field names that are still read from files, and the current ones: several where a field was
+split, none where it no longer exists."""
 
 
 def field_types(kind: type = Config, prefix: str = "") -> dict[str, Any]:
@@ -78,11 +84,16 @@ def _replaced(group: Any, path: list[str], value: Any) -> Any:
 def _hint(name: str, known: Collection[str]) -> str:
     """What was probably meant by a name that is not a field's."""
     if name in RENAMED:
-        return f"; it is now called {RENAMED[name]}"
+        return f"; it {_now(name)}"
     members = [field for field in known if field.startswith(f"{name}.")]
     if members:
         return f"; it is a group of {', '.join(members)}"
     return "".join(f"; did you mean {x}?" for x in difflib.get_close_matches(name, known, n=1))
+
+
+def _now(old: str) -> str:
+    """What became of an old field."""
+    return f"is now {' and '.join(RENAMED[old])}" if RENAMED[old] else "no longer exists"
 
 
 def describe_type(annotation: Any) -> str:
@@ -204,23 +215,35 @@ def config_from_json(text: str, source: str = "config.json") -> Config:
             f"up to {FORMAT_VERSION}: install the newer version"
         )
     if isinstance(tree, dict):
-        renamed = [name for name in RENAMED if _rename(tree, name, RENAMED[name])]
+        renamed = [name for name in RENAMED if _rename(tree, name)]
         if renamed:
-            changes = ", ".join(f"{name} is now {RENAMED[name]}" for name in renamed)
+            changes = ", ".join(f"{name} {_now(name)}" for name in renamed)
             warnings.warn(f"{source}: {changes}", FutureWarning, stacklevel=2)
+        if version < FORMAT_VERSION:
+            _add_missing(tree, config_to_dict(Config()))
     return config_from_dict(tree)
 
 
-def _rename(tree: dict[str, Any], old: str, new: str) -> bool:
-    """Rename a value in its group of nested dicts; False if there is no such value."""
+def _rename(tree: dict[str, Any], old: str) -> bool:
+    """Rename, split or drop a value in its group of nested dicts; False if there is none."""
     *groups, name = old.split(".")
     group: Any = tree
     for each in groups:
         group = group.get(each) if isinstance(group, dict) else None
     if not isinstance(group, dict) or name not in group:
         return False
-    group[new.rpartition(".")[2]] = group.pop(name)
+    value = group.pop(name)
+    group.update({new.rpartition(".")[2]: value for new in RENAMED[old]})
     return True
+
+
+def _add_missing(tree: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Give the fields that a group lacks their defaults; groups that are missing stay missing."""
+    for name, default in defaults.items():
+        if not isinstance(default, dict):
+            tree.setdefault(name, default)
+        elif isinstance(tree.get(name), dict):
+            _add_missing(tree[name], default)
 
 
 def config_differences(there: Config, here: Config) -> list[str]:

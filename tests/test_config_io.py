@@ -46,7 +46,7 @@ def test_json_and_back_is_the_same_config():
 
 def test_json_of_the_first_format_is_read_and_its_names_are_renamed():
     tree = json.loads(config_to_json(Config()))
-    assert tree.pop("format_version") == 2
+    del tree["format_version"]
     for group, old, new in (
         ("data", "num_train_pictures", "num_train_images"),
         ("data", "num_eval_pictures", "num_eval_images"),
@@ -64,7 +64,33 @@ def test_json_of_the_first_format_is_read_and_its_names_are_renamed():
     assert kept == (3, 3, 3)
 
 
-@pytest.mark.parametrize("version", [3, "2", None])
+def test_json_of_the_second_format_may_hold_what_was_split_or_removed_and_lacks_what_is_new():
+    tree = json.loads(config_to_json(Config()))
+    tree["format_version"] = 2
+    tree["model"]["detections"]["pre_nms"] = 2000
+    del tree["data"]["canvas"]
+    optimizer = tree["train"]["optimizer"]
+    for name in ("decay_norms", "decay_biases", "bias_rate_factor"):
+        del optimizer[name]
+    optimizer["decay_norm_and_bias"] = True
+    with pytest.warns(FutureWarning) as said:
+        config = config_from_json(json.dumps(tree), "old/config.json")
+    assert [str(warning.message) for warning in said] == [
+        "old/config.json: model.detections.pre_nms no longer exists, "
+        "train.optimizer.decay_norm_and_bias is now train.optimizer.decay_norms and "
+        "train.optimizer.decay_biases"
+    ]
+    assert config.data.canvas == "ladder"
+    now = config.train.optimizer
+    assert (now.decay_norms, now.decay_biases, now.bias_rate_factor) == (True, True, 1.0)
+
+
+def test_a_removed_field_is_named_where_it_is_set():
+    with pytest.raises(ConfigError, match=r"detections\.pre_nms; it no longer exists"):
+        replace_fields(Config(), {"model.detections.pre_nms": 100})
+
+
+@pytest.mark.parametrize("version", [4, "3", None])
 def test_json_of_a_later_format_is_refused(version):
     text = changed_json(lambda t: t.update(format_version=version))
     with pytest.raises(
@@ -184,7 +210,7 @@ def test_fields_are_replaced_by_name_and_nothing_else_is():
         ({"train.stepps": 3}, "unknown field train.stepps; did you mean train.steps?"),
         ({"steps": 3, "train.steps": 3}, "unknown field steps"),
         ({"train": TrainConfig()}, "unknown field train; it is a group of train.scheme, "),
-        ({"eval.pictures": 3}, "unknown field eval.pictures; it is now called eval.images"),
+        ({"eval.pictures": 3}, "unknown field eval.pictures; it is now eval.images"),
         ({"train.steps": "many"}, "train.steps='many' is invalid: expected int"),
         (
             {"train.alternating.steps": (TrainConfig(),)},

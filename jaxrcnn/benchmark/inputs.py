@@ -98,8 +98,7 @@ def images_a_second_ahead(dataset: Dataset, config: Config, steps: int) -> float
 def split_of(dataset: Dataset, config: Config, rounds: int) -> Split:
     """Where the time of an image goes, the median of each part."""
     config = input_config(config, BATCH, 1)
-    (bucket,) = training_buckets(dataset, config.data).shapes
-    size = transforms.resized_size(FILE_SIZE, 800, 1333, bucket, config.data.resize)
+    size = transforms.resized_size(FILE_SIZE, 800, 1333, config.data.resize)
     no_boxes = np.zeros((0, 4), np.float32)
     rows = []
     for index in range(rounds):

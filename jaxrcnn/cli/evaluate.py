@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from jaxrcnn.cli.run import load_run, progress_bar, table
 from jaxrcnn.data.datasets import open_eval_dataset
+from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
@@ -34,6 +35,8 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     check(run.config)
     dataset = open_eval_dataset(run.config, run.classes.names)
     print(f"{arguments.workdir}, step {run.step}, on {dataset.summary()}", flush=True)
+    if note := note_on_canvases(dataset, run.config):
+        print(note, flush=True)
     found = find_all(run, dataset, given_proposals(run, dataset))
     metrics = measure(found, dataset, run.config)
     for line in found.unread:

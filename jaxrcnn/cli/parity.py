@@ -3,14 +3,15 @@
 import argparse
 import pathlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from jaxrcnn.cli.convert import read_detector
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.batches import EvalBatch, make_eval_batch
-from jaxrcnn.data.buckets import choose_buckets
 from jaxrcnn.data.checks import FaultLog
+from jaxrcnn.data.planning import eval_buckets
 from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.detector import build
 from jaxrcnn.interop.of_torchvision import TORCHVISION
@@ -62,8 +63,8 @@ def prepare(
 ) -> tuple[list[np.ndarray], EvalBatch]:
     """The images as they are, and resized in one batch, padded as torchvision pads them."""
     dataset = open_images(list(images), (), (), FaultLog("raise"))
-    data = config.data
-    shapes = choose_buckets(dataset.sizes, data.short_side, data.long_side, data.resize).shapes
+    exact = replace(config, data=replace(config.data, canvas="exact"))
+    shapes = eval_buckets(dataset, exact).shapes
     canvas = (max(shape[0] for shape in shapes), max(shape[1] for shape in shapes))
     batch, _ = make_eval_batch(dataset, config, canvas, range(len(dataset)))
     return [dataset.read_image(index) for index in range(len(dataset))], batch

@@ -41,9 +41,10 @@ class Given(NamedTuple):
     most: int  # for an image: its best ones, padded to so many
 
     def of(self, index: int) -> ImageProposals:
-        """Those of image `index` of the data set, unpadded."""
+        """Those of image `index` of the data set that have an area, unpadded."""
         boxes, scores = self.stored.of(index)
-        return ImageProposals(boxes[: self.most], scores[: self.most])
+        real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        return ImageProposals(boxes[real][: self.most], scores[real][: self.most])
 
 
 class EvalBatch(NamedTuple):
@@ -89,7 +90,7 @@ def make_train_batch(
             (transforms.horizontal_flip, rng.random() < config.data.horizontal_flip),
             (transforms.vertical_flip, rng.random() < config.data.vertical_flip),
         ]
-        sample = _read_sample(dataset, index, config.data, short_side, bucket, unread, given)
+        sample = _read_sample(dataset, index, config.data, short_side, unread, given)
         for flip, drawn in flips:
             if drawn and sample is not None:
                 image, boxes = flip(sample.image, sample.boxes)
@@ -119,7 +120,7 @@ def make_eval_batch(
         sample = None
         if index != PADDING:
             sample = _read_sample(
-                dataset, index, config.data, config.data.short_side, bucket, unread, given
+                dataset, index, config.data, config.data.short_side, unread, given
             )
         if sample is not None:
             scales[position] = sample.scale
@@ -132,7 +133,6 @@ def _read_sample(
     index: int,
     config: DataConfig,
     short_side: int,
-    bucket: Size,
     unread: list[str],
     given: Given | None,
 ) -> Sample | None:
@@ -146,7 +146,7 @@ def _read_sample(
         unread.append(str(error))
         return None
     size = transforms.resized_size(
-        (record.height, record.width), short_side, config.long_side, bucket, config.resize
+        (record.height, record.width), short_side, config.long_side, config.resize
     )
     boxes = record.boxes
     if given is not None:

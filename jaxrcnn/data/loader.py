@@ -107,5 +107,5 @@ def empty_eval_batches(
     nothing = [PADDING] * config.eval.batch_size
     return [
         make_eval_batch(dataset, config, x, nothing, proposals)[0].batch
-        for x in eval_buckets(dataset, config.data).shapes
+        for x in eval_buckets(dataset, config).shapes
     ]

@@ -4,8 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxrcnn.config import Config, DataConfig
-from jaxrcnn.data.buckets import Buckets, choose_buckets
+from jaxrcnn.config import Config, DataConfig, ModelConfig
+from jaxrcnn.data.buckets import (
+    MULTIPLE,
+    Buckets,
+    choose_buckets,
+    exact_buckets,
+    ladder_buckets,
+)
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.transforms import Size
@@ -34,9 +40,35 @@ def training_buckets(dataset: Dataset, config: DataConfig) -> Buckets:
     return choose_buckets(dataset.sizes, short_side, config.long_side, config.resize)
 
 
-def eval_buckets(dataset: Dataset, config: DataConfig) -> Buckets:
-    """The shapes of a data set's evaluation batches."""
-    return choose_buckets(dataset.sizes, config.short_side, config.long_side, config.resize)
+def eval_buckets(dataset: Dataset, config: Config) -> Buckets:
+    """The shapes that inference pads a data set's images to, as data.canvas says."""
+    data = config.data
+    wanted = dataset.sizes, data.short_side, data.long_side, data.resize
+    if data.canvas == "exact":
+        return exact_buckets(*wanted, padded_multiple(config.model))
+    return ladder_buckets(*wanted)
+
+
+def note_on_canvases(dataset: Dataset, config: Config) -> str:
+    """A line where a data set's exact shapes are more than a ladder would need, else ""."""
+    if config.data.canvas == "ladder":
+        return ""
+    data, shapes = config.data, eval_buckets(dataset, config).shapes
+    few = ladder_buckets(dataset.sizes, data.short_side, data.long_side, data.resize).shapes
+    if len(shapes) <= len(few):
+        return ""
+    return (
+        f"data.canvas=exact: {len(shapes)} image shapes, each compiled once; with "
+        f"--config.data.canvas ladder there are {len(few)}, and scores near the padding may differ"
+    )
+
+
+def padded_multiple(config: ModelConfig) -> int:
+    """What the sides of an exact canvas are multiples of.
+
+    The maps of a pyramid have to fit onto each other; Detectron2 pads nothing for a single map.
+    """
+    return MULTIPLE if config.neck.name == "fpn" else 1
 
 
 def plan_training(dataset: Dataset, config: Config) -> Plan:
@@ -99,7 +131,7 @@ def _permutation(seed: int, epoch: int, size: int) -> np.ndarray:
 
 def plan_evaluation(dataset: Dataset, config: Config) -> Plan:
     """Every image once, bucket by bucket; the last batch of a bucket is filled with padding."""
-    buckets, size = eval_buckets(dataset, config.data), config.eval.batch_size
+    buckets, size = eval_buckets(dataset, config), config.eval.batch_size
     rows = [np.zeros((0, size), np.int64)]
     for bucket in range(len(buckets.shapes)):
         places = np.flatnonzero(buckets.of_record == bucket)

@@ -15,42 +15,37 @@ PIXELS: dict[Resize, type] = {"pillow": np.uint8, "torchvision": np.float32}
 """Type of a resized image's values, all 0..255."""
 
 
-def resize_scale(size: Size, short_side: int, long_side: int, bucket: Size | None = None) -> float:
-    """Factor that brings the short side to `short_side`, the long one to `long_side` at most.
+def resized_size(size: Size, short_side: int, long_side: int, method: Resize = "pillow") -> Size:
+    """Size that brings the short side to `short_side`, the long one to `long_side` at most.
+
+    The steps and the rounding are the peers', in Python's floats, so that the size is theirs to the
+    pixel: torchvision 0.29 rounds both sides down after one scaling (0.14 scaled in float32), and
+    Detectron2 0.6 scales in two steps and rounds to the nearest.
 
     Args:
-        size: of the image.
-        short_side: wanted shorter side, pixels.
-        long_side: largest longer side, pixels.
-        bucket: shape that the image has to fit into as well.
+        size: height and width of the image.
+        short_side, long_side: pixels.
+        method: "torchvision", or "pillow" for Detectron2's.
 
-    Source: Fast R-CNN (1504.08083), section 5; as torchvision and Detectron2 do.
+    Returns:
+        Height and width in whole pixels, at least one.
+
+    Source: Fast R-CNN (1504.08083), section 5; torchvision's ``_resize_image_and_masks``,
+        Detectron2's ``ResizeShortestEdge``.
     """
-    scale = min(short_side / min(size), long_side / max(size))
-    if bucket is not None:
-        scale = min(scale, bucket[0] / size[0], bucket[1] / size[1])
-    return scale
-
-
-def resized_size(
-    size: Size,
-    short_side: int,
-    long_side: int,
-    bucket: Size | None = None,
-    method: Resize = "pillow",
-) -> Size:
-    """Size of the image after `resize_scale`, in whole pixels, at least one each way.
-
-    Rounded to the nearest, as Detectron2 does, or as torchvision does down, from a scale in
-    float32.
-    """
-    scale = resize_scale(size, short_side, long_side, bucket)
+    height, width = size
+    scale = short_side / min(size)
     if method == "torchvision":
-        scale = float(np.float32(scale))
-        sides = [math.floor(side * scale) for side in size]
+        scale = min(scale, long_side / max(size))
+        return max(1, math.floor(height * scale)), max(1, math.floor(width * scale))
+    if height < width:
+        new_height, new_width = float(short_side), scale * width
     else:
-        sides = [int(side * scale + 0.5) for side in size]
-    return max(1, sides[0]), max(1, sides[1])
+        new_height, new_width = scale * height, float(short_side)
+    if max(new_height, new_width) > long_side:
+        scale = long_side / max(new_height, new_width)
+        new_height, new_width = new_height * scale, new_width * scale
+    return max(1, int(new_height + 0.5)), max(1, int(new_width + 0.5))
 
 
 def resize(

@@ -4,17 +4,20 @@ The program takes images of any size, padded to one shape, and finds boxes in th
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxrcnn.config import Config
-from jaxrcnn.data.buckets import MULTIPLE
+from jaxrcnn.data.buckets import ladder
+from jaxrcnn.data.transforms import Size
 from jaxrcnn.detector import Detector, Variables, forward_infer
 from jaxrcnn.ops.boxes import clip
-from jaxrcnn.ops.resize import resize, resized_size
-from jaxrcnn.types import Array, Detections
+from jaxrcnn.ops.resize import resize
+from jaxrcnn.ops.resized_size import Method, resized_size
+from jaxrcnn.types import Array, Detections, precise_dtype
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -27,11 +30,9 @@ class Preprocessing(NamedTuple):
     method: Any  # see `jaxrcnn.ops.resize`
 
     @property
-    def canvas(self) -> tuple[int, int]:
-        """Height and width of the network's input for images that are not upright."""
-        sides = (self.short_side, self.long_side)
-        short, long = (-(-side // MULTIPLE) * MULTIPLE for side in sides)
-        return short, long
+    def canvases(self) -> tuple[Size, ...]:
+        """Heights and widths of the network's input, see `jaxrcnn.data.buckets.ladder`."""
+        return ladder(self.short_side, self.long_side)
 
 
 def preprocessing_of(config: Config) -> Preprocessing:
@@ -48,8 +49,8 @@ def find_objects(
 ) -> Detections:
     """Detections in images as they are; a pure function, to be used in one's own jit.
 
-    The network's input is as wide as a batch needs: upright where no image is wider than high,
-    lying where none is higher than wide, else square.
+    The network runs once for each canvas that images of the batch need, so that what is found in an
+    image does not depend on the others. Images of one shape are the quickest.
 
     Args:
         detector: static.
@@ -61,32 +62,54 @@ def find_objects(
     Returns:
         Detections (N, D, ...), boxes in pixels of the images.
     """
-    short, long = preprocessing.canvas
+    short_side, long_side, method = preprocessing
+    sizes = jax.vmap(lambda size: resized_size(size, short_side, long_side, method))(image_sizes)
+    canvases = preprocessing.canvases
+    fits = (sizes[:, None] <= jnp.array(canvases)).all(axis=2)  # (N, canvases)
+    needed = jnp.argmax(fits, axis=1)  # (N,) the first that fits
 
-    def on(canvas: tuple[int, int]) -> Any:
+    def find_on(canvas: Size) -> Callable[[], Detections]:
         return lambda: _find_on_canvas(
-            detector, preprocessing, variables, images, image_sizes, canvas
+            detector, method, variables, images, image_sizes, sizes, canvas
         )
 
-    height, width = image_sizes[:, 0], image_sizes[:, 1]
-    shape = jnp.where(jnp.all(height <= width), 0, jnp.where(jnp.all(height >= width), 1, 2))
-    return jax.lax.switch(shape, [on((short, long)), on((long, short)), on((long, long))])
+    found = nothing = _no_detections(detector, images.shape[0])
+    for number, canvas in enumerate(canvases):
+        own = needed == number
+        here = jax.lax.cond(jnp.any(own), find_on(canvas), lambda: nothing)
+        found = jax.tree.map(functools.partial(_where_rows, own), here, found)
+    return found
+
+
+def _no_detections(detector: Detector, number: Any) -> Detections:
+    """Padding alone, for so many images."""
+    most = detector.config.detections.max_detections
+    dtype = precise_dtype(detector.config.compute_dtype)
+    return Detections(
+        boxes=jnp.zeros((number, most, 4), dtype),
+        scores=jnp.zeros((number, most), dtype),
+        labels=jnp.zeros((number, most), jnp.int32),
+        valid=jnp.zeros((number, most), bool),
+    )
+
+
+def _where_rows(own: Array, chosen: Array, other: Array) -> Array:
+    """Rows of `chosen` where `own` (N,) is true, else of `other`."""
+    return jnp.where(own.reshape(-1, *[1] * (chosen.ndim - 1)), chosen, other)
 
 
 def _find_on_canvas(
     detector: Detector,
-    preprocessing: Preprocessing,
+    method: Method,
     variables: Variables,
     images: Array,
     image_sizes: Array,
-    canvas: tuple[int, int],
+    sizes: Array,
+    canvas: Size,
 ) -> Detections:
-    def prepare(image: Array, size: Array) -> tuple[Array, Array]:
-        short_side, long_side, method = preprocessing
-        new_size = resized_size(size, short_side, long_side, method)
-        return resize(image, size, new_size, canvas, method), new_size
-
-    resized, sizes = jax.vmap(prepare)(images, image_sizes)
+    """Detections of all images, resized to `sizes` (N, 2); of use for those that fit the canvas."""
+    sizes = jnp.minimum(sizes, jnp.array(canvas))
+    resized = jax.vmap(lambda *image: resize(*image, canvas, method))(images, image_sizes, sizes)
     found = forward_infer(detector, variables, resized, sizes)
     scales = image_sizes / sizes.astype(jnp.float32)  # (N, 2)
     boxes = found.boxes * jnp.concatenate([scales, scales], 1)[:, None, jnp.array([1, 0, 3, 2])]

@@ -43,7 +43,7 @@ def torchvision_model(
     short_side: int = 800,
     long_side: int = 1333,
 ) -> Config:
-    """What torchvision's detectors have in common (models/detection/faster_rcnn.py, 0.14)."""
+    """What torchvision's detectors have in common (models/detection/faster_rcnn.py, 0.29)."""
     return Config(
         model=ModelConfig(
             num_classes=num_classes,
@@ -60,7 +60,9 @@ def torchvision_model(
             box_head=box_head,
             detections=DetectionsConfig(min_size=0.01),
         ),
-        data=DataConfig(short_side=short_side, long_side=long_side, resize="torchvision"),
+        data=DataConfig(
+            short_side=short_side, long_side=long_side, resize="torchvision", canvas="exact"
+        ),
     )
 
 
@@ -149,7 +151,7 @@ def detectron2_model(num_classes: int, depth: str, neck: str) -> Config:
             roi=RoiConfig(output_size=14 if neck == "C4" else 7, sampling_ratio=0),
             box_head=BoxHeadConfig("res5" if neck == "C4" else "two_fc"),
         ),
-        data=DataConfig(train_short_sides=(640, 672, 704, 736, 768, 800)),
+        data=DataConfig(train_short_sides=(640, 672, 704, 736, 768, 800), canvas="exact"),
     )
 
 

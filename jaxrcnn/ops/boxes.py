@@ -27,6 +27,12 @@ def area(boxes: Array) -> Array:
     return jnp.maximum(width, 0) * jnp.maximum(height, 0)
 
 
+def has_area(boxes: Array, min_size: float = 0.0) -> Array:
+    """Whether both sides are positive and at least `min_size` pixels, (..., 4) -> (...) bool."""
+    width, height = _sides(boxes)
+    return (jnp.minimum(width, height) > 0) & (jnp.minimum(width, height) >= min_size)
+
+
 def clip(boxes: Array, image_size: Array | tuple[int, int]) -> Array:
     """Boxes (..., 4) cut at the edges of an image of `image_size` (height, width) pixels."""
     height, width = image_size

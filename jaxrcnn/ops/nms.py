@@ -4,7 +4,8 @@ In shapes, N is the boxes of one image, D the places for those kept, and T the b
 """
 
 import functools
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,11 +31,19 @@ class _Boxes(NamedTuple):
     groups: Array | None  # (...) int32, or None: all of one group
 
 
-class _Kept(NamedTuple):
-    """What is kept so far, best first, in whole tiles of places."""
+class _Candidates(NamedTuple):
+    """Boxes to choose from, best first."""
 
-    boxes: _Boxes  # (..., D'), zeros where still free
-    index: Array  # (D',) int32
+    boxes: _Boxes  # (..., M)
+    index: Array  # (M,) int32, what they are called in the result
+    count: Array  # () int32, how many of them are valid: those behind are not
+
+
+class _Kept(NamedTuple):
+    """What is kept so far, best first; zeros where a place is still free."""
+
+    boxes: _Boxes  # (..., D)
+    index: Array  # (D,) int32
     count: Array  # () int32
 
 
@@ -63,16 +72,64 @@ def nms(
     Returns:
         (D,) int32 indices of the best boxes kept, best first, 0 where padded, and their (D,) mask.
     """
-    order = _best_first(lax.stop_gradient(scores), valid)
-    candidates = _candidates(boxes, valid, groups)
-    candidates = jax.tree.map(lambda x: jnp.take(x, order, axis=-1), candidates)
-    sweep = functools.partial(_sweep, iou_threshold=iou_threshold, max_output=max_output)
-    index, count = lax.platform_dependent(
-        *(candidates, jnp.sum(valid), order),
-        cpu=functools.partial(sweep, tile=TILE),
-        default=functools.partial(sweep, tile=TILE_OF_ACCELERATORS),
-    )
-    return index, jnp.arange(max_output) < count
+    scores, index = lax.stop_gradient(scores), jnp.arange(len(scores), dtype=jnp.int32)
+    candidates = _sorted(boxes, scores, valid, groups, index)
+    kept = _sweep(candidates, _nothing(candidates, max_output), iou_threshold)
+    return kept.index, jnp.arange(max_output) < kept.count
+
+
+class Boxes(NamedTuple):
+    """Some of many boxes, for `nms_in_rounds`."""
+
+    boxes: Array  # (M, 4) float32
+    groups: Array  # (M,) int32
+    valid: Array  # (M,) bool
+
+
+@jax.named_scope("nms")
+def nms_in_rounds(
+    scores: Array,
+    boxes_of: Callable[[Array], Boxes],
+    iou_threshold: float,
+    max_output: int,
+    at_a_time: int,
+) -> tuple[Array, Array]:
+    """What `nms` keeps of all boxes, of which only the best are made, so many at a time.
+
+    A round takes the best boxes that are left. There are as many rounds as it takes to fill the
+    places: mostly one. So memory does not grow with the number of boxes.
+
+    Args:
+        scores: (N,) float32; -inf leaves a box out.
+        boxes_of: makes the boxes of places (M,) int32 among the N.
+        iou_threshold: at least 0.
+        max_output: places D.
+        at_a_time: boxes of a round.
+
+    Returns:
+        As `nms`.
+    """
+    remaining = lax.stop_gradient(jnp.where(scores == 0, 0, scores))  # of two signs, for top_k
+    at_a_time = min(at_a_time, len(scores))
+
+    def take_best(remaining: Array) -> tuple[_Candidates, Array]:
+        best, index = lax.top_k(remaining, at_a_time)
+        boxes, groups, valid = boxes_of(index)
+        valid &= best > -jnp.inf
+        return _sorted(boxes, best, valid, groups, index), remaining.at[index].set(-jnp.inf)
+
+    def unfinished(state: tuple[Array, _Kept]) -> Array:
+        remaining, kept = state
+        return (kept.count < max_output) & jnp.any(remaining > -jnp.inf)
+
+    def do_round(state: tuple[Array, _Kept]) -> tuple[Array, _Kept]:
+        remaining, kept = state
+        candidates, remaining = take_best(remaining)
+        return remaining, _sweep(candidates, kept, iou_threshold)
+
+    candidates, _ = take_best(remaining)  # XLA drops all of it but the shapes
+    _, kept = lax.while_loop(unfinished, do_round, (remaining, _nothing(candidates, max_output)))
+    return kept.index, jnp.arange(max_output) < kept.count
 
 
 def _best_first(scores: Array, valid: Array) -> Array:
@@ -86,55 +143,70 @@ def _best_first(scores: Array, valid: Array) -> Array:
     return jnp.argsort(key, stable=True).astype(jnp.int32)
 
 
-def _candidates(boxes: Array, valid: Array, groups: Array | None) -> _Boxes:
-    """The boxes with zeros for padding, which overlap nothing, and cut off from the gradient."""
+def _sorted(
+    boxes: Array, scores: Array, valid: Array, groups: Array | None, index: Array
+) -> _Candidates:
+    """Candidates from boxes (M, 4) in any order; padding is zeros, which overlap nothing."""
+    order = _best_first(scores, valid)
     boxes = lax.stop_gradient(jnp.where(valid[:, None], boxes, 0))
-    return _Boxes(boxes.T, None if groups is None else jnp.asarray(groups))
+    rows = _Boxes(boxes.T, None if groups is None else jnp.asarray(groups)), index
+    rows = jax.tree.map(lambda x: jnp.take(x, order, axis=-1), rows)
+    return _Candidates(*rows, jnp.sum(valid))
 
 
-def _sweep(
-    candidates: _Boxes,
-    num_valid: Array,
-    index: Array,
-    *,
-    iou_threshold: float,
-    max_output: int,
-    tile: int,
-) -> tuple[Array, Array]:
-    """Go through the sorted candidates tile by tile until they or the places run out.
+def _nothing(candidates: _Candidates, max_output: int) -> _Kept:
+    """So many free places.
 
-    A tile is cleared of what the boxes kept before it suppress, then decided in itself.
-
-    Returns:
-        (D,) int32 indices of what is kept, best first, and its number () int32.
+    They are made of the candidates, so that they vary over the same devices where a `shard_map`
+    looks at that.
     """
-    tile = max(1, min(tile, len(index)))
-    candidates, index = _in_tiles((candidates, index), tile)
+
+    def places(x: Array) -> Array:
+        return jnp.pad(x[..., :0], [(0, 0)] * (x.ndim - 1) + [(0, max_output)])
+
+    boxes, index = jax.tree.map(places, (candidates.boxes, candidates.index))
+    return _Kept(boxes, index, jnp.sum(candidates.index[:0], dtype=jnp.int32))
+
+
+def _sweep(candidates: _Candidates, kept: _Kept, iou_threshold: float) -> _Kept:
+    """Go through the candidates, none better than what is kept, until they or the places end."""
+    sweep = functools.partial(_sweep_in_tiles, iou_threshold=iou_threshold)
+    return lax.platform_dependent(
+        *(candidates, kept),
+        cpu=functools.partial(sweep, tile=TILE),
+        default=functools.partial(sweep, tile=TILE_OF_ACCELERATORS),
+    )
+
+
+def _sweep_in_tiles(
+    candidates: _Candidates, kept: _Kept, *, iou_threshold: float, tile: int
+) -> _Kept:
+    """A tile is cleared of what the boxes kept before it suppress, then decided in itself."""
+    max_output = len(kept.index)
+    tile = max(1, min(tile, len(candidates.index)))
+    rows = _in_tiles((candidates.boxes, candidates.index), tile)
+    boxes, places = _in_tiles((kept.boxes, kept.index), tile)
 
     def unfinished(state: tuple[Array, _Kept]) -> Array:
         start, kept = state
-        return (start < num_valid) & (kept.count < max_output)
+        return (start < candidates.count) & (kept.count < max_output)
 
     def decide_tile(state: tuple[Array, _Kept]) -> tuple[Array, _Kept]:
         start, kept = state
-        boxes, own_index = _tile((candidates, index), start, tile)
+        boxes, index = _tile(rows, start, tile)
 
         def clear(number: Array, remaining: Array) -> Array:
             before = _tile(kept.boxes, number * tile, tile)
             return remaining & ~jnp.any(_rivals(before, boxes, iou_threshold), axis=0)
 
-        real = start + jnp.arange(tile) < num_valid
+        real = start + jnp.arange(tile) < candidates.count
         remaining = lax.fori_loop(0, -(-kept.count // tile), clear, real)
         keep = _suppress(remaining, jnp.triu(_rivals(boxes, boxes, iou_threshold), k=1))
-        return start + tile, _append(kept, boxes, own_index, keep, max_output)
+        return start + tile, _append(kept, boxes, index, keep, max_output)
 
-    places = jax.tree.map(
-        lambda x: jnp.zeros((*x.shape[:-1], max_output), x.dtype), (candidates, index)
-    )
-    boxes, places = _in_tiles(places, tile)
-    nothing = _Kept(boxes, places, jnp.int32(0))
-    _, kept = lax.while_loop(unfinished, decide_tile, (jnp.int32(0), nothing))
-    return kept.index[:max_output], kept.count
+    start = (jnp.int32(0), _Kept(boxes, places, kept.count))
+    _, kept = lax.while_loop(unfinished, decide_tile, start)
+    return jax.tree.map(lambda x: x[..., :max_output] if x.ndim else x, kept)
 
 
 def _in_tiles(rows: Any, tile: int) -> Any:
@@ -196,62 +268,3 @@ def _append(kept: _Kept, boxes: _Boxes, index: Array, keep: Array, max_output: i
     )
     count = jnp.minimum(kept.count + jnp.sum(keep), max_output)
     return _Kept(boxes, index, count.astype(jnp.int32))
-
-
-@jax.named_scope("nms")
-def soft_nms(
-    boxes: Array,
-    scores: Array,
-    valid: Array,
-    iou_threshold: float,
-    max_output: int,
-    groups: Array | None = None,
-    *,
-    method: Literal["linear", "gaussian"],
-    sigma: float,
-    score_threshold: float,
-) -> tuple[Array, Array, Array]:
-    """Lower the scores of boxes that overlap a better one instead of dropping them.
-
-    Box by box, the best that remains is taken and the scores of the others are multiplied by
-    ``1 - iou`` where it exceeds the threshold (linear), or by ``exp(-iou**2 / sigma)`` (gaussian):
-    arXiv 1704.04503, section 3. It is sequential by nature, a step for each place of the output.
-
-    Args:
-        boxes: (N, 4) float32.
-        scores: (N,) float32, not negative.
-        valid: (N,) bool; what stands in other places is of no matter, NaN included.
-        iou_threshold: used by the linear method only.
-        max_output: places D.
-        groups: (N,) int32; boxes lower the scores of their own group only. None: one group.
-        method: how scores fall with the overlap.
-        sigma: width of the Gaussian.
-        score_threshold: at least 0; boxes whose score is not above it are dropped.
-
-    Returns:
-        (D,) int32 indices, best first, 0 where padded; their (D,) lowered scores, 0 where padded;
-        and their (D,) mask.
-    """
-    candidates = _candidates(boxes, valid, groups)
-
-    def take_best(place: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        remaining, index, taken = state
-        best = jnp.argmax(remaining)
-        index = index.at[place].set(best.astype(jnp.int32))
-        taken = taken.at[place].set(remaining[best])
-        iou = iou_matrix(candidates.sides[:, best][None], candidates.sides.T)[0]
-        if method == "linear":
-            factor = jnp.where(iou > iou_threshold, 1 - iou, 1)
-        else:
-            factor = jnp.exp(-jnp.square(iou) / sigma)
-        if candidates.groups is not None:
-            factor = jnp.where(candidates.groups == candidates.groups[best], factor, 1)
-        return (remaining * factor).at[best].set(-1), index, taken
-
-    # -1 marks what is gone: no factor lifts it above 0, and no threshold lets 0 pass.
-    remaining = lax.stop_gradient(jnp.where(valid, scores, -1))
-    index = jnp.zeros(max_output, jnp.int32)
-    taken = jnp.zeros(max_output, scores.dtype)
-    _, index, taken = lax.fori_loop(0, max_output, take_best, (remaining, index, taken))
-    keep_valid = taken > score_threshold
-    return jnp.where(keep_valid, index, 0), jnp.where(keep_valid, taken, 0), keep_valid

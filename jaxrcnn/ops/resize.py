@@ -3,48 +3,11 @@
 Sizes are traced: images of many sizes, padded to one shape, are one program.
 """
 
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
-from jax import lax
 
+from jaxrcnn.ops.resized_size import Method
 from jaxrcnn.types import Array
-
-Method = Literal["pillow", "torchvision"]
-
-
-def resized_size(size: Array, short_side: int, long_side: int, method: Method) -> Array:
-    """Size that brings the short side to `short_side`, the long one to `long_side` at most.
-
-    Args:
-        size: (2,) int32, height and width of an image, at most 4096 each.
-        short_side, long_side: pixels.
-        method: "pillow" rounds to the nearest, "torchvision" down, from a scale in float32.
-
-    Returns:
-        (2,) int32, at least 1.
-    """
-    shorter, longer = jnp.min(size), jnp.max(size)
-    short_decides = short_side * longer <= long_side * shorter
-    above = jnp.where(short_decides, short_side, long_side)
-    below = jnp.where(short_decides, shorter, longer)
-    if method == "pillow":
-        sides = (2 * size * above + below) // (2 * below)
-    else:
-        sides = _floor_of_product(size, above.astype(jnp.float32) / below)
-    return jnp.maximum(sides, 1).astype(jnp.int32)
-
-
-def _floor_of_product(whole: Array, factor: Array) -> Array:
-    """The product rounded down as if it were exact: in float32 it may round up to a whole number.
-
-    Twelve bits of the factor, and what is left, each give an exact product.
-    """
-    bits = lax.bitcast_convert_type(factor, jnp.int32)
-    upper = lax.bitcast_convert_type(bits & ~0xFFF, jnp.float32)
-    large, small = whole * upper, whole * (factor - upper)
-    return jnp.floor(large) + jnp.floor(large - jnp.floor(large) + small)
 
 
 def resize(

@@ -4,24 +4,37 @@ import jax
 import jax.numpy as jnp
 
 from jaxrcnn.config import ModelConfig
+from jaxrcnn.ops.boxes import has_area
 from jaxrcnn.types import Array, Batch, Proposals, at_least_float32
 
 
 @jax.named_scope("clean")
 def clean(batch: Batch) -> Batch:
-    """Zeros where a ground-truth place is padded, so that garbage there (even NaN) is harmless."""
-    real = batch.box_valid | batch.box_ignore
+    """Zeros where a ground-truth place is padded, so that garbage there (even NaN) is harmless.
+
+    Boxes without area are padding too; Detectron2 filters them when it reads them.
+    """
+    sides = batch.boxes[..., 2:] - batch.boxes[..., :2]
+    empty = (sides <= 0).any(-1)  # not where a side is NaN: that is an error to be found
+    valid, ignore = batch.box_valid & ~empty, batch.box_ignore & ~empty
+    real = valid | ignore
     return batch._replace(
         boxes=at_least_float32(jnp.where(real[..., None], batch.boxes, 0.0)),
         labels=jnp.where(real, batch.labels, 0),
-        box_weights=at_least_float32(jnp.where(batch.box_valid, batch.box_weights, 0.0)),
+        box_valid=valid,
+        box_ignore=ignore,
+        box_weights=at_least_float32(jnp.where(valid, batch.box_weights, 0.0)),
     )
 
 
 @jax.named_scope("clean_proposals")
 def clean_proposals(proposals: Proposals) -> Proposals:
-    """Zeros where a given proposal is padded, so that garbage there (even NaN) is harmless."""
+    """Zeros where a given proposal is padded, so that garbage there (even NaN) is harmless.
+
+    Proposals without area are padding too, as those that an RPN makes.
+    """
     boxes, scores, valid = proposals
+    valid &= has_area(boxes)
     return Proposals(
         boxes=at_least_float32(jnp.where(valid[..., None], boxes, 0.0)),
         scores=at_least_float32(jnp.where(valid, scores, -jnp.inf)),

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrcnn.config import ModelConfig, ProposalsConfig
-from jaxrcnn.ops.boxes import clip, decode
+from jaxrcnn.ops.boxes import clip, decode, has_area
 from jaxrcnn.ops.gradient import clip_gradient, clip_gradient_norm, scale_gradient
 from jaxrcnn.ops.nms import nms
 from jaxrcnn.types import Array, Proposals, RpnOutput
@@ -103,10 +103,9 @@ def _suppress(
 ) -> tuple[Array, Array, Array]:
     """NMS among the boxes (k, 4) of one level.
 
-    Those that are too small, not finite or of too low a score take no part.
+    Those without area, too small, not finite or of too low a score take no part.
     """
-    sides = boxes[:, 2:] - boxes[:, :2]
-    valid = (sides >= config.min_size).all(1) & jnp.isfinite(boxes).all(1) & jnp.isfinite(scores)
+    valid = has_area(boxes, config.min_size) & jnp.isfinite(boxes).all(1) & jnp.isfinite(scores)
     valid &= jax.nn.sigmoid(scores) >= config.score_threshold
     index, kept = nms(boxes, scores, valid, config.nms_iou, min(most, len(scores)))
     return boxes[index], scores[index], kept

@@ -55,6 +55,8 @@ def _of_one_update(
     def of_update(count: jax.typing.ArrayLike) -> jax.Array:
         return learning_rate(config, first_step + jnp.asarray(count) * wanted.accumulate)
 
+    if wanted.bias_rate_factor != 1:
+        scale.append(optax.masked(optax.scale(wanted.bias_rate_factor), _biases))
     trained = optax.chain(*clip, *scale, optax.scale_by_learning_rate(of_update))
     return optax.partition(
         {"trained": trained, "frozen": optax.set_to_zero()},
@@ -107,8 +109,27 @@ def _schedule(config: OptimizerConfig, steps: int, milestones: tuple[int, ...]) 
 
 
 def _decayed(config: OptimizerConfig) -> Any:
-    """Mask of what decays: by default the kernels, that is arrays of two dimensions or more."""
-    return lambda params: jax.tree.map(lambda x: config.decay_norm_and_bias or x.ndim > 1, params)
+    """Mask of what decays: the kernels always."""
+    decays = {"kernel": True, "norm": config.decay_norms, "bias": config.decay_biases}
+    return lambda params: jax.tree.map(decays.__getitem__, _kinds(params))
+
+
+def _biases(params: Any) -> Any:
+    """Mask of the biases, but those of norms."""
+    return jax.tree.map(lambda kind: kind == "bias", _kinds(params))
+
+
+def _kinds(params: Any) -> Any:
+    """A tree with "kernel" (two dimensions or more), "norm" (scale and bias) or "bias"."""
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    norms = {path[:-1] for path in paths if path[-1].key == "scale"}
+
+    def kind(path: tuple[Any, ...], x: jax.Array) -> str:
+        if x.ndim > 1:
+            return "kernel"
+        return "norm" if path[:-1] in norms else "bias"
+
+    return jax.tree_util.tree_map_with_path(kind, params)
 
 
 def _is_frozen(path: tuple[Any, ...], config: Config) -> bool:

@@ -6,6 +6,7 @@ import pytest
 from jaxrcnn.config import ModelConfig, ProposalsConfig
 from jaxrcnn.data.batches import make_eval_batch, make_train_batch
 from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.proposals import ImageProposals, join_proposals
 from jaxrcnn.data.synthetic import shapes_dataset
 from tests.data.small import assert_same, config_of, given_proposals, small_dataset
 
@@ -102,6 +103,16 @@ def test_given_proposals_of_an_evaluation():
     expected = [[8, 4, 24, 20], [0, 0, 48, 32], [2, 2, 4, 4], [0, 0, 0, 0]]  # twice as large
     np.testing.assert_array_equal(boxes[0], expected)
     np.testing.assert_array_equal(valid, [[True] * 3 + [False], [False] * 4])
+
+
+def test_given_proposals_without_area_take_no_place():
+    dataset = small_dataset()
+    boxes = np.array([[3, 3, 3, 9], [4, 2, 12, 10], [5, 7, 9, 7]], np.float32)
+    given = join_proposals(dataset, {0: ImageProposals(boxes, np.array([5, 3, 2], np.float32))})
+    config = with_counts(config_of(short_side=16, long_side=24), 2, 2)
+    (batch, _), _ = make_eval_batch(dataset, config, (32, 32), [0], given)
+    np.testing.assert_array_equal(batch.proposals.boxes, [[[4, 2, 12, 10], [0] * 4]])
+    np.testing.assert_array_equal(batch.proposals.valid, [[True, False]])
 
 
 def test_augmentation_draws_both_sides_of_every_choice():

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
-from jaxrcnn.data.buckets import choose_buckets
+from jaxrcnn.data.buckets import choose_buckets, exact_buckets, ladder, ladder_buckets
+from jaxrcnn.data.transforms import resized_size
 
 
 def test_one_orientation_has_one_bucket_just_large_enough():
@@ -40,3 +42,51 @@ def test_no_images_have_no_bucket():
     buckets = choose_buckets(np.zeros((0, 2), np.int64), 240, 320)
     assert buckets.shapes == ()
     assert buckets.of_record.shape == (0,)
+
+
+def test_the_ladder_goes_from_a_square_to_the_longest_in_both_orientations():
+    shapes = ((800, 800), (800, 1088), (1088, 800), (800, 1344), (1344, 800))
+    assert ladder(800, 1333) == shapes
+    assert ladder(128, 128) == ((128, 128),)
+    assert ladder(128, 192) == ((128, 128), (128, 192), (192, 128))  # 4:3 is the longest
+
+
+@pytest.mark.parametrize("method", ["pillow", "torchvision"])
+@pytest.mark.parametrize("limits", [(800, 1333), (320, 640), (240, 400), (64, 96)])
+def test_an_image_has_the_smallest_shape_that_it_fits(limits, method):
+    sizes = np.random.default_rng(0).integers(1, 1500, (300, 2))
+    buckets = ladder_buckets(sizes, *limits, method)
+    for size, place in zip(sizes.tolist(), buckets.of_record, strict=True):
+        height, width = resized_size(tuple(size), *limits, method)
+        areas = [h * w for h, w in ladder(*limits) if h >= height and w >= width]
+        shape = buckets.shapes[place]
+        assert shape[0] >= height
+        assert shape[1] >= width
+        assert shape[0] * shape[1] == min(areas)
+    assert set(buckets.of_record.tolist()) == set(range(len(buckets.shapes)))
+
+
+def test_a_shape_of_the_ladder_does_not_depend_on_the_other_images():
+    sizes = np.array([[480, 640], [640, 480], [500, 500], [100, 1000], [427, 640]])
+    together = ladder_buckets(sizes, 800, 1333)
+    for size, place in zip(sizes, together.of_record, strict=True):
+        assert ladder_buckets(size[None], 800, 1333).shapes == (together.shapes[place],)
+    assert together.shapes == ((800, 800), (800, 1088), (1088, 800), (800, 1344))
+
+
+def test_an_exact_shape_is_rounded_up_to_what_the_neck_needs():
+    sizes = np.array([[150, 200], [210, 140], [150, 200], [160, 224]])
+    # Resized: 160x213, 240x160, 160x213, 160x224.
+    buckets = exact_buckets(sizes, 160, 256, "pillow", 32)
+    assert buckets.shapes == ((160, 224), (256, 160))
+    np.testing.assert_array_equal(buckets.of_record, [0, 1, 0, 0])
+    buckets = exact_buckets(sizes, 160, 256, "pillow", 1)
+    assert buckets.shapes == ((160, 213), (160, 224), (240, 160))
+    np.testing.assert_array_equal(buckets.of_record, [0, 2, 0, 1])
+
+
+def test_no_images_have_no_shape():
+    nothing = np.zeros((0, 2), np.int64)
+    for buckets in (ladder_buckets(nothing, 64, 96), exact_buckets(nothing, 64, 96, "pillow", 32)):
+        assert buckets.shapes == ()
+        assert buckets.of_record.shape == (0,)

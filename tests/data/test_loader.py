@@ -145,8 +145,10 @@ def test_evaluation_hands_given_proposals_to_their_images():
 
 def test_an_empty_batch_has_each_shape_of_an_evaluation():
     config = config_of()
-    batches = empty_eval_batches(small_dataset(), config)  # 16x24 becomes 64x96, 24x16 96x64
-    assert [batch.images.shape for batch in batches] == [(4, 64, 96, 3), (4, 96, 64, 3)]
+    batches = empty_eval_batches(small_dataset(), config)
+    # 16x16 becomes 64x64, 16x24 64x96, and 24x16 96x64.
+    shapes = [(4, 64, 64, 3), (4, 64, 96, 3), (4, 96, 64, 3)]
+    assert [batch.images.shape for batch in batches] == shapes
     for batch in batches:
         np.testing.assert_array_equal(batch.image_weights, 0)
         np.testing.assert_array_equal(batch.image_index, -1)

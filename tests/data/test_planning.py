@@ -3,9 +3,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from jaxrcnn.config import NeckConfig
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.planning import (
     ORDER_STREAM,
+    eval_buckets,
+    note_on_canvases,
     plan_batches,
     plan_evaluation,
     plan_training,
@@ -80,9 +83,30 @@ def test_a_training_plan_has_a_row_and_a_shape_for_each_step():
         assert plan.of(step) == (shape, row)
 
 
+@pytest.mark.parametrize(("neck", "shape"), [("fpn", (64, 96)), ("c4", (48, 96)), ("c5", (48, 96))])
+def test_an_exact_canvas_is_a_multiple_of_what_the_neck_needs(neck, shape):
+    config = config_of(canvas="exact")
+    model = dataclasses.replace(config.model, neck=NeckConfig(neck))
+    buckets = eval_buckets(small_dataset(), dataclasses.replace(config, model=model))
+    assert buckets.shapes[buckets.of_record[1]] == shape  # 8x16 becomes 48x96
+
+
+def test_many_exact_shapes_are_noted():
+    dataset = small_dataset()  # resized 64x96, 48x96, 64x64 and 96x64
+    config = config_of(canvas="exact")
+    assert note_on_canvases(dataset, config) == ""
+    model = dataclasses.replace(config.model, neck=NeckConfig("c4"))
+    config = dataclasses.replace(config, model=model)
+    assert note_on_canvases(dataset, config) == (
+        "data.canvas=exact: 4 image shapes, each compiled once; with --config.data.canvas ladder "
+        "there are 3, and scores near the padding may differ"
+    )
+    assert note_on_canvases(dataset, config_of()) == ""
+
+
 def test_an_evaluation_plan_has_every_image_once():
-    plan = plan_evaluation(small_dataset(), config_of(eval_batch_size=3))
-    assert plan.rows.tolist() == [[0, 1, 2], [3, -1, -1], [4, -1, -1]]
-    assert [plan.of(i)[0] for i in range(3)] == [(64, 96), (64, 96), (96, 64)]
+    plan = plan_evaluation(small_dataset(), config_of(eval_batch_size=2))
+    assert plan.rows.tolist() == [[3, -1], [0, 1], [2, -1], [4, -1]]
+    assert [plan.of(i)[0] for i in range(4)] == [(64, 64), (64, 96), (64, 96), (96, 64)]
     nothing = dataclasses.replace(small_dataset(), records=())
     assert plan_evaluation(nothing, config_of()).rows.shape == (0, 4)

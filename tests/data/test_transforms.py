@@ -4,39 +4,55 @@ import pytest
 from jaxrcnn.data.transforms import (
     horizontal_flip,
     resize,
-    resize_scale,
     resized_size,
     vertical_flip,
 )
+from tests.ops.test_resized_size import float64_sizes
 
 BOX = np.array([[2.0, 1.0, 6.0, 4.0], [0.0, 0.0, 8.0, 6.0]], np.float32)
 
 
 @pytest.mark.parametrize(
-    ("size", "bucket", "scale", "resized"),
+    ("size", "resized"),
     [
-        ((480, 640), None, 0.5, (240, 320)),  # the short side decides
-        ((640, 480), None, 0.5, (320, 240)),
-        ((100, 400), None, 1.0, (100, 400)),  # the long side decides: 400 / 400
-        ((240, 320), None, 1.0, (240, 320)),
-        ((480, 640), (192, 640), 0.4, (192, 256)),  # the bucket's height decides
-        ((480, 640), (999, 160), 0.25, (120, 160)),  # the bucket's width decides
-        ((120, 161), None, 2.0, (240, 322)),  # a small image grows
-        ((1, 4000), None, 0.1, (1, 400)),  # never less than one pixel
+        ((480, 640), (240, 320)),  # the short side decides
+        ((640, 480), (320, 240)),
+        ((100, 400), (100, 400)),  # the long side decides
+        ((240, 320), (240, 320)),
+        ((120, 161), (240, 322)),  # a small image grows
+        ((1, 4000), (1, 400)),  # never less than one pixel
     ],
 )
-def test_scale_is_the_smallest_of_the_three_limits(size, bucket, scale, resized):
-    assert resize_scale(size, 240, 400, bucket) == pytest.approx(scale)
-    assert resized_size(size, 240, 400, bucket) == resized
+@pytest.mark.parametrize("method", ["pillow", "torchvision"])
+def test_the_smaller_of_two_scales_decides(size, resized, method):
+    assert resized_size(size, 240, 400, method) == resized
 
 
-def test_resized_size_never_exceeds_the_bucket():
-    rng = np.random.default_rng(0)
-    for height, width, tall, wide in rng.integers(1, 700, (300, 4)):
-        bucket = (int(tall), int(wide))
-        resized = resized_size((int(height), int(width)), 240, 400, bucket)
-        assert resized[0] <= bucket[0]
-        assert resized[1] <= bucket[1]
+@pytest.mark.parametrize(
+    ("size", "limits", "method", "resized"),
+    [
+        ((480, 640), (800, 1333), "torchvision", (800, 1066)),  # 1066.7
+        ((480, 640), (800, 1333), "pillow", (800, 1067)),
+        ((150, 206), (160, 256), "torchvision", (160, 219)),  # 219.7
+        # 256 / 163 is a little less in float64, and so is 163 times that than 256 in float32 alone.
+        ((100, 163), (160, 256), "torchvision", (157, 256)),
+        ((29, 145), (800, 4000), "torchvision", (800, 3999)),  # 145 * (800 / 29) is below 4000
+        ((704, 1408), (800, 1333), "pillow", (666, 1333)),  # 666.5, a little less in two steps
+        ((183, 275), (320, 640), "torchvision", (320, 480)),
+    ],
+)
+def test_sizes_are_rounded_as_the_peers_round_them(size, limits, method, resized):
+    assert resized_size(size, *limits, method) == resized
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["pillow", "torchvision"])
+def test_every_size_from_1_to_2000_is_that_of_float64(method):
+    widths = np.arange(1, 2001)
+    for height in range(1, 2001):
+        sizes = [resized_size((height, width), 800, 1333, method) for width in range(1, 2001)]
+        expected = float64_sizes(height, widths, 800, 1333, method)
+        np.testing.assert_array_equal(sizes, expected, err_msg=str(height))
 
 
 def test_resize_halves_a_image_by_the_mean_of_its_pixels():
@@ -51,14 +67,6 @@ def test_resize_halves_a_image_by_the_mean_of_its_pixels():
     np.testing.assert_allclose(resized[:, 1, :], second, atol=1)
     np.testing.assert_array_equal(boxes, [[1, 0.5, 3, 2], [0, 0, 4, 3]])
     assert boxes.dtype == np.float32
-
-
-def test_torchvision_rounds_the_size_down_from_a_scale_in_float32():
-    assert resized_size((150, 206), 160, 256, None, "torchvision") == (160, 219)  # 219.7
-    # 256 / 163 is a little less in float32, and so is 163 times that than 256.
-    assert resized_size((100, 163), 160, 256, None, "torchvision") == (157, 255)
-    assert resized_size((100, 163), 160, 256) == (157, 256)
-    assert resized_size((1, 4000), 240, 400, None, "torchvision") == (1, 400)
 
 
 def test_torchvision_weighs_the_nearest_pixels_and_does_not_round():

@@ -36,3 +36,24 @@ def tensor(name: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 def state_dict(shapes: dict[str, tuple[int, ...]], seed: int = 0) -> dict[str, np.ndarray]:
     """All tensors of a model, from the names and shapes that the fixture lists."""
     return {name: tensor(name, tuple(shape), seed) for name, shape in shapes.items()}
+
+
+def detectron2_state_dict(
+    shapes: dict[str, tuple[int, ...]], pixel_std: tuple[float, ...], logit_gain: float
+) -> dict[str, np.ndarray]:
+    """All tensors of a Detectron2 detector, but its anchors and pixel statistics."""
+    made = {}
+    for name, shape in shapes.items():
+        if "cell_anchors" in name or name.startswith("pixel_"):
+            continue
+        x = tensor(name, tuple(shape))
+        if name.endswith("conv3.norm.weight") or "anchor_deltas" in name:
+            x = x * np.float32(0.3)
+        elif ".fpn_" in name and x.ndim > 1:
+            x = x * np.float32(0.35)
+        elif "cls_score" in name and x.ndim > 1:
+            x = x * np.float32(logit_gain)
+        elif name.endswith("stem.conv1.weight") and pixel_std[0] == 1:
+            x = x / np.float32(58)
+        made[name] = x
+    return made

@@ -1,5 +1,6 @@
 """The exported program in a process that has jax and no jaxrcnn, beside loader and detector."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def expected(variables, images):
     batch = np.zeros((len(images), 64, 64, 3), np.float32)
     sizes, boxes = [], np.zeros((0, 4), np.float32)
     for place, image in enumerate(images):
-        size = transforms.resized_size(image.shape[:2], 48, 64, None, "torchvision")
+        size = transforms.resized_size(image.shape[:2], 48, 64, "torchvision")
         batch[place, : size[0], : size[1]], _ = transforms.resize(image, boxes, size, "torchvision")
         sizes.append(size)
     infer = jax.jit(forward_infer, static_argnums=0)
@@ -125,8 +126,17 @@ def test_it_is_a_function_to_use_in_ones_own_jit(variables, case):
     assert_same(found._replace(boxes=found.boxes / 2)._asdict(), expected(variables, images))
 
 
-def test_the_canvas_is_a_multiple_of_32():
-    assert Preprocessing(800, 1333, "pillow").canvas == (800, 1344)
+@pytest.mark.slow
+def test_what_is_found_does_not_depend_on_the_images_beside_it(variables):
+    preprocessing = Preprocessing(64, 96, "torchvision")  # a square, and a longer one both ways
+    images = draw_images([(60, 80), (80, 30), (50, 50)])
+    array, sizes = padded(images)
+    run = jax.jit(functools.partial(find_objects, DETECTOR, preprocessing))
+    together = run(variables, array, sizes)
+    for place in range(3):
+        alone = run(variables, array[place : place + 1], sizes[place : place + 1])
+        found = jax.tree.map(lambda x, at=place: x[at : at + 1], together)
+        assert_same(found._asdict(), alone)
 
 
 def test_weights_have_names_and_come_back(variables):

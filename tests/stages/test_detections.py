@@ -6,6 +6,7 @@ import numpy as np
 from jaxrcnn.config import DetectionsConfig, ModelConfig
 from jaxrcnn.stages.detections import detect
 from jaxrcnn.types import BoxOutput, Proposals
+from tests.ops.test_nms import numpy_iou
 
 run = jax.jit(detect, static_argnums=3)
 BOXES = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [30, 30, 60, 40]], np.float32)
@@ -70,6 +71,63 @@ def test_padded_proposals_find_nothing_even_of_nan():
     _, scores, labels = detect_with(PROBABILITIES, valid=(False, True, False), boxes=boxes)
     np.testing.assert_array_equal(labels, [1, 2])
     np.testing.assert_allclose(scores, [0.45, 0.3], rtol=1e-6)
+
+
+def detectron2_detections(probabilities, boxes, size, threshold, iou, most):
+    """Its ``fast_rcnn_inference_single_image``: NMS by class over all above the threshold.
+
+    Unlike there, boxes without area are left out before the best are counted, not after.
+    """
+    boxes = np.clip(boxes, 0, [size[1], size[0], size[1], size[0]])
+    roi, label = np.nonzero(probabilities > threshold)
+    found = []
+    for i in np.argsort(-probabilities[roi, label], kind="stable"):
+        box, score = boxes[roi[i]], probabilities[roi[i], label[i]]
+        if (box[2:] <= box[:2]).any():
+            continue
+        rivals = np.array([b for b, _, other in found if other == label[i]]).reshape(-1, 4)
+        if not (numpy_iou(box, rivals) > iou).any():
+            found.append((box, score, label[i]))
+    return found[:most]
+
+
+def test_a_crowd_among_many_duplicates_is_found_whole():
+    # 60 objects far apart. The best has 2,900 duplicates, all above the other 59; two classes.
+    rng = np.random.default_rng(0)
+    corners = np.stack(np.meshgrid(np.arange(10), np.arange(6)), -1).reshape(-1, 2) * 40.0
+    crowd = np.concatenate([corners, corners + 30], 1)
+    boxes = np.concatenate([crowd[:1] + rng.uniform(0, 0.5, (2900, 4)), crowd, crowd[5:6]])
+    boxes[-1, 2] = boxes[-1, 0]  # one without area, above all others
+    first = np.concatenate([rng.uniform(0.6, 0.9, 2900), rng.uniform(0.1, 0.5, 60), [0.95]])
+    second = np.where(np.arange(2961) % 7 == 0, 0.04, 0.02)
+    second[3::100] = 0.06 + 0.001 * np.arange(30)
+    probabilities = np.stack([1 - first - second, first, second], 1).astype(np.float32)
+    proposals = Proposals(
+        boxes[None].astype(np.float32), np.zeros((1, 2961), np.float32), np.ones((1, 2961), bool)
+    )
+    config = ModelConfig(num_classes=2, detections=DetectionsConfig())
+    output = BoxOutput(np.log(probabilities)[None], np.zeros((1, 2961, 1, 4), np.float32))
+    got = run(output, proposals, np.array([[240, 400]], np.int32), config)
+    expected = detectron2_detections(
+        probabilities[:, 1:].astype(float), boxes, (240, 400), 0.05, 0.5, 100
+    )
+    assert sum(label == 0 for _, _, label in expected) == 60
+    assert int(got.valid[0].sum()) == len(expected)
+    for place, (box, score, label) in enumerate(expected):
+        assert got.labels[0, place] == label + 1
+        np.testing.assert_allclose(got.scores[0, place], score, rtol=1e-5)
+        np.testing.assert_allclose(got.boxes[0, place], box, atol=1e-3)
+
+
+def test_of_equal_scores_the_first_rois_are_found():
+    boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [0, 20, 10, 30]], np.float32)
+    proposals = Proposals(boxes[None], np.zeros((1, 3), np.float32), np.ones((1, 3), bool))
+    config = ModelConfig(num_classes=2, detections=DetectionsConfig(max_detections=2))
+    output = BoxOutput(
+        np.log(np.array([[[0.2, 0.6, 0.2]] * 3], np.float32)), np.zeros((1, 3, 1, 4), np.float32)
+    )
+    got = run(output, proposals, SIZES, config)
+    np.testing.assert_allclose(got.boxes[0], boxes[:2], atol=1e-5)
 
 
 def test_soft_nms_lowers_scores_instead():

@@ -46,6 +46,36 @@ def test_garbage_in_padded_ground_truth_becomes_zero():
     np.testing.assert_array_equal(got.box_weights, [[0.5, 0, 0]])
 
 
+def test_ground_truth_without_area_is_padding_and_nan_is_not():
+    boxes = [[1, 2, 1, 4], [5, 6, 7, 8], [5, 6, 7, 5], [np.nan] * 4]
+    batch = Batch(
+        images=np.zeros((1, 2, 2, 3), np.uint8),
+        image_sizes=np.array([[2, 2]]),
+        image_index=np.array([0]),
+        image_weights=np.ones(1, np.float32),
+        boxes=np.array([boxes], np.float32),
+        labels=np.array([[1, 2, 3, 1]]),
+        box_valid=np.array([[True, True, False, True]]),
+        box_ignore=np.array([[False, False, True, False]]),
+        box_weights=np.ones((1, 4), np.float32),
+    )
+    got = jax.jit(clean)(batch)
+    np.testing.assert_array_equal(got.box_valid, [[False, True, False, True]])
+    np.testing.assert_array_equal(got.box_ignore, [[False] * 4])
+    np.testing.assert_array_equal(got.labels, [[0, 2, 0, 1]])
+
+
+def test_given_proposals_without_area_are_padding():
+    given = Proposals(
+        boxes=np.array([[[1, 2, 3, 4], [3, 0, 3, 5], [5, 5, 6, 4]]], np.float32),
+        scores=np.array([[2.0, 1.0, 0.5]], np.float32),
+        valid=np.ones((1, 3), bool),
+    )
+    got = jax.jit(clean_proposals)(given)
+    np.testing.assert_array_equal(got.valid, [[True, False, False]])
+    np.testing.assert_array_equal(got.scores, [[2.0, -np.inf, -np.inf]])
+
+
 def test_garbage_in_padded_proposals_becomes_zero():
     given = Proposals(
         boxes=np.array([[[1, 2, 3, 4], [np.nan] * 4]], np.float32),

@@ -71,6 +71,18 @@ def test_small_and_non_finite_boxes_take_no_part():
     check(got, [ANCHORS[4], ANCHORS[1], ANCHORS[2], [40, 0, 50, 10]], [6, 4, 3, 2])
 
 
+def test_boxes_without_area_take_no_part_whatever_the_smallest_size():
+    deltas = np.zeros((6, 4))
+    deltas[2, 0] = 5.0  # five widths to the right: outside the image, cut to nothing
+    got = propose_with([5, 4, 3, 2, 6, 1], deltas)
+    check(got, [ANCHORS[4], ANCHORS[0], [40, 0, 50, 10], ANCHORS[5]], [6, 5, 2, 1])
+
+
+def test_of_more_anchors_of_equal_score_than_fit_the_first_are_taken():
+    got = propose_with([5, 5, 5, 5, 5, 5], pre_nms_train=3, nms_iou=1.0)
+    check(got, [ANCHORS[i] for i in (0, 1, 2, 4, 5)], [5] * 5)
+
+
 def gradient_of_right_sides(deltas=None, **fields):
     """Of the sum of the proposals' x1, in the deltas (6, 4)."""
     config = ModelConfig(proposals=ProposalsConfig(**fields))
@@ -109,7 +121,7 @@ def test_limits_of_the_deltas_gradient(limit, of_the_first):
 
 def test_gradient_of_what_reaches_out_of_the_image():
     deltas = np.zeros((6, 4))
-    deltas[2, 1] = 3.0  # the third box moves down by 30, its sides to 50 and 60 of 40
+    deltas[2, 1] = 1.5  # the third box moves down by 15, its sides to 35 and 45 of 40
     deltas[3, 0] = -1.0  # the fourth moves from x 40..60 to 20..40, into the image of 50
 
     def reached(**limit):

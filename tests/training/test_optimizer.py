@@ -27,7 +27,10 @@ PARAMS = {
             "layer4_0": {"bias": np.full(2, 3.0, np.float32)},
         }
     },
-    "rpn_head": {"conv": {"kernel": np.array([[1.0, -2.0]], np.float32)}},
+    "rpn_head": {
+        "conv": {"kernel": np.array([[1.0, -2.0]], np.float32)},
+        "norm": {"scale": np.full(2, 3.0, np.float32), "bias": np.full(2, 3.0, np.float32)},
+    },
 }
 
 
@@ -60,10 +63,21 @@ def test_sgd_adds_decay_to_the_gradient_and_then_momentum():
     np.testing.assert_allclose(got["backbone"]["body"]["layer4_0"]["bias"], [bias] * 2, rtol=1e-6)
 
 
-def test_norms_and_biases_decay_where_asked():
-    got = run(config_of(weight_decay=0.5, decay_norm_and_bias=True), (0.0,))
-    expected = [3.0 - 0.1 * 0.5 * 3.0] * 2
-    np.testing.assert_allclose(got["backbone"]["body"]["layer4_0"]["bias"], expected, rtol=1e-6)
+@pytest.mark.parametrize("fields", [{}, {"decay_norms": True}, {"decay_biases": True}])
+def test_norms_and_biases_decay_where_asked(fields):
+    got = run(config_of(weight_decay=0.5, **fields), (0.0,))
+    decayed, still = 3.0 - 0.1 * 0.5 * 3.0, 3.0
+    bias = got["backbone"]["body"]["layer4_0"]["bias"]
+    np.testing.assert_allclose(bias, decayed if "decay_biases" in fields else still, rtol=1e-6)
+    for x in got["rpn_head"]["norm"].values():
+        np.testing.assert_allclose(x, decayed if "decay_norms" in fields else still, rtol=1e-6)
+
+
+def test_biases_may_learn_at_another_rate():
+    got = run(config_of(momentum=0.0, weight_decay=0.0, bias_rate_factor=2.0), (1.0,))
+    np.testing.assert_allclose(got["backbone"]["body"]["layer4_0"]["bias"], 2.8, rtol=1e-6)
+    np.testing.assert_allclose(got["rpn_head"]["norm"]["bias"], 2.9, rtol=1e-6)
+    np.testing.assert_allclose(got["rpn_head"]["conv"]["kernel"], [[0.9, -2.1]], rtol=1e-6)
 
 
 def test_adamw_decays_beside_the_scaled_gradient():
@@ -83,10 +97,10 @@ def test_frozen_stages_stay_and_do_not_decay():
 
 def test_gradient_is_clipped_by_the_norm_of_all_of_it():
     got = run(config_of(clip_norm=1.0, momentum=0.0, weight_decay=0.0), (5.0,))
-    # Six entries of 5: each becomes 1 / sqrt(6).
+    # Ten entries of 5: each becomes 1 / sqrt(10).
     kernel = PARAMS["rpn_head"]["conv"]["kernel"]
     np.testing.assert_allclose(
-        got["rpn_head"]["conv"]["kernel"], kernel - 0.1 / np.sqrt(6), rtol=1e-5
+        got["rpn_head"]["conv"]["kernel"], kernel - 0.1 / np.sqrt(10), rtol=1e-5
     )
 
 
