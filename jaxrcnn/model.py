@@ -106,7 +106,7 @@ class Model(NamedTuple):
         """
         check_proposes(self)
         faults = FaultLog("raise")
-        dataset = open_images(images, *self.classes, faults)
+        dataset = open_images(images, *self.classes, faults, self.config.data.max_pixels)
         found = dict(self.find(dataset, faults, score=score, batch_size=batch_size))
         names = np.array(self.classes.names)
         return [

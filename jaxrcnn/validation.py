@@ -38,6 +38,7 @@ AT_LEAST_ONE = (
     "data.train_short_sides",
     "data.num_train_images",
     "data.num_eval_images",
+    "data.max_pixels",
     "train.batch_size",
     "train.steps",
     "train.log_every",

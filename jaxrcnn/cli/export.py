@@ -80,13 +80,14 @@ def write(out: pathlib.Path, run: Model, program: bytes, inside: bool) -> None:
 
 
 def readme(run: Model, inside: bool) -> str:
-    """How to run the program, in five lines or six."""
+    """How to run the program, in six lines or seven."""
     lines = [
         "import pathlib, jax, numpy as np",
-        "from PIL import Image",
+        "from PIL import Image, ImageOps",
         *([] if inside else ["from safetensors.numpy import load_file"]),
         f'program = jax.export.deserialize(bytearray(pathlib.Path("{PROGRAM}").read_bytes()))',
-        'image = np.asarray(Image.open("image.jpg").convert("RGB"))[None]',
+        'image = ImageOps.exif_transpose(Image.open("image.jpg")).convert("RGB")',
+        "image = np.asarray(image)[None]",
         "found = program.call("
         + ("" if inside else f'load_file("{WEIGHTS}"), ')
         + "image, np.array([image.shape[1:3]], np.int32))",

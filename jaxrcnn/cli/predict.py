@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> int:
     model = load(arguments.model)
     check_proposes(model)
     faults = FaultLog("skip")
-    dataset = open_images(images, *model.classes, faults)
+    dataset = open_images(images, *model.classes, faults, model.config.data.max_pixels)
     check_readable(len(dataset), faults)
     make_folder(arguments.out, images)
     found = draw_all(arguments, model, dataset, faults)

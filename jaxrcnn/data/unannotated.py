@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.images import image_size, read_image, to_rgb, upright
+from jaxrcnn.data.images import MAX_PIXELS, image_size, read_image, to_rgb, upright
 from jaxrcnn.data.records import Dataset, Record, make_record
 from jaxrcnn.data.transforms import Size
 
@@ -31,11 +31,12 @@ def open_images(
     class_names: tuple[str, ...],
     category_ids: tuple[int, ...],
     faults: FaultLog,
+    max_pixels: int = MAX_PIXELS,
 ) -> Dataset:
     """A data set of images, in their order; image_id is the place among those given, from 0.
 
     Of files only the size is found out; they are read when their turn comes. Files that cannot be
-    opened go to `faults` and are left out.
+    opened, or have more than `max_pixels`, go to `faults` and are left out.
 
     Raises:
         DataError: something else than images is given, or (faults.on_error "raise") a file cannot
@@ -46,7 +47,7 @@ def open_images(
         raise DataError(f"got a {kind} in place of a list of images; a single one is [image]")
     contents = [_content(image, f"images[{i}]") for i, image in enumerate(images)]
     with ThreadPoolExecutor(THREADS) as pool:
-        sizes = list(pool.map(_size, contents))
+        sizes = list(pool.map(lambda content: _size(content, max_pixels), contents))
     records = []
     for place, (content, size) in enumerate(zip(contents, sizes, strict=True)):
         if isinstance(size, DataError):
@@ -60,7 +61,7 @@ def open_images(
         tuple(records),
         class_names,
         category_ids,
-        lambda record: _read(record, contents[record.image_id]),
+        lambda record: _read(record, contents[record.image_id], max_pixels),
     )
 
 
@@ -86,17 +87,17 @@ def _content(image: ImageLike, name: str) -> Content:
     return pixels
 
 
-def _size(content: Content) -> Size | DataError:
+def _size(content: Content, max_pixels: int) -> Size | DataError:
     if not isinstance(content, str):
         return content.shape[0], content.shape[1]
     try:
-        return image_size(content)
+        return image_size(content, max_pixels)
     except DataError as error:
         return error
 
 
-def _read(record: Record, content: Content) -> np.ndarray:
-    pixels = read_image(content) if isinstance(content, str) else content
+def _read(record: Record, content: Content, max_pixels: int) -> np.ndarray:
+    pixels = read_image(content, max_pixels) if isinstance(content, str) else content
     if pixels.shape[:2] != (record.height, record.width):
         raise DataError(f"{record.name}: it has not the size that its header says")
     return pixels

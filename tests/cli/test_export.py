@@ -47,7 +47,7 @@ def test_the_lines_of_the_readme_run(exported, monkeypatch):
 
     text = (exported / "README.md").read_text()
     code = text.split("```python\n")[1].split("```")[0]
-    assert len(code.splitlines()) == 6
+    assert len(code.splitlines()) == 7
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     monkeypatch.chdir(exported.parent)
     Image.fromarray(image).save("image.jpg")

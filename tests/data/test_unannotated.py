@@ -91,3 +91,14 @@ def test_a_file_that_has_become_another_image_is_refused(tmp_path):
     Image.fromarray(PIXELS[:2]).save(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"a\.png: it has not the size that its header says"):
         dataset.read_image(0)
+
+
+def test_files_above_the_limit_are_refused_and_arrays_are_not(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    images = [tmp_path / "a.png", PIXELS]
+    faults = FaultLog("skip")
+    dataset = open_images(images, ("a",), (1,), faults, max_pixels=14)
+    assert [record.image_id for record in dataset.records] == [1]
+    assert "its 5x3 pixels are more than data.max_pixels=14" in faults.lines[0]
+    dataset = open_images(images, ("a",), (1,), faults, max_pixels=15)
+    np.testing.assert_array_equal(dataset.read_image(0), PIXELS)

@@ -70,6 +70,14 @@ def test_files_are_written(dataset, found, tmp_path):
     assert (tmp_path / "plots" / "detections.png").stat().st_size > 1000
 
 
+def test_files_hold_the_ids_that_images_have_in_their_own_file(dataset, found, tmp_path):
+    records = tuple(dataclasses.replace(r, source_id=f"no {r.image_id}") for r in dataset.records)
+    named = dataclasses.replace(dataset, records=records)
+    write_detections(tmp_path / "detections.json", named, found.detections)
+    rows = json.loads((tmp_path / "detections.json").read_text())
+    assert {row["image_id"] for row in rows} == {f"no {number}" for number in range(1, 8)}
+
+
 def unreadable(record):
     raise DataError(f"{record.name}: broken")
 
