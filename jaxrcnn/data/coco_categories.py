@@ -31,12 +31,14 @@ def number_categories(splits: Sequence[Split], classes: Sequence[str]) -> Catego
             by ascending id, then what the others add.
 
     Raises:
-        DataError: no split lists any of the classes.
+        DataError: no split lists any of the classes, or any category at all.
     """
     ids: dict[str, int] = {}
     for split in splits:
         for key in sorted(split.categories):
             ids.setdefault(split.categories[key], key)
+    if not ids:
+        raise fault(splits[0].file, "categories", "there are none", "name those of the boxes")
     names = tuple(classes) or tuple(ids)
     if not any(name in ids for name in names):
         what = f"no category is named {quoted(names)}, the names are {quoted(ids)}"

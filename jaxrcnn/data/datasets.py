@@ -94,6 +94,5 @@ def _check_categories(dataset: Dataset) -> None:
 
 def _checked(dataset: Dataset) -> Dataset:
     if not len(dataset):
-        why = dataset.skipped[:1] or ("check data.root, the splits and their annotations",)
-        raise DataError("; ".join([dataset.summary(), *why]))
+        raise DataError(f"{dataset.summary()}; check data.root, the splits and their annotations")
     return dataset

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jaxrcnn.data.errors import DataError, fault
+from jaxrcnn.data.errors import REMEDY, DataError, fault
 from jaxrcnn.data.image_files import size_mismatch
 from jaxrcnn.data.images import MAX_PIXELS, read_image
 
@@ -107,9 +107,10 @@ class Dataset:
             f"{self.name}: {len(self.records)} images, {boxes} boxes ({ignored} to ignore), "
             f"{len(self.class_names)} classes"
         ]
+        first = "".join(self.skipped[:1]).removesuffix(f"; {REMEDY}")
         counts = (
             (self.empty, "images without objects left out"),
-            (len(self.skipped), "faulty records left out"),
+            (len(self.skipped), f"faulty records left out (the first: {first})"),
             (self.clipped, "boxes cut at the border"),
             (self.other_boxes, "boxes of other categories left out"),
             (self.empty_boxes, "boxes without width or height left out"),

@@ -58,3 +58,8 @@ def test_classes_of_other_data_are_refused():
         number_categories(splits_of({1: "cat", 2: "dog"}), ("emu",))
     with pytest.raises(DataError, match=r"'class 1', .* 'class 10', 70 more, the names are 'cat'"):
         number_categories(splits_of({1: "cat"}), tuple(f"class {i}" for i in range(1, 81)))
+
+
+def test_a_set_without_categories_is_refused():
+    with pytest.raises(DataError, match=r"s0\.json: categories: there are none"):
+        number_categories(splits_of({}), ("cat",))

@@ -110,6 +110,14 @@ def test_images_without_a_box_to_train_on_are_left_out_and_counted():
     )
 
 
+def test_the_first_of_the_faulty_records_is_named():
+    lines = tuple(str(fault("f.json", f"image {number}", "is broken")) for number in (3, 4))
+    dataset = Dataset("d", (), ("a",), (1,), skipped=lines)
+    assert dataset.summary().endswith(
+        "; 2 faulty records left out (the first: f.json: image 3: is broken)"
+    )
+
+
 @pytest.mark.parametrize(
     ("marks", "said"),
     [
