@@ -1,5 +1,6 @@
 """Bad input is found when a data set is opened, and is never dropped in silence."""
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -75,12 +76,21 @@ def check_boxes(boxes: np.ndarray, height: int, width: int) -> CheckedBoxes:
     return CheckedBoxes(rounded, (boxes != inside).any(axis=1), empty, faults)
 
 
-def in_unit_square(boxes: np.ndarray) -> bool:
-    """Whether boxes (N, 4), xyxy, are shares of their images and no pixels: all within 0 to 1."""
-    return len(boxes) > 0 and bool(np.all((boxes >= 0) & (boxes <= 1 + 1e-6)))
-
-
 NORMALISED = (
     "every box lies within 0 and 1, but boxes are in pixels: multiply x and width by the width of "
     "the image, y and height by its height"
 )
+
+
+def are_normalised(images: Iterable[np.ndarray]) -> bool:
+    """Whether boxes are given in shares of their images: there are some, all within 0 to 1.
+
+    Args:
+        images: the boxes of each image, (G, 4) xyxy.
+    """
+    some = False
+    for boxes in images:
+        if np.any((boxes < 0) | (boxes > 1 + 1e-6)):
+            return False
+        some = some or len(boxes) > 0
+    return some

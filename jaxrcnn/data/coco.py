@@ -1,21 +1,22 @@
 """COCO's format: one json file a split, boxes (x, y, width, height), sparse category ids."""
 
 import functools
-import os
+import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxrcnn.data.checks import NORMALISED, FaultLog, check_boxes, in_unit_square
+from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised, check_boxes
 from jaxrcnn.data.coco_categories import number_categories
+from jaxrcnn.data.coco_images import look_at_images
 from jaxrcnn.data.coco_tables import Entry, Split, read_split
 from jaxrcnn.data.errors import fault
-from jaxrcnn.data.image_files import ImageFile, check_size, first_file, look_at
+from jaxrcnn.data.image_files import ImageFile
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
-from jaxrcnn.data.values import described, flag, number, string, whole_number
+from jaxrcnn.data.values import described, flag, number, whole_number
 
 LARGEST_AREA = float(np.finfo(np.float32).max)
 """Areas are kept as float32."""
@@ -62,29 +63,26 @@ def read_coco(
     log = FaultLog(on_error)
     tables = [read_split(root, split, log) for split in splits]
     categories = number_categories(tables, classes)
-    notes = [*(note for table in tables for note in table.notes), *categories.notes]
     numbered = _why_numbered(tables)
-    if numbered:
-        notes.append(f"{numbered}: images are numbered from 1 in their order")
     records: list[Record] = []
     counts: Counter[str] = Counter()
-    images = [
-        (table, labels, image, file)
-        for table, labels in zip(tables, categories.labels, strict=True)
-        for image, file in zip(
-            table.images, look_at(table.images, _look(root, table, max_pixels)), strict=True
-        )
-    ]
-    for place, (table, labels, image, file) in enumerate(images, 1):
-        if isinstance(file, ValueError):
-            log.add(fault(table.file, f"image {image['id']}", str(file)))
-            continue
-        image_id = place if numbered else image["id"]
-        records.append(_read_record(image_id, image, file, table, labels, log, counts))
+    order = itertools.count(1)
+    for table, labels in zip(tables, categories.labels, strict=True):
+        files = look_at_images(root, table, max_pixels)
+        for image, file in zip(table.images, files, strict=True):
+            place = next(order)
+            if isinstance(file, ValueError):
+                log.add(fault(table.file, f"image {image['id']}", str(file)))
+                continue
+            image_id = place if numbered else image["id"]
+            records.append(_read_record(image_id, image, file, table, labels, log, counts))
+    notes = [*(note for table in tables for note in table.notes), *categories.notes]
+    if numbered:
+        notes.append(f"{numbered}: images are numbered from 1 in their order")
     if counts["renamed"]:
         notes.append(f"{counts['renamed']} images found by file name alone, in another folder")
-    if all(in_unit_square(record.boxes) for record in records if len(record.boxes)):
-        notes += [NORMALISED] if any(len(record.boxes) for record in records) else []
+    if are_normalised(record.boxes for record in records):
+        notes.append(NORMALISED)
     return Dataset(
         name="+".join(splits),
         records=tuple(records),
@@ -106,49 +104,6 @@ def _why_numbered(tables: Sequence[Split]) -> str:
     if any(isinstance(key, str) for key in ids):
         return "image ids are strings"
     return "the splits share image ids" if len(set(ids)) < len(ids) else ""
-
-
-def _look(root: str, table: Split, max_pixels: int) -> Callable[[Entry], ImageFile]:
-    """A function that finds an image's file and compares its size; ValueError names the fault.
-
-    The file is below the folder of its split or below the root; without the folders in its own
-    name it is only looked for where no other image of the split has that name.
-    """
-    names = [image.get("file_name") for image in table.images]
-    counts = Counter(_base(name) for name in names if isinstance(name, str))
-
-    def look(image: Entry) -> ImageFile:
-        name = string(image.get("file_name"), "file_name")
-        places = [
-            os.path.join(table.folder, name),
-            os.path.join(table.folder, _slashed(name)),
-            os.path.join(root, _slashed(name)),
-        ]
-        alone = [os.path.join(table.folder, _base(name))] if counts[_base(name)] == 1 else []
-        path = first_file([*places, *alone])
-        file = check_size(path, _side(image, "height"), _side(image, "width"), max_pixels)
-        return file._replace(renamed=path not in places)
-
-    return look
-
-
-def _slashed(name: str) -> str:
-    """A path from Windows as others write it, without blanks around."""
-    return name.replace("\\", "/").strip()
-
-
-def _base(name: str) -> str:
-    return os.path.basename(_slashed(name))
-
-
-def _side(image: Entry, key: str) -> int | None:
-    """An annotated height or width in pixels, None where there is none."""
-    if image.get(key) is None:
-        return None
-    side = whole_number(image[key], key)
-    if side < 1:
-        raise ValueError(f"{key} is {side}, which is no size of an image")
-    return side
 
 
 def _read_record(

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from jaxrcnn.data.checks import NORMALISED, FaultLog, check_boxes, in_unit_square
+from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised, check_boxes
 from jaxrcnn.data.errors import fault, quoted
 from jaxrcnn.data.image_files import look_at
 from jaxrcnn.data.images import MAX_PIXELS
@@ -136,7 +136,6 @@ def _notes(records: Sequence[Record], counts: Counter[str], absent: Sequence[str
             f"{counts['not one-based']} boxes have coordinates that are fractional or below 1: "
             "data.voc_one_based=False takes them as counted from 0"
         )
-    boxes = [record.boxes for record in records if len(record.boxes)]
-    if boxes and all(in_unit_square(each) for each in boxes):
+    if are_normalised(record.boxes for record in records):
         notes.append(NORMALISED)
     return notes

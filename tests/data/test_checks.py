@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxrcnn.data.checks import FaultLog, check_boxes, in_unit_square
+from jaxrcnn.data.checks import FaultLog, are_normalised, check_boxes
 from jaxrcnn.data.errors import DataError
 
 # In an image of 40 x 30 pixels (width x height).
@@ -53,9 +53,12 @@ def test_no_boxes_are_fine():
 
 
 def test_boxes_in_shares_of_the_image_are_recognised():
-    assert in_unit_square(np.array([[0, 0.25, 0.5, 1]]))
-    assert not in_unit_square(np.array([[0, 0.25, 0.5, 1], [3, 4, 9, 9]]))
-    assert not in_unit_square(np.zeros((0, 4)))
+    shares, pixels, none = np.array([[0, 0.25, 0.5, 1]]), np.array([[3, 4, 9, 9]]), np.zeros((0, 4))
+    assert are_normalised([shares, none, shares])
+    assert not are_normalised([shares, pixels])
+    assert not are_normalised([np.concatenate([shares, pixels])])
+    assert not are_normalised([none])
+    assert not are_normalised([])
 
 
 def test_a_log_stops_at_the_first_fault_or_keeps_its_line():
