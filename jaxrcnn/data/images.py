@@ -27,6 +27,9 @@ SIDEWAYS = (5, 6, 7, 8)
 MAX_PIXELS = DataConfig.max_pixels
 """Height times width of the largest image that is read unless another limit is given."""
 
+STRIP = 2**22
+"""Pixels that are converted at a time: of large images, Pillow's copies would fill the memory."""
+
 LARGEST = {"I": 65535, "F": 1}
 """White in grey images of more than 8 bits, by the beginning of Pillow's mode.
 
@@ -50,10 +53,13 @@ def read_image(
     Raises:
         DataError: it is missing, broken, torn, of no known kind, or has more pixels.
     """
+    from PIL import ExifTags, ImageOps
+
     try:
         with open_image(path, max_pixels) as image:
-            orientation = _orientation(image)
-            pixels = to_rgb(upright(image))
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+            ImageOps.exif_transpose(image, in_place=True)
+            pixels = to_rgb(image)
     except DataError:
         raise
     except Exception as error:  # a broken file makes Pillow's decoders raise nearly any type
@@ -168,20 +174,10 @@ _NO_LIMIT = _NoLimit()
 
 
 def upright(image: "Image.Image") -> "Image.Image":
-    """The image as it is to be looked at, turned as its EXIF tag says; the argument stays.
-
-    Where there is nothing to turn it is the argument itself, for a copy takes memory.
-    """
+    """The image as it is to be looked at, turned as its EXIF tag says; the argument stays."""
     from PIL import ImageOps
 
-    return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
-
-
-def _orientation(image: "Image.Image") -> int:
-    """The EXIF orientation, 1 where there is none."""
-    from PIL import ExifTags
-
-    return image.getexif().get(ExifTags.Base.Orientation, 1)
+    return ImageOps.exif_transpose(image)
 
 
 def _turn_back(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -206,6 +202,19 @@ def to_rgb(image: "Image.Image") -> np.ndarray:
     Raises:
         ValueError: a value that is not from this range, or a mode that Pillow cannot turn into RGB.
     """
+    width, height = image.size
+    rows = max(1, STRIP // max(1, width))
+    if height <= rows:
+        return _strip_to_rgb(image)
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        pixels[top:bottom] = _strip_to_rgb(image.crop((0, top, width, bottom)))
+    return pixels
+
+
+def _strip_to_rgb(image: "Image.Image") -> np.ndarray:
+    """`to_rgb` at once, by copies of the whole image."""
     from PIL import Image
 
     if image.mode[0] in LARGEST:

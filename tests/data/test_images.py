@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxrcnn.data import images
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.image_files import check_size
 from jaxrcnn.data.images import (
@@ -15,7 +16,6 @@ from jaxrcnn.data.images import (
     read_header,
     read_image,
     to_rgb,
-    upright,
 )
 
 RNG = np.random.default_rng(0)
@@ -193,6 +193,36 @@ def test_values_without_a_known_white_are_refused(tmp_path, values, said):
     with pytest.raises(DataError) as error:
         read_image(tmp_path / "a.tif")
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "I;16", "F"]
+)
+@pytest.mark.parametrize("strip", [1, 11, 15])  # a row at a time, two rows, the whole image
+def test_a_large_image_is_converted_in_strips(monkeypatch, mode, strip):
+    values = Image.fromarray(DEEP[:1].repeat(3, axis=0).copy())  # 3 x 5 pixels of 16 bits
+    image = values if mode == "I;16" else Image.fromarray(COLOURS).convert(mode)
+    if mode == "F":
+        image = image.point(lambda value: value / 255)
+    expected = to_rgb(image)
+    monkeypatch.setattr(images, "STRIP", strip)
+    np.testing.assert_array_equal(to_rgb(image), expected)
+
+
+@pytest.mark.parametrize("ending", ["png", "gif", "tif"])
+def test_strips_keep_what_is_transparent(tmp_path, monkeypatch, ending):
+    monkeypatch.setattr(images, "STRIP", 5)
+    index = np.arange(15, dtype=np.uint8).reshape(3, 5)
+    palette = RNG.integers(0, 200, (256, 3), np.uint8)
+    image = Image.fromarray(index)
+    if ending == "tif":
+        image = Image.fromarray(np.dstack([COLOURS, np.where(index == 7, 0, 255)]).astype(np.uint8))
+        image.save(tmp_path / "a.tif")
+        check(tmp_path / "a.tif", np.where((index == 7)[..., None], 255, COLOURS))
+        return
+    image.putpalette(palette.tobytes())
+    image.save(tmp_path / f"a.{ending}", transparency=7)
+    check(tmp_path / f"a.{ending}", np.where((index == 7)[..., None], 255, palette[index]))
 
 
 INKS = np.array([[(0, 255, 255, 0), (255, 0, 0, 0), (0, 0, 0, 128), (40, 80, 120, 60)]], np.uint8)
@@ -376,9 +406,3 @@ def test_the_tag_of_a_png_may_follow_its_pixels(tmp_path):
     assert read_header(file) == ((3, 5), False)  # it does not look so far
     check(file, UPRIGHT[6](COLOURS))
     assert check_size(str(file), 5, 3, MAX_PIXELS).size == (5, 3)
-
-
-def test_an_image_is_not_copied_more_than_it_must_be(tmp_path):
-    Image.new("RGB", (1000, 1000)).save(tmp_path / "a.bmp")
-    with Image.open(tmp_path / "a.bmp") as image:
-        assert upright(image) is image
