@@ -127,9 +127,12 @@ class Dataset:
         boxes = sum(len(record.boxes) for record in self.records)
         if not boxes or not all(record.ignore.all() for record in self.records):
             return []
-        if all(record.crowd.all() for record in self.records):
-            return [f"all {boxes} boxes are crowds (iscrowd 1), which are not trained on"]
-        return [f"all {boxes} boxes are crowds, difficult or to ignore, and are not trained on"]
+        kinds = {
+            "crowds (iscrowd)": any(record.crowd.any() for record in self.records),
+            "difficult": any(record.difficult.any() for record in self.records),
+        }
+        names = [name for name, is_there in kinds.items() if is_there] or ["marked with ignore"]
+        return [f"all {boxes} boxes are {' or '.join(names)}, and so none is trained on"]
 
 
 def make_record(

@@ -58,7 +58,7 @@ CASES = [
         "all_crowd",
         without_empty,
         "train: 0 images, 0 boxes (0 to ignore), 2 classes; 4 images without objects left out; "
-        "all 8 boxes are crowds (iscrowd 1), which are not trained on",
+        "all 8 boxes are crowds (iscrowd), and so none is trained on",
     ),
     (
         "backslash_file_name",

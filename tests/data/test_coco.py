@@ -135,7 +135,7 @@ def test_an_ignored_box_is_an_object_in_the_evaluation_as_pycocotools_has_it(tmp
 
 def test_a_set_of_crowds_alone_says_so(tmp_path):
     write(tmp_path, changed_all("annotations", lambda _: {"iscrowd": 1}))
-    said = "; all 4 boxes are crowds (iscrowd 1), which are not trained on"
+    said = "; all 4 boxes are crowds (iscrowd), and so none is trained on"
     dataset = read(tmp_path)
     assert dataset.summary() == f"train: 3 images, 4 boxes (4 to ignore), 3 classes{said}"
     assert dataset.without_empty().summary().endswith(f"; 3 images without objects left out{said}")
