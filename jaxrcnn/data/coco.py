@@ -12,7 +12,7 @@ from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised, check_boxe
 from jaxrcnn.data.coco_categories import number_categories
 from jaxrcnn.data.coco_images import look_at_images
 from jaxrcnn.data.coco_tables import Entry, Split, read_split
-from jaxrcnn.data.errors import fault
+from jaxrcnn.data.errors import DataError, fault
 from jaxrcnn.data.image_files import ImageFile
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
@@ -184,5 +184,5 @@ def _area(value: object) -> float:
     return area
 
 
-def _fault(table: Split, image: Entry, annotation_id: int, what: str) -> ValueError:
+def _fault(table: Split, image: Entry, annotation_id: int, what: str) -> DataError:
     return fault(table.file, f"image {image['id']}", f"annotation {annotation_id}: {what}")

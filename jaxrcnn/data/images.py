@@ -76,7 +76,8 @@ class Header(NamedTuple):
     @property
     def stored_size(self) -> Size:
         """Height and width before the EXIF tag turns the image."""
-        return self.size[::-1] if self.sideways else self.size
+        height, width = self.size
+        return (width, height) if self.sideways else (height, width)
 
 
 def read_header(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Header:
