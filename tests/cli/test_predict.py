@@ -219,9 +219,9 @@ def test_images_are_drawn_while_others_are_still_to_be_read(model, images, tmp_p
     read, read_at_first = [], []
     reader, draw = unannotated.read_image, command.draw
 
-    def noted(path):
+    def noted(path, *limits):
         read.append(path)
-        return reader(path)
+        return reader(path, *limits)
 
     def first_noted(*words):
         read_at_first.append(len(read))
