@@ -75,11 +75,12 @@ def _read_splits(config: Config, splits: Sequence[str], classes: Sequence[str]) 
 def _check_classes(dataset: Dataset, config: Config) -> None:
     names = dataset.class_names
     if len(names) != config.model.num_classes:
-        raise ConfigError(
+        what = (
             f"model.num_classes is {config.model.num_classes}, "
-            f"but {dataset.name} has {len(names)} classes: {', '.join(names)}; "
-            "data.classes chooses among them"
+            f"but {dataset.name} has {len(names)} classes: {', '.join(names)}"
         )
+        remedy = "data.classes chooses among them"
+        raise ConfigError("; ".join([what, remedy, *dataset.notes]))
 
 
 def _check_categories(dataset: Dataset) -> None:

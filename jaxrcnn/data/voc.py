@@ -76,7 +76,7 @@ def read_voc(
         clipped=counts["cut"],
         other_boxes=counts["other"],
         empty_boxes=counts["empty"],
-        notes=tuple(_notes(records, counts, [name for name in classes if name not in found])),
+        notes=(*_absent(classes, found), *_notes(records, counts)),
         source_classes=tuple(sorted(found)),
     )
 
@@ -128,9 +128,17 @@ def _not_one_based(corners: np.ndarray) -> np.ndarray:
     return ((corners != np.floor(corners)) | (corners < 1)).any(axis=1)
 
 
-def _notes(records: Sequence[Record], counts: Counter[str], absent: Sequence[str]) -> list[str]:
-    """What there is to say of the boxes of a data set, and of classes that no object has."""
-    notes = [f"no object is named {quoted(absent)}"] if absent else []
+def _absent(classes: Sequence[str], found: set[str]) -> list[str]:
+    """A note where no object has the name of a class."""
+    absent = [name for name in classes if name not in found]
+    if not absent:
+        return []
+    return [f"no object is named {quoted(absent)}, the names are {quoted(sorted(found))}"]
+
+
+def _notes(records: Sequence[Record], counts: Counter[str]) -> list[str]:
+    """What there is to say of the boxes of a data set."""
+    notes = []
     if counts["not one-based"]:
         notes.append(
             f"{counts['not one-based']} boxes have coordinates that are fractional or below 1: "

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import json
 import pathlib
@@ -9,7 +10,7 @@ from PIL import Image
 from jaxrcnn.config import Config, ConfigError, DataConfig, ModelConfig
 from jaxrcnn.data import DataError, open_datasets, read_coco, read_voc
 from jaxrcnn.evaluation.coco import coco_metrics
-from tests.data import voc_files
+from tests.data import coco_files, voc_files
 
 SHARED = pathlib.Path(__file__).parents[2].parent / "shared" / "data"
 needs_bccd = pytest.mark.skipif(not (SHARED / "bccd").is_dir(), reason="no bccd beside us")
@@ -84,6 +85,20 @@ def test_another_number_of_classes_than_the_models_is_refused():
         "model.num_classes is 80, but shapes (1 images, seed 0) has 4 classes: "
         "disk, rectangle, triangle, star; data.classes chooses among them"
     )
+
+
+def test_what_was_left_out_of_the_classes_is_said_with_their_number(tmp_path):
+    tables = copy.deepcopy(coco_files.TABLES)
+    for entry in tables["categories"]:
+        entry["supercategory"] = "pets"
+    tables["categories"].append({"id": 0, "name": "pets", "supercategory": "none"})
+    coco_files.write(tmp_path, tables)
+    fields = {"root": str(tmp_path), "train_splits": ("train",), "eval_split": "train"}
+    assert open_datasets(config_of(3, **fields))[0].class_names == ("cat", "owl", "dog")
+    with pytest.raises(
+        ConfigError, match=r"data\.classes chooses among them; category 'pets', the"
+    ):
+        open_datasets(config_of(4, **fields))
 
 
 def test_a_name_in_data_classes_that_the_training_set_does_not_have_is_refused(tmp_path):

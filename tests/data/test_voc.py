@@ -99,7 +99,7 @@ def test_boxes_of_other_names_are_left_out_and_counted(tmp_path, on_error):
 def test_a_class_that_no_object_has_is_named(tmp_path):
     write(tmp_path, {"p1": SIZE + item()})
     dataset = read_voc(str(tmp_path), ("train",), ("cat", "dog", "emu"))
-    assert dataset.notes == ("no object is named 'cat', 'emu'",)
+    assert dataset.notes == ("no object is named 'cat', 'emu', the names are 'dog'",)
     assert read_voc(str(tmp_path), ("train",)).notes == ()  # few sets have all of the twenty
 
 
