@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -60,8 +60,6 @@ def read_image(
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
             ImageOps.exif_transpose(image, in_place=True)
             pixels = to_rgb(image)
-    except DataError:
-        raise
     except Exception as error:  # a broken file makes Pillow's decoders raise nearly any type
         raise _unreadable(path, error) from error
     return np.ascontiguousarray(_turn_back(pixels, orientation)) if as_stored else pixels
@@ -115,21 +113,23 @@ def _header(
             width, height = image.size
             sideways = read_exif(image).get(ExifTags.Base.Orientation) in SIDEWAYS
             turned = image.format == "TIFF"  # there Pillow itself looks at the tag
-    except DataError:
-        raise
     except Exception as error:
         raise _unreadable(path, error) from error
     return Header((width, height) if sideways and not turned else (height, width), sideways)
 
 
+class TooManyPixels(ValueError):
+    """An image is larger than the limit."""
+
+
 @contextlib.contextmanager
 def open_image(
-    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike[str] | IO[bytes], max_pixels: int = MAX_PIXELS
 ) -> Iterator["Image.Image"]:
-    """Pillow's image of a file, of at most `max_pixels`; Pillow's own limit does not count.
+    """Pillow's image of a file that is open or not; ours is the only limit of its pixels.
 
     Raises:
-        DataError: it has more pixels.
+        TooManyPixels: it has more pixels.
         Exception: Pillow's, of nearly any type.
     """
     from PIL import Image
@@ -139,9 +139,9 @@ def open_image(
     with image:
         width, height = image.size
         if width * height > max_pixels:
-            raise DataError(
-                f"{os.fspath(path)}: its {width}x{height} pixels are more than "
-                f"data.max_pixels={max_pixels}; raise that if you trust the file"
+            raise TooManyPixels(
+                f"its {width}x{height} pixels are more than data.max_pixels={max_pixels}; "
+                "raise that if you trust the file"
             )
         yield image
 
@@ -246,6 +246,8 @@ def _unreadable(path: str | os.PathLike[str], error: Exception) -> DataError:
     what = (
         getattr(error, "strerror", None) or f"cannot be read ({str(error) or type(error).__name__})"
     )
+    if isinstance(error, TooManyPixels):
+        what = str(error)
     if isinstance(error, UnidentifiedImageError):
         what = "no image, or one that is broken at once, or of a kind that Pillow does not know"
     return DataError(" ".join(f"{os.fspath(path)}: {what}".split()))

@@ -12,6 +12,7 @@ from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.image_files import check_size
 from jaxrcnn.data.images import (
     MAX_PIXELS,
+    TooManyPixels,
     image_size,
     read_header,
     read_image,
@@ -354,6 +355,9 @@ def test_the_limit_of_pixels_is_ours_and_pillows_is_left_as_it_was(tmp_path, mon
             f"{tmp_path / 'a.png'}: its 8x4 pixels are more than data.max_pixels=31; "
             "raise that if you trust the file"
         )
+    said = pytest.raises(TooManyPixels, match="its 8x4 pixels are more than")
+    with open(tmp_path / "a.png", "rb") as file, said, images.open_image(file, 31):
+        pass
     assert pillows == Image.MAX_IMAGE_PIXELS
 
 
