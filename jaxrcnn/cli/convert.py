@@ -23,6 +23,7 @@ from jaxrcnn.interop.naming import Peer, Tensors
 from jaxrcnn.interop.norms import without_denormals
 from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.published import find
+from jaxrcnn.interop.to_torchvision import check_is_torchvisions, remarks, torchvision_call
 from jaxrcnn.interop.transfer import describe, dump, load
 from jaxrcnn.interop.weight_files import read_weights, write_safetensors
 from jaxrcnn.training.workdir import Classes
@@ -129,12 +130,20 @@ def read_classes(path: pathlib.Path | None, num_classes: int) -> Classes:
 
 
 def convert_back(arguments: argparse.Namespace) -> int:
-    """Write a model's weights as torchvision's state dict."""
+    """Write a model's weights as torchvision's state dict, and print the call that loads it.
+
+    Raises:
+        ConfigError: torchvision cannot build such a model.
+    """
     if arguments.source is None:
         raise ConfigError("SOURCE: missing, takes a model's or a run's folder")
     run = load_run(arguments.source)
+    check_is_torchvisions(run.config)
     kept = read_kept(arguments.source)
     tensors = dump(run.variables, TORCHVISION, run.config.model, kept)
     write_safetensors(arguments.out, tensors)
-    print(f"{len(tensors)} tensors  {arguments.out}")
+    print(f"{len(tensors)} tensors  {arguments.out}, for")
+    print(f"\n{torchvision_call(run.config, str(arguments.out))}\n")
+    for remark in remarks(run.config):
+        print(f"differs: {remark}")
     return 0

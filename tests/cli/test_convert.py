@@ -14,7 +14,7 @@ from jaxrcnn.training.weights import load_variables
 from tests.interop.detectors import state_dict
 from tests.interop.recorded import DATA
 from tests.interop.state_dicts import SHAPES, bits, random_tensors
-from tests.tiny import make_variables
+from tests.tiny import make_variables, write_model
 
 NAME = "fasterrcnn_mobilenet_v3_large_fpn"
 V1 = "fasterrcnn_resnet50_fpn"
@@ -63,9 +63,12 @@ def test_a_models_folder_holds_config_classes_and_weights(folder):
     assert [path.name for path in folder.parent.iterdir()] == ["mobile"]
 
 
-def test_it_goes_back_bit_for_bit(folder, tensors, tmp_path):
+def test_it_goes_back_bit_for_bit(folder, tensors, tmp_path, capsys):
     out = tmp_path / "back.safetensors"
     assert main(["convert", str(folder), "--to", "torchvision", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "model = FasterRCNN(\n    mobilenet_backbone(" in said
+    assert f"model.load_state_dict(load_file({str(out)!r}))" in said
     back = load_file(out)
     assert back.keys() == tensors.keys()
     for name, x in tensors.items():
@@ -156,6 +159,15 @@ def test_a_weight_that_is_not_finite_is_named(name, value, said, tmp_path, capsy
     argv = ["convert", str(tmp_path / "x.safetensors"), "--model", V1, "--out", str(tmp_path / "m")]
     assert said in complaint(capsys, argv)
     assert not (tmp_path / "m").exists()
+
+
+def test_what_torchvision_cannot_build_does_not_go_back(tmp_path, capsys):
+    out = tmp_path / "back.safetensors"
+    folder = write_model(tmp_path / "model")
+    said = complaint(capsys, ["convert", str(folder), "--to", "torchvision", "--out", str(out)])
+    for field in ("model.neck.name=c4", "model.roi.op=align", "model.anchors.spread=False"):
+        assert field in said
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
