@@ -18,7 +18,7 @@ FAMILIES = (
     ("a single-stage detector of MMDetection", r"bbox_head\."),
     ("a DETR", r"transformer\.(encoder|decoder)\.|class_embed\.|class_labels_classifier\."),
     ("a YOLOX", r"backbone\.backbone\.dark\d\.|head\.(stems|obj_preds)\.\d"),
-    ("a YOLO", r"model\.\d+\.(conv|bn|m|dfl|attn|ffn|anchors|anchor_grid|cv\d|(m|cv\d)\..*)\b"),
+    ("a YOLO", r"model\.\d+\.(conv|bn|m|dfl|attn|ffn|anchors|anchor_grid|cv\d)\b"),
     ("a YOLO", r"module_list\.\d+\.(Conv2d|conv|conv_\d+|BatchNorm2d)\."),
     ("an SSD", r"head\.classification_head\.module_list\."),
     ("an FCOS", r"head\.(regression_head\.bbox_ctrness|ctrness|fcos_head)\b"),

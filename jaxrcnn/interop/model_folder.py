@@ -11,7 +11,7 @@ import shutil
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Variables
 from jaxrcnn.interop.naming import Tensors
-from jaxrcnn.interop.weight_files import read_weights, write_safetensors
+from jaxrcnn.interop.weight_files import read_safetensors, write_safetensors
 from jaxrcnn.training.weights import save_variables
 from jaxrcnn.training.workdir import Classes, claim, write_classes
 
@@ -45,4 +45,4 @@ def make_model(
 def read_kept(folder: pathlib.Path) -> Tensors:
     """What is kept of the file that a model was converted from; nothing where there was none."""
     path = folder / KEPT
-    return read_weights(path).tensors if path.exists() else {}
+    return read_safetensors(path) if path.exists() else {}

@@ -45,7 +45,7 @@ def without_denormals(
         if field != "var" or not path.startswith("backbone/body/"):
             continue
         name = peer.name_of(path, config)
-        variance, scale = arrays[place], arrays[places[f"{module}/scale"]]
+        variance, scale = np.asarray(arrays[place]), np.asarray(arrays[places[f"{module}/scale"]])
         total = variance.astype(np.float64) + config.backbone.norm_epsilon
         small = total < SMALLEST
         if not small.any():

@@ -10,6 +10,7 @@ from jaxrcnn.detector import Variables
 from jaxrcnn.interop.buffers import fields_of, takes_rgb
 from jaxrcnn.interop.families import family_of
 from jaxrcnn.interop.naming import Peer, Tensors
+from jaxrcnn.interop.norms import without_denormals
 from jaxrcnn.interop.of_detectron2 import DETECTRON2, DETECTRON2_RGB
 from jaxrcnn.interop.of_imagenet import DETECTRON2_BACKBONE, TORCHVISION_BACKBONE
 from jaxrcnn.interop.of_torchvision import TORCHVISION
@@ -109,9 +110,25 @@ def read_source(
     try:
         peer = peer_of(file.tensors)
         variables, account = load(file.tensors, peer, config, like, restart)
+        variables, _, rescaled = without_denormals(variables, peer, config)
         told = {}
         if peer in (DETECTRON2, DETECTRON2_RGB):
             told = fields_of(file.tensors, peer is DETECTRON2_RGB)
-        return variables, [*file.notes, *describe(account, peer), *mismatches(peer, config, told)]
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+    return variables, [
+        *describe(account, peer),
+        *file.notes,
+        *rescaled,
+        *mismatches(peer, config, told),
+        *_unsaid(peer, config),
+    ]
+
+
+def _unsaid(peer: Peer, config: ModelConfig) -> list[str]:
+    """The fields of a run that torchvision's detectors depend on and no file of theirs says."""
+    if peer is not TORCHVISION:
+        return []
+    anchors = f"model.anchors.sizes {config.anchors.sizes}, .ratios {config.anchors.ratios}"
+    epsilon = f"model.backbone.norm_epsilon {config.backbone.norm_epsilon:g}"
+    return [f"  {'not in the file':18}  {x}" for x in (anchors, epsilon)]

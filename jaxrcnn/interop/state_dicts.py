@@ -1,5 +1,6 @@
 """The state dict of a network in a checkpoint, and its names without what was wrapped around it."""
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -33,7 +34,15 @@ ENVELOPES = ("state_dict", "model_state_dict", "model", "blobs")
 """Keys of a checkpoint under which the weights usually are; "blobs" is Caffe2's."""
 
 MAX_DEPTH = 4
-AVERAGED = re.compile(r"(^|[._])(ema|swa|averaged?)([._]|$)|ema_|_ema")
+"""Of dicts in dicts."""
+
+MAX_PREFIX = 8
+"""Parts of a name that may stand before a network's own."""
+
+MAX_NETWORKS = 16
+"""In one dict."""
+
+AVERAGED = re.compile(r"(^|[._])(ema|swa|averaged?)([._]|$)", re.IGNORECASE)
 """The names of moving averages of a model's weights."""
 
 EXTRA_STATE = "_extra_state"
@@ -119,11 +128,15 @@ def _split(keys: tuple[str, ...], found: Mapping[Any, Any]) -> list[Candidate]:
     if family_of(tensors):
         return [Candidate(keys, "", tensors, others)]
     unwrapped, wrappers = _without_wrappers(tensors)
-    detectors = [
-        _detector(keys, name.removesuffix(sign), unwrapped, roots, others, wrappers)
+    found_at = (
+        (name.removesuffix(sign), roots)
         for sign, roots in DETECTORS.items()
         for name in unwrapped
         if name == sign or name.endswith(f".{sign}")
+    )
+    detectors = [
+        _detector(keys, prefix, unwrapped, roots, others, wrappers)
+        for prefix, roots in itertools.islice(found_at, MAX_NETWORKS)
     ]
     return detectors or [_backbone(keys, tensors, others)]
 
@@ -163,14 +176,14 @@ def _backbone(
 ) -> Candidate:
     """A backbone without what all of its names begin with; of an unknown network only a wrapper."""
     prefix, inner = "", tensors
-    while not any(sign in inner for sign in BACKBONES):
+    for _ in range(MAX_PREFIX):
+        if any(sign in inner for sign in BACKBONES):
+            return Candidate(keys, prefix, inner, others, rank=1)
         first, dot, _ = next(iter(inner)).partition(".")
         if not dot or not all(name.startswith(first + dot) for name in inner):
             break
         prefix += first + dot
         inner = {name.removeprefix(first + dot): x for name, x in inner.items()}
-    else:
-        return Candidate(keys, prefix, inner, others, rank=1)
     wrapped = re.match(rf"(?:(?:{'|'.join(WRAPPERS)})\.)*", prefix)
     prefix = wrapped[0] if wrapped else ""
     return Candidate(keys, prefix, {k.removeprefix(prefix): x for k, x in tensors.items()}, others)
@@ -190,6 +203,8 @@ def _chosen(candidates: Sequence[Candidate], key: str) -> Candidate:
     elif rank == 0:
         return max(best, key=lambda c: (_is_usual(c), len(c.tensors)))
     plain = [c for c in best if not AVERAGED.search(c.label)]
+    if rank == 1 and not key:  # of train.init, which has no --key
+        plain = [c for c in plain if _is_usual(c)] or plain
     if len(best) > 1 and len(plain) == 1:
         return plain[0]
     if len(best) > 1:

@@ -64,6 +64,16 @@ def read_weights(path: str | os.PathLike[str], key: str = "") -> WeightFile:
             return _read(file, path, key)
 
 
+def read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """All tensors of a .safetensors, under the names that they have there.
+
+    Raises:
+        WeightFileError: the file is missing, torn, or holds no tensors.
+    """
+    with _naming(path):
+        return _load_safetensors(path)
+
+
 def _read(file: BinaryIO, path: str | os.PathLike[str], key: str) -> WeightFile:
     head = file.read(HEAD)
     size = file.seek(0, os.SEEK_END)
@@ -73,7 +83,7 @@ def _read(file: BinaryIO, path: str | os.PathLike[str], key: str) -> WeightFile:
     if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
         return _weights(read_pickle(file), size, key)
     if head[8:9] == b"{":
-        tensors, notes = find_state_dict(_read_safetensors(path), key)
+        tensors, notes = find_state_dict(_load_safetensors(path), key)
         return WeightFile(tensors, notes=notes)
     raise WeightFileError(f"is {_foreign(head)}")
 
@@ -138,7 +148,7 @@ def _foreign(head: bytes) -> str:
     return "no weight file: neither of torch.save, nor a .safetensors, nor a pickle"
 
 
-def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+def _load_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
     try:

@@ -196,11 +196,25 @@ def test_a_checkpoint_that_refers_to_itself_ends():
     tree = {"model": TORCHVISION}
     tree["self"] = tree
     assert find_state_dict(tree).tensors == TORCHVISION
-    shared = {str(index): {} for index in range(1000)}
+    shared = {str(index): {} for index in range(200)}
     for entry in shared.values():
         entry |= shared
     with pytest.raises(WeightFileError):
         find_state_dict(shared)
+
+
+def test_a_backbone_in_its_usual_entry_goes_before_others():
+    teacher = {name: np.ones(1) for name in RESNET}
+    tensors, notes = find_state_dict({"state_dict": RESNET, "teacher": teacher})
+    assert tensors == RESNET
+    assert any("teacher" in note for note in notes)
+
+
+def test_long_names_and_many_networks_take_no_time():
+    deep = {"a." * 100_000 + "w": X}
+    assert find_state_dict(deep).tensors == deep
+    many = {f"{i}.{name}": X for i in range(2000) for name in TORCHVISION}
+    assert "several networks" in refusal(many)
 
 
 def test_the_signs_are_those_by_which_a_peer_is_recognised():

@@ -14,7 +14,7 @@ from PIL import Image
 from jaxrcnn.config import ConfigError
 from jaxrcnn.interop import weight_files
 from jaxrcnn.interop.tensors import WeightFileError
-from jaxrcnn.interop.weight_files import read_weights, write_safetensors
+from jaxrcnn.interop.weight_files import read_safetensors, read_weights, write_safetensors
 from tests.interop.recorded import DATA, assert_equal, complaint, expected_of
 
 WEIGHTS = {"a.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "a.bias": np.ones(2)}
@@ -198,6 +198,14 @@ def test_a_broken_safetensors_file_is_one_line(header, numbers, said, tmp_path):
     path = tmp_path / "x.safetensors"
     path.write_bytes(by_hand(header, numbers))
     assert said in complaint(path)
+
+
+def test_a_safetensors_file_can_be_read_as_it_is(tmp_path):
+    tensors = {f"module.{name}": x for name, x in WEIGHTS.items()}
+    write_safetensors(tmp_path / "x", tensors)
+    assert_equal(read_safetensors(tmp_path / "x"), tensors)
+    with pytest.raises(WeightFileError, match="none: "):
+        read_safetensors(tmp_path / "none")
 
 
 LAYOUTS = {
