@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.peer_fields import peer_hint
 
 UNKEPT = ("profile",)
 """Groups of fields that do not affect what a run computes. They are not written to config.json, so
@@ -82,6 +83,8 @@ def _hint(name: str, known: Collection[str]) -> str:
     members = [field for field in known if field.startswith(f"{name}.")]
     if members:
         return f"; it is a group of {', '.join(members)}"
+    if hint := peer_hint(name, known):
+        return f"; {hint}"
     return "".join(f"; did you mean {x}?" for x in difflib.get_close_matches(name, known, n=1))
 
 

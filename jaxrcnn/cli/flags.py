@@ -11,7 +11,7 @@ from typing import Any
 from jaxrcnn.cli.values import read_value
 from jaxrcnn.config import ConfigError
 from jaxrcnn.config_io import RENAMED, describe_type, field_types
-from jaxrcnn.interop.peer_fields import TORCHVISION_ARGUMENTS, peer_hint
+from jaxrcnn.peer_fields import peer_hint
 
 PREFIX = "--config."
 """How the flag of a field begins."""
@@ -94,28 +94,20 @@ def _takes(kind: Any, words: Sequence[str]) -> str:
 
 def _hint(flag: str, known: Mapping[str, Any]) -> str:
     """What a peer's name is here, the flag of the nearest last name, or what the group has."""
-    if hint := _peer_hint(flag, known):
-        return hint
-    best = max(known, key=lambda name: (_likeness(_last(flag), _last(name)), _likeness(flag, name)))
     members = [name for name in known if name.startswith(f"{flag}.")]
-    group = flag.rpartition(".")[0]
-    siblings = [name for name in known if name.rpartition(".")[0] == group != "--config"]
     if members:
         return "it is a group of " + ", ".join(member[len(flag) :] for member in members)
+    fields = [name.removeprefix(PREFIX) for name in known if name.startswith(PREFIX)]
+    if hint := peer_hint(flag.removeprefix(PREFIX), fields, PREFIX):
+        return hint
+    best = max(known, key=lambda name: (_likeness(_last(flag), _last(name)), _likeness(flag, name)))
+    group = flag.rpartition(".")[0]
+    siblings = [name for name in known if name.rpartition(".")[0] == group != "--config"]
     if _likeness(_last(flag), _last(best)) >= 0.6:
         return f"did you mean {best}?"
     if group and siblings:
         return f"{group} has " + ", ".join(map(_last, siblings))
     return "python train.py --help-all lists all fields"
-
-
-def _peer_hint(flag: str, known: Mapping[str, Any]) -> str:
-    """Our fields for an argument of torchvision's or a key of Detectron2's; empty for others."""
-    name = flag.removeprefix(PREFIX)
-    if any(other.endswith(f".{name}") for other in known) and name not in TORCHVISION_ARGUMENTS:
-        return ""  # one of our own, without its group
-    own = {_last(other) for other in known}
-    return peer_hint(name, own) or peer_hint(_last(flag), own)
 
 
 def _last(flag: str) -> str:

@@ -114,6 +114,10 @@ def _channels(shape: Shape, config: ModelConfig) -> Iterator[tuple[str, Any]]:
         if shape("backbone/fpn/layer_bn_0/scale"):
             batch = shape("backbone/fpn/layer_bn_0/var") is not None
             yield "neck.norm", "batch" if batch else "group"
+    yield from _rpn(shape, config, channels)
+    boxes = shape("box_head/bbox_pred/kernel")
+    if boxes and boxes[0] == 4 and config.num_classes > 1:
+        yield "box_head.class_agnostic", True
     fc6 = shape("box_head/fc6/kernel")
     if config.box_head.name != "two_fc" or fc6 is None:
         return
@@ -121,3 +125,14 @@ def _channels(shape: Shape, config: ModelConfig) -> Iterator[tuple[str, Any]]:
     side = math.isqrt(fc6[1] // channels)
     if config.neck.name == "fpn" and side**2 * channels == fc6[1]:
         yield "roi.output_size", side
+
+
+def _rpn(shape: Shape, config: ModelConfig, channels: int) -> Iterator[tuple[str, Any]]:
+    """Its hidden convolutions, which have names of their own where there are several."""
+    convs = next(i for i in range(1000) if shape(f"rpn_head/conv_{i}/kernel") is None)
+    hidden = shape("rpn_head/conv_0/kernel") or shape("rpn_head/conv/kernel")
+    if hidden is None:
+        return
+    yield "rpn.convs", max(convs, 1)
+    if config.neck.name == "fpn" and hidden[0] != channels:
+        yield "rpn.channels", hidden[0]

@@ -12,9 +12,9 @@ import numpy as np
 from jaxrcnn.config import Config, ConfigError, ModelConfig
 from jaxrcnn.config_io import field_values
 from jaxrcnn.interop.of_torchvision import PIXELS
-from jaxrcnn.interop.peer_fields import TORCHVISION_DEFAULTS, TORCHVISION_NUMBERS
 from jaxrcnn.nets.backbone import MOBILENET
 from jaxrcnn.nets.resnet import ARCHITECTURES
+from jaxrcnn.peer_fields import TORCHVISION_DEFAULTS, TORCHVISION_NUMBERS
 
 FIXED = {
     "model.neck.name": "fpn",

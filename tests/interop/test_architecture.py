@@ -113,6 +113,28 @@ def test_the_box_heads_width_and_window_are_told():
     assert (model.box_head.channels, model.roi.output_size) == (512, 5)
 
 
+def test_the_rpns_convolutions_are_told():
+    shapes = torchvision(BLOCKS["resnet50"])
+    hidden = {"rpn.head.conv.0.0.weight": (256, 256, 3, 3)}
+    assert found(shapes | hidden).rpn == MODEL.rpn
+    hidden = {f"rpn.head.conv.{i}.0.weight": (64, 256, 3, 3) for i in range(3)}
+    rpn = found(shapes | hidden).rpn
+    assert (rpn.convs, rpn.channels) == (3, 64)
+    model = find_model("faster_rcnn_R_50_FPN").config(3).model
+    name = "proposal_generator.rpn_head.conv"
+    several = {k: x for k, x in fpn("R_50").items() if name not in k}
+    several |= {f"{name}.conv{i}.weight": (256, 256, 3, 3) for i in range(2)}
+    rpn = found(several, DETECTRON2, model).rpn
+    assert (rpn.convs, rpn.channels) == (2, 0)
+
+
+def test_boxes_of_no_class_are_told():
+    model = find_model("faster_rcnn_R_50_FPN").config(3).model
+    boxes = {"roi_heads.box_predictor.bbox_pred.weight": (4, 1024)}
+    assert found(fpn("R_50") | boxes, DETECTRON2, model).box_head.class_agnostic
+    assert not found(fpn("R_50"), DETECTRON2, model).box_head.class_agnostic
+
+
 @pytest.mark.parametrize(
     "name",
     [

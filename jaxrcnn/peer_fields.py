@@ -211,26 +211,41 @@ ABSENT = {
 """Names of the peers' that no field stands for, and why."""
 
 
-def peer_hint(name: str, own: Collection[str]) -> str:
+def peer_hint(name: str, known: Collection[str], prefix: str = "") -> str:
     """Which of our fields a name of torchvision's or Detectron2's is; empty if it is no such name.
 
     Args:
         name: an argument of torchvision's such as "min_size", or a key of Detectron2's, whole or
-            its end: "SOLVER.BASE_LR", "NMS_THRESH_TEST"; in small letters too.
-        own: the last names of our fields, which are no ends of keys unless they are in capitals.
+            its end: "SOLVER.BASE_LR", "NMS_THRESH_TEST"; in small letters too. Groups of ours may
+            stand before it: "data.min_size".
+        known: our fields. The end of such a name, "rpn.samples", is none of a peer's.
+        prefix: of the fields in the answer, such as "--config.".
     """
     if name in TORCHVISION_ARGUMENTS:
-        return _hint("torchvision", name, TORCHVISION_ARGUMENTS[name])
+        return _hint("torchvision", name, TORCHVISION_ARGUMENTS[name], prefix)
+    if any(field.endswith(f".{name}") for field in known):
+        return ""
+    own = {field.rpartition(".")[2] for field in known}
+    last = name.rpartition(".")[2]
+    return _of_detectron2(name, own, prefix) or (
+        _hint("torchvision", last, TORCHVISION_ARGUMENTS[last], prefix)
+        if last in TORCHVISION_ARGUMENTS
+        else _of_detectron2(last, own, prefix)
+    )
+
+
+def _of_detectron2(name: str, own: Collection[str], prefix: str) -> str:
+    """The hint for a key, whole or its end; the last names of our fields are no ends of keys."""
     key = name.upper()
     keys = [known for known in (*DETECTRON2_KEYS, *ABSENT) if known == key]
     if not keys and (name == key or name not in own):
         keys = [known for known in (*DETECTRON2_KEYS, *ABSENT) if known.endswith(f".{key}")]
-    hints = [_hint("Detectron2", known, DETECTRON2_KEYS.get(known, ())) for known in keys]
+    hints = [_hint("Detectron2", known, DETECTRON2_KEYS.get(known, ()), prefix) for known in keys]
     return "; ".join(hints[:3])
 
 
-def _hint(peer: str, name: str, fields: Collection[str]) -> str:
+def _hint(peer: str, name: str, fields: Collection[str], prefix: str) -> str:
     if not fields:
         return f"{peer}'s {name} has no field: {ABSENT[name]}"
-    flags = " and ".join(f"--config.{field}" for field in fields)
-    return f"{peer}'s {name} is {flags}" + (f" ({NOTES[name]})" if name in NOTES else "")
+    ours = " and ".join(prefix + field for field in fields)
+    return f"{peer}'s {name} is {ours}" + (f" ({NOTES[name]})" if name in NOTES else "")

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from jaxrcnn.cli.flags import field_flags, read_flags
-from jaxrcnn.config import ConfigError
-from jaxrcnn.config_io import field_types
-from jaxrcnn.interop.peer_fields import (
+from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.config_io import field_types, replace_fields
+from jaxrcnn.peer_fields import (
     ABSENT,
     DETECTRON2_KEYS,
     NOTES,
@@ -16,7 +16,7 @@ from jaxrcnn.interop.peer_fields import (
     TORCHVISION_DEFAULTS,
 )
 
-DOCS = pathlib.Path(__file__).parents[2] / "docs" / "weights.md"
+DOCS = pathlib.Path(__file__).parents[1] / "docs" / "weights.md"
 
 # Of FasterRCNN.__init__ and fasterrcnn_resnet50_fpn in torchvision 0.14 and 0.29.
 ARGUMENTS = [
@@ -95,6 +95,7 @@ def said(flag):
         ("SOLVER.BASE_LR", "Detectron2's SOLVER.BASE_LR is --config.train.optimizer.learning_rate"),
         ("solver.base_lr", "Detectron2's SOLVER.BASE_LR is --config.train.optimizer.learning_rate"),
         ("base_lr", "Detectron2's SOLVER.BASE_LR is --config.train.optimizer.learning_rate"),
+        ("data.min_size", "torchvision's min_size is --config.data.short_side"),
         ("train.IMS_PER_BATCH", "Detectron2's SOLVER.IMS_PER_BATCH is --config.train.batch_size"),
         (
             "MODEL.RPN.NMS_THRESH",
@@ -107,6 +108,7 @@ def said(flag):
         ),
         ("MODEL.DEVICE", "Detectron2's MODEL.DEVICE has no field: jax chooses; the"),
         # Our own names go before the ends of keys.
+        ("model.box_head", "it is a group of .name, .channels,"),
         ("steps", "did you mean --config.train.steps?"),
         ("proposals.min_size", "did you mean --config.model.proposals.min_size?"),
         ("rpn.smaples", "did you mean --config.model.rpn.samples?"),
@@ -114,6 +116,12 @@ def said(flag):
 )
 def test_a_peers_name_is_answered_with_our_field(flag, hint):
     assert said(f"--config.{flag}").startswith(hint)
+
+
+def test_a_changed_config_names_our_field_too():
+    with pytest.raises(ConfigError) as error:
+        replace_fields(Config(), {"min_size": 640})
+    assert str(error.value) == "unknown field min_size; torchvision's min_size is data.short_side"
 
 
 @pytest.mark.parametrize("name", [*TORCHVISION_ARGUMENTS, *DETECTRON2_KEYS])
