@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxrcnn.config import ConfigError, ModelConfig
 from jaxrcnn.interop.naming import Peer, Tensors
-from jaxrcnn.nets.resnet import ARCHITECTURES, Architecture
+from jaxrcnn.nets.resnet import ARCHITECTURES
 
 Shape = Callable[[str], tuple[int, ...] | None]
 """A path of ours, such as backbone/body/conv1/kernel, to the shape of the peer's tensor; None where
@@ -29,7 +29,7 @@ def with_architecture(tensors: Tensors, peer: Peer, config: ModelConfig) -> Mode
 
     def shape(path: str) -> tuple[int, ...] | None:
         name = peer.name_of(path, config)
-        return tensors[name].shape if name in tensors else None
+        return tensors[name].shape if name and name in tensors else None
 
     if config.backbone.name == "mobilenet_v3_large":
         changes = _norm(tensors, peer, config)
@@ -68,9 +68,9 @@ def _resnet(shape: Shape, config: ModelConfig) -> dict[str, Any]:
     inner, per_group = (shape("backbone/body/layer1_0/conv2/kernel") or (1, 1))[:2]
     groups, width = (inner // per_group if bottleneck else 1), stem[0]
     group_width = per_group * 64 // width if bottleneck else 64
-    found = Architecture(blocks, bottleneck, groups, group_width)  # type: ignore[arg-type]
+    found = (blocks, bottleneck, groups, group_width)
     for name, architecture in ARCHITECTURES.items():
-        if architecture == found:
+        if tuple(architecture) == found:
             basic = {} if bottleneck else {"backbone.stride_in_1x1": False}
             return {"backbone.name": name, "backbone.width": width, **basic}
     kind = "bottleneck" if bottleneck else "basic"

@@ -52,7 +52,7 @@ EXTRA_STATE = "_extra_state"
 class StateDict(NamedTuple):
     """A network's tensors by their own names."""
 
-    tensors: dict[str, Value]
+    tensors: dict[str, Any]  # as in the tree: Tensors, Arrays or numpy's arrays
     notes: tuple[str, ...]  # what was chosen, taken off and left out, for people
 
 
