@@ -98,6 +98,9 @@ def describe_model(told: Told, config: Config, path: pathlib.Path) -> list[str]:
         for name, x in told.buffers.items()
         if x != here[name]
     ]
+    same = [f"model.{name}" for name, x in told.buffers.items() if x == named[name] == here[name]]
+    if same:
+        lines.append(_line("as in the file", f"{', '.join(same)} of the named model"))
     return lines + _assumptions(told, config.model, path)
 
 
