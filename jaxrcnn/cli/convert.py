@@ -36,7 +36,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         ConfigError: something of the source, the model or --out does not fit.
     """
     if arguments.to:
-        return convert_back(arguments)
+        return convert_back(arguments, fields)
     if not arguments.model:
         raise ConfigError("--model: missing, takes the name of the detector that the source is of")
     if (arguments.source is None) == (arguments.weights is None):
@@ -129,14 +129,20 @@ def read_classes(path: pathlib.Path | None, num_classes: int) -> Classes:
     return Classes(names, tuple(range(1, num_classes + 1)))
 
 
-def convert_back(arguments: argparse.Namespace) -> int:
+def convert_back(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     """Write a model's weights as torchvision's state dict, and print the call that loads it.
 
     Raises:
-        ConfigError: torchvision cannot build such a model.
+        ConfigError: torchvision cannot build such a model, or an option has no effect here.
     """
     if arguments.source is None:
         raise ConfigError("SOURCE: missing, takes a model's or a run's folder")
+    unused = [
+        name for name in ("weights", "classes", "key", "input_format") if vars(arguments)[name]
+    ]
+    if unused or fields:
+        option = fields[0] if fields else f"--{unused[0].replace('_', '-')}"
+        raise ConfigError(f"{option} has no effect with --to: the model's folder says it")
     run = load_run(arguments.source)
     check_is_torchvisions(run.config)
     kept = read_kept(arguments.source)

@@ -48,6 +48,8 @@ def read_model(tensors: Tensors, name: str, model: Model, input_format: str = ""
     Raises:
         ConfigError: the file is of another model, or of none that is known here.
     """
+    if input_format and model.peer == "torchvision":
+        raise ConfigError(f"--input-format: {name} is torchvision's, whose models take RGB")
     peer = detector_peer(tensors, input_format)
     if (peer is TORCHVISION) != (model.peer == "torchvision"):
         raise ConfigError(f"--model {name} is {model.peer}'s, the file is of {peer.title}")

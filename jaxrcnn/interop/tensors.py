@@ -45,7 +45,7 @@ def are_lengths(values: Any) -> bool:
     return math.prod(max(n, 1) for n in values) <= MAX_ELEMENTS
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)  # a file may hold millions
 class Unread:
     """An object that is not needed, or a function or class of such: its name and nothing else.
 

@@ -95,6 +95,13 @@ def test_an_account_is_printed(source, tmp_path, capsys):
     [
         (["--model", "fasterrcnn_resnet50_fpn"], "With a MobileNetV3 it is fasterrcnn_mobilenet"),
         (["--model", "faster_rcnn_R_50_FPN"], "is detectron2's, the file is of torchvision's"),
+        (["--model", NAME, "--input-format", "BGR"], "is torchvision's, whose models take RGB"),
+        (["--to", "torchvision", "--key", "ema"], "--key has no effect with --to"),
+        (
+            ["--to", "torchvision", "--input-format", "RGB"],
+            "--input-format has no effect with --to",
+        ),
+        (["--to", "torchvision", "--config.seed", "3"], "--config.seed has no effect with --to"),
         (["--model", NAME, "--key", "ema"], "has no ema; --key takes one of its top level"),
         (["--model", NAME, "--config.model.num_classes", "7"], "num_classes 7: the file has 3"),
         (

@@ -1,5 +1,6 @@
 import argparse
 import copyreg
+import dataclasses
 import datetime
 import functools
 import io
@@ -249,7 +250,7 @@ def test_what_is_unread_keeps_its_name_and_nothing_else(content, name):
     assert load(content) == Unread(name)
     called = load(content[:-1] + b"(K\x01]tR}" + text("state") + b"K\x01sb.")
     assert called == Unread(name)
-    assert vars(called) == {"name": name}
+    assert dataclasses.asdict(called) == {"name": name}
 
 
 def test_an_instruction_that_is_refused_is_named():
