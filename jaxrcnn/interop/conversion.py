@@ -145,14 +145,13 @@ def _epsilon(model: ModelConfig, path: pathlib.Path) -> str:
 
 
 def _detectron2_assumptions(told: Told, model: ModelConfig) -> list[str]:
-    lines = [_line("channel order", "RGB" if told.peer is DETECTRON2_RGB else "BGR")]
+    rgb = told.peer is DETECTRON2_RGB
+    lines = [_line("channel order", "RGB" if rgb else "BGR")]
     if model.backbone.name not in ("resnet18", "resnet34"):
+        stride = f"model.backbone.stride_in_1x1 {model.backbone.stride_in_1x1}"
+        recipe = "; Detectron2's recipe for torchvision's backbones has False" if rgb else ""
         lines.append(
-            _line(
-                "assumed",
-                f"model.backbone.stride_in_1x1 {model.backbone.stride_in_1x1}, as "
-                "MODEL.RESNETS.STRIDE_IN_1X1 of the named model",
-            )
+            _line("assumed", f"{stride}, as MODEL.RESNETS.STRIDE_IN_1X1 of the named model{recipe}")
         )
     return lines
 

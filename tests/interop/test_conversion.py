@@ -175,6 +175,10 @@ def test_the_stride_of_bottlenecks_is_said_to_be_assumed():
     tensors = {name: np.zeros(shape, bool) for name, shape in fpn("R_50").items()}
     said = "\n".join(lines_of(told(tensors, ZOO)))
     assert "assumed             model.backbone.stride_in_1x1 True" in said
+    assert "recipe" not in said
+    said = "\n".join(lines_of(told(tensors | {"pixel_mean": three(*RGB)}, ZOO)))
+    assert "stride_in_1x1 True" in said
+    assert "Detectron2's recipe for torchvision's backbones has False" in said
 
 
 @pytest.mark.parametrize(
