@@ -30,6 +30,19 @@ FAMILIES = (
 """What a file is, and how some of its names begin, behind any prefix. The last is for files that
 have no second stage."""
 
+CLASSES = (
+    ("a YOLO", r"ultralytics\.|models\.(yolo|common|experimental)\.|yolox\.|yolov\d+\."),
+    ("a detector of MMDetection", r"mmdet\."),
+    ("a detector of EfficientDet", r"effdet\."),
+)
+"""What a file is, and how the class of an object in it begins."""
+
+READ = (
+    "only a Faster R-CNN of torchvision or Detectron2, and ImageNet backbones of theirs or of "
+    "timm, can be read"
+)
+"""The end of an error about another model."""
+
 LOGITS = "roi_heads.box_predictor.cls_score.bias"
 """The class logits' bias in a Faster R-CNN of torchvision or Detectron2."""
 
@@ -42,3 +55,8 @@ def family_of(names: Iterable[str]) -> str | None:
         if re.search(rf"(?:^|\.)(?:{pattern})", text, re.MULTILINE):
             return family
     return None
+
+
+def family_of_class(name: str) -> str | None:
+    """What kind of detector a pickled object of a class is; None for unknown ones."""
+    return next((family for family, pattern in CLASSES if re.match(pattern, name)), None)

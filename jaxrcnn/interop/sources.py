@@ -8,7 +8,7 @@ import jax
 from jaxrcnn.config import Config, ConfigError, ModelConfig
 from jaxrcnn.detector import Variables
 from jaxrcnn.interop.buffers import fields_of, takes_rgb
-from jaxrcnn.interop.families import family_of
+from jaxrcnn.interop.families import READ, family_of
 from jaxrcnn.interop.naming import Peer, Tensors
 from jaxrcnn.interop.norms import without_denormals
 from jaxrcnn.interop.of_detectron2 import DETECTRON2, DETECTRON2_RGB
@@ -30,11 +30,6 @@ SIGNS = {
     "features.0.0.weight": TORCHVISION_BACKBONE,
 }
 """A name that files of one peer have, and those of the others before it have not."""
-
-READ = (
-    "only a Faster R-CNN of torchvision or Detectron2, and ImageNet backbones of theirs or of "
-    "timm, can be read"
-)
 
 
 def peer_of(tensors: Tensors, input_format: str = "") -> Peer:
