@@ -22,6 +22,7 @@ from jaxrcnn.data.unannotated import ImageLike, open_images
 from jaxrcnn.detector import Detector, Variables, build, forward_infer
 from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.evaluate import find_each
+from jaxrcnn.prediction_fields import replace_prediction_fields
 from jaxrcnn.runtime.executables import load_or_compile
 from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.training.alternating import finished, takes_given
@@ -139,14 +140,10 @@ class Model(NamedTuple):
         return predict(self.variables, images, sizes)
 
 
-def load(folder: str | os.PathLike[str]) -> Model:
-    """Read a run's folder, at its last checkpoint, or a model's.
-
-    Raises:
-        ConfigError: it is not such a folder, or holds no checkpoint.
-    """
+def load(folder: str | os.PathLike[str], **fields: Any) -> Model:
+    """Read a run's folder, at its last checkpoint, or a model's; see `jaxrcnn.load`."""
     folder = pathlib.Path(folder)
-    return restore(folder, read_config(folder))
+    return restore(folder, replace_prediction_fields(read_config(folder), fields))
 
 
 def restore(folder: pathlib.Path, config: Config, step: int | None = None) -> Model:

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "config_io": {"config"},
     "config_file": {"config", "config_io"},
     "validation": {"config", "config_io"},
+    "prediction_fields": {"config", "config_io", "validation"},
     "ops": {"types", "jax", "numpy"},
     "nets": {"types", "config", "runtime.xla", "jax", "flax"},
     "nets.winograd": {"types", "runtime.xla", "jax", "numpy"},
@@ -64,7 +65,7 @@ MAY_IMPORT = {
     "curves": {"types", "numpy", "matplotlib"},
     "runs": {"types", "config", "detector", "training", "data", "evaluation", "interop", "jax"},
     "model": {
-        *("types", "config", "detector", "training", "data", "evaluation"),
+        *("types", "config", "detector", "training", "data", "evaluation", "prediction_fields"),
         *("runtime.executables", "runtime.xla", "jax", "numpy"),
     },
     "study": {

@@ -20,8 +20,13 @@ LYING, STANDING = (
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return jaxrcnn.load(str(write_model(tmp_path_factory.mktemp("models") / "tiny")))
+def folder(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return jaxrcnn.load(str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +118,17 @@ def test_half_is_the_score_that_is_asked_for(model):
     (found,) = model.predict([LYING], score=0)
     (default,) = model.predict([LYING])
     assert len(default.scores) == (found.scores >= 0.5).sum()
+
+
+def test_thresholds_and_limits_are_those_asked_for(model, expected, folder):
+    _, scores, _ = expected[0]
+    threshold = float((scores[4] + scores[5]) / 2)
+    few = jaxrcnn.load(folder, score_threshold=threshold, max_detections=3)
+    (found,) = few.predict([LYING], score=0)
+    assert_found(found, [values[:3] for values in expected[0]])
+    assert few.config.model.detections.nms_iou == model.config.model.detections.nms_iou
+    with pytest.raises(ConfigError, match=r"model\.num_classes cannot be changed"):
+        jaxrcnn.load(folder, num_classes=4)
 
 
 def test_no_images_have_no_objects(model):

@@ -1,14 +1,15 @@
-"""python -m jaxrcnn export MODEL --out DIR"""
+"""python -m jaxrcnn export MODEL --out DIR [--config.FIELD VALUE ...]"""
 
 import argparse
 import os
 import pathlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from jaxrcnn.cli.run import load_run
+from jaxrcnn.cli.run import load_model
 from jaxrcnn.config import ConfigError
 from jaxrcnn.detector import build
 from jaxrcnn.interop.export import export_program, named_weights, preprocessing_of
@@ -37,13 +38,14 @@ once.
 """
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     """Export; the folder is written whole or not at all.
 
     Raises:
-        ConfigError: there is no such model, it makes no proposals, or --out is there already.
+        ConfigError: there is no such model, it makes no proposals, a field cannot be changed, or
+            --out is there already.
     """
-    run = load_run(arguments.model)
+    run = load_model(arguments.model, fields)
     check_proposes(run)
     out = arguments.out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

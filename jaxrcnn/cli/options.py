@@ -12,6 +12,7 @@ from jaxrcnn.cli.parsing import fail, show
 from jaxrcnn.cli.train_help import train_help
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_file import load_config
+from jaxrcnn.prediction_fields import replace_prediction_fields
 
 PATHS = {"--config": pathlib.Path, "--workdir": pathlib.Path}
 """The flags of train.py that are no fields, and their types."""
@@ -70,6 +71,20 @@ def apply_fields(config: Config, fields: Sequence[str]) -> Config:
         ConfigError: a field is unknown, or a value is of another type.
     """
     return _with_values(config, read_flags(split_flags(fields), field_flags()))
+
+
+def apply_prediction_fields(config: Config, fields: Sequence[str]) -> Config:
+    """A trained model's config with ``--config.FIELD VALUE ...`` on top of it.
+
+    Raises:
+        ConfigError: see `read_flags` and `replace_prediction_fields`.
+    """
+    values = read_flags(split_flags(fields), field_flags())
+    named = {flag.removeprefix(PREFIX): value for flag, value in values.items()}
+    try:
+        return replace_prediction_fields(config, named)
+    except ConfigError as error:
+        raise ConfigError(f"{PREFIX}{error}") from None
 
 
 def _with_values(config: Config, values: Mapping[str, Any]) -> Config:

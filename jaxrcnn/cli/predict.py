@@ -1,4 +1,4 @@
-"""python -m jaxrcnn predict MODEL IMAGES ... --out DIR"""
+"""python -m jaxrcnn predict MODEL IMAGES ... --out DIR [--config.FIELD VALUE ...]"""
 
 import argparse
 import contextlib
@@ -10,27 +10,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxrcnn.cli.image_files import file_names, find_images, image_ids
-from jaxrcnn.cli.run import counting
+from jaxrcnn.cli.run import counting, load_model
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.evaluation.coco import ImageDetections, detections_to_coco
-from jaxrcnn.model import Model, check_proposes, load
+from jaxrcnn.model import Model, check_proposes
 from jaxrcnn.visualize import draw_boxes
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     """Find, draw and write; exit code 1 where some images cannot be read.
 
     Raises:
-        ConfigError: there are no images or no such model, it makes no proposals, or --out is no
-            folder to write to.
+        ConfigError: there are no images or no such model, it makes no proposals, a field cannot be
+            changed, or --out is no folder to write to.
         DataError: not one image can be read.
     """
     images = find_images(arguments.images, arguments.out)
-    model = load(arguments.model)
+    model = load_model(arguments.model, fields)
     check_proposes(model)
     faults = FaultLog("skip")
     dataset = open_images(images, *model.classes, faults)

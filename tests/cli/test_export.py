@@ -26,6 +26,7 @@ def model(tmp_path_factory):
 def exported(model, tmp_path_factory):
     out = tmp_path_factory.mktemp("exported") / "model.stablehlo"
     argv = ["export", str(model), "--out", str(out), "--weights", "beside"]
+    argv += ["--config.model.detections.max_detections", "5"]
     assert main([*argv, "--dtype", "bfloat16"]) == 0
     return out
 
@@ -55,8 +56,17 @@ def test_the_lines_of_the_readme_run(exported, monkeypatch):
         (exported.parent / name).write_bytes((exported / name).read_bytes())
     there: dict = {}
     exec(code, there)
-    assert there["found"]["boxes"].shape == (1, 12, 4)
+    assert there["found"]["boxes"].shape == (1, 5, 4)
     assert there["found"]["valid"].any()
+
+
+def test_a_field_that_the_weights_depend_on_is_refused(model, tmp_path, capsys):
+    words = ["--config.model.anchors.ratios", "1"]
+    with pytest.raises(SystemExit) as stop:
+        main(["export", str(model), "--out", str(tmp_path / "out"), *words])
+    assert stop.value.code == 2
+    assert "--config.model.anchors.ratios cannot be changed" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_is_there_is_kept(model, exported, capsys):

@@ -159,6 +159,20 @@ def test_a_single_unreadable_image_is_not_counted(model, images, tmp_path, capsy
     assert "none of the" not in said
 
 
+def test_fields_that_the_weights_do_not_depend_on_are_changed(model, images, tmp_path, capsys):
+    words = [images / "a.png", "--config.model.detections.max_detections", "2"]
+    assert predict(model, tmp_path / "found", *words) == 0
+    rows = rows_of(tmp_path / "found")
+    (all_found,) = jaxrcnn.load(model).predict([images / "a.png"], score=0)
+    assert len(all_found.scores) > 2
+    np.testing.assert_allclose([row["score"] for row in rows], all_found.scores[:2], atol=1e-5)
+    capsys.readouterr()
+    words = [images / "a.png", "--config.model.num_classes", "2"]
+    said = complaint(capsys, lambda: predict(model, tmp_path / "other", *words))
+    assert "--config.model.num_classes cannot be changed: the weights were trained with 3" in said
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_folder_without_images_is_one_line_and_nothing_is_made(model, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     said = complaint(capsys, lambda: predict(model, tmp_path / "found", tmp_path / "empty"))

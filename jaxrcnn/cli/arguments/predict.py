@@ -1,13 +1,17 @@
-"""python -m jaxrcnn predict MODEL IMAGES ... --out DIR"""
+"""python -m jaxrcnn predict MODEL IMAGES ... --out DIR [--config.FIELD VALUE ...]"""
 
 import argparse
 import pathlib
 
+from jaxrcnn.cli.arguments import PREDICTION_FIELDS
 from jaxrcnn.cli.parsing import count, share
+
+TAKES_FIELDS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """MODEL IMAGES ... --out DIR [--score SCORE] [--batch N]."""
+    parser.epilog = PREDICTION_FIELDS
     parser.add_argument(
         "model",
         metavar="MODEL",
