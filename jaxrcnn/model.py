@@ -5,6 +5,7 @@ What it computes is `jaxrcnn.detector.forward_infer`, a pure function of `Model.
 """
 
 import functools
+import numbers
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,8 @@ from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.loader import eval_batches
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.data.unannotated import ImageLike, open_images
+from jaxrcnn.data.in_memory import ImageLike
+from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.detector import Detector, Variables, build, forward_infer
 from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.evaluate import find_each
@@ -92,9 +94,10 @@ class Model(NamedTuple):
         are sooner done than a call for each.
 
         Args:
-            images: files (see `jaxrcnn.data.images.read_image`), Pillow's images, or arrays
-                (H, W, 3) uint8 RGB or (H, W) uint8 grey, in any mixture.
-            score: lowest score of an object that is kept; those below the config's
+            images: a list of paths, open files, bytes of files, Pillow's images and uint8 arrays
+                (H, W, 3) RGB, (H, W, 4) RGBA, (H, W, 1) or (H, W) grey, in any mixture; see
+                `jaxrcnn.data.images.read_image`.
+            score: from 0 to 1, the lowest of an object that is kept; those below the config's
                 model.detections.score_threshold are never found.
             batch_size: images at a time, from 1.
 
@@ -102,10 +105,12 @@ class Model(NamedTuple):
             The objects of each image.
 
         Raises:
-            DataError: an image cannot be read.
-            ConfigError: the detector makes no proposals, see `check_proposes`.
+            DataError: an image cannot be read, or something else is given.
+            ConfigError: the detector makes no proposals, see `check_proposes`, or score or
+                batch_size is out of its range.
         """
         check_proposes(self)
+        _check_call(score, batch_size)
         faults = FaultLog("raise")
         dataset = open_images(images, *self.classes, faults)
         found = dict(self.find(dataset, faults, score=score, batch_size=batch_size))
@@ -187,6 +192,15 @@ def check_proposes(model: Model) -> None:
             "proposals for other images; train an RPN too: jointly with train.init WORKDIR, or "
             "as the next of train.alternating.steps"
         )
+
+
+def _check_call(score: Any, batch_size: Any) -> None:
+    """See that both are numbers in their ranges; True and False are none."""
+    if isinstance(score, bool) or not isinstance(score, numbers.Real) or not 0 <= score <= 1:
+        raise ConfigError(f"score={score!r} must be a number from 0 to 1")
+    whole = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool)
+    if not whole or batch_size < 1:
+        raise ConfigError(f"batch_size={batch_size!r} must be a whole number from 1")
 
 
 def _fit_devices(config: Config) -> Config:

@@ -148,6 +148,25 @@ def test_the_pure_function_is_used_in_ones_own_jit(model, batch, expected):
     np.testing.assert_allclose(shares, by_hand, rtol=1e-4)
 
 
+@pytest.mark.parametrize("score", [50, -1, 1.01, float("nan"), "0.5", None, True])
+def test_a_score_that_is_none_is_one_line(model, score):
+    with pytest.raises(ConfigError) as caught:
+        model.predict([LYING], score=score)
+    assert str(caught.value) == f"score={score!r} must be a number from 0 to 1"
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, 2.0, "2", None, True])
+def test_a_batch_size_that_is_none_is_one_line(model, batch_size):
+    with pytest.raises(ConfigError) as caught:
+        model.predict([], batch_size=batch_size)
+    assert str(caught.value) == f"batch_size={batch_size!r} must be a whole number from 1"
+
+
+def test_numbers_of_numpy_are_numbers(model):
+    (found,) = model.predict([LYING], score=np.float32(0), batch_size=np.int64(1))
+    assert len(found.scores) > 0
+
+
 @pytest.mark.parametrize("bad", ["none.png", "torn.jpg"])
 def test_a_image_that_cannot_be_read_is_an_error_that_names_it(model, tmp_path, bad):
     Image.fromarray(LYING).save(tmp_path / "a.png")

@@ -3,21 +3,15 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeAlias, Union
 
 import numpy as np
 
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.images import image_size, read_image, to_rgb, upright
+from jaxrcnn.data.images import image_size, read_image
+from jaxrcnn.data.in_memory import ImageLike, check_list, to_pixels
 from jaxrcnn.data.records import Dataset, Record, make_record
 from jaxrcnn.data.transforms import Size
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-ImageLike: TypeAlias = Union[str, os.PathLike[str], "Image.Image", np.ndarray]
-"""A file, Pillow's image, or pixels: (H, W, 3) uint8 RGB, or (H, W) uint8 grey."""
 
 Content = str | np.ndarray
 """The path of a file, or pixels (H, W, 3) uint8 RGB."""
@@ -38,12 +32,10 @@ def open_images(
     opened go to `faults` and are left out.
 
     Raises:
-        DataError: something else than images is given, or (faults.on_error "raise") a file cannot
-            be opened.
+        DataError: something else than a list of images is given, or (faults.on_error "raise") a
+            file cannot be opened.
     """
-    if isinstance(images, str) or not isinstance(images, Sequence):
-        kind = type(images).__name__
-        raise DataError(f"got a {kind} in place of a list of images; a single one is [image]")
+    check_list(images)
     contents = [_content(image, f"images[{i}]") for i, image in enumerate(images)]
     with ThreadPoolExecutor(THREADS) as pool:
         sizes = list(pool.map(_size, contents))
@@ -66,24 +58,9 @@ def open_images(
 
 def _content(image: ImageLike, name: str) -> Content:
     """An image in memory is made an array here, in one thread: it may be there more than once."""
-    from PIL import Image
-
     if isinstance(image, str | os.PathLike):
         return os.fspath(image)
-    if isinstance(image, Image.Image):
-        try:
-            return to_rgb(upright(image))
-        except Exception as error:  # it may be a file that is only now decoded
-            raise DataError(f"{name}: cannot be read ({error})") from error
-    pixels = np.asarray(image)
-    if pixels.dtype == np.uint8 and pixels.size and pixels.ndim == 2:
-        return np.repeat(pixels[..., None], 3, axis=2)  # (H, W) -> (H, W, 3)
-    if pixels.dtype != np.uint8 or not pixels.size or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise DataError(
-            f"{name}: got {pixels.dtype} {pixels.shape}, takes uint8 (height, width, 3) or "
-            "(height, width)"
-        )
-    return pixels
+    return to_pixels(image, name)
 
 
 def _size(content: Content) -> Size | DataError:
