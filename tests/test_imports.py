@@ -22,7 +22,7 @@ MODULES = {
 # A room, or one module of it, and all that it may import: rooms or single modules of jaxrcnn, then
 # libraries. The room itself and the standard library go without saying.
 MAY_IMPORT = {
-    "": {"model"},
+    "": {"model", "saving"},
     "__main__": {"cli"},
     "types": {"jax"},
     "runtime": set(),
@@ -68,6 +68,7 @@ MAY_IMPORT = {
         *("types", "config", "detector", "training", "data", "evaluation", "prediction_fields"),
         *("runtime.executables", "runtime.xla", "jax", "numpy"),
     },
+    "saving": {"config", "detector", "training", "interop", "jax"},
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
         *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "jinja2"),
@@ -104,9 +105,12 @@ MAY_IMPORT = {
 FREE = {"cli"}  # it ties everything together
 ABOVE_THE_PACKAGE = {"configs", "train", "tests"}
 
-# Under `if TYPE_CHECKING:` nothing is loaded. There, and only there, what draws a record and its
-# detections may name their types.
-FOR_TYPES_ONLY = {"visualize": {"data", "evaluation"}}
+# Under `if TYPE_CHECKING:` nothing is loaded. There, and only there, the package itself and what
+# draws a record and its detections may name types.
+FOR_TYPES_ONLY = {
+    "": {"config", "detector", "training"},
+    "visualize": {"data", "evaluation"},
+}
 
 # Slow to load, or missing where only a part of the package is used: imported inside the function
 # that needs them.

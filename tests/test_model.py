@@ -1,5 +1,10 @@
 """A tiny random model's detections, against `forward_infer` on a batch that is made by hand."""
 
+import copy
+import dataclasses
+import operator
+import pickle
+
 import jax
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ from jaxrcnn.config import ConfigError
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.detector import forward_infer
 from jaxrcnn.model import Objects
+from jaxrcnn.training.workdir import Classes
 from tests.tiny import SIZE, write_model
 
 RNG = np.random.default_rng(5)
@@ -81,7 +87,8 @@ def test_a_forks_pieces_are_traced_in_every_process(model, monkeypatch):
     def other_sampler(*arguments):
         raise AssertionError
 
-    fork = model._replace(detector=model.detector._replace(anchor_sampler=other_sampler))
+    detector = model.detector._replace(anchor_sampler=other_sampler)
+    fork = dataclasses.replace(model, detector=detector)
     assert len(fork.predict([LYING], score=0)) == 1
     assert asked == []
 
@@ -129,6 +136,34 @@ def test_thresholds_and_limits_are_those_asked_for(model, expected, folder):
     assert few.config.model.detections.nms_iou == model.config.model.detections.nms_iou
     with pytest.raises(ConfigError, match=r"model\.num_classes cannot be changed"):
         jaxrcnn.load(folder, num_classes=4)
+
+
+def test_a_model_is_shown_in_one_line(model, folder):
+    expected = f"<jaxrcnn.Model: resnet18 c4, 3 classes (cat, dog, bird), from {str(folder)!r}>"
+    assert repr(model) == expected
+    many = Classes(tuple("abcdef"), tuple(range(6)))
+    other = dataclasses.replace(model, classes=many, step=200, folder=None)
+    assert repr(other) == "<jaxrcnn.Model: resnet18 c4, 6 classes (a, b, c, ...), step 200>"
+
+
+def test_a_model_is_pickled_by_value_without_its_programs(model, expected):
+    model.predict([LYING], score=0)
+    assert model.programs is model.programs
+    data = pickle.dumps(model)
+    assert len(data) < 2 * sum(x.nbytes for x in jax.tree.leaves(model.variables)) + 20_000
+    again = pickle.loads(data)
+    assert (again.config, again.classes, again.step) == (model.config, model.classes, model.step)
+    assert again.detector == model.detector
+    assert_found(again.predict([LYING], score=0)[0], expected[0])
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_copies_share_the_arrays_and_predict_the_same(model, expected, duplicate):
+    again = duplicate(model)
+    assert again is not model
+    assert all(map(operator.is_, *(jax.tree.leaves(m.variables) for m in (model, again))))
+    assert (again.variables is model.variables) == (duplicate is copy.copy)
+    assert_found(again.predict([LYING], score=0)[0], expected[0])
 
 
 def test_no_images_have_no_objects(model):

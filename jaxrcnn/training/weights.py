@@ -47,10 +47,13 @@ def load_variables(
     return merged(ocp.load(str(path), placed(saved, like, restart)), like, restart)
 
 
-def check_shapes(where: pathlib.Path, saved: Any, like: Any, restart: Collection[str] = ()) -> None:
+def check_shapes(where: object, saved: Any, like: Any, restart: Collection[str] = ()) -> None:
     """See that two trees, of variables or of a whole state, have the same arrays.
 
-    In variables the parts to restart do not matter.
+    Args:
+        where: what is saved, for the error.
+        saved, like: the trees.
+        restart: parts of variables that do not matter.
 
     Raises:
         ConfigError: a difference; names the first.
@@ -59,7 +62,7 @@ def check_shapes(where: pathlib.Path, saved: Any, like: Any, restart: Collection
     for name in sorted(there.keys() | here.keys()):
         if there.get(name) != here.get(name):
             raise ConfigError(
-                f"{where}: the checkpoint does not fit this model: {name} is "
+                f"{where} does not fit this model: {name} is "
                 f"{there.get(name, 'nothing')} there, {here.get(name, 'nothing')} here"
             )
 

@@ -78,6 +78,7 @@ def test_an_image_that_unpacks_to_a_bomb_is_one_line(monkeypatch):
 
 BATCH = "list(images) gives the images of a batch one by one"
 FLOATS = "(255 * image).round() as uint8 for values from 0 to 1"
+LAST = "(1, 2, 0) puts channels last"
 SCALE = "scale its values to 0..255 and convert it to uint8"
 
 
@@ -91,7 +92,7 @@ SCALE = "scale its values to 0..255 and convert it to uint8"
         (PIXELS.astype(np.int64), "int64 (6, 5, 3)", SCALE),
         (GREY.astype(np.uint16), "uint16 (6, 5)", SCALE),
         (PIXELS > 9, "bool (6, 5, 3)", SCALE),
-        (PIXELS.transpose(2, 0, 1), "uint8 (3, 6, 5)", "image.transpose(1, 2, 0) puts channels last"),
+        (PIXELS.transpose(2, 0, 1), "uint8 (3, 6, 5)", f"image.transpose{LAST}"),
         (PIXELS[..., :2], "uint8 (6, 5, 2)", "it has neither 1, 3 nor 4 channels"),
         (PIXELS[0, 0], "uint8 (3,)", "it has neither 2 nor 3 dimensions"),
         (PIXELS[:0], "uint8 (0, 5, 3)", "it has no pixels"),
