@@ -139,6 +139,9 @@ def forward_train(
 
     Returns:
         The losses, the variables with new batch statistics, and what went along the arrows.
+
+    Raises:
+        ValueError: an argument has another shape or dtype.
     """
     config, strides = detector.config, detector.backbone.strides
     batch = clean(batch)
@@ -182,12 +185,15 @@ def forward_infer(
     Args:
         detector: the pieces.
         variables: their arrays.
-        images: (N, H, W, 3) uint8 or float32, RGB, 0..255, padded.
+        images: (N, H, W, 3) uint8 or float32, RGB, 0..255, padded. H and W may be any.
         image_sizes: (N, 2) height and width inside the padding.
         proposals: (N, R, ...) of another source, in place of the own RPN's.
 
     Returns:
         Detections (N, D, ...), boxes in pixels of the padded input.
+
+    Raises:
+        ValueError: an argument has another shape or dtype.
     """
     if proposals is None and "proposer" not in variables:
         features, proposals = first_stage(detector, variables, images, image_sizes)

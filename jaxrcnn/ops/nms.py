@@ -128,11 +128,14 @@ def _sweep(
         keep = _suppress(remaining, jnp.triu(_rivals(boxes, boxes, iou_threshold), k=1))
         return start + tile, _append(kept, boxes, own_index, keep, max_output)
 
+    # Zeros like a number that is computed vary over the same devices, as shard_map demands of what
+    # a loop begins with.
+    zeros = functools.partial(jnp.zeros_like, num_valid)
     places = jax.tree.map(
-        lambda x: jnp.zeros((*x.shape[:-1], max_output), x.dtype), (candidates, index)
+        lambda x: zeros(x.dtype, shape=(*x.shape[:-1], max_output)), (candidates, index)
     )
     boxes, places = _in_tiles(places, tile)
-    nothing = _Kept(boxes, places, jnp.int32(0))
+    nothing = _Kept(boxes, places, zeros(jnp.int32))
     _, kept = lax.while_loop(unfinished, decide_tile, (jnp.int32(0), nothing))
     return kept.index[:max_output], kept.count
 
@@ -250,8 +253,8 @@ def soft_nms(
 
     # -1 marks what is gone: no factor lifts it above 0, and no threshold lets 0 pass.
     remaining = lax.stop_gradient(jnp.where(valid, scores, -1))
-    index = jnp.zeros(max_output, jnp.int32)
-    taken = jnp.zeros(max_output, scores.dtype)
+    taken = jnp.zeros_like(remaining, shape=max_output)
+    index = jnp.zeros_like(taken, dtype=jnp.int32)
     _, index, taken = lax.fori_loop(0, max_output, take_best, (remaining, index, taken))
     keep_valid = taken > score_threshold
     return jnp.where(keep_valid, index, 0), jnp.where(keep_valid, taken, 0), keep_valid
