@@ -60,6 +60,26 @@ def test_the_lines_of_the_readme_run(exported, monkeypatch):
     assert there["found"]["valid"].any()
 
 
+def test_the_readme_says_how_to_pad_and_which_jax_runs_it(exported):
+    text = (exported / "README.md").read_text()
+    there: dict = {"np": np}
+    exec(text.split("```python\n")[2].split("```")[0], there)
+    images = [np.full((*size, 3), 7 + size[0], np.uint8) for size in ((300, 20), (5, 256))]
+    batch, sizes = there["pad"](images)
+    assert (batch.shape, batch.dtype) == ((2, 512, 256, 3), np.uint8)
+    np.testing.assert_array_equal(sizes, [(300, 20), (5, 256)])
+    assert sizes.dtype == np.int32
+    for place, image in zip(batch, images, strict=True):
+        height, width = image.shape[:2]
+        np.testing.assert_array_equal(place[:height, :width], image)
+        assert place.astype(int).sum() == image.astype(int).sum()
+    program = jax.export.deserialize(bytearray((exported / "program.bin").read_bytes()))
+    assert f"written by jax {jax.__version__} on " in text
+    assert f"calling convention {program.calling_convention_version}." in text
+    assert "6 months newer or 3 weeks older" in text
+    assert 'program.call(load_file("weights.safetensors"), *pad(images))' in text
+
+
 def test_a_field_that_the_weights_depend_on_is_refused(model, tmp_path, capsys):
     words = ["--config.model.anchors.ratios", "1"]
     with pytest.raises(SystemExit) as stop:
