@@ -61,7 +61,9 @@ MAY_IMPORT = {
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
     "data": {"types", "config", "numpy", "PIL", "absl", "grain", "pycocotools"},
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
-    "visualize": {"types", "numpy", "PIL"},
+    "fonts": {"config", "matplotlib", "PIL"},
+    "tags": {"fonts", "numpy", "PIL"},
+    "visualize": {"tags", "fonts", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
     "runs": {"types", "config", "detector", "training", "data", "evaluation", "interop", "jax"},
     "model": {

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -157,6 +158,20 @@ def test_a_single_unreadable_image_is_not_counted(model, images, tmp_path, capsy
     said = complaint(capsys, lambda: predict(model, tmp_path / "found", images / "none.png"))
     assert str(images / "none.png") in said
     assert "none of the" not in said
+
+
+def test_names_that_no_font_has_are_said_and_a_font_that_is_none_is_one_line(
+    model, images, tmp_path, capsys
+):
+    cats = tmp_path / "cats"
+    shutil.copytree(model, cats)
+    (cats / "classes.json").write_text('{"names": ["猫", "dog", "鳥"], "ids": [1, 2, 3]}')
+    assert predict(cats, tmp_path / "found", images / "a.png") == 0
+    assert "note: no font has 猫鳥, which is drawn as boxes; --font FILE" in capsys.readouterr().err
+    words = [images / "a.png", "--font", images / "text.png"]
+    said = complaint(capsys, lambda: predict(model, tmp_path / "other", *words))
+    assert f"--font: {images / 'text.png'} cannot be used as a font (" in said
+    assert not (tmp_path / "other").exists()
 
 
 def test_fields_that_the_weights_do_not_depend_on_are_changed(model, images, tmp_path, capsys):

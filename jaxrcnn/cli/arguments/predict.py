@@ -10,7 +10,7 @@ TAKES_FIELDS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """MODEL IMAGES ... --out DIR [--score SCORE] [--batch N]."""
+    """MODEL IMAGES ... --out DIR [--score SCORE] [--batch N] [--font FILE]."""
     parser.epilog = PREDICTION_FIELDS
     parser.add_argument(
         "model",
@@ -45,4 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=count,
         default=8,
         help="images per batch (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--font",
+        metavar="FILE",
+        type=pathlib.Path,
+        help="font file for class names that DejaVu Sans cannot write, such as Chinese ones "
+        "(default: $JAXRCNN_FONT, if set)",
     )
