@@ -30,7 +30,7 @@ from jaxrcnn.runtime.executables import load_or_compile
 from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.training.alternating import finished, takes_given
 from jaxrcnn.training.checkpoint import Checkpoints
-from jaxrcnn.training.pieces import fitting_detector, own_pieces
+from jaxrcnn.training.pieces import fitting_detector, own_pieces, rebuilt
 from jaxrcnn.training.sharding import Programs, compile_programs, put_everywhere
 from jaxrcnn.training.weights import holds_weights, load_variables
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
@@ -107,7 +107,7 @@ class Model:
         parts.append(f"{len(self.classes.names)} classes ({names})")
         parts += [f"step {self.step}"] if self.step else []
         parts += [f"from {str(self.folder)!r}"] if self.folder else []
-        return f"<jaxrcnn.Model: {', '.join(parts)}>"
+        return f"<Model: {', '.join(parts)}>"
 
     @functools.cached_property
     def programs(self) -> Programs:
@@ -220,9 +220,14 @@ def restore(
     """
     config = _fit_devices(config)
     classes = read_classes(folder)
+    if len(classes.names) != config.model.num_classes:
+        raise ConfigError(
+            f"{folder / 'classes.json'} has {len(classes.names)} names, and model.num_classes is "
+            f"{config.model.num_classes}"
+        )
     if detector is None:
         detector = fitting_detector(folder, config.model, None)
-    detector = detector._replace(config=config.model)
+    detector = rebuilt(detector, config.model)
     like = compile_programs(detector, config).state_shapes().variables
     if holds_weights(folder):
         if step is not None:

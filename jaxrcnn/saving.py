@@ -33,11 +33,13 @@ def save(
 
 def _with_ids(classes: Sequence[str] | Classes, number: int) -> Classes:
     """Names with category ids, by default 1 to K."""
-    if not isinstance(classes, Classes):
-        names = () if isinstance(classes, str) else tuple(classes)
-        classes = Classes(names, tuple(range(1, len(names) + 1)))
-    if not all(isinstance(name, str) for name in classes.names) or len(classes.names) != number:
+    given = classes
+    if not isinstance(given, Classes):
+        given = Classes(tuple(given), tuple(range(1, len(given) + 1)))
+    names, ids = given
+    sound = not isinstance(classes, str) and all(isinstance(name, str) for name in names)
+    if not sound or not len(names) == len(ids) == number:
         raise ConfigError(
-            f"classes={classes.names!r} must be {number} names, as many as model.num_classes"
+            f"classes={classes!r} must be {number} names, as many as model.num_classes"
         )
-    return classes
+    return given

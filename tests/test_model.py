@@ -139,11 +139,11 @@ def test_thresholds_and_limits_are_those_asked_for(model, expected, folder):
 
 
 def test_a_model_is_shown_in_one_line(model, folder):
-    expected = f"<jaxrcnn.Model: resnet18 c4, 3 classes (cat, dog, bird), from {str(folder)!r}>"
+    expected = f"<Model: resnet18 c4, 3 classes (cat, dog, bird), from {str(folder)!r}>"
     assert repr(model) == expected
     many = Classes(tuple("abcdef"), tuple(range(6)))
     other = dataclasses.replace(model, classes=many, step=200, folder=None)
-    assert repr(other) == "<jaxrcnn.Model: resnet18 c4, 6 classes (a, b, c, ...), step 200>"
+    assert repr(other) == "<Model: resnet18 c4, 6 classes (a, b, c, ...), step 200>"
 
 
 def test_a_model_is_pickled_by_value_without_its_programs(model, expected):
@@ -215,6 +215,11 @@ def test_a_folder_without_a_model_is_an_error_that_names_it(tmp_path):
     with pytest.raises(ConfigError, match=rf"{tmp_path} is not .* config\.json"):
         jaxrcnn.load(tmp_path)
     write_model(tmp_path / "m")
+    (tmp_path / "m" / "classes.json").write_text('{"names": ["cat"], "ids": [2]}')
+    with pytest.raises(
+        ConfigError, match=r"classes\.json has 1 names, and model\.num_classes is 3"
+    ):
+        jaxrcnn.load(tmp_path / "m")
     (tmp_path / "m" / "classes.json").unlink()
     with pytest.raises(ConfigError, match=r"classes\.json"):
         jaxrcnn.load(tmp_path / "m")

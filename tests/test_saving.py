@@ -61,7 +61,7 @@ def test_category_ids_are_kept(tmp_path, variables):
     assert jaxrcnn.load(tmp_path / "m").classes == classes
 
 
-@pytest.mark.parametrize("classes", [(), ("cat", "dog"), "cat", (1, 2, 3), Classes(("a",), (1,))])
+@pytest.mark.parametrize("classes", [(), ("cat", "dog"), "cat", (1, 2, 3), Classes(NAMES, (1,))])
 def test_other_than_a_name_for_each_class_is_refused(tmp_path, variables, classes):
     said = complaint(
         jaxrcnn.save, tmp_path / "m", DETECTOR, variables, config=CONFIG, classes=classes
@@ -108,6 +108,9 @@ def test_pieces_of_ones_own_are_named_and_never_rebuilt_as_others(tmp_path, vari
     model = jaxrcnn.load(folder, detector=OWN, max_detections=5)
     assert model.detector.roi_op is bin_centres
     assert model.detector.config.detections.max_detections == 5
+    lower = jaxrcnn.load(folder, detector=OWN, compute_dtype="bfloat16").detector
+    other = dataclasses.replace(MODEL, compute_dtype="bfloat16")
+    assert lower == build(other, roi_op=bin_centres)
 
 
 def test_a_detector_of_another_config_is_refused(tmp_path, variables):

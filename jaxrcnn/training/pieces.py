@@ -28,6 +28,12 @@ def own_pieces(detector: Detector) -> dict[str, str]:
     }
 
 
+def rebuilt(detector: Detector, config: ModelConfig) -> Detector:
+    """The detector for another config, with its own pieces as they are."""
+    own = (*own_pieces(detector), "anchor_sampler", "roi_sampler")
+    return build(config)._replace(**{name: getattr(detector, name) for name in own})
+
+
 def write_pieces(folder: pathlib.Path, detector: Detector) -> None:
     """Write the names of a detector's own pieces, if it has any."""
     own = own_pieces(detector)
