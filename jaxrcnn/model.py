@@ -257,7 +257,7 @@ def check_proposes(model: Model) -> None:
 
 def _check_call(score: Any, batch_size: Any) -> None:
     """See that both are numbers in their ranges; True and False are none."""
-    if isinstance(score, bool) or not isinstance(score, numbers.Real) or not 0 <= score <= 1:
+    if isinstance(score, bool) or not isinstance(score, numbers.Real) or not 0 <= float(score) <= 1:
         raise ConfigError(f"score={score!r} must be a number from 0 to 1")
     whole = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool)
     if not whole or batch_size < 1:

@@ -77,7 +77,7 @@ def test_a_config_of_another_model_is_refused(tmp_path, variables):
 
 
 def test_variables_of_another_detector_are_refused(tmp_path, variables):
-    lacking = {"params": variables["params"]}
+    lacking = {"params": {**variables["params"], "box_head": {}}}
     wrong = jax.tree.map(lambda x: x[..., :1], variables)
     for given in (lacking, wrong, {**variables, "opt_state": {"count": np.zeros(())}}):
         said = complaint(

@@ -173,6 +173,6 @@ def test_forward_mode_is_refused_by_jax_and_over_reverse_it_is_not():
         return jax.jvp(jax.grad(loss_of(detector, variables, batch, key)), params, params)[1]
 
     with pytest.raises(TypeError, match="forward-mode"):
-        jax.eval_shape(straight, *arguments)
+        jax.jit(straight).lower(*arguments)
     product = jax.eval_shape(over_reverse, *arguments)
     assert shapes_of(product) == arguments[0]["params"]
