@@ -288,7 +288,13 @@ def apply(
 
     Returns:
         What the network gives, and the variables with its new batch statistics.
+
+    Raises:
+        ValueError: a collection is missing.
     """
+    if not variables.keys() >= set(COLLECTIONS):
+        here, needed = (", ".join(names) for names in (variables, COLLECTIONS))
+        raise ValueError(f"variables has {here}; it needs {needed}, as init makes them")
     own = {collection: variables[collection][name] for collection in COLLECTIONS}
     rngs = None if dropout_key is None else {"dropout": dropout_key}
     with jax.named_scope(name):

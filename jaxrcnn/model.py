@@ -186,6 +186,8 @@ class Model:
         """`forward_infer` of a batch in numpy arrays, on all devices."""
         batch = self.programs.put_batch(batch)
         images, sizes = batch.images, batch.image_sizes
+        if jax.config.jax_disable_jit:  # type: ignore[attr-defined]
+            return forward_infer(self.detector, self.variables, images, sizes)
         predict = _compiled(self.detector, self.variables, images, sizes)
         return predict(self.variables, images, sizes)
 

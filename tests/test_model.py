@@ -138,6 +138,13 @@ def test_thresholds_and_limits_are_those_asked_for(model, expected, folder):
         jaxrcnn.load(folder, num_classes=4)
 
 
+@pytest.mark.slow
+def test_without_jit_it_finds_the_same(model, expected):
+    with jax.disable_jit():
+        (found,) = model.predict([LYING], score=0)
+    assert_found(found, expected[0])
+
+
 def test_a_model_is_shown_in_one_line(model, folder):
     expected = f"<Model: resnet18 c4, 3 classes (cat, dog, bird), from {str(folder)!r}>"
     assert repr(model) == expected

@@ -139,6 +139,17 @@ def test_any_sides_will_do():
         assert found.boxes.shape[0] == 2
 
 
+def test_variables_without_a_collection_are_one_line():
+    detector, variables, batch, _ = traced(MODEL)
+    with pytest.raises(
+        ValueError, match=r"^variables has params; it needs params, constants, batch"
+    ):
+        jax.eval_shape(
+            lambda *a: forward_infer(detector, *a),
+            *({"params": variables["params"]}, batch.images, batch.image_sizes),
+        )
+
+
 def test_records_are_written_by_jax_export():
     def echo(batch, proposals):
         rois = types.RoiSamples(*[batch.boxes] * 6)
@@ -159,6 +170,18 @@ def test_records_are_written_by_jax_export():
         *(types.Detections, TrainState),
     ]
     np.testing.assert_array_equal(found.boxes, batch.boxes)
+
+
+@pytest.mark.parametrize("name", slow_but(("wide",), ("wide", "fpn", "pool", "soft nms")))
+def test_jax_export_takes_any_number_of_images(name):
+    detector, variables, batch, _ = traced(MODELS[name])
+    (n,) = jax.export.symbolic_shape("n")
+    images = jax.ShapeDtypeStruct((n, *batch.images.shape[1:]), jnp.uint8)
+    sizes = jax.ShapeDtypeStruct((n, 2), jnp.int32)
+    infer = jax.jit(lambda *arguments: forward_infer(detector, *arguments))
+    exported = jax.export.export(infer)(variables, images, sizes)
+    assert str(exported.out_avals[0].shape) == "(n, 12, 4)"
+    assert exported.serialize()
 
 
 def test_forward_mode_is_refused_by_jax_and_over_reverse_it_is_not():

@@ -41,7 +41,7 @@ def check_list(images: Any) -> None:
         hint = "list(images.values()) is one"
     elif (len(shape) not in (2, 3)) if shape is not None else many and not _is_bytes(images):
         hint = "list(images) is one"
-    got = _kind(images) + ("" if shape is None else f" of shape {tuple(shape)}")
+    got = _kind(images) if shape is None else f"an array of shape {tuple(shape)}"
     raise DataError(f"expected a list of images, got {got}; {hint}")
 
 
@@ -114,7 +114,8 @@ def _advice(image: Any, pixels: np.ndarray) -> list[str]:
     elif pixels.shape[2] not in CHANNELS:
         advice.append("it has neither 1, 3 nor 4 channels")
     if pixels.dtype.kind == "f":
-        advice.append("(255 * image).round() as uint8 for values from 0 to 1")
+        small = pixels.size and np.nanmax(pixels) <= 1
+        advice.append(f"{'(255 * image)' if small else 'image'}.round() as uint8 may be meant")
     elif pixels.dtype != np.uint8:
         advice.append("scale its values to 0..255 and convert it to uint8")
     return advice

@@ -143,7 +143,9 @@ def _suits_winograd(x: Array, kernel: Array, window: _Window, channels: int) -> 
     bfloat16 would be rounded once more, before the products.
     """
     fits = kernel.shape[:2] == (3, 3) and window == _ONE_AROUND and x.dtype != jnp.bfloat16
-    return fits and min(kernel.shape[2:]) >= channels and math.prod(x.shape[:3]) >= 1024
+    # jax.export's number of images is a symbol: at least 1.
+    places = math.prod(side if isinstance(side, int) else 1 for side in x.shape[:3])
+    return fits and min(kernel.shape[2:]) >= channels and places >= 1024
 
 
 def _plain(

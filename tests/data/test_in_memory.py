@@ -77,7 +77,7 @@ def test_an_image_that_unpacks_to_a_bomb_is_one_line(monkeypatch):
 
 
 BATCH = "list(images) gives the images of a batch one by one"
-FLOATS = "(255 * image).round() as uint8 for values from 0 to 1"
+FLOATS = "(255 * image).round() as uint8 may be meant"
 LAST = "(1, 2, 0) puts channels last"
 SCALE = "scale its values to 0..255 and convert it to uint8"
 
@@ -89,6 +89,7 @@ SCALE = "scale its values to 0..255 and convert it to uint8"
         (PIXELS[None] / np.float32(255), "float32 (1, 6, 5, 3)", f"{BATCH}, {FLOATS}"),
         (PIXELS / np.float32(255), "float32 (6, 5, 3)", FLOATS),
         (GREY / 255, "float64 (6, 5)", FLOATS),
+        (PIXELS.astype(np.float32), "float32 (6, 5, 3)", "image.round() as uint8 may be meant"),
         (PIXELS.astype(np.int64), "int64 (6, 5, 3)", SCALE),
         (GREY.astype(np.uint16), "uint16 (6, 5)", SCALE),
         (PIXELS > 9, "bool (6, 5, 3)", SCALE),
@@ -147,11 +148,11 @@ def test_lists_and_tuples_are_lists():
         (encode(PIXELS), "a bytes", "[image]"),
         (io.BytesIO(), "a BytesIO", "[image]"),
         (Image.fromarray(PIXELS), "an Image", "[image]"),
-        (PIXELS, "a ndarray of shape (6, 5, 3)", "[image]"),
-        (GREY, "a ndarray of shape (6, 5)", "[image]"),
-        (PIXELS[None], "a ndarray of shape (1, 6, 5, 3)", "list(images) is one"),
-        (Tensor(PIXELS[None]), "a Tensor of shape (1, 6, 5, 3)", "list(images) is one"),
-        (np.array(["a.png", "b.png"]), "a ndarray of shape (2,)", "list(images) is one"),
+        (PIXELS, "an array of shape (6, 5, 3)", "[image]"),
+        (GREY, "an array of shape (6, 5)", "[image]"),
+        (PIXELS[None], "an array of shape (1, 6, 5, 3)", "list(images) is one"),
+        (Tensor(PIXELS[None]), "an array of shape (1, 6, 5, 3)", "list(images) is one"),
+        (np.array(["a.png", "b.png"]), "an array of shape (2,)", "list(images) is one"),
         ((x for x in "ab"), "a generator", "list(images) is one"),
         (map(str, "ab"), "a map", "list(images) is one"),
         ({"a.png"}, "a set", "list(images) is one"),
