@@ -78,7 +78,7 @@ def replace_prediction_fields(config: Config, fields: Mapping[str, Any]) -> Conf
         ConfigError: a name is unknown or ambiguous, the weights depend on the field, it does not
             affect prediction, or the value is invalid.
     """
-    named = {_full_name(name): _plain(value) for name, value in fields.items()}
+    named = {full_name(name): _plain(value) for name, value in fields.items()}
     for name in named:
         _check_changeable(name, field_values(config)[name])
     config = replace_fields(config, named)
@@ -87,8 +87,12 @@ def replace_prediction_fields(config: Config, fields: Mapping[str, Any]) -> Conf
     return config
 
 
-def _full_name(name: str) -> str:
-    """The dotted name of the field that a name means."""
+def full_name(name: str) -> str:
+    """The dotted name of the field that a name means, see `replace_prediction_fields`.
+
+    Raises:
+        ConfigError: it means none, or several.
+    """
     known = field_types()
     name = SHORT.get(name, name)
     matches = [field for field in known if field == name or field.endswith(f".{name}")]
@@ -99,7 +103,7 @@ def _full_name(name: str) -> str:
     hint = f"; torchvision's {name} is {peer} here" if peer else ""
     if matches:
         raise ConfigError(f"{name} is ambiguous: it may be {' or '.join(matches)}{hint}")
-    raise ConfigError(f"unknown field {name}{hint or _nearest(name)}")
+    raise ConfigError(f"{name} is not a field{hint or _nearest(name)}")
 
 
 def _nearest(name: str) -> str:

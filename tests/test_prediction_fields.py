@@ -96,10 +96,10 @@ def test_what_has_no_effect_is_refused_and_what_has_is_listed(name):
             "min_size is ambiguous: it may be model.proposals.min_size or "
             "model.detections.min_size; torchvision's min_size is data.short_side here",
         ),
-        ("box_nms_thresh", "unknown field box_nms_thresh; torchvision's box_nms_thresh is "),
+        ("box_nms_thresh", "box_nms_thresh is not a field; torchvision's box_nms_thresh is "),
         ("max_detection", "did you mean model.detections.max_detections?"),
         ("model.detections.nms_iuo", "did you mean model.detections.nms_iou?"),
-        ("step", "unknown field step; model.compute_dtype, "),
+        ("step", "step is not a field; model.compute_dtype, "),
     ],
 )
 def test_a_name_that_means_no_field_or_several_is_refused_with_a_hint(name, said):

@@ -22,9 +22,10 @@ def prepare_process() -> None:
 
 
 def write_any_text() -> None:
-    """Let stdout write ``?`` for a character that its encoding lacks, instead of failing."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    """Let stdout and stderr write ``?`` for what their encoding lacks, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> str:
