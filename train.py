@@ -9,9 +9,11 @@ import shlex
 import sys
 from collections.abc import Collection, Sequence
 
+from jaxrcnn.cli.devices import check_devices
 from jaxrcnn.cli.options import parse_train_arguments
 from jaxrcnn.cli.parsing import fail, stop
 from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.runtime.process import prepare_process, write_any_text
 
 # What loads jax is imported in the functions that use it, so that --help need not wait.
 
@@ -23,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     An interrupted run ends with a line too, and exit code 130.
     """
+    write_any_text()
     arguments = parse_train_arguments(argv, default_config=HERE / "configs" / "quickstart.py")
     config, workdir = arguments.config, arguments.workdir
     print(
@@ -32,11 +35,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
     from jaxrcnn.data.errors import DataError
-    from jaxrcnn.runtime.process import prepare_process
     from jaxrcnn.training.loop import NonFiniteLossError
 
     prepare_process()
     try:
+        check_devices()
         train(config, workdir)
     except (ConfigError, DataError, NonFiniteLossError) as error:
         fail(str(error))

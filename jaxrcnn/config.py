@@ -350,6 +350,13 @@ class DataConfig:
     train_proposals."""
     keep_difficult: bool = False
     """Train on boxes that VOC marks as difficult instead of ignoring them."""
+    voc_one_based: bool = True
+    """Whether VOC's coordinates count pixels from 1, with xmax and ymax as part of the box, as in
+    the original data. False reads them as continuous coordinates from 0, which CVAT writes."""
+    max_pixels: int = 89_478_485
+    """Height times width of the largest image that is read, a guard against files that fill the
+    memory when they are unpacked. Each thread or process that loads images needs about 8 bytes per
+    pixel of the largest image."""
     skip_empty: bool = True
     """Leave out training images without objects, as Detectron2 does."""
     on_error: Literal["raise", "skip"] = "raise"

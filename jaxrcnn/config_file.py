@@ -6,7 +6,7 @@ import runpy
 import traceback
 
 from jaxrcnn.config import Config, ConfigError
-from jaxrcnn.config_io import RENAMED, config_from_dict, config_to_dict
+from jaxrcnn.config_io import RENAMED, config_from_dict, config_to_dict, what_became_of
 
 
 def load_config(path: pathlib.Path) -> Config:
@@ -47,7 +47,7 @@ def _complaint(path: pathlib.Path, error: Exception) -> str:
 
 def _renamed(error: Exception) -> str:
     """What a field is called now, where a config file has an earlier name."""
-    for old, new in RENAMED.items():
+    for old in RENAMED:
         if isinstance(error, TypeError) and f"'{old.rpartition('.')[2]}'" in str(error):
-            return f"; {old} is now called {new}"
+            return f"; {old} {what_became_of(old)}"
     return ""

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.peer_fields import peer_hint
 
 UNKEPT = ("profile",)
 """Groups of fields that do not affect what a run computes. They are not written to config.json, so
@@ -84,16 +85,19 @@ def _replaced(group: Any, path: list[str], value: Any) -> Any:
 def _hint(name: str, known: Collection[str]) -> str:
     """What was probably meant by a name that is not a field's."""
     if name in RENAMED:
-        return f"; it {_now(name)}"
+        return f"; it {what_became_of(name)}"
     members = [field for field in known if field.startswith(f"{name}.")]
     if members:
         return f"; it is a group of {', '.join(members)}"
+    if hint := peer_hint(name, known):
+        return f"; {hint}"
     return "".join(f"; did you mean {x}?" for x in difflib.get_close_matches(name, known, n=1))
 
 
-def _now(old: str) -> str:
-    """What became of an old field."""
-    return f"is now {' and '.join(RENAMED[old])}" if RENAMED[old] else "no longer exists"
+def what_became_of(old: str, prefix: str = "") -> str:
+    """The verb of a sentence about an old name in `RENAMED`; a prefix for the current names."""
+    new = " and ".join(prefix + name for name in RENAMED[old])
+    return f"is now called {new}" if new else "no longer exists"
 
 
 def describe_type(annotation: Any) -> str:
@@ -217,7 +221,7 @@ def config_from_json(text: str, source: str = "config.json") -> Config:
     if isinstance(tree, dict):
         renamed = [name for name in RENAMED if _rename(tree, name)]
         if renamed:
-            changes = ", ".join(f"{name} {_now(name)}" for name in renamed)
+            changes = ", ".join(f"{name} {what_became_of(name)}" for name in renamed)
             warnings.warn(f"{source}: {changes}", FutureWarning, stacklevel=2)
         if version < FORMAT_VERSION:
             _add_missing(tree, config_to_dict(Config()))

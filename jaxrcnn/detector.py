@@ -139,6 +139,9 @@ def forward_train(
 
     Returns:
         The losses, the variables with new batch statistics, and what went along the arrows.
+
+    Raises:
+        ValueError: an argument has another shape or dtype.
     """
     config, strides = detector.config, detector.backbone.strides
     batch = clean(batch)
@@ -182,12 +185,15 @@ def forward_infer(
     Args:
         detector: the pieces.
         variables: their arrays.
-        images: (N, H, W, 3) uint8 or float32, RGB, 0..255, padded.
+        images: (N, H, W, 3) uint8 or float32, RGB, 0..255, padded. H and W may be any.
         image_sizes: (N, 2) height and width inside the padding.
         proposals: (N, R, ...) of another source, in place of the own RPN's.
 
     Returns:
         Detections (N, D, ...), boxes in pixels of the padded input.
+
+    Raises:
+        ValueError: an argument has another shape or dtype.
     """
     if proposals is None and "proposer" not in variables:
         features, proposals = first_stage(detector, variables, images, image_sizes)
@@ -282,7 +288,13 @@ def apply(
 
     Returns:
         What the network gives, and the variables with its new batch statistics.
+
+    Raises:
+        ValueError: a collection is missing.
     """
+    if not variables.keys() >= set(COLLECTIONS):
+        here, needed = (", ".join(names) for names in (variables, COLLECTIONS))
+        raise ValueError(f"variables has {here}; it needs {needed}, as init makes them")
     own = {collection: variables[collection][name] for collection in COLLECTIONS}
     rngs = None if dropout_key is None else {"dropout": dropout_key}
     with jax.named_scope(name):

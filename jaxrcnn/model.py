@@ -4,7 +4,9 @@ What it computes is `jaxrcnn.detector.forward_infer`, a pure function of `Model.
 `Model.variables` and a batch of images.
 """
 
+import dataclasses
 import functools
+import numbers
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -16,17 +18,20 @@ import numpy as np
 
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.checks import FaultLog
+from jaxrcnn.data.in_memory import ImageLike
 from jaxrcnn.data.loader import eval_batches
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.data.unannotated import ImageLike, open_images
+from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.detector import Detector, Variables, build, forward_infer
 from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.evaluate import find_each
+from jaxrcnn.prediction_fields import replace_prediction_fields
 from jaxrcnn.runtime.executables import load_or_compile
 from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.training.alternating import finished, takes_given
 from jaxrcnn.training.checkpoint import Checkpoints
-from jaxrcnn.training.sharding import Programs, compile_programs
+from jaxrcnn.training.pieces import fitting_detector, own_pieces, rebuilt
+from jaxrcnn.training.sharding import Programs, compile_programs, put_everywhere
 from jaxrcnn.training.weights import holds_weights, load_variables
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
 from jaxrcnn.types import Array, Batch, Detections
@@ -71,15 +76,58 @@ class Objects(NamedTuple):
     names: np.ndarray  # (D,) str, the labels' names
 
 
-class Model(NamedTuple):
-    """A run's or a model's detector, ready to be used."""
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Model:
+    """A trained detector, ready to be used.
 
-    config: Config  # its batch sizes fit the devices that are here
+    It can be pickled, by value and without compiled programs, and copied; copies share its arrays.
+    A pickle of a detector with pieces of your own needs the modules that define them.
+    """
+
+    config: Config
+    """Of the run or the model, with the fields that were changed; its batch sizes fit the devices
+    that are here."""
     classes: Classes
-    step: int  # of the checkpoint; 0 of a model that is converted
+    """Names and category ids: label k is ``classes.names[k - 1]``."""
+    step: int
+    """Of the run's checkpoint; 0 of a model that was converted or saved."""
     detector: Detector
-    variables: Variables  # on all devices
-    programs: Programs
+    """The pieces, for `jaxrcnn.detector.forward_infer` and its like; hashable."""
+    variables: Variables
+    """The detector's arrays, on all local devices: collections "params", "constants" and
+    "batch_stats", in each of them "backbone", "rpn_head" and "box_head"."""
+    folder: pathlib.Path | None = None
+    """Where it was read."""
+
+    def __repr__(self) -> str:
+        own = own_pieces(self.detector)
+        model = self.detector.config
+        parts = [own.get("backbone", f"{model.backbone.name} {model.neck.name}")]
+        names = ", ".join(self.classes.names[:3]) + (", ..." if len(self.classes.names) > 3 else "")
+        parts.append(f"{len(self.classes.names)} classes ({names})")
+        parts += [f"step {self.step}"] if self.step else []
+        parts += [f"from {str(self.folder)!r}"] if self.folder else []
+        return f"<Model: {', '.join(parts)}>"
+
+    @functools.cached_property
+    def programs(self) -> Programs:
+        """Its programs on all local devices, each compiled when it is first called."""
+        return compile_programs(self.detector, self.config)
+
+    def __copy__(self) -> "Model":
+        return dataclasses.replace(self)
+
+    def __deepcopy__(self, _: object) -> "Model":
+        return dataclasses.replace(self, variables=jax.tree.map(lambda x: x, self.variables))
+
+    def __getstate__(self) -> dict[str, Any]:
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {**fields, "variables": jax.tree.map(np.asarray, self.variables)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        config = _fit_devices(state["config"])  # the devices here may be others
+        variables = put_everywhere(state["variables"])
+        self.__dict__.update(state, config=config, variables=variables)
 
     def predict(
         self, images: Sequence[ImageLike], *, score: float = 0.5, batch_size: int = 8
@@ -91,9 +139,10 @@ class Model(NamedTuple):
         are sooner done than a call for each.
 
         Args:
-            images: files (see `jaxrcnn.data.images.read_image`), Pillow's images, or arrays
-                (H, W, 3) uint8 RGB or (H, W) uint8 grey, in any mixture.
-            score: lowest score of an object that is kept; those below the config's
+            images: a list of paths, open files, bytes of files, Pillow's images and uint8 arrays
+                (H, W, 3) RGB, (H, W, 4) RGBA, (H, W, 1) or (H, W) grey, in any mixture; see
+                `jaxrcnn.data.images.read_image`.
+            score: from 0 to 1, the lowest of an object that is kept; those below the config's
                 model.detections.score_threshold are never found.
             batch_size: images at a time, from 1.
 
@@ -101,12 +150,14 @@ class Model(NamedTuple):
             The objects of each image.
 
         Raises:
-            DataError: an image cannot be read.
-            ConfigError: the detector makes no proposals, see `check_proposes`.
+            DataError: an image cannot be read, or something else is given.
+            ConfigError: the detector makes no proposals, see `check_proposes`, or score or
+                batch_size is out of its range.
         """
         check_proposes(self)
+        _check_call(score, batch_size)
         faults = FaultLog("raise")
-        dataset = open_images(images, *self.classes, faults)
+        dataset = open_images(images, *self.classes, faults, self.config.data.max_pixels)
         found = dict(self.find(dataset, faults, score=score, batch_size=batch_size))
         names = np.array(self.classes.names)
         return [
@@ -135,21 +186,28 @@ class Model(NamedTuple):
         """`forward_infer` of a batch in numpy arrays, on all devices."""
         batch = self.programs.put_batch(batch)
         images, sizes = batch.images, batch.image_sizes
+        if jax.config.jax_disable_jit:  # type: ignore[attr-defined]
+            return forward_infer(self.detector, self.variables, images, sizes)
         predict = _compiled(self.detector, self.variables, images, sizes)
         return predict(self.variables, images, sizes)
 
 
-def load(folder: str | os.PathLike[str]) -> Model:
-    """Read a run's folder, at its last checkpoint, or a model's.
-
-    Raises:
-        ConfigError: it is not such a folder, or holds no checkpoint.
-    """
+def load(
+    folder: str | os.PathLike[str], *, detector: Detector | None = None, **fields: Any
+) -> Model:
+    """Read a run's folder, at its last checkpoint, or a model's; see `jaxrcnn.load`."""
     folder = pathlib.Path(folder)
-    return restore(folder, read_config(folder))
+    config = read_config(folder)
+    detector = fitting_detector(folder, config.model, detector)
+    return restore(folder, replace_prediction_fields(config, fields), detector=detector)
 
 
-def restore(folder: pathlib.Path, config: Config, step: int | None = None) -> Model:
+def restore(
+    folder: pathlib.Path,
+    config: Config,
+    step: int | None = None,
+    detector: Detector | None = None,
+) -> Model:
     """Read a run's folder, or a model's, to be used with a config that may be another.
 
     Args:
@@ -157,15 +215,22 @@ def restore(folder: pathlib.Path, config: Config, step: int | None = None) -> Mo
         config: in place of the folder's own; batch sizes are rounded up to multiples of the
             devices.
         step: of a run's checkpoint, by default the last.
+        detector: with pieces that the config does not describe; by default there are none.
 
     Raises:
         ConfigError: it is not such a folder, has no such checkpoint, or the config does not fit it.
     """
     config = _fit_devices(config)
     classes = read_classes(folder)
-    detector = build(config.model)
-    programs = compile_programs(detector, config)
-    like = programs.state_shapes().variables
+    if len(classes.names) != config.model.num_classes:
+        raise ConfigError(
+            f"{folder / 'classes.json'} has {len(classes.names)} names, and model.num_classes is "
+            f"{config.model.num_classes}"
+        )
+    if detector is None:
+        detector = fitting_detector(folder, config.model, None)
+    detector = rebuilt(detector, config.model)
+    like = compile_programs(detector, config).state_shapes().variables
     if holds_weights(folder):
         if step is not None:
             raise ConfigError(f"--step: {folder} holds a model and no checkpoints of a run")
@@ -175,7 +240,7 @@ def restore(folder: pathlib.Path, config: Config, step: int | None = None) -> Mo
             variables = checkpoints.restore_variables(like, step)
             step = checkpoints.steps[-1] if step is None else step
     variables = finished(config, variables, step)
-    return Model(config, classes, step, detector, variables, programs)
+    return Model(config, classes, step, detector, variables, folder)
 
 
 def check_proposes(model: Model) -> None:
@@ -190,6 +255,15 @@ def check_proposes(model: Model) -> None:
             "proposals for other images; train an RPN too: jointly with train.init WORKDIR, or "
             "as the next of train.alternating.steps"
         )
+
+
+def _check_call(score: Any, batch_size: Any) -> None:
+    """See that both are numbers in their ranges; True and False are none."""
+    if isinstance(score, bool) or not isinstance(score, numbers.Real) or not 0 <= float(score) <= 1:
+        raise ConfigError(f"score={score!r} must be a number from 0 to 1")
+    whole = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool)
+    if not whole or batch_size < 1:
+        raise ConfigError(f"batch_size={batch_size!r} must be a whole number from 1")
 
 
 def _fit_devices(config: Config) -> Config:

@@ -34,6 +34,7 @@ from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.loop import Log, evaluates_after, orientation, run_steps
 from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.pieces import write_pieces
 from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.program import Program
 from jaxrcnn.training.progress import Progress
@@ -66,6 +67,7 @@ def run(
     programs = compile_programs(detector, config)
     given = read_given(config, train_set, eval_set)
     open_folder(config, workdir, train_set)
+    write_pieces(workdir, detector)
     with (
         Progress(config.train.steps) as progress,
         Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints,

@@ -16,6 +16,7 @@ networks compute in.
 from typing import NamedTuple
 
 import jax
+import jax.export
 import jax.numpy as jnp
 
 Array = jax.Array
@@ -119,3 +120,10 @@ class Detections(NamedTuple):
     scores: Array  # (N, D) float32, 0 where padded
     labels: Array  # (N, D) int32, 1..K
     valid: Array  # (N, D) bool
+
+
+RECORDS = (Batch, RpnOutput, Proposals, Gates, RoiSamples, BoxOutput, Losses, Flow, Detections)
+for record in RECORDS:  # so that jax.export can write functions that take or give them
+    jax.export.register_namedtuple_serialization(
+        record, serialized_name=f"jaxrcnn.{record.__name__}"
+    )

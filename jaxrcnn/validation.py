@@ -37,6 +37,7 @@ AT_LEAST_ONE = (
     "data.train_short_sides",
     "data.num_train_images",
     "data.num_eval_images",
+    "data.max_pixels",
     "train.batch_size",
     "train.steps",
     "train.log_every",
@@ -147,6 +148,19 @@ def check(config: Config) -> None:
         _training(config.train),
         _profile(config),
     )
+    _raise_first(rules)
+
+
+def check_prediction(config: Config) -> None:
+    """Check the fields that a trained model needs; its data set and its training may be gone.
+
+    Raises:
+        ConfigError: as for `check`.
+    """
+    _raise_first(itertools.chain(_ranges(config), _model(config.model), _sides(config.data)))
+
+
+def _raise_first(rules: Iterable[tuple[bool, str]]) -> None:
     for broken, message in rules:
         if broken:
             raise ConfigError(message)
@@ -285,12 +299,16 @@ def _anchors(model: ModelConfig) -> Rules:
     yield not model.anchors.ratios, "model.anchors.ratios needs at least one aspect ratio"
 
 
-def _data(config: Config) -> Rules:
-    data, classes = config.data, config.data.classes
+def _sides(data: DataConfig) -> Rules:
     yield (
         data.short_side > data.long_side,
         f"data.short_side={data.short_side} must not exceed data.long_side={data.long_side}",
     )
+
+
+def _data(config: Config) -> Rules:
+    data, classes = config.data, config.data.classes
+    yield from _sides(data)
     yield (
         any(side > data.long_side for side in data.train_short_sides),
         f"data.train_short_sides={data.train_short_sides} must not exceed "

@@ -4,13 +4,14 @@ import math
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from PIL import ImageFont
+from jaxrcnn.fonts import Fonts
+from jaxrcnn.tags import MANY, Corners, draw_tag, font_size, plan_tags, tag_size
 
+if TYPE_CHECKING:
     from jaxrcnn.data.records import Record
     from jaxrcnn.evaluation.coco import ImageDetections
 
@@ -50,15 +51,22 @@ def draw_boxes(
     labels: np.ndarray,
     scores: np.ndarray | None,
     class_names: Sequence[str],
+    *,
+    font: str | os.PathLike[str] | None = None,
 ) -> np.ndarray:
     """A copy of the image with boxes, each with its class name and score on a tag.
 
+    With more than `jaxrcnn.tags.MANY` boxes lines are thin and tags small, and where there is no
+    room for the tag of a box, the better boxes' tags are drawn.
+
     Args:
         image: (H, W, 3) uint8, RGB.
-        boxes: (D, 4) xyxy in pixels of the image; what lies outside is clipped.
+        boxes: (D, 4) xyxy in pixels of the image; what lies outside is clipped, and boxes with a
+            coordinate that is not a number are left out.
         labels: (D,) int, 1..K.
         scores: (D,) from 0 to 1, or None for ground truth. Better boxes are drawn over worse ones.
         class_names: K names, that of label 1 first.
+        font: file of a font for names that DejaVu Sans cannot write, by default $JAXRCNN_FONT.
 
     Returns:
         (H * s, W * s, 3) uint8, where s is `enlargement`: 1 but for small images.
@@ -70,23 +78,27 @@ def draw_boxes(
     size = (width * scale, height * scale)
     drawing = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(drawing)
-    line = max(2, round(max(size) / 320))
-    order = np.arange(len(boxes)) if scores is None else np.argsort(-scores, kind="stable")
-    corners = _pixel_corners(boxes, scale, size)
+    boxes, labels = np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(labels)
+    order = (
+        np.arange(len(boxes)) if scores is None else np.argsort(-np.asarray(scores), kind="stable")
+    )
+    order = order[~np.isnan(boxes[order]).any(axis=1)]
+    corners = _pixel_corners(boxes[order], scale, size)
+    colors = [class_color(int(label)) for label in labels[order]]
 
-    for i in order[::-1]:
-        draw.rectangle(corners[i], outline=class_color(int(labels[i])), width=line)
+    thickness = (
+        max(1, round(max(size) / 800)) if len(order) > MANY else max(2, round(max(size) / 320))
+    )
+    for box, color in zip(corners[::-1], colors[::-1], strict=True):
+        draw.rectangle(box, outline=color, width=thickness)
 
-    font = _font(max(size))
-    tags = []
-    for i in order:
-        text = class_names[int(labels[i]) - 1] + ("" if scores is None else f" {scores[i]:.2f}")
-        place = _place_tag(_tag_size(text, font), corners[i], size, [tag.place for tag in tags])
-        tags.append(_Tag(text, place, class_color(int(labels[i]))))
-    for tag in reversed(tags):
-        draw.rectangle(tag.place, fill=tag.color)
-        x0, y0, x1, y1 = tag.place
-        draw.text(((x0 + x1) / 2, (y0 + y1) / 2), tag.text, _ink(tag.color), font, anchor="mm")
+    fonts = Fonts(font_size(max(size), len(order)), font)
+    texts = [
+        class_names[int(labels[i]) - 1] + ("" if scores is None else f" {scores[i]:.2f}")
+        for i in order
+    ]
+    for tag in reversed(plan_tags(texts, colors, corners, size, fonts)):
+        draw_tag(draw, tag, fonts)
     return np.array(drawing)
 
 
@@ -119,8 +131,8 @@ def draw_comparison(
         "detections": draw_boxes(image, boxes, labels, scores, class_names),
     }
     height, width = panels["detections"].shape[:2]
-    font = _font(max(height, width), factor=1.3)
-    strip, gap = _tag_size("", font)[1] * 3 // 2, max(4, width // 80)
+    font = Fonts(1.3 * font_size(max(height, width), 0)).of("")
+    strip, gap = tag_size("", font)[1] * 3 // 2, max(4, width // 80)
     sheet = Image.new("RGB", (2 * width + gap, strip + height), "white")
     draw = ImageDraw.Draw(sheet)
     for left, (title, panel) in zip((0, width + gap), panels.items(), strict=True):
@@ -160,15 +172,6 @@ def save_image_sheet(path: str | os.PathLike[str], images: Sequence[np.ndarray])
     sheet.save(path)
 
 
-Corners = tuple[int, int, int, int]  # x0, y0, x1, y1 of pixels, the last ones included
-
-
-class _Tag(NamedTuple):
-    text: str
-    place: Corners
-    color: tuple[int, int, int]
-
-
 def _pixel_corners(boxes: np.ndarray, scale: int, size: tuple[int, int]) -> list[Corners]:
     """First and last pixels of boxes, at least one pixel each and inside the image."""
     last = np.array([size[0] - 1, size[1] - 1])
@@ -176,50 +179,3 @@ def _pixel_corners(boxes: np.ndarray, scale: int, size: tuple[int, int]) -> list
     end = (np.rint(boxes[:, 2:] * scale) - 1).clip(first, last).astype(int)
     x0, y0, x1, y1 = np.concatenate([first, end], axis=1).T.tolist()
     return list(zip(x0, y0, x1, y1, strict=True))
-
-
-def _font(side: int, factor: float = 1.0) -> "ImageFont.FreeTypeFont":
-    """Pillow's own font, in a size that can be read on an image with this longer side."""
-    from PIL import ImageFont
-
-    font = ImageFont.load_default(size=round(factor * max(11, side / 50)))
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        raise RuntimeError("this Pillow is built without FreeType, which draws the tags")
-    return font
-
-
-def _tag_size(text: str, font: "ImageFont.FreeTypeFont") -> tuple[int, int]:
-    ascent, descent = font.getmetrics()
-    return math.ceil(font.getlength(text) + font.size / 2), ascent + descent
-
-
-def _ink(background: tuple[int, int, int]) -> tuple[int, int, int]:
-    """White or nearly black, whichever reads better (luma weights of ITU-R BT.601)."""
-    luma = np.dot(background, (0.299, 0.587, 0.114))
-    return (20, 20, 20) if luma > 140 else (255, 255, 255)
-
-
-def _place_tag(
-    tag: tuple[int, int], box: Corners, size: tuple[int, int], taken: list[Corners]
-) -> Corners:
-    """Where a tag goes: the first place at its box's edges that covers no other tag."""
-    width, height = tag
-    x0, y0, x1, y1 = box
-    inside = [y0] if y1 - y0 > 2 * height else []  # a tag in a small box would hide it
-    best, least = (0, 0, 0, 0), math.inf
-    for top in (y0 - height, *inside, y1 + 1):
-        for left in (x0, x1 + 1 - width):
-            x = max(0, min(left, size[0] - width))
-            y = max(0, min(top, size[1] - height))
-            place = (x, y, x + width - 1, y + height - 1)
-            # A place that had to move into the image is a little worse than one that did not.
-            cost = sum(_shared_pixels(place, other) for other in taken) + abs(top - y) / size[1]
-            if cost < least:
-                best, least = place, cost
-    return best
-
-
-def _shared_pixels(a: Corners, b: Corners) -> int:
-    width = min(a[2], b[2]) - max(a[0], b[0]) + 1
-    height = min(a[3], b[3]) - max(a[1], b[1]) + 1
-    return max(0, width) * max(0, height)

@@ -57,8 +57,9 @@ def test_json_of_the_first_format_is_read_and_its_names_are_renamed():
     with pytest.warns(FutureWarning) as said:
         config = config_from_json(json.dumps(tree), "old/config.json")
     assert [str(warning.message) for warning in said] == [
-        "old/config.json: data.num_train_pictures is now data.num_train_images, "
-        "data.num_eval_pictures is now data.num_eval_images, eval.pictures is now eval.images"
+        "old/config.json: data.num_train_pictures is now called data.num_train_images, "
+        "data.num_eval_pictures is now called data.num_eval_images, "
+        "eval.pictures is now called eval.images"
     ]
     kept = config.data.num_train_images, config.data.num_eval_images, config.eval.images
     assert kept == (3, 3, 3)
@@ -77,7 +78,7 @@ def test_json_of_the_second_format_may_hold_what_was_split_or_removed_and_lacks_
         config = config_from_json(json.dumps(tree), "old/config.json")
     assert [str(warning.message) for warning in said] == [
         "old/config.json: model.detections.pre_nms no longer exists, "
-        "train.optimizer.decay_norm_and_bias is now train.optimizer.decay_norms and "
+        "train.optimizer.decay_norm_and_bias is now called train.optimizer.decay_norms and "
         "train.optimizer.decay_biases"
     ]
     assert config.data.canvas == "ladder"
@@ -210,7 +211,7 @@ def test_fields_are_replaced_by_name_and_nothing_else_is():
         ({"train.stepps": 3}, "unknown field train.stepps; did you mean train.steps?"),
         ({"steps": 3, "train.steps": 3}, "unknown field steps"),
         ({"train": TrainConfig()}, "unknown field train; it is a group of train.scheme, "),
-        ({"eval.pictures": 3}, "unknown field eval.pictures; it is now eval.images"),
+        ({"eval.pictures": 3}, "unknown field eval.pictures; it is now called eval.images"),
         ({"train.steps": "many"}, "train.steps='many' is invalid: expected int"),
         (
             {"train.alternating.steps": (TrainConfig(),)},

@@ -260,7 +260,16 @@ py-faster-rcnn's config.py and VGG16/faster_rcnn_end2end, and bccd's recipe."""
 
 OURS_ALONE = (
     *("seed", "profile", "eval.batch_size", "eval.images", "model.compute_dtype"),
-    *("data.root", "data.classes", "data.workers", "data.on_error", "data.num_", "data.canvas"),
+    *(
+        "data.max_pixels",
+        "data.voc_one_based",
+        "data.root",
+        "data.classes",
+        "data.workers",
+        "data.on_error",
+        "data.num_",
+        "data.canvas",
+    ),
     *("data.train_proposals", "data.eval_proposals", "train.diagnostics", "train.alternating"),
     *("train.scheme", "train.log_every", "train.eval_every", "train.checkpoint_every"),
     *("train.keep_checkpoints", "train.init", "train.optimizer.reference_batch_size"),

@@ -10,19 +10,21 @@ import jax
 import numpy as np
 import pytest
 
+import jaxrcnn
 from jaxrcnn.config_file import load_config
 from jaxrcnn.config_io import config_differences
+from jaxrcnn.detector import init
 from tests.contracts import check_backbone, check_roi_op, check_sampler
 from tests.slow import slow_but
 
 ROOT = pathlib.Path(__file__).parents[1]
 BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/forking.md").read_text(), re.M | re.S)
-NAMES = ("backbone", "sampler", "roi_op")
+NAMES = ("backbone", "sampler", "roi_op", "loop")
 
 
-def test_the_page_holds_three_forks_and_a_config_of_forty_lines_at_most():
+def test_the_page_holds_three_forks_a_loop_and_a_config_of_fifty_lines_at_most():
     assert len(BLOCKS) == len(NAMES) + 1
-    assert max(len(block.splitlines()) for block in BLOCKS) <= 40
+    assert max(len(block.splitlines()) for block in BLOCKS) <= 50
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,7 @@ def run_fork(tmp_path_factory):
             spec = importlib.util.spec_from_file_location(path.stem, path)
             modules[name] = importlib.util.module_from_spec(spec)
             with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(path.parent)
                 patch.syspath_prepend(ROOT)
                 patch.setitem(sys.modules, path.stem, modules[name])
                 spec.loader.exec_module(modules[name])
@@ -45,7 +48,7 @@ def run_fork(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("name", slow_but(("backbone",), NAMES))
+@pytest.mark.parametrize("name", slow_but(("backbone",), NAMES[:3]))
 def test_the_fork_takes_a_step(name, run_fork):
     fork = run_fork(name)
     assert int(fork.state.step) == 1
@@ -89,6 +92,23 @@ def test_the_roi_op_reads_the_bin_centres_of_a_ramp(run_fork):
     box = np.array([[8, 8, 24, 24]], np.float32)  # 2 to 6 on the map; bins are centred at 3 and 5
     pooled = run_fork("roi_op").bin_centres([ramp], [4], box, np.zeros(1, np.int32), 2, 1)
     np.testing.assert_allclose(pooled[0, :, :, 0], [[2.5, 4.5], [2.5, 4.5]])
+
+
+def test_the_loop_trains_the_heads_and_what_it_saves_is_loaded(run_fork):
+    loop = run_fork("loop")
+    before = init(loop.detector, jax.random.key(0))["params"]
+    saved = jaxrcnn.load(pathlib.Path(loop.__file__).parent / "own")
+    jax.tree.map(np.testing.assert_array_equal, saved.variables, loop.variables)
+    for part, trained in (("backbone", False), ("rpn_head", True), ("box_head", True)):
+        changed = jax.tree.map(
+            lambda a, b: bool((np.asarray(a) != b).any()),
+            before[part],
+            saved.variables["params"][part],
+        )
+        assert all(x == trained for x in jax.tree.leaves(changed)), part
+    assert loop.number == loop.config.train.steps - 1
+    assert np.isfinite(loop.loss)
+    assert saved.classes.names == loop.dataset.class_names
 
 
 def test_the_config_changes_two_fields_of_the_default_one(tmp_path):

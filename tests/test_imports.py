@@ -22,7 +22,7 @@ MODULES = {
 # A room, or one module of it, and all that it may import: rooms or single modules of jaxrcnn, then
 # libraries. The room itself and the standard library go without saying.
 MAY_IMPORT = {
-    "": {"model"},
+    "": {"model", "saving"},
     "__main__": {"cli"},
     "types": {"jax"},
     "runtime": set(),
@@ -31,9 +31,11 @@ MAY_IMPORT = {
     "runtime.executables": {"jax"},
     "runtime.xla": {"jax"},
     "config": set(),
-    "config_io": {"config"},
+    "peer_fields": set(),
+    "config_io": {"config", "peer_fields"},
     "config_file": {"config", "config_io"},
     "validation": {"config", "config_io"},
+    "prediction_fields": {"config", "config_io", "peer_fields", "validation"},
     "ops": {"types", "jax", "numpy"},
     "nets": {"types", "config", "runtime.xla", "jax", "flax"},
     "nets.winograd": {"types", "runtime.xla", "jax", "numpy"},
@@ -60,13 +62,16 @@ MAY_IMPORT = {
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
     "data": {"types", "config", "numpy", "PIL", "absl", "grain", "pycocotools"},
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
-    "visualize": {"types", "numpy", "PIL"},
+    "fonts": {"config", "matplotlib", "PIL"},
+    "tags": {"fonts", "numpy", "PIL"},
+    "visualize": {"tags", "fonts", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
     "runs": {"types", "config", "detector", "training", "data", "evaluation", "interop", "jax"},
     "model": {
-        *("types", "config", "detector", "training", "data", "evaluation"),
+        *("types", "config", "detector", "training", "data", "evaluation", "prediction_fields"),
         *("runtime.executables", "runtime.xla", "jax", "numpy"),
     },
+    "saving": {"config", "detector", "training", "interop", "jax"},
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
         *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "jinja2"),
@@ -87,8 +92,8 @@ MAY_IMPORT = {
     },
     "benchmark.trace": {"training"},
     "interop": {
-        *("types", "config", "config_io", "nets", "detector", "training", "jax", "numpy"),
-        *("filelock", "pooch", "requests", "rich"),
+        *("types", "config", "config_io", "peer_fields", "nets", "detector", "training", "jax"),
+        *("numpy", "filelock", "pooch", "requests", "rich"),
     },
     "interop.published": {"config"},
     "interop.export": {"types", "config", "ops", "data", "detector", "jax"},
@@ -103,9 +108,12 @@ MAY_IMPORT = {
 FREE = {"cli"}  # it ties everything together
 ABOVE_THE_PACKAGE = {"configs", "train", "tests"}
 
-# Under `if TYPE_CHECKING:` nothing is loaded. There, and only there, what draws a record and its
-# detections may name their types.
-FOR_TYPES_ONLY = {"visualize": {"data", "evaluation"}}
+# Under `if TYPE_CHECKING:` nothing is loaded. There, and only there, the package itself and what
+# draws a record and its detections may name types.
+FOR_TYPES_ONLY = {
+    "": {"config", "detector", "training"},
+    "visualize": {"data", "evaluation"},
+}
 
 # Slow to load, or missing where only a part of the package is used: imported inside the function
 # that needs them.

@@ -1,5 +1,10 @@
 """A tiny random model's detections, against `forward_infer` on a batch that is made by hand."""
 
+import copy
+import dataclasses
+import operator
+import pickle
+
 import jax
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ from jaxrcnn.config import ConfigError
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.detector import forward_infer
 from jaxrcnn.model import Objects
+from jaxrcnn.training.workdir import Classes
 from tests.tiny import SIZE, write_model
 
 RNG = np.random.default_rng(5)
@@ -20,8 +26,13 @@ LYING, STANDING = (
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return jaxrcnn.load(str(write_model(tmp_path_factory.mktemp("models") / "tiny")))
+def folder(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return jaxrcnn.load(str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +87,8 @@ def test_a_forks_pieces_are_traced_in_every_process(model, monkeypatch):
     def other_sampler(*arguments):
         raise AssertionError
 
-    fork = model._replace(detector=model.detector._replace(anchor_sampler=other_sampler))
+    detector = model.detector._replace(anchor_sampler=other_sampler)
+    fork = dataclasses.replace(model, detector=detector)
     assert len(fork.predict([LYING], score=0)) == 1
     assert asked == []
 
@@ -115,6 +127,52 @@ def test_half_is_the_score_that_is_asked_for(model):
     assert len(default.scores) == (found.scores >= 0.5).sum()
 
 
+def test_thresholds_and_limits_are_those_asked_for(model, expected, folder):
+    _, scores, _ = expected[0]
+    threshold = float((scores[4] + scores[5]) / 2)
+    few = jaxrcnn.load(folder, score_threshold=threshold, max_detections=3)
+    (found,) = few.predict([LYING], score=0)
+    assert_found(found, [values[:3] for values in expected[0]])
+    assert few.config.model.detections.nms_iou == model.config.model.detections.nms_iou
+    with pytest.raises(ConfigError, match=r"model\.num_classes cannot be changed"):
+        jaxrcnn.load(folder, num_classes=4)
+
+
+@pytest.mark.slow
+def test_without_jit_it_finds_the_same(model, expected):
+    with jax.disable_jit():
+        (found,) = model.predict([LYING], score=0)
+    assert_found(found, expected[0])
+
+
+def test_a_model_is_shown_in_one_line(model, folder):
+    expected = f"<Model: resnet18 c4, 3 classes (cat, dog, bird), from {str(folder)!r}>"
+    assert repr(model) == expected
+    many = Classes(tuple("abcdef"), tuple(range(6)))
+    other = dataclasses.replace(model, classes=many, step=200, folder=None)
+    assert repr(other) == "<Model: resnet18 c4, 6 classes (a, b, c, ...), step 200>"
+
+
+def test_a_model_is_pickled_by_value_without_its_programs(model, expected):
+    model.predict([LYING], score=0)
+    assert model.programs is model.programs
+    data = pickle.dumps(model)
+    assert len(data) < 2 * sum(x.nbytes for x in jax.tree.leaves(model.variables)) + 20_000
+    again = pickle.loads(data)
+    assert (again.config, again.classes, again.step) == (model.config, model.classes, model.step)
+    assert again.detector == model.detector
+    assert_found(again.predict([LYING], score=0)[0], expected[0])
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_copies_share_the_arrays_and_predict_the_same(model, expected, duplicate):
+    again = duplicate(model)
+    assert again is not model
+    assert all(map(operator.is_, *(jax.tree.leaves(m.variables) for m in (model, again))))
+    assert (again.variables is model.variables) == (duplicate is copy.copy)
+    assert_found(again.predict([LYING], score=0)[0], expected[0])
+
+
 def test_no_images_have_no_objects(model):
     assert model.predict([]) == []
 
@@ -132,6 +190,25 @@ def test_the_pure_function_is_used_in_ones_own_jit(model, batch, expected):
     np.testing.assert_allclose(shares, by_hand, rtol=1e-4)
 
 
+@pytest.mark.parametrize("score", [50, -1, 1.01, float("nan"), "0.5", None, True])
+def test_a_score_that_is_none_is_one_line(model, score):
+    with pytest.raises(ConfigError) as caught:
+        model.predict([LYING], score=score)
+    assert str(caught.value) == f"score={score!r} must be a number from 0 to 1"
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, 2.0, "2", None, True])
+def test_a_batch_size_that_is_none_is_one_line(model, batch_size):
+    with pytest.raises(ConfigError) as caught:
+        model.predict([], batch_size=batch_size)
+    assert str(caught.value) == f"batch_size={batch_size!r} must be a whole number from 1"
+
+
+def test_numbers_of_numpy_are_numbers(model):
+    (found,) = model.predict([LYING], score=np.float32(0), batch_size=np.int64(1))
+    assert len(found.scores) > 0
+
+
 @pytest.mark.parametrize("bad", ["none.png", "torn.jpg"])
 def test_a_image_that_cannot_be_read_is_an_error_that_names_it(model, tmp_path, bad):
     Image.fromarray(LYING).save(tmp_path / "a.png")
@@ -145,6 +222,29 @@ def test_a_folder_without_a_model_is_an_error_that_names_it(tmp_path):
     with pytest.raises(ConfigError, match=rf"{tmp_path} is not .* config\.json"):
         jaxrcnn.load(tmp_path)
     write_model(tmp_path / "m")
+    (tmp_path / "m" / "classes.json").write_text('{"names": ["cat"], "ids": [2]}')
+    with pytest.raises(
+        ConfigError, match=r"classes\.json has 1 names, and model\.num_classes is 3"
+    ):
+        jaxrcnn.load(tmp_path / "m")
     (tmp_path / "m" / "classes.json").unlink()
     with pytest.raises(ConfigError, match=r"classes\.json"):
         jaxrcnn.load(tmp_path / "m")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("canvas", ["ladder", "exact"])
+def test_an_image_has_the_same_detections_alone_and_in_any_company(folder, canvas):
+    model = jaxrcnn.load(folder, short_side=64, long_side=96, canvas=canvas)
+    sizes = [(60, 80), (80, 60), (50, 50), (30, 90), (60, 80)]
+    images = [RNG.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+    alone = [model.predict([image], score=0)[0] for image in images]
+    for found in (
+        model.predict(images, score=0),
+        model.predict(images, score=0, batch_size=1),
+        model.predict(images[::-1], score=0, batch_size=2)[::-1],
+    ):
+        for one, other in zip(alone, found, strict=True):
+            np.testing.assert_allclose(other.boxes, one.boxes, atol=1e-3)
+            np.testing.assert_allclose(other.scores, one.scores, atol=1e-5)
+            np.testing.assert_array_equal(other.labels, one.labels)

@@ -1,3 +1,6 @@
+import pathlib
+
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -83,6 +86,41 @@ def test_tags_of_boxes_in_one_place_do_not_cover_each_other():
     drawn = draw([(100, 150, 300, 350)] * 2, [1, 3], [0.9, 0.8])
     assert tag_shows(drawn, visualize.class_color(1), (146, 101))  # above the left corner
     assert tag_shows(drawn, visualize.class_color(3), (146, 296))  # above the right one
+
+
+def test_boxes_that_are_not_numbers_are_left_out():
+    nan = float("nan")
+    boxes = [(nan, nan, nan, nan), (100, 150, 300, 350), (nan, 150, 300, 350)]
+    np.testing.assert_array_equal(
+        draw(boxes, [1, 3, 2], [0.9, 0.5, 0.8]), draw(boxes[1:2], [3], [0.5])
+    )
+
+
+def test_many_boxes_have_thin_lines_and_leave_most_of_the_image_free():
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 900, (300, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(5, 60, (300, 2))], 1)
+    image = np.full((960, 960, 3), 90, np.uint8)
+    drawn = draw(boxes, [1] * 300, rng.uniform(0.5, 1, 300), image)
+    assert (drawn == 90).all(axis=-1).mean() > 0.75
+    alone = np.array([[300, 300, 400, 400]] + [[0, 0, 5, 5]] * 50)
+    row = draw(alone, [1] * 51, None, image)[350, 290:310]
+    assert int(np.all(row == visualize.class_color(1), axis=-1).sum()) == 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2000), (2000, 3)])
+def test_images_of_any_size_are_drawn_on(size):
+    image = np.zeros((*size, 3), np.uint8)
+    scale = visualize.enlargement(*size)
+    drawn = visualize.draw_boxes(image, [[0, 0, 1, 1]], [1], np.array([0.9]), ["x"])
+    assert drawn.shape == (size[0] * scale, size[1] * scale, 3)
+
+
+def test_names_are_written_in_the_font_that_is_given():
+    plain = visualize.draw_boxes(GREY, [[50, 50, 90, 90]], [1], None, ["猫"])
+    font = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "LastResortHE-Regular.ttf")
+    other = visualize.draw_boxes(GREY, [[50, 50, 90, 90]], [1], None, ["猫"], font=font)
+    assert (plain != other).any()
 
 
 def test_better_boxes_are_drawn_over_worse_ones():

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from jaxrcnn import __version__
+from jaxrcnn.cli.devices import check_devices
 from jaxrcnn.cli.parsing import OneLineParser, fail, stop
 from jaxrcnn.config import ConfigError
-from jaxrcnn.runtime.process import prepare_process
+from jaxrcnn.runtime.process import prepare_process, write_any_text
 
 COMMANDS = {
     "evaluate": "Compute a model's average precision on a data set.",
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Without a command it prints the help. Wrong input ends the program: one line on stderr and exit
     code 2; an interruption too, with 130.
     """
+    write_any_text()
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] not in COMMANDS:
         _without_command(argv)
@@ -58,6 +60,7 @@ def _run(name: str, *given: Any) -> int:
     prepare_process()
     command = importlib.import_module(f"jaxrcnn.cli.{name}")
     try:
+        check_devices()
         return command.main(*given)
     except (ConfigError, DataError) as error:
         fail(str(error))

@@ -2,7 +2,7 @@
 
 import argparse
 import pathlib
-import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -15,21 +15,18 @@ from jaxrcnn.cli.run import load_run
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Variables, build, init
 from jaxrcnn.interop.coco_classes import guess_classes
+from jaxrcnn.interop.conversion import check_fields, describe_model, read_model
 from jaxrcnn.interop.download import fetch
 from jaxrcnn.interop.model_folder import make_model, read_kept
 from jaxrcnn.interop.models import find_model
 from jaxrcnn.interop.naming import Peer, Tensors
-from jaxrcnn.interop.of_detectron2 import DETECTRON2
+from jaxrcnn.interop.norms import without_denormals
 from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.published import find
-from jaxrcnn.interop.transfer import Account, describe, dump, load
+from jaxrcnn.interop.to_torchvision import check_is_torchvisions, remarks, torchvision_call
+from jaxrcnn.interop.transfer import describe, dump, load
 from jaxrcnn.interop.weight_files import read_weights, write_safetensors
 from jaxrcnn.training.workdir import Classes
-
-PEERS = {"torchvision": TORCHVISION, "detectron2": DETECTRON2}
-
-LOGITS = "roi_heads.box_predictor.cls_score.bias"
-"""The class logits' bias, of torchvision and Detectron2: as long as there are classes, and one."""
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
@@ -39,16 +36,16 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         ConfigError: something of the source, the model or --out does not fit.
     """
     if arguments.to:
-        return convert_back(arguments)
+        return convert_back(arguments, fields)
     if not arguments.model:
         raise ConfigError("--model: missing, takes the name of the detector that the source is of")
     if (arguments.source is None) == (arguments.weights is None):
         raise ConfigError("takes either SOURCE or --weights")
     path = arguments.source or fetch_detector(arguments.model, arguments.weights)
-    source = read_detector(path, arguments.model, fields)
+    source = read_detector(path, arguments.model, fields, arguments.key, arguments.input_format)
     classes = read_classes(arguments.classes, source.config.model.num_classes)
-    make_model(arguments.out, source.config, classes, source.variables, source.account.kept)
-    print(*describe(source.account, source.peer), sep="\n")
+    make_model(arguments.out, source.config, classes, source.variables, source.kept)
+    print(*source.lines, sep="\n")
     print(f"model     {arguments.out}")
     return 0
 
@@ -76,50 +73,40 @@ class Source(NamedTuple):
     peer: Peer
     config: Config
     variables: Variables
-    account: Account
+    kept: Tensors  # of the file, for the way back
+    lines: list[str]  # what was found, loaded, left out and assumed
 
 
-def read_detector(path: pathlib.Path, name: str, fields: Sequence[str]) -> Source:
+def read_detector(
+    path: pathlib.Path, name: str, fields: Sequence[str], key: str = "", input_format: str = ""
+) -> Source:
     """Read the weights of a published detector, of any number of classes.
 
     Args:
         path: of the weight file.
         name: of the model.
         fields: ``--config.FIELD VALUE ...`` on top of its config.
+        key: of the weights in the file, where it holds several.
+        input_format: "RGB" or "BGR", where the file does not tell.
 
     Raises:
         ConfigError: the file cannot be read, or is not of this model.
     """
     model = find_model(name)
-    peer = PEERS[model.peer]
-    tensors = read_weights(path).tensors
+    tensors, _, _, notes = read_weights(path, key)
     try:
-        config = apply_fields(with_norm_of(tensors, model.config(count_classes(tensors))), fields)
+        told = read_model(tensors, name, model, input_format)
+        config = apply_fields(told.config, fields)
+        check_fields(told, config)
         validation.check(replace(config, data=replace(config.data, format="shapes")))
         detector = build(config.model)
         like = jax.eval_shape(lambda key: init(detector, key), jax.random.key(0))
-        return Source(tensors, peer, config, *load(tensors, peer, config.model, like))
+        variables, account = load(tensors, told.peer, config.model, like)
+        variables, changed, rescaled = without_denormals(variables, told.peer, config.model)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-
-
-def count_classes(tensors: Tensors) -> int:
-    """The classes of a detector, the background not counted."""
-    if LOGITS not in tensors:
-        raise ConfigError(
-            f"it has no {LOGITS}, so that it is no Faster R-CNN of torchvision or Detectron2; an "
-            "ImageNet backbone needs no converting: --config.train.init takes it as it is"
-        )
-    return len(tensors[LOGITS]) - 1
-
-
-def with_norm_of(tensors: Tensors, config: Config) -> Config:
-    """The config with a batch norm in the backbone where the file's is none that is frozen."""
-    counted = re.compile(r"backbone\.body\..*\.num_batches_tracked").fullmatch
-    if not any(map(counted, tensors)) or config.model.backbone.norm == "batch":
-        return config
-    backbone = replace(config.model.backbone, norm="batch", norm_epsilon=1e-5)
-    return replace(config, model=replace(config.model, backbone=backbone))
+    lines = [*describe(account, told.peer), *notes, *rescaled, *describe_model(told, config, path)]
+    return Source(tensors, told.peer, config, variables, {**account.kept, **changed}, lines)
 
 
 def read_classes(path: pathlib.Path | None, num_classes: int) -> Classes:
@@ -127,24 +114,42 @@ def read_classes(path: pathlib.Path | None, num_classes: int) -> Classes:
     if path is None:
         return guess_classes(num_classes)
     try:
-        names = tuple(filter(None, map(str.strip, path.read_text(encoding="utf-8").splitlines())))
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--classes: {path} cannot be read ({error})") from error
-    if len(names) != num_classes or len(set(names)) != num_classes:
+    names = tuple(filter(None, map(str.strip, lines)))
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise ConfigError(f"--classes: {path} names {', '.join(twice)} more than once")
+    if len(names) != num_classes:
+        empty = len(lines) - len(names)
         raise ConfigError(
-            f"--classes: {path} names {len(set(names))} classes in {len(names)} lines, "
-            f"the model has {num_classes}"
+            f"--classes: {path} names {len(names)} classes (empty lines: {empty}), the model has "
+            f"{num_classes}, without the background"
         )
     return Classes(names, tuple(range(1, num_classes + 1)))
 
 
-def convert_back(arguments: argparse.Namespace) -> int:
-    """Write a model's weights as torchvision's state dict."""
+def convert_back(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
+    """Write a model's weights as torchvision's state dict, and print the call that loads it.
+
+    Raises:
+        ConfigError: torchvision cannot build such a model, or an option has no effect here.
+    """
     if arguments.source is None:
         raise ConfigError("SOURCE: missing, takes a model's or a run's folder")
+    unused = [
+        name for name in ("weights", "classes", "key", "input_format") if vars(arguments)[name]
+    ]
+    if unused or fields:
+        option = fields[0] if fields else f"--{unused[0].replace('_', '-')}"
+        raise ConfigError(f"{option} has no effect with --to: the model's folder says it")
     run = load_run(arguments.source)
+    check_is_torchvisions(run.config)
     kept = read_kept(arguments.source)
     tensors = dump(run.variables, TORCHVISION, run.config.model, kept)
     write_safetensors(arguments.out, tensors)
-    print(f"{len(tensors)} tensors  {arguments.out}")
+    print(f"{len(tensors)} tensors  {arguments.out}, for")
+    print(f"\n{torchvision_call(run.config, str(arguments.out))}\n")
+    for remark in remarks(run.config):
+        print(f"differs: {remark}")
     return 0

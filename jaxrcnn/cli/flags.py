@@ -10,7 +10,8 @@ from typing import Any
 
 from jaxrcnn.cli.values import read_value
 from jaxrcnn.config import ConfigError
-from jaxrcnn.config_io import RENAMED, describe_type, field_types
+from jaxrcnn.config_io import RENAMED, describe_type, field_types, what_became_of
+from jaxrcnn.peer_fields import peer_hint
 
 PREFIX = "--config."
 """How the flag of a field begins."""
@@ -45,11 +46,11 @@ def split_flags(argv: Sequence[str]) -> list[Flag]:
 def _renamed(word: str) -> str:
     """The flag of a field by its present name; an earlier name is said to be one."""
     flag, equals, value = word.partition("=")
-    field = RENAMED.get(flag.removeprefix(PREFIX).replace("-", "_"))
-    if field is None or not flag.startswith(PREFIX):
+    fields = RENAMED.get(flag.removeprefix(PREFIX).replace("-", "_"), ())
+    if len(fields) != 1 or not flag.startswith(PREFIX):
         return word
-    print(f"note: {flag} is now called {PREFIX}{field}", file=sys.stderr)
-    return f"{PREFIX}{field}{equals}{value}"
+    print(f"note: {flag} is now called {PREFIX}{fields[0]}", file=sys.stderr)
+    return f"{PREFIX}{fields[0]}{equals}{value}"
 
 
 def read_flags(flags: Sequence[Flag], types: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,13 +93,18 @@ def _takes(kind: Any, words: Sequence[str]) -> str:
 
 
 def _hint(flag: str, known: Mapping[str, Any]) -> str:
-    """The flag of the nearest last name, or else what the flag's group has."""
-    best = max(known, key=lambda name: (_likeness(_last(flag), _last(name)), _likeness(flag, name)))
+    """What became of an old name, what a peer's is here, the nearest flag, or the group's."""
+    if (old := flag.removeprefix(PREFIX)) in RENAMED:
+        return f"it {what_became_of(old, PREFIX)}"
     members = [name for name in known if name.startswith(f"{flag}.")]
-    group = flag.rpartition(".")[0]
-    siblings = [name for name in known if name.rpartition(".")[0] == group != "--config"]
     if members:
         return "it is a group of " + ", ".join(member[len(flag) :] for member in members)
+    fields = [name.removeprefix(PREFIX) for name in known if name.startswith(PREFIX)]
+    if hint := peer_hint(flag.removeprefix(PREFIX), fields, PREFIX):
+        return hint
+    best = max(known, key=lambda name: (_likeness(_last(flag), _last(name)), _likeness(flag, name)))
+    group = flag.rpartition(".")[0]
+    siblings = [name for name in known if name.rpartition(".")[0] == group != "--config"]
     if _likeness(_last(flag), _last(best)) >= 0.6:
         return f"did you mean {best}?"
     if group and siblings:

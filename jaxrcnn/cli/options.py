@@ -12,6 +12,7 @@ from jaxrcnn.cli.parsing import fail, show
 from jaxrcnn.cli.train_help import train_help
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_file import load_config
+from jaxrcnn.prediction_fields import full_name, replace_prediction_fields
 
 PATHS = {"--config": pathlib.Path, "--workdir": pathlib.Path}
 """The flags of train.py that are no fields, and their types."""
@@ -70,6 +71,27 @@ def apply_fields(config: Config, fields: Sequence[str]) -> Config:
         ConfigError: a field is unknown, or a value is of another type.
     """
     return _with_values(config, read_flags(split_flags(fields), field_flags()))
+
+
+def apply_prediction_fields(config: Config, fields: Sequence[str]) -> Config:
+    """A trained model's config with ``--config.FIELD VALUE ...`` on top of it.
+
+    FIELD may be the end of a name, as for `replace_prediction_fields`.
+
+    Raises:
+        ConfigError: see `read_flags` and `replace_prediction_fields`.
+    """
+    try:
+        flags = [(_full_flag(flag), words) for flag, words in split_flags(fields)]
+        values = read_flags(flags, field_flags())
+        named = {flag.removeprefix(PREFIX): value for flag, value in values.items()}
+        return replace_prediction_fields(config, named)
+    except ConfigError as error:
+        raise ConfigError(f"{PREFIX}{str(error).removeprefix(PREFIX)}") from None
+
+
+def _full_flag(flag: str) -> str:
+    return PREFIX + full_name(flag.removeprefix(PREFIX)) if flag.startswith(PREFIX) else flag
 
 
 def _with_values(config: Config, values: Mapping[str, Any]) -> Config:

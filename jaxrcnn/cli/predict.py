@@ -1,4 +1,4 @@
-"""python -m jaxrcnn predict MODEL IMAGES ... --out DIR"""
+"""python -m jaxrcnn predict MODEL IMAGES ... --out DIR [--config.FIELD VALUE ...]"""
 
 import argparse
 import contextlib
@@ -10,31 +10,36 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxrcnn.cli.image_files import file_names, find_images, image_ids
-from jaxrcnn.cli.run import counting
+from jaxrcnn.cli.run import counting, load_model
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.evaluation.coco import ImageDetections, detections_to_coco
-from jaxrcnn.model import Model, check_proposes, load
+from jaxrcnn.fonts import missing_characters
+from jaxrcnn.model import Model, check_proposes
 from jaxrcnn.visualize import draw_boxes
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     """Find, draw and write; exit code 1 where some images cannot be read.
 
     Raises:
-        ConfigError: there are no images or no such model, it makes no proposals, or --out is no
-            folder to write to.
+        ConfigError: there are no images or no such model, it makes no proposals, a field cannot be
+            changed, --font is no font, or --out is no folder to write to.
         DataError: not one image can be read.
     """
     images = find_images(arguments.images, arguments.out)
-    model = load(arguments.model)
+    model = load_model(arguments.model, fields)
     check_proposes(model)
+    check_font(arguments.font, model.classes.names)
     faults = FaultLog("skip")
-    dataset = open_images(images, *model.classes, faults)
+    dataset = open_images(images, *model.classes, faults, model.config.data.max_pixels)
     check_readable(len(dataset), faults)
+    if note := note_on_canvases(dataset, model.config):
+        print(note, flush=True)
     make_folder(arguments.out, images)
     found = draw_all(arguments, model, dataset, faults)
     check_readable(len(found), faults)
@@ -42,6 +47,24 @@ def main(arguments: argparse.Namespace) -> int:
     write_detections(path, dataset, found, image_ids(images))
     report(arguments, found, faults)
     return 1 if faults.lines else 0
+
+
+def check_font(font: pathlib.Path | None, names: Sequence[str]) -> None:
+    """See that the font can be used; say which characters of the class names it lacks.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    try:
+        missing = missing_characters(names, font)
+    except ConfigError as error:
+        raise ConfigError(f"--font: {error}") from error
+    if missing:
+        shown = "".join(missing[:20])
+        print(
+            f"note: no font has {shown}, which is drawn as boxes; --font FILE takes one that has",
+            file=sys.stderr,
+        )
 
 
 def check_readable(number: int, faults: FaultLog) -> None:
@@ -97,13 +120,19 @@ def draw_all(
         for index, objects in model.find(
             dataset, faults, score=arguments.score, batch_size=arguments.batch
         ):
-            draw(arguments.out / names[index], dataset, index, objects)
+            draw(arguments.out / names[index], dataset, index, objects, arguments.font)
             found[index] = objects
             advance(1)
     return found
 
 
-def draw(path: pathlib.Path, dataset: Dataset, index: int, found: ImageDetections) -> None:
+def draw(
+    path: pathlib.Path,
+    dataset: Dataset,
+    index: int,
+    found: ImageDetections,
+    font: pathlib.Path | None = None,
+) -> None:
     """Write an image with its boxes, their classes and scores.
 
     Raises:
@@ -112,7 +141,9 @@ def draw(path: pathlib.Path, dataset: Dataset, index: int, found: ImageDetection
     from PIL import Image
 
     image = dataset.read_image(index)
-    drawn = draw_boxes(image, found.boxes, found.labels, found.scores, dataset.class_names)
+    drawn = draw_boxes(
+        *(image, found.boxes, found.labels, found.scores, dataset.class_names), font=font
+    )
     with written_whole(path) as partial:
         Image.fromarray(drawn).save(partial, quality=92)
 

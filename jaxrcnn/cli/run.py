@@ -10,7 +10,7 @@ from typing import TypeVar
 import jax
 import numpy as np
 
-from jaxrcnn.cli.options import apply_fields
+from jaxrcnn.cli.options import apply_fields, apply_prediction_fields
 from jaxrcnn.model import Model, restore
 from jaxrcnn.training.workdir import read_config
 from jaxrcnn.types import Batch
@@ -40,6 +40,19 @@ def load_run(
     if batch_size is not None:
         config = replace(config, eval=replace(config.eval, batch_size=batch_size))
     return restore(workdir, config, step)
+
+
+def load_model(folder: pathlib.Path, fields: Sequence[str]) -> Model:
+    """Read a run's folder, or a model's, to predict with it.
+
+    Args:
+        folder: of the run or the model.
+        fields: ``--config.FIELD VALUE ...`` on top of its config.
+
+    Raises:
+        ConfigError: it is not such a folder, or a field is not one that may be changed.
+    """
+    return restore(folder, apply_prediction_fields(read_config(folder), fields))
 
 
 @contextlib.contextmanager

@@ -1,8 +1,7 @@
 """Bad input is found when a data set is opened, and is never dropped in silence."""
 
-import os
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -26,52 +25,72 @@ class FaultLog:
         self.lines.append(str(error))
 
 
-def check_image(file: str) -> None:
-    """Raise ValueError where the image of a record is missing."""
-    if not os.path.isfile(file):
-        raise ValueError("the image file is missing")
+class CheckedBoxes(NamedTuple):
+    """Boxes of an image, and what is to be said of each."""
+
+    boxes: np.ndarray  # (G, 4) float32, xyxy, cut at the border of the image
+    cut: np.ndarray  # (G,) bool, reached out of the image by up to `TOLERANCE`
+    empty: np.ndarray  # (G,) bool, without width or height
+    faults: dict[int, str]  # by the place of a box, what is wrong with it
+
+    @property
+    def good(self) -> np.ndarray:
+        """(G,) bool, boxes that are inside of the image and have an area."""
+        good = ~self.empty
+        good[list(self.faults)] = False
+        return good
 
 
-def check_size(height: object, width: object) -> tuple[int, int]:
-    """The annotated size as integers; ValueError where it is none of an image."""
-    sides = [side for side in (height, width) if type(side) is int and side > 0]
-    if len(sides) < 2:
-        raise ValueError(f"height {height} and width {width} are no size of an image")
-    return sides[0], sides[1]
-
-
-def check_boxes(
-    boxes: np.ndarray, height: int, width: int, names: Sequence[str]
-) -> tuple[np.ndarray, int]:
+def check_boxes(boxes: np.ndarray, height: int, width: int) -> CheckedBoxes:
     """Check boxes against their image and cut what reaches out of it by up to `TOLERANCE`.
+
+    A box is at fault where a coordinate is not finite, where it is inverted, and where it lies
+    outside of the image or reaches out too far. One without width or height is empty.
 
     Args:
         boxes: (G, 4) float64, xyxy in pixels of the image.
         height: of the image, pixels.
         width: of the image, pixels.
-        names: of the boxes, for the message.
-
-    Returns:
-        The boxes as float32, all with an area and inside the image, and how many were cut.
-
-    Raises:
-        ValueError: a coordinate that is not finite, an empty or inverted box, or one that lies
-            outside the image or reaches out too far.
     """
     limits = np.array([width, height, width, height], np.float64)
     inside = np.clip(boxes, 0.0, limits)
-    cut = np.any(boxes != inside, axis=1)
-    inside = inside.astype(np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):  # of what is not finite
+        exact = boxes[:, 2:] - boxes[:, :2]  # (G, 2) width and height
+    rounded = inside.astype(np.float32)
     image = f"the image of {width}x{height} pixels"
-    faults = (
-        (~np.isfinite(boxes).all(axis=1), "has a coordinate that is not finite"),
-        (np.any(boxes[:, 2:] <= boxes[:, :2], axis=1), "is empty or inverted"),
-        (np.any(inside[:, 2:] <= inside[:, :2], axis=1), f"lies outside {image}"),
-        (np.any(np.abs(boxes - inside) > TOLERANCE, axis=1), f"reaches out of {image}"),
+    finite = np.isfinite(boxes).all(axis=1)
+    empty = finite & (exact >= 0).all(axis=1) & (exact == 0).any(axis=1)
+    kinds = (
+        (~finite, "has a coordinate that is not finite"),
+        ((exact < 0).any(axis=1), "is inverted"),
+        ((inside[:, 2:] <= inside[:, :2]).any(axis=1), f"lies outside {image}"),
+        ((np.abs(boxes - inside) > TOLERANCE).any(axis=1), f"reaches out of {image}"),
     )
-    for is_faulty, what in faults:
-        if is_faulty.any():
-            index = int(is_faulty.argmax())
-            corners = ", ".join(f"{value:g}" for value in boxes[index])
-            raise ValueError(f"{names[index]} ({corners}) {what}")
-    return inside, int(cut.sum())
+    faults: dict[int, str] = {}
+    for is_faulty, what in kinds:
+        for place in np.flatnonzero(is_faulty & ~empty).tolist():
+            corners = ", ".join(f"{value:g}" for value in boxes[place])
+            faults.setdefault(place, f"the box ({corners}) {what}")
+    empty |= (rounded[:, 2:] <= rounded[:, :2]).any(axis=1)  # thinner than float32 can tell
+    empty[list(faults)] = False
+    return CheckedBoxes(rounded, (boxes != inside).any(axis=1), empty, faults)
+
+
+NORMALISED = (
+    "every box lies within 0 and 1, but boxes are in pixels: multiply x and width by the width of "
+    "the image, y and height by its height"
+)
+
+
+def are_normalised(images: Iterable[np.ndarray]) -> bool:
+    """Whether boxes are given in shares of their images: there are some, all within 0 to 1.
+
+    Args:
+        images: the boxes of each image, (G, 4) xyxy.
+    """
+    some = False
+    for boxes in images:
+        if np.any((boxes < 0) | (boxes > 1 + 1e-6)):
+            return False
+        some = some or len(boxes) > 0
+    return some

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.coco import read_coco
-from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.coco_categories import FILLER
+from jaxrcnn.data.errors import DataError, quoted
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.data.voc import read_voc
@@ -36,6 +37,8 @@ def open_train_dataset(config: Config) -> Dataset:
     else:
         dataset = _read_splits(config, data.train_splits, data.classes)
     _check_classes(dataset, config)
+    if data.format == "coco":
+        _check_categories(dataset)
     return _checked(dataset.without_empty() if data.skip_empty else dataset)
 
 
@@ -57,20 +60,40 @@ def open_eval_dataset(config: Config, class_names: Sequence[str]) -> Dataset:
 def _read_splits(config: Config, splits: Sequence[str], classes: Sequence[str]) -> Dataset:
     data = config.data
     if data.format == "voc":
-        return read_voc(data.root, splits, classes, data.keep_difficult, data.on_error)
-    return read_coco(data.root, splits, classes, data.on_error)
+        return read_voc(
+            data.root,
+            splits,
+            classes,
+            keep_difficult=data.keep_difficult,
+            on_error=data.on_error,
+            one_based=data.voc_one_based,
+            max_pixels=data.max_pixels,
+        )
+    return read_coco(data.root, splits, classes, data.on_error, data.max_pixels)
 
 
 def _check_classes(dataset: Dataset, config: Config) -> None:
     names = dataset.class_names
     if len(names) != config.model.num_classes:
-        raise ConfigError(
+        what = (
             f"model.num_classes is {config.model.num_classes}, "
             f"but {dataset.name} has {len(names)} classes: {', '.join(names)}"
         )
+        remedy = "data.classes chooses among them"
+        raise ConfigError("; ".join([what, remedy, *dataset.notes]))
+
+
+def _check_categories(dataset: Dataset) -> None:
+    """See that data.classes names only categories of the training set, or no data's at all."""
+    for name in dataset.class_names:
+        if name not in dataset.source_classes and not FILLER.fullmatch(name):
+            raise ConfigError(
+                f"data.classes: no category of {dataset.name} is named '{name}', "
+                f"the names are {quoted(dataset.source_classes)}"
+            )
 
 
 def _checked(dataset: Dataset) -> Dataset:
     if not len(dataset):
-        raise DataError(f"{dataset.summary()}; check data.root and the names of the splits")
+        raise DataError(f"{dataset.summary()}; check data.root, the splits and their annotations")
     return dataset

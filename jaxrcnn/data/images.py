@@ -3,12 +3,12 @@
 import contextlib
 import os
 import threading
-import warnings
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jaxrcnn.config import DataConfig
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.transforms import Size
 
@@ -24,68 +24,154 @@ ENDINGS = (
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height."""
 
+MAX_PIXELS = DataConfig.max_pixels
+"""Height times width of the largest image that is read unless another limit is given."""
+
+STRIP = 2**22
+"""Pixels that are converted at a time: of large images, Pillow's copies would fill the memory."""
+
 LARGEST = {"I": 65535, "F": 1}
 """White in grey images of more than 8 bits, by the beginning of Pillow's mode.
 
 Files of 16 bits come as "I" too. Floats have no other custom than 0 to 1.
 """
 
-_WARNINGS = threading.Lock()
 
-
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """An image file, turned as its EXIF tag says; of several frames or pages the first.
+def read_image(
+    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, *, as_stored: bool = False
+) -> np.ndarray:
+    """An image file as a viewer shows it, turned as its EXIF tag says; of several frames the first.
 
     Args:
         path: of the file, of any kind that Pillow reads.
+        max_pixels: height times width of the largest image that is read, see data.max_pixels.
+        as_stored: leave the EXIF tag out where it exchanges width and height.
 
     Returns:
         (H, W, 3) uint8 RGB, see `to_rgb`.
 
     Raises:
-        DataError: it is missing, broken, torn, of no known kind, or so large when it is unpacked
-            that Pillow takes it for an attack (``PIL.Image.MAX_IMAGE_PIXELS``).
+        DataError: it is missing, broken, torn, of no known kind, or has more pixels.
     """
+    from PIL import ExifTags, ImageOps
+
     try:
-        with open_image(path) as image:
-            return to_rgb(upright(image))
+        with open_image(path, max_pixels) as image:
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+            ImageOps.exif_transpose(image, in_place=True)
+            pixels = to_rgb(image)
     except Exception as error:  # a broken file makes Pillow's decoders raise nearly any type
         raise _unreadable(path, error) from error
+    return np.ascontiguousarray(_turn_back(pixels, orientation)) if as_stored else pixels
 
 
-def image_size(path: str | os.PathLike[str]) -> Size:
-    """Height and width of what `read_image` gives; mostly the file's header says it.
+class Header(NamedTuple):
+    """What the beginning of an image file says."""
+
+    size: Size  # height and width of the image as it is seen
+    sideways: bool  # its EXIF tag exchanges height and width of what is stored
+
+    @property
+    def stored_size(self) -> Size:
+        """Height and width before the EXIF tag turns the image."""
+        height, width = self.size
+        return (width, height) if self.sideways else (height, width)
+
+
+def read_header(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Header:
+    """Look at the beginning of an image file, without decoding it.
+
+    The tag of a PNG may also follow its pixels, where only `image_size` and `read_image` find it.
 
     Raises:
         DataError: see `read_image`.
     """
+    from PIL import Image
+
+    # That of the class is quick: PngImageFile's own would decode the image first.
+    return _header(path, max_pixels, Image.Image.getexif)
+
+
+def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Size:
+    """Height and width of what `read_image` gives.
+
+    Raises:
+        DataError: see `read_image`.
+    """
+    return _header(path, max_pixels, lambda image: image.getexif()).size
+
+
+def _header(
+    path: str | os.PathLike[str],
+    max_pixels: int,
+    read_exif: Callable[["Image.Image"], "Image.Exif"],
+) -> Header:
     from PIL import ExifTags
 
     try:
-        with open_image(path) as image:
+        with open_image(path, max_pixels) as image:
             width, height = image.size
-            sideways = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
+            sideways = read_exif(image).get(ExifTags.Base.Orientation) in SIDEWAYS
             turned = image.format == "TIFF"  # there Pillow itself looks at the tag
     except Exception as error:
         raise _unreadable(path, error) from error
-    return (width, height) if sideways and not turned else (height, width)
+    return Header((width, height) if sideways and not turned else (height, width), sideways)
+
+
+class TooManyPixels(ValueError):
+    """An image is larger than the limit."""
 
 
 @contextlib.contextmanager
-def open_image(path: str | os.PathLike[str]) -> Iterator["Image.Image"]:
-    """Pillow's image of a file; its warning of a decompression bomb is an error.
+def open_image(
+    path: str | os.PathLike[str] | IO[bytes], max_pixels: int = MAX_PIXELS
+) -> Iterator["Image.Image"]:
+    """Pillow's image of a file that is open or not; ours is the only limit of its pixels.
 
     Raises:
+        TooManyPixels: it has more pixels.
         Exception: Pillow's, of nearly any type.
     """
     from PIL import Image
 
-    # The filters belong to the whole process, and images are read in threads.
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with _NO_LIMIT:
         image = Image.open(path)
     with image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise TooManyPixels(
+                f"its {width}x{height} pixels are more than data.max_pixels={max_pixels}; "
+                "raise that if you trust the file"
+            )
         yield image
+
+
+class _NoLimit:
+    """While any thread is in it, Pillow has no limit of pixels; it belongs to the whole process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limit: int | None = None
+
+    def __enter__(self) -> None:
+        from PIL import Image
+
+        with self._lock:
+            if self._inside == 0:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        from PIL import Image
+
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                Image.MAX_IMAGE_PIXELS = self._limit
+
+
+_NO_LIMIT = _NoLimit()
 
 
 def upright(image: "Image.Image") -> "Image.Image":
@@ -93,6 +179,19 @@ def upright(image: "Image.Image") -> "Image.Image":
     from PIL import ImageOps
 
     return ImageOps.exif_transpose(image)
+
+
+def _turn_back(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels that an orientation among `SIDEWAYS` has turned, as they were; others unchanged."""
+    if orientation == 5:
+        return pixels.transpose(1, 0, 2)
+    if orientation == 6:
+        return np.rot90(pixels)
+    if orientation == 7:
+        return pixels[::-1, ::-1].transpose(1, 0, 2)
+    if orientation == 8:
+        return np.rot90(pixels, -1)
+    return pixels
 
 
 def to_rgb(image: "Image.Image") -> np.ndarray:
@@ -104,6 +203,19 @@ def to_rgb(image: "Image.Image") -> np.ndarray:
     Raises:
         ValueError: a value that is not from this range, or a mode that Pillow cannot turn into RGB.
     """
+    width, height = image.size
+    rows = max(1, STRIP // max(1, width))
+    if height <= rows:
+        return _strip_to_rgb(image)
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        pixels[top:bottom] = _strip_to_rgb(image.crop((0, top, width, bottom)))
+    return pixels
+
+
+def _strip_to_rgb(image: "Image.Image") -> np.ndarray:
+    """`to_rgb` at once, by copies of the whole image."""
     from PIL import Image
 
     if image.mode[0] in LARGEST:
@@ -113,7 +225,7 @@ def to_rgb(image: "Image.Image") -> np.ndarray:
         white = Image.new("RGB", image.size, "white")
         white.paste(image, mask=image)
         return np.asarray(white)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _deep_to_rgb(image: "Image.Image") -> np.ndarray:
@@ -134,6 +246,8 @@ def _unreadable(path: str | os.PathLike[str], error: Exception) -> DataError:
     what = (
         getattr(error, "strerror", None) or f"cannot be read ({str(error) or type(error).__name__})"
     )
+    if isinstance(error, TooManyPixels):
+        what = str(error)
     if isinstance(error, UnidentifiedImageError):
         what = "no image, or one that is broken at once, or of a kind that Pillow does not know"
     return DataError(" ".join(f"{os.fspath(path)}: {what}".split()))

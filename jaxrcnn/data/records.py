@@ -10,17 +10,20 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jaxrcnn.data.errors import fault
-from jaxrcnn.data.images import open_image, to_rgb, upright
+from jaxrcnn.data.errors import REMEDY, DataError, fault
+from jaxrcnn.data.image_files import size_mismatch
+from jaxrcnn.data.images import MAX_PIXELS, read_image
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """One image and what is annotated on it; boxes xyxy in pixels of the original image."""
 
-    image_id: int  # the data set's own id; VOC: running number in the list of the splits, from 1
+    image_id: int  # the source's own id, or a number from 1 in order; no two images share one
+    source_id: int | str  # the id in the image's own file
     name: str  # COCO's file_name, VOC's id
     file: str  # path of the image; "" where it is drawn
+    as_stored: bool  # annotated on the image as stored, before its EXIF tag turns it
     height: int
     width: int
     boxes: np.ndarray  # (G, 4) float32, continuous coordinates
@@ -32,29 +35,21 @@ class Record:
     annotation_ids: np.ndarray  # (G,) int64
 
 
-def read_file(record: Record) -> np.ndarray:
-    """The image of a record, (H, W, 3) uint8 RGB.
-
-    A file that is stored rotated is turned as its EXIF tag says where only that agrees with the
-    annotated size.
+def read_file(record: Record, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """The image of a record as its annotations see it, (H, W, 3) uint8 RGB; see `read_image`.
 
     Raises:
         DataError: the file cannot be decoded, or has another size than annotated.
     """
-    expected = (record.width, record.height)
     try:
-        with open_image(record.file) as image:
-            pixels = to_rgb(image if image.size == expected else upright(image))
-    except Exception as error:  # a broken file makes Pillow's decoders raise nearly any type
-        what = f"the image cannot be decoded ({error})"
-        raise fault(record.file, f"image {record.image_id}", what) from error
-    height, width = pixels.shape[:2]
-    if (width, height) != expected:
-        what = (
-            f"the image is {width}x{height} pixels (width x height), "
-            f"annotated as {record.width}x{record.height}"
-        )
-        raise fault(record.file, f"image {record.image_id}", what)
+        pixels = read_image(record.file, max_pixels, as_stored=record.as_stored)
+    except DataError as error:
+        what = f"the image cannot be decoded ({error.__cause__ or error})"
+        raise fault(record.file, f"image {record.source_id}", what) from error
+    size = pixels.shape[:2]
+    if size != (record.height, record.width):
+        what = size_mismatch(size, (record.height, record.width))
+        raise fault(record.file, f"image {record.source_id}", what)
     return pixels
 
 
@@ -70,7 +65,10 @@ class Dataset:
     skipped: tuple[str, ...] = ()  # a line for each faulty record that was left out
     clipped: int = 0  # boxes that reached out of their image by up to a pixel, and were cut
     other_boxes: int = 0  # boxes of categories that data.classes does not name, left out
+    empty_boxes: int = 0  # boxes without width or height, left out
     empty: int = 0  # images without objects, left out
+    notes: tuple[str, ...] = ()  # what else there is to say of how the source was read
+    source_classes: tuple[str, ...] = ()  # names that the source lists, also those left out
 
     def __len__(self) -> int:
         return len(self.records)
@@ -98,7 +96,8 @@ class Dataset:
         """The same data set without the images that hold no box to train on, counted."""
         kept = tuple(record for record in self.records if not record.ignore.all())
         empty = self.empty + len(self.records) - len(kept)
-        return dataclasses.replace(self, records=kept, empty=empty)
+        notes = self.notes if kept else (*self.notes, *self._all_ignored())
+        return dataclasses.replace(self, records=kept, empty=empty, notes=notes)
 
     def summary(self) -> str:
         """What was read and what was left out, on one line."""
@@ -108,14 +107,32 @@ class Dataset:
             f"{self.name}: {len(self.records)} images, {boxes} boxes ({ignored} to ignore), "
             f"{len(self.class_names)} classes"
         ]
+        first = "".join(self.skipped[:1]).removesuffix(f"; {REMEDY}")
         counts = (
             (self.empty, "images without objects left out"),
-            (len(self.skipped), "faulty records left out"),
+            (len(self.skipped), f"faulty records left out (the first: {first})"),
             (self.clipped, "boxes cut at the border"),
             (self.other_boxes, "boxes of other categories left out"),
+            (self.empty_boxes, "boxes without width or height left out"),
+            (
+                sum(record.as_stored for record in self.records),
+                "images annotated as they are stored, so that their EXIF tag is left out",
+            ),
         )
         parts += [f"{count} {what}" for count, what in counts if count]
-        return "; ".join(parts)
+        return "; ".join([*parts, *self._all_ignored(), *self.notes])
+
+    def _all_ignored(self) -> list[str]:
+        """A note where there are boxes, and not one to train on."""
+        boxes = sum(len(record.boxes) for record in self.records)
+        if not boxes or not all(record.ignore.all() for record in self.records):
+            return []
+        kinds = {
+            "crowds (iscrowd)": any(record.crowd.any() for record in self.records),
+            "difficult": any(record.difficult.any() for record in self.records),
+        }
+        names = [name for name, is_there in kinds.items() if is_there] or ["marked with ignore"]
+        return [f"all {boxes} boxes are {' or '.join(names)}, and so none is trained on"]
 
 
 def make_record(
@@ -127,26 +144,35 @@ def make_record(
     labels: Sequence[int],
     annotation_ids: Sequence[int],
     *,
+    source_id: int | str | None = None,
     crowd: Sequence[bool] | None = None,
     difficult: Sequence[bool] | None = None,
+    ignore: Sequence[bool] | None = None,
     area: Sequence[float] | None = None,
     keep_difficult: bool = False,
+    as_stored: bool = False,
 ) -> Record:
-    """A record from plain sequences; no crowds, nothing difficult and the box's area by default."""
+    """A record from plain sequences; no marks, the box's area and the image's id by default.
+
+    Crowds, boxes marked as ignored and, unless they are kept, difficult ones are not trained on.
+    """
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)  # (G, 4), also where G is 0
     none = np.zeros(len(boxes), bool)
-    crowds = none if crowd is None else np.array(crowd, bool)
-    difficults = none if difficult is None else np.array(difficult, bool)
+    crowds, difficults, ignored = (
+        none if marks is None else np.array(marks, bool) for marks in (crowd, difficult, ignore)
+    )
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) if area is None else area
     return Record(
         image_id=image_id,
+        source_id=image_id if source_id is None else source_id,
         name=name,
         file=file,
+        as_stored=as_stored,
         height=size[0],
         width=size[1],
         boxes=boxes,
         labels=np.array(labels, np.int32),
-        ignore=crowds if keep_difficult else crowds | difficults,
+        ignore=ignored | crowds if keep_difficult else ignored | crowds | difficults,
         crowd=crowds,
         difficult=difficults,
         area=np.array(areas, np.float32),

@@ -90,8 +90,9 @@ def _resize_by_neighbours(image: np.ndarray, size: Size) -> np.ndarray:
 
 def _neighbours(length: int, wanted: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of every new pixel along an axis: the pixels before and behind it, and the latter's share."""
-    centres = (np.arange(wanted, dtype=np.float32) + 0.5) * np.float32(length / wanted) - 0.5
-    centres = np.maximum(centres, 0)
+    # Product and difference are rounded once, as by the fused operation that torch 2.14 has here.
+    centres = (np.arange(wanted) + 0.5) * float(np.float32(length / wanted)) - 0.5
+    centres = np.maximum(centres.astype(np.float32), 0)
     before = centres.astype(np.int32)
     return before, np.minimum(before + 1, length - 1), centres - np.floor(centres)
 

@@ -100,9 +100,13 @@ def measure(found: Found, dataset: Dataset, config: Config) -> dict[str, float]:
 def write_detections(
     path: pathlib.Path, dataset: Dataset, detections: Mapping[int, ImageDetections]
 ) -> None:
-    """Write detections in COCO's results format."""
+    """Write detections in COCO's results format, with the images' ids in their own file."""
+    ids = {record.image_id: record.source_id for record in dataset.records}
+    rows = [
+        {**row, "image_id": ids[row["image_id"]]} for row in detections_to_coco(dataset, detections)
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(detections_to_coco(dataset, detections)) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(rows) + "\n", encoding="utf-8")
 
 
 def draw_images(path: pathlib.Path, dataset: Dataset, found: Found, images: int) -> None:

@@ -12,7 +12,7 @@ from jaxrcnn.interop.tensors import (
     Storage,
     StorageType,
     Tensor,
-    WeightFileError,
+    Unread,
     are_lengths,
     printable,
     unfit,
@@ -36,20 +36,21 @@ STORAGES = {
 def put(target: dict, pairs: list) -> None:
     """Put keys and values into a dict.
 
+    Only keys that are strings or small numbers are kept: others may take forever to hash, and no
+    weight has such a name.
+
     Args:
         target: of any keys.
         pairs: key, value, key, value.
 
     Raises:
-        WeightFileError: a value is missing, or a key is neither a string nor a small number. Others
-            may take forever to hash.
+        WeightFileError: a value is missing.
     """
     if len(pairs) % 2:
         raise unfit("dict")
     for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-        if not (isinstance(key, str) or (isinstance(key, int) and abs(key) < 2**31)):
-            raise WeightFileError("holds a dict with keys that are neither names nor small numbers")
-        target[key] = value
+        if isinstance(key, str) or (isinstance(key, int) and abs(key) < 2**31):
+            target[key] = value
 
 
 def _ordered_dict(*args: Any) -> dict:
@@ -102,14 +103,12 @@ def _size(*args: Any) -> tuple:
     raise unfit("torch.Size")
 
 
-def _dtype(*args: Any) -> DType:
+def _dtype(*args: Any) -> DType | Unread:
     match args:
         case (str(code), *_):
             if re.fullmatch("b1|[iu][1248]|f[248]", code):
                 return DType(code)
-            raise WeightFileError(
-                f"holds numpy values of the type {printable(code)}, which are no numbers"
-            )
+            return Unread(f"numpy.dtype {printable(code)}")
     raise unfit("numpy.dtype")
 
 

@@ -123,7 +123,7 @@ def _resume(url: str, part: pathlib.Path) -> None:
 
     with part.open("ab") as output:
         headers = {"Range": f"bytes={output.tell()}-", "Accept-Encoding": "identity"}
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        with _ask(url, headers) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
                 return  # it lacks nothing
             response.raise_for_status()
@@ -134,6 +134,17 @@ def _resume(url: str, part: pathlib.Path) -> None:
                 for chunk in response.iter_content(CHUNK):
                     output.write(chunk)
                     advance(len(chunk))
+
+
+def _ask(url: str, headers: dict[str, str]) -> "requests.Response":
+    import requests
+
+    try:
+        return requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
+    except requests.RequestException:
+        raise
+    except OSError as error:  # a file of certificates that is not there
+        raise requests.exceptions.SSLError(error) from error
 
 
 @contextlib.contextmanager
@@ -151,6 +162,22 @@ def _progress_bar(response: "requests.Response", done: int) -> Iterator[Callable
 
 def _reason(error: "requests.RequestException") -> str:
     """Why a download failed, in a few words."""
-    if error.response is None:
-        return "the connection failed"
-    return f"{error.response.status_code} {error.response.reason}"
+    import requests
+
+    if error.response is not None:
+        return f"{error.response.status_code} {error.response.reason}"
+    cause = _first_cause(error)
+    what = "the connection failed"
+    if isinstance(error, requests.exceptions.SSLError):
+        what = "the certificate cannot be checked; REQUESTS_CA_BUNDLE names a file of certificates"
+    elif isinstance(error, requests.exceptions.ProxyError):
+        what = "the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used"
+    text = " ".join((getattr(cause, "strerror", None) or str(cause)).split())
+    return f"{what}: {text}"
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """The error at the end of the chain that requests and urllib3 wrap around it."""
+    inner = [getattr(error, "reason", None), *error.args[::-1], error.__cause__]
+    causes = [x for x in inner if isinstance(x, BaseException)]
+    return _first_cause(causes[0]) if causes else error

@@ -109,7 +109,9 @@ def _find_on_canvas(
 ) -> Detections:
     """Detections of all images, resized to `sizes` (N, 2); of use for those that fit the canvas."""
     sizes = jnp.minimum(sizes, jnp.array(canvas))
-    resized = jax.vmap(lambda *image: resize(*image, canvas, method))(images, image_sizes, sizes)
+    resized = jax.vmap(lambda image, size, new_size: resize(image, size, new_size, canvas, method))(
+        images, image_sizes, sizes
+    )
     found = forward_infer(detector, variables, resized, sizes)
     scales = image_sizes / sizes.astype(jnp.float32)  # (N, 2)
     boxes = found.boxes * jnp.concatenate([scales, scales], 1)[:, None, jnp.array([1, 0, 3, 2])]

@@ -9,9 +9,10 @@ import pathlib
 import shutil
 
 from jaxrcnn.config import Config, ConfigError
-from jaxrcnn.detector import Variables
+from jaxrcnn.detector import Detector, Variables
 from jaxrcnn.interop.naming import Tensors
-from jaxrcnn.interop.weight_files import read_weights, write_safetensors
+from jaxrcnn.interop.weight_files import read_safetensors, write_safetensors
+from jaxrcnn.training.pieces import write_pieces
 from jaxrcnn.training.weights import save_variables
 from jaxrcnn.training.workdir import Classes, claim, write_classes
 
@@ -19,25 +20,40 @@ KEPT = "kept.safetensors"
 
 
 def make_model(
-    out: pathlib.Path, config: Config, classes: Classes, variables: Variables, kept: Tensors
+    out: pathlib.Path,
+    config: Config,
+    classes: Classes,
+    variables: Variables,
+    kept: Tensors | None = None,
+    detector: Detector | None = None,
 ) -> None:
     """Write a model's folder: whole, or not at all.
+
+    Args:
+        out: to make.
+        config: of the model; its data says how images are prepared.
+        classes: of the model.
+        variables: of the model.
+        kept: tensors of the file that it was converted from and that it does not have.
+        detector: where it may have pieces that the config does not describe.
 
     Raises:
         ConfigError: something is there already, or it cannot be written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"--out: {out} is there already; take another folder, or remove it")
+        raise ConfigError(f"{out} is there already; take another folder, or remove it")
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         claim(partial, config)
         write_classes(partial, *classes)
         save_variables(partial, variables)
+        if detector is not None:
+            write_pieces(partial, detector)
         if kept:
             write_safetensors(partial / KEPT, kept)
         partial.replace(out)
     except OSError as error:
-        raise ConfigError(f"--out: {out} cannot be written ({error.strerror})") from error
+        raise ConfigError(f"{out} cannot be written ({error.strerror})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -45,4 +61,4 @@ def make_model(
 def read_kept(folder: pathlib.Path) -> Tensors:
     """What is kept of the file that a model was converted from; nothing where there was none."""
     path = folder / KEPT
-    return read_weights(path).tensors if path.exists() else {}
+    return read_safetensors(path) if path.exists() else {}

@@ -106,8 +106,13 @@ def layout_of(path: str, config: ModelConfig) -> Layout:
     return then(BGR, CONV) if module == "backbone/body/conv1" else CONV
 
 
-def modernise(tensors: Tensors, config: ModelConfig) -> dict[str, np.ndarray]:
-    """Statistics for norms that have none, being folded into scale and bias."""
+def rgb_layout_of(path: str, config: ModelConfig) -> Layout:
+    """How the array lies where the network takes red first."""
+    return CONV if path == "backbone/body/conv1/kernel" else layout_of(path, config)
+
+
+def with_statistics(tensors: Tensors) -> dict[str, np.ndarray]:
+    """Statistics for norms of Caffe2 that have none, being folded into scale and bias."""
     new = dict(tensors)
     for name, scale in tensors.items():
         norm, found, _ = name.rpartition(".norm.weight")
@@ -128,11 +133,17 @@ DETECTRON2 = Peer(
     title="Detectron2's Faster R-CNN",
     name_of=name_of,
     layout_of=layout_of,
-    modernise=modernise,
+    modernise=lambda tensors, config: dict(tensors),
     skipped=(
-        r"(model\.)?pixel_(mean|std)",
+        r"pixel_(mean|std)",
         r"proposal_generator\.anchor_generator\.cell_anchors\.\d+",
         r"roi_heads\.(mask|keypoint)_.*",
+        r".*\.num_batches_tracked",
     ),
     trained_with=trained_with,
 )
+
+DETECTRON2_RGB = DETECTRON2._replace(
+    title="Detectron2's Faster R-CNN, of RGB images", layout_of=rgb_layout_of
+)
+"""Trained with INPUT.FORMAT RGB, as Detectron2 recommends for torchvision's backbones."""

@@ -144,7 +144,7 @@ def caffe2_layout_of(path: str, config: ModelConfig) -> Layout:
 def caffe2_modernise(tensors: Tensors, config: ModelConfig) -> dict[str, np.ndarray]:
     """Detectron2's names, and statistics for the norms."""
     named = {rename(name, of_detectron2.CAFFE2) or name: x for name, x in tensors.items()}
-    return of_detectron2.modernise(named, config)
+    return of_detectron2.with_statistics(named)
 
 
 DETECTRON2_BACKBONE = Peer(

@@ -119,7 +119,7 @@ def modernise(tensors: Tensors, config: ModelConfig) -> dict[str, np.ndarray]:
 
 def complete(tensors: Tensors, kept: Tensors, config: ModelConfig) -> dict[str, np.ndarray]:
     """The whole state dict; zeros for what is not kept from the file that was loaded."""
-    whole = dict(tensors)
+    whole = {name: kept.get(name, x) for name, x in tensors.items()}
     for name in BOX_DELTAS:
         background = kept.get(name + BACKGROUND, np.zeros_like(whole[name][:4]))
         whole[name] = np.concatenate([background, whole[name]])

@@ -6,6 +6,8 @@ whose terms (CC BY-SA 3.0) Detectron2's files are.
 """
 
 import difflib
+import hashlib
+import pathlib
 from typing import Literal, NamedTuple
 
 from jaxrcnn.config import ConfigError
@@ -154,3 +156,14 @@ def find(model: str, weights: str) -> PublishedFile:
         if (file.model, file.weights) == (model, weights):
             return file
     raise ConfigError(f"{model} has no weights {weights!r}; it has {', '.join(there[model])}")
+
+
+def is_published(path: pathlib.Path, weights: str) -> bool:
+    """Whether a file is one of torchvision's detectors with these weights, by its hash."""
+    hashes = [
+        file.hash.removeprefix("sha256:")
+        for file in FILES
+        if (file.peer, file.kind, file.weights) == ("torchvision", "detector", weights)
+    ]
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest().startswith(tuple(hashes))

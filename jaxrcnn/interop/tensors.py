@@ -1,7 +1,7 @@
 """The tensors that a pickle holds: inert records of where their numbers lie.
 
 Nothing of torch, and nothing that numpy would unpickle with, stands behind them. What they say is
-checked when they are made arrays.
+checked when they are made arrays. All other objects are `Unread`.
 """
 
 import dataclasses
@@ -43,6 +43,16 @@ def are_lengths(values: Any) -> bool:
     if not all(type(n) is int and 0 <= n <= MAX_ELEMENTS for n in values):
         return False
     return math.prod(max(n, 1) for n in values) <= MAX_ELEMENTS
+
+
+@dataclasses.dataclass(frozen=True, slots=True)  # a file may hold millions
+class Unread:
+    """An object that is not needed, or a function or class of such: its name and nothing else.
+
+    Whatever a pickle does to one (call it, set its state, fill it) has no effect.
+    """
+
+    name: str  # "argparse.Namespace"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,13 +133,15 @@ class Array:
     """A numpy array, or a number of numpy's; `build` says what is in it."""
 
     shape: tuple[int, ...] = ()
-    dtype: DType | None = None
+    dtype: DType | Unread | None = None
     fortran: bool = False
     data: str | bytes | bytearray = b""  # latin1 where it is a str
 
     def build(self, state: Any) -> None:
         """Take the state that numpy pickles: version, shape, type, order, bytes."""
         match state:
+            case (_, _, Unread() as dtype, *_):  # strings or objects, not numbers
+                self.dtype = dtype
             case (
                 int(),
                 tuple(shape),
@@ -166,6 +178,8 @@ class Array:
         return numbers.reshape(self.shape, order="F" if self.fortran else "C")
 
     def _checked_dtype(self) -> np.dtype:
+        if isinstance(self.dtype, Unread):
+            raise WeightFileError(f"has an array of {self.dtype.name} among its weights")
         if self.dtype is None:
             raise unfit("numpy.ndarray")
         return self.dtype.dtype

@@ -1,6 +1,6 @@
 """A peer's tensors into a detector's variables and back, with an account of every one of them."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +10,7 @@ from jaxrcnn.config import ConfigError, ModelConfig
 from jaxrcnn.config_io import field_values
 from jaxrcnn.detector import Variables
 from jaxrcnn.interop.naming import Peer, Tensors, fits_any
+from jaxrcnn.interop.remedies import remedy
 from jaxrcnn.training.modules import is_in
 
 OTHER_MODEL = "is it of another model?"
@@ -42,11 +43,12 @@ def load(
         restart: parts that are not loaded, such as "rpn_head" or "box_head/cls_score".
 
     Raises:
-        ConfigError: an array is missing or of another shape, a part to restart does not exist, or
-            a tensor is one that neither the detector nor the peer knows.
+        ConfigError: an array is missing, of another shape or not finite, a part to restart does
+            not exist, or a tensor is one that neither the detector nor the peer knows.
     """
     theirs = dict(peer.modernise(tensors, config))
     used: set[str] = set()
+    broken: list[str] = []
     paths: dict[str, list[str]] = {"loaded": [], "restarted": [], "absent": []}
 
     def value(tree_path: Any, array: Any) -> Any:
@@ -60,7 +62,10 @@ def load(
             paths["absent"].append(path)
             return array
         paths["loaded"].append(path)
-        return _fitted(theirs, name, path, array, peer, config)
+        fitted = _fitted(theirs, name, path, array, peer, config)
+        if count := np.count_nonzero(~np.isfinite(fitted)):
+            broken.append(f"{name} ({count} of {fitted.size})")
+        return fitted
 
     loaded = jax.tree_util.tree_map_with_path(value, like)
     _check_restart(restart, paths["restarted"])
@@ -74,6 +79,7 @@ def load(
             f"the file has {len(unknown)} tensors that this model has not, the first is "
             f"{unknown[0]}; {remedy}"
         )
+    _check_finite(broken)
     kept = {name: theirs[name] for name in skipped if fits_any(name, peer.kept)}
     loaded_paths, restarted, absent = map(tuple, paths.values())
     return loaded, Account(loaded_paths, restarted, absent, tuple(skipped), kept)
@@ -94,10 +100,20 @@ def _fitted(
     wanted = peer.layout_of(path, config).theirs(np.empty(array.shape, bool)).shape
     if shape != wanted:
         raise ConfigError(
-            f"{name} is {shape} in the file, {wanted} in this model; take the model that it is "
-            f"of, or draw {path.rpartition('/')[0]} anew"
+            f"{name} is {shape} in the file, {wanted} in this model; {remedy(path, shape, config)}"
         )
-    return np.ascontiguousarray(peer.layout_of(path, config).ours(theirs[name])).astype(array.dtype)
+    ours = np.ascontiguousarray(peer.layout_of(path, config).ours(theirs[name]))
+    with np.errstate(over="ignore"):  # what float32 cannot hold is found to be infinite
+        return ours.astype(array.dtype)
+
+
+def _check_finite(broken: Sequence[str]) -> None:
+    if broken:
+        more = f" and {len(broken) - 4} more tensors" if len(broken) > 4 else ""
+        raise ConfigError(
+            f"has values that are NaN or infinite: {', '.join(broken[:4])}{more}; take a "
+            "checkpoint from before training diverged"
+        )
 
 
 def _check_restart(restart: Iterable[str], restarted: Collection[str]) -> None:
@@ -133,12 +149,18 @@ def dump(
     return dict(peer.complete(tensors, kept or {}, config))
 
 
-def mismatches(peer: Peer, config: ModelConfig) -> list[str]:
-    """A line for each field that is another than the weights were trained with."""
+def mismatches(peer: Peer, config: ModelConfig, told: Mapping[str, Any] | None = None) -> list[str]:
+    """A line for each field that is another than the weights were trained with.
+
+    Args:
+        peer: whose weights.
+        config: of the detector.
+        told: fields that the file itself says, by dotted name.
+    """
     ours = field_values(config)
     return [
         f"  trained with        model.{name} {wanted}, here {ours[name]}"
-        for name, wanted in peer.trained_with(config).items()
+        for name, wanted in {**peer.trained_with(config), **(told or {})}.items()
         if ours[name] != wanted
     ]
 
@@ -159,5 +181,5 @@ def describe(account: Account, peer: Peer) -> list[str]:
         lines += [f"  {kind:18}  {part:22} {count:4} arrays" for part, count in counts.items()]
     if account.skipped:
         first, number = account.skipped[0], len(account.skipped)
-        lines.append(f"  {'no use for':18}  {first} and others, {number}")
+        lines.append(f"  {'not loaded':18}  {first} and others, {number}")
     return lines

@@ -1,7 +1,9 @@
 """Read a pickle without running what is in it.
 
 A pickle is a program for a small stack machine, whose instructions may call anything. This machine
-has the instructions that weight files need, and calls nothing but what stands in `GLOBALS`.
+has the instructions that weight files need, and calls nothing but what stands in `GLOBALS`. Any
+other name becomes an `Unread`, and so does what would come of calling it: a checkpoint's settings,
+paths and sets are passed by, and nothing is imported or run.
 """
 
 import pickletools
@@ -17,6 +19,7 @@ from jaxrcnn.interop.tensors import (
     Storage,
     StorageType,
     Tensor,
+    Unread,
     WeightFileError,
     printable,
     unfit,
@@ -32,7 +35,10 @@ PUSH_ARGUMENT = {
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 }
-CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+CONSTANTS = {
+    **{"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()},
+    "EMPTY_SET": Unread("set"),
+}
 
 
 class Unpickler:
@@ -54,12 +60,13 @@ class Unpickler:
         self._memo: dict[int, Any] = {}
 
     def load(self) -> Any:
-        """What the pickle holds: dicts, lists, tuples, strings, numbers, Tensors and Arrays.
+        """What the pickle holds: dicts, lists, tuples, strings, numbers, Tensors, Arrays, Unreads.
 
-        Strings of Python 2 are read as latin1. Extra attributes of objects are left out.
+        Strings of Python 2 are read as latin1. Extra attributes of objects are left out, and so are
+        entries of dicts under keys that are neither strings nor small numbers.
 
         Raises:
-            WeightFileError: it is torn, or holds something else.
+            WeightFileError: it is torn, or has an instruction that no weight file needs.
         """
         for name, argument in _instructions(self._file):
             if name == "STOP":
@@ -104,6 +111,13 @@ class Unpickler:
                 self._push(self._storage(*self._take(1)))
             case "REDUCE" | "NEWOBJ":
                 self._push(_call(*self._take(2)))
+            case "NEWOBJ_EX":
+                self._push(_make_unread(*self._take(3)))
+            case "ADDITEMS":
+                self._add(self._take_to_mark())
+            case "FROZENSET":
+                self._take_to_mark()
+                self._push(Unread("frozenset"))
             case "BUILD":
                 self._build(*self._take(1))
             case _ if name in PUSH_ARGUMENT:
@@ -146,30 +160,44 @@ class Unpickler:
         return self._memo[place]
 
     def _append(self, items: list[Any]) -> None:
-        target = self._top()
-        if not isinstance(target, list):
-            raise unfit("list")
-        target.extend(items)
+        match self._top():
+            case list() as target:
+                target.extend(items)
+            case Unread():
+                pass
+            case _:
+                raise unfit("list")
+
+    def _add(self, items: list[Any]) -> None:
+        if not isinstance(self._top(), Unread):
+            raise unfit("set")
 
     def _set_items(self, pairs: list[Any]) -> None:
-        target = self._top()
-        if not isinstance(target, dict):
-            raise unfit("dict")
-        put(target, pairs)
+        match self._top():
+            case dict() as target:
+                put(target, pairs)
+            case Unread():
+                pass
+            case _:
+                raise unfit("dict")
 
     def _build(self, state: Any) -> None:
         """Give a numpy object its state; that of an OrderedDict or a Parameter is not needed."""
         match self._top():
             case Array() | DType() as target:
                 target.build(state)
-            case dict() | Tensor():
+            case dict() | Tensor() | Unread():
                 pass
             case _:
                 raise unfit("state of an object")
 
-    def _storage(self, persistent_id: Any) -> Storage:
-        """torch's only use of persistent ids, without the views that torch before 1.0 had."""
+    def _storage(self, persistent_id: Any) -> Storage | Unread:
+        """What torch has persistent ids for, without the views that torch before 1.0 had."""
         match persistent_id:
+            case ("module", Unread() as kind, *_):  # the class of a whole module, and its source
+                return kind
+            case ("storage", Unread() as kind, *_):  # of complex or quantised numbers
+                return kind
             case ("storage", StorageType() as kind, str(key), str(), int(size), *views) if (
                 0 <= size <= MAX_ELEMENTS and all(view is None for view in views)
             ):
@@ -192,24 +220,34 @@ def _instructions(file: BinaryIO) -> Iterator[tuple[str, Any]]:
 
 
 def _find(module: Any, name: Any) -> Any:
-    """The stand-in for a global."""
+    """The stand-in for a global, by which it may be called; nothing is imported."""
     if not (isinstance(module, str) and isinstance(name, str)):
         raise _torn()
-    if (path := f"{module}.{name}") not in GLOBALS:
-        raise WeightFileError(
-            f"holds the global {printable(path)}, which is none of a weight file's; it was not run "
-            "(save model.state_dict() alone)"
-        )
-    return GLOBALS[path]
+    path = f"{module}.{name}"
+    return GLOBALS[path] if path in GLOBALS else Unread(printable(path))
 
 
 def _call(function: Any, arguments: Any) -> Any:
     """Call a stand-in: of all that can be on the stack, only these are callable."""
-    if not (callable(function) and isinstance(arguments, tuple)):
+    if not isinstance(arguments, tuple):
+        raise _torn()
+    for value in (function, *arguments[:MAX_ARGUMENTS]):
+        if isinstance(value, Unread):  # what is made by it or of it is unread too
+            return value
+    if not callable(function):
         raise _torn()
     if len(arguments) > MAX_ARGUMENTS:
         raise unfit("call")
     return function(*arguments)
+
+
+def _make_unread(made: Any, arguments: Any, keywords: Any) -> Unread:
+    """What a class would make with keywords; those that weights are made of take none."""
+    if not (
+        isinstance(made, Unread) and isinstance(arguments, tuple) and isinstance(keywords, dict)
+    ):
+        raise unfit("call")
+    return made
 
 
 def _torn() -> WeightFileError:

@@ -4,21 +4,18 @@ import contextlib
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import ml_dtypes  # noqa: F401  (once it is loaded, safetensors knows bfloat16)
 import numpy as np
 
-from jaxrcnn.interop.tensors import ANEW, Array, Tensor, WeightFileError, printable
+from jaxrcnn.interop.state_dicts import find_state_dict
+from jaxrcnn.interop.tensors import ANEW, WeightFileError
 from jaxrcnn.interop.torch_files import MAX_GROWTH, Pickled, read_pickle, read_zip
 
 HEAD = 512
 """Bytes that tell the format."""
 
-ENVELOPES = ("state_dict", "model_state_dict", "model", "blobs")
-"""Keys of a checkpoint under which the weights may be; "blobs" is Caffe2's."""
-
-MAX_ENVELOPES = 4
 SLACK = 2**20
 """Bytes that the tensors of even the smallest file may take."""
 
@@ -39,42 +36,55 @@ class WeightFile(NamedTuple):
     tensors: dict[str, np.ndarray]  # not to be written to; may share memory
     author: str = ""  # who wrote it by its own account: "Detectron2 Model Zoo", "torchvision"
     matching_heuristics: bool = False  # Detectron2's: names are to be matched by their ends
+    notes: tuple[str, ...] = ()  # which entry was read, what was taken off names and left out
 
 
-def read_weights(path: str | os.PathLike[str]) -> WeightFile:
+def read_weights(path: str | os.PathLike[str], key: str = "") -> WeightFile:
     """Read the named tensors of a file without running what is in it.
 
-    The format is told by the content: what torch.save wrote of a state dict (in both formats),
-    a .safetensors, or a pickle of numpy arrays. The usual envelopes are opened (``state_dict``,
-    ``model_state_dict``, ``model``, ``blobs``), and a ``module.`` that begins all names, as
-    torch's DataParallel leaves it, is taken off.
+    The format is told by the content: what torch.save wrote of a state dict or of a checkpoint (in
+    both formats), a .safetensors, or a pickle of numpy arrays. Where the weights are in it, and
+    what a training loop has put before their names, `find_state_dict` finds out.
 
     Args:
         path: of the file.
+        key: of the weights in the file, where it holds several; see `find_state_dict`.
 
     Returns:
         The tensors in the file's types; bfloat16 is that of ml_dtypes.
 
     Raises:
-        WeightFileError: the file is missing, torn or foreign, holds code, or no tensors.
+        WeightFileError: the file is missing, torn or foreign, or holds no tensors, several
+            networks, or weights that only code could make.
     """
     with _naming(path):
         if os.path.exists(path) and not os.path.isfile(path):
             raise WeightFileError("is a folder, or no usual file; give the weight file itself")
         with open(path, "rb") as file:
-            return _read(file, path)
+            return _read(file, path, key)
 
 
-def _read(file: BinaryIO, path: str | os.PathLike[str]) -> WeightFile:
+def read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """All tensors of a .safetensors, under the names that they have there.
+
+    Raises:
+        WeightFileError: the file is missing, torn, or holds no tensors.
+    """
+    with _naming(path):
+        return _load_safetensors(path)
+
+
+def _read(file: BinaryIO, path: str | os.PathLike[str], key: str) -> WeightFile:
     head = file.read(HEAD)
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if head[:2] == b"PK":
-        return _weights(read_zip(file), size)
+        return _weights(read_zip(file), size, key)
     if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
-        return _weights(read_pickle(file), size)
+        return _weights(read_pickle(file), size, key)
     if head[8:9] == b"{":
-        return WeightFile(_without_module(_read_safetensors(path)))
+        tensors, notes = find_state_dict(_load_safetensors(path), key)
+        return WeightFile(tensors, notes=notes)
     raise WeightFileError(f"is {_foreign(head)}")
 
 
@@ -138,7 +148,7 @@ def _foreign(head: bytes) -> str:
     return "no weight file: neither of torch.save, nor a .safetensors, nor a pickle"
 
 
-def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+def _load_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
     try:
@@ -150,46 +160,18 @@ def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _weights(pickled: Pickled, file_size: int) -> WeightFile:
-    tree, author, matching_heuristics = pickled.tree, "", False
-    for _ in range(MAX_ENVELOPES):
-        if not isinstance(tree, dict):
-            break
-        author = tree["__author__"] if isinstance(tree.get("__author__"), str) else author
-        matching_heuristics |= tree.get("matching_heuristics") is True
-        tree = next((tree[key] for key in ENVELOPES if isinstance(tree.get(key), dict)), tree)
-    records = _named(tree)
+def _weights(pickled: Pickled, file_size: int, key: str) -> WeightFile:
+    records, notes = find_state_dict(pickled.tree, key)
     if sum(record.nbytes for record in records.values()) > MAX_GROWTH * file_size + SLACK:
         raise WeightFileError(f"is a bomb: more than {MAX_GROWTH} times its size is in its tensors")
     arrays = {name: record.array(pickled.storage_bytes) for name, record in records.items()}
-    return WeightFile(_without_module(arrays), author, matching_heuristics)
-
-
-def _named(tree: Any) -> dict[str, Tensor | Array]:
-    """The tensors of a state dict, if it holds nothing else."""
-    if not isinstance(tree, dict):
-        raise WeightFileError(f"holds no tensors by name, but one {type(tree).__name__}")
-    records = {name: value for name, value in tree.items() if isinstance(value, Tensor | Array)}
-    if not records:
-        entries = ", ".join(printable(str(name)) for name in list(tree)[:8]) or "nothing"
-        raise WeightFileError(f"holds no tensors by name; its entries are: {entries}")
-    for name, value in tree.items():
-        if name not in records:
-            raise WeightFileError(
-                f"holds {printable(str(name))} among its tensors, which is a value of the type "
-                f"{type(value).__name__}; save the state dict alone"
-            )
-        if not isinstance(name, str):
-            raise WeightFileError(
-                f"holds a tensor under the number {name}; save the state dict of a model"
-            )
-    return records
-
-
-def _without_module(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    if all(name.startswith("module.") for name in tensors):
-        return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    return tensors
+    author = pickled.tree.get("__author__")
+    return WeightFile(
+        arrays,
+        author if isinstance(author, str) else "",
+        pickled.tree.get("matching_heuristics") is True,
+        notes,
+    )
 
 
 def _line(error: Exception) -> str:

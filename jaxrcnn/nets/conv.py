@@ -83,7 +83,17 @@ def _spatial(
 ) -> Array:
     """A convolution whose gradients are quick on the CPU, wherever they stand in a program."""
     padding = tuple((int(before), int(after)) for before, after in padding)
-    return _convolve(x, kernel, _Window(strides, padding, rhs_dilation))
+    return _convolve(x, _varying_like(kernel, x), _Window(strides, padding, rhs_dilation))
+
+
+def _varying_like(kernel: Array, x: Array) -> Array:
+    """The kernel, which under `jax.shard_map` varies over all devices that the map varies over.
+
+    Then its gradient is summed over them behind `_convolve`, whose own rule knows nothing of them.
+    """
+    of_x, of_kernel = (jax.typeof(a).manual_axis_type.varying for a in (x, kernel))
+    axes = tuple(of_x - of_kernel)
+    return lax.pcast(kernel, axes, to="varying") if axes else kernel
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -133,7 +143,9 @@ def _suits_winograd(x: Array, kernel: Array, window: _Window, channels: int) -> 
     bfloat16 would be rounded once more, before the products.
     """
     fits = kernel.shape[:2] == (3, 3) and window == _ONE_AROUND and x.dtype != jnp.bfloat16
-    return fits and min(kernel.shape[2:]) >= channels and math.prod(x.shape[:3]) >= 1024
+    # jax.export's number of images is a symbol: at least 1.
+    places = math.prod(side if isinstance(side, int) else 1 for side in x.shape[:3])
+    return fits and min(kernel.shape[2:]) >= channels and places >= 1024
 
 
 def _plain(

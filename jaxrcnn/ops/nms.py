@@ -74,7 +74,8 @@ def nms(
     """
     scores, index = lax.stop_gradient(scores), jnp.arange(len(scores), dtype=jnp.int32)
     candidates = _sorted(boxes, scores, valid, groups, index)
-    kept = _sweep(candidates, _nothing(candidates, max_output), iou_threshold)
+    nothing = _nothing(boxes, max_output, grouped=groups is not None)
+    kept = _sweep(candidates, nothing, iou_threshold)
     return kept.index, jnp.arange(max_output) < kept.count
 
 
@@ -112,23 +113,20 @@ def nms_in_rounds(
     remaining = lax.stop_gradient(jnp.where(scores == 0, 0, scores))  # of two signs, for top_k
     at_a_time = min(at_a_time, len(scores))
 
-    def take_best(remaining: Array) -> tuple[_Candidates, Array]:
-        best, index = lax.top_k(remaining, at_a_time)
-        boxes, groups, valid = boxes_of(index)
-        valid &= best > -jnp.inf
-        return _sorted(boxes, best, valid, groups, index), remaining.at[index].set(-jnp.inf)
-
     def unfinished(state: tuple[Array, _Kept]) -> Array:
         remaining, kept = state
         return (kept.count < max_output) & jnp.any(remaining > -jnp.inf)
 
     def do_round(state: tuple[Array, _Kept]) -> tuple[Array, _Kept]:
         remaining, kept = state
-        candidates, remaining = take_best(remaining)
-        return remaining, _sweep(candidates, kept, iou_threshold)
+        best, index = lax.top_k(remaining, at_a_time)
+        boxes, groups, valid = boxes_of(index)
+        candidates = _sorted(boxes, best, valid & (best > -jnp.inf), groups, index)
+        kept = _sweep(candidates, kept, iou_threshold)
+        return remaining.at[index].set(-jnp.inf), kept
 
-    candidates, _ = take_best(remaining)  # XLA drops all of it but the shapes
-    _, kept = lax.while_loop(unfinished, do_round, (remaining, _nothing(candidates, max_output)))
+    nothing = _nothing(remaining, max_output, grouped=True)
+    _, kept = lax.while_loop(unfinished, do_round, (remaining, nothing))
     return kept.index, jnp.arange(max_output) < kept.count
 
 
@@ -149,23 +147,21 @@ def _sorted(
     """Candidates from boxes (M, 4) in any order; padding is zeros, which overlap nothing."""
     order = _best_first(scores, valid)
     boxes = lax.stop_gradient(jnp.where(valid[:, None], boxes, 0))
-    rows = _Boxes(boxes.T, None if groups is None else jnp.asarray(groups)), index
-    rows = jax.tree.map(lambda x: jnp.take(x, order, axis=-1), rows)
-    return _Candidates(*rows, jnp.sum(valid))
+    rows = _Boxes(boxes.T, None if groups is None else jnp.asarray(groups))
+    rows, index = jax.tree.map(lambda x: jnp.take(x, order, axis=-1), (rows, index))
+    return _Candidates(rows, index, jnp.sum(valid))
 
 
-def _nothing(candidates: _Candidates, max_output: int) -> _Kept:
+def _nothing(like: Array, max_output: int, grouped: bool) -> _Kept:
     """So many free places.
 
-    They are made of the candidates, so that they vary over the same devices where a `shard_map`
-    looks at that.
+    Zeros like an array that is computed vary over the same devices, as `jax.shard_map` demands of
+    what a loop begins with.
     """
-
-    def places(x: Array) -> Array:
-        return jnp.pad(x[..., :0], [(0, 0)] * (x.ndim - 1) + [(0, max_output)])
-
-    boxes, index = jax.tree.map(places, (candidates.boxes, candidates.index))
-    return _Kept(boxes, index, jnp.sum(candidates.index[:0], dtype=jnp.int32))
+    zeros = functools.partial(jnp.zeros_like, like)
+    groups = zeros(jnp.int32, shape=max_output) if grouped else None
+    boxes = _Boxes(zeros(shape=(4, max_output)), groups)
+    return _Kept(boxes, zeros(jnp.int32, shape=max_output), zeros(jnp.int32, shape=()))
 
 
 def _sweep(candidates: _Candidates, kept: _Kept, iou_threshold: float) -> _Kept:

@@ -6,7 +6,7 @@ but where the exact result lies on the edge of rounding, and float64 falls just 
 
 import functools
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -42,19 +42,20 @@ def resized_size(size: Array, short_side: int, long_side: int, method: Method) -
     else:
         sides = (2 * size * wanted + side) // (2 * side)
     fallen = jnp.asarray(_fallen(short_side, long_side, method))
-    sides -= jnp.isin(_key(decides, size, side), fallen)
+    keys = _key(decides, size, side)
+    sides -= fallen[jnp.searchsorted(fallen, keys)] == keys
     return jnp.maximum(sides, 1).astype(jnp.int32)
 
 
-def _key(decides: Array | int, side: Array | np.ndarray, deciding_side: Array | int) -> Array:
-    """One int32 for the three."""
+def _key(decides: Any, side: Any, deciding_side: Any) -> Any:
+    """One int32 for the three, in arrays of jax or numpy."""
     return (decides * 2 * LARGEST + side) * 2 * LARGEST + deciding_side
 
 
 @functools.cache
 def _fallen(short_side: int, long_side: int, method: Method) -> np.ndarray:
-    """Keys of the sides that float64 makes one pixel smaller than the fraction does."""
-    keys = []
+    """Keys of the sides that float64 makes one pixel smaller than the fraction does, ascending."""
+    keys = [np.array([np.iinfo(np.int32).max])]  # so that every other has one that is not less
     for deciding_side in range(1, LARGEST + 1):
         for decides, wanted in ((SHORT, short_side), (LONG, long_side)):
             # Only where the fraction is whole, or a half, does its last bit matter.
@@ -71,7 +72,7 @@ def _fallen(short_side: int, long_side: int, method: Method) -> np.ndarray:
                 scaled = scaled + 0.5
             fell = np.floor(scaled) < exact
             keys.append(_key(decides, side[fell], deciding_side))
-    return np.concatenate(keys).astype(np.int32)
+    return np.sort(np.concatenate(keys)).astype(np.int32)
 
 
 def _scaled_by_detectron2(

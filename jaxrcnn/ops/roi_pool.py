@@ -61,7 +61,8 @@ def _rows_of_maxima(table: Array, boxes: Array, roi_levels: RoiLevels, output_si
         return value, jnp.where(greater, candidate[..., None], row)
 
     shape = (boxes.shape[0], output_size, output_size, table.shape[1])
-    nothing = jnp.full(shape, -jnp.inf, table.dtype), jnp.full(shape, -1, jnp.int32)
+    # Like what varies over devices under shard_map, as it demands of what a loop begins with.
+    nothing = jnp.full_like(table, -jnp.inf, shape=shape), jnp.full_like(lines, -1, shape=shape)
     return jax.lax.fori_loop(0, largest(lines * across), visit, nothing)[1]
 
 

@@ -62,9 +62,9 @@ def soft_nms(
 
     # -1 marks what is gone: no factor lifts it above 0, and no threshold lets 0 pass.
     remaining = lax.stop_gradient(jnp.where(valid, scores, -1))
-    # Made of the input, so that they vary over the same devices where a `shard_map` looks at that.
-    taken = jnp.pad(remaining[:0], (0, max_output))
-    index = taken.astype(jnp.int32)
+    # Zeros like what is computed: they vary over the same devices, as `jax.shard_map` demands.
+    taken = jnp.zeros_like(remaining, shape=max_output)
+    index = jnp.zeros_like(taken, dtype=jnp.int32)
     _, index, taken = lax.fori_loop(0, max_output, take_best, (remaining, index, taken))
     keep_valid = taken > score_threshold
     return jnp.where(keep_valid, index, 0), jnp.where(keep_valid, taken, 0), keep_valid

@@ -69,14 +69,17 @@ def stencil_sum(
 def _sum_steps(
     stencil: Stencil, table: Array, geometry: Any, constants: Any, steps: Array | int
 ) -> Array:
+    def weighted(term: Term) -> Array:
+        return term.weight[..., None] * table[term.index].astype(term.weight.dtype)
+
     def add_step(step: Array, total: Array) -> Array:
-        for index, weight in stencil(step, geometry, constants):
-            total += weight[..., None] * table[index].astype(weight.dtype)
+        for term in stencil(step, geometry, constants):
+            total += weighted(term)
         return total
 
-    weight = jax.eval_shape(stencil, jnp.int32(0), geometry, constants)[0].weight
-    zeros = jnp.zeros((*weight.shape, table.shape[-1]), weight.dtype)
-    return jax.lax.fori_loop(0, steps, add_step, zeros)
+    # Zeros like a term vary over the same devices, as shard_map demands of what a loop begins with.
+    like = jax.eval_shape(lambda: weighted(stencil(jnp.int32(0), geometry, constants)[0]))
+    return jax.lax.fori_loop(0, steps, add_step, jnp.zeros_like(like))
 
 
 def _forward(
@@ -125,7 +128,8 @@ def _gradients(
         lambda x: x.reshape(-1, rows, *x.shape[1:]), (geometry, constants, cotangent)
     )
     add_part = functools.partial(_add_part, stencil, steps, total, table)
-    of_table, of_geometry = jax.lax.scan(add_part, jnp.zeros(table.shape, cotangent.dtype), parts)
+    zeros = jnp.zeros_like(cotangent, shape=table.shape)  # of the manual axes of the result
+    of_table, of_geometry = jax.lax.scan(add_part, zeros, parts)
     of_geometry = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), of_geometry)
     return of_table.astype(table.dtype), of_geometry
 
@@ -160,7 +164,7 @@ def _add_part(
         (step_of_geometry,) = pull_back(of_weights)
         return of_table, jax.tree.map(jnp.add, of_geometry, step_of_geometry)
 
-    zeros = jax.tree.map(jnp.zeros_like, geometry)
+    zeros = jax.tree.map(lambda x: jnp.zeros_like(cotangent, x.dtype, x.shape), geometry)
     return jax.lax.fori_loop(0, steps, add_step, (of_table, zeros))
 
 

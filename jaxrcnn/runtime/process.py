@@ -1,6 +1,8 @@
 """What a program sets for its whole process before it begins; a library must not."""
 
 import gc
+import io
+import sys
 import warnings
 from typing import Any
 
@@ -17,6 +19,13 @@ def prepare_process() -> None:
     keep_freed_memory()
     gc.set_threshold(OBJECTS, *gc.get_threshold()[1:])
     warnings.formatwarning = _one_line
+
+
+def write_any_text() -> None:
+    """Let stdout and stderr write ``?`` for what their encoding lacks, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> str:

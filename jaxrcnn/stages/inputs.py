@@ -1,5 +1,7 @@
 """The batch's door: pixels are normalised, and padding goes no further."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -7,13 +9,53 @@ from jaxrcnn.config import ModelConfig
 from jaxrcnn.ops.boxes import has_area
 from jaxrcnn.types import Array, Batch, Proposals, at_least_float32
 
+PIXELS = ("uint8", "float32", "bfloat16", "float16")
+
+
+def check_images(images: Any, image_sizes: Any) -> None:
+    """See, while a function is traced, that its images are a batch.
+
+    Raises:
+        ValueError: a shape or a dtype is another; says which.
+    """
+    _check_shape("images", images, "N H W 3", {})
+    if str(images.dtype) not in PIXELS:
+        raise ValueError(f"images has dtype {images.dtype}, expected uint8 or float32, 0..255")
+    _check_shape("image_sizes", image_sizes, "N 2", {"N": images.shape[0]})
+
+
+def _check_shape(name: str, x: Any, dimensions: str, known: dict[str, int]) -> None:
+    """Compare a shape with numbers and letters, of which some are known."""
+    wanted = [int(d) if d.isdecimal() else known.get(d) for d in dimensions.split()]
+    shape = getattr(x, "shape", None)
+    if shape is None:
+        raise ValueError(f"{name} is a {type(x).__name__}, expected an array")
+    if len(shape) != len(wanted) or any(
+        want not in (None, side) for want, side in zip(wanted, shape, strict=True)
+    ):
+        letters = ", ".join(f"{d}={known[d]}" if d in known else d for d in dimensions.split())
+        alone = len(shape) == len(wanted) - 1
+        hint = f"; {name}[None] adds the batch dimension" if alone else ""
+        raise ValueError(f"{name} has shape {tuple(shape)}, expected ({letters}){hint}")
+
 
 @jax.named_scope("clean")
 def clean(batch: Batch) -> Batch:
     """Zeros where a ground-truth place is padded, so that garbage there (even NaN) is harmless.
 
     Boxes without area are padding too; Detectron2 filters them when it reads them.
+
+    Raises:
+        ValueError: a shape is not that of a batch, see `check_images`.
     """
+    check_images(batch.images, batch.image_sizes)
+    known = {"N": batch.images.shape[0]}
+    _check_shape("boxes", batch.boxes, "N G 4", known)
+    known["G"] = batch.boxes.shape[1]
+    for name in ("labels", "box_valid", "box_ignore", "box_weights"):
+        _check_shape(name, getattr(batch, name), "N G", known)
+    for name in ("image_index", "image_weights"):
+        _check_shape(name, getattr(batch, name), "N", known)
     sides = batch.boxes[..., 2:] - batch.boxes[..., :2]
     empty = (sides <= 0).any(-1)  # not where a side is NaN: that is an error to be found
     valid, ignore = batch.box_valid & ~empty, batch.box_ignore & ~empty
@@ -32,8 +74,15 @@ def clean_proposals(proposals: Proposals) -> Proposals:
     """Zeros where a given proposal is padded, so that garbage there (even NaN) is harmless.
 
     Proposals without area are padding too, as those that an RPN makes.
+
+    Raises:
+        ValueError: a shape is not that of proposals.
     """
     boxes, scores, valid = proposals
+    _check_shape("proposals.boxes", boxes, "N R 4", {})
+    known = {"N": boxes.shape[0], "R": boxes.shape[1]}
+    _check_shape("proposals.scores", scores, "N R", known)
+    _check_shape("proposals.valid", valid, "N R", known)
     valid &= has_area(boxes)
     return Proposals(
         boxes=at_least_float32(jnp.where(valid[..., None], boxes, 0.0)),
@@ -53,7 +102,11 @@ def normalise(images: Array, image_sizes: Array, config: ModelConfig) -> Array:
 
     Returns:
         (N, H, W, 3) float32. Zeros beyond the image, as torchvision and Detectron2 pad.
+
+    Raises:
+        ValueError: see `check_images`.
     """
+    check_images(images, image_sizes)
     mean, deviation = (
         jnp.asarray(x)[None, None, None] for x in (config.pixel_mean, config.pixel_std)
     )

@@ -308,19 +308,22 @@ def _draw_loss(axes: "Axes", run: RunResult, color: str, width: float) -> tuple[
 
 
 def draw_final(figure: "Figure", study: Study) -> None:
-    """AP and AP50 at the end: a dot a seed, a bar for the mean."""
+    """AP and AP50 at the end: a dot a seed, a bar for the mean; the axes begin at 0."""
     colors = scheme_colors(study)
     figure.set_size_inches(9, 1.2 + 0.5 * len(colors))
     for axes, name in zip(figure.subplots(1, 2, sharey=True), ("AP", "AP50"), strict=True):
+        best = 0.0
         for row, (scheme, color) in enumerate(colors.items()):
             final = final_scores(study, scheme, name)
             if final is None:
+                ended = runs_of(study, scheme, "finished")
                 axes.text(
-                    *(0.5, row, "no finished run"),
+                    *(0.5, row, f"no {name}" if ended else "no finished run"),
                     transform=axes.get_yaxis_transform(),
                     **{"ha": "center", "va": "center", "color": GREY, "fontsize": 8},
                 )
                 continue
+            best = max(best, *final.values)
             axes.plot([final.mean] * 2, [row - 0.25, row + 0.25], color=color, linewidth=2.5)
             axes.plot(
                 *(final.values, [row] * len(final.values), MARKERS[row % len(MARKERS)]),
@@ -335,6 +338,6 @@ def draw_final(figure: "Figure", study: Study) -> None:
             )
         axes.set_yticks(range(len(colors)), colors)
         axes.set_ylim(len(colors) - 0.4, -0.8)
-        axes.margins(x=0.15)
+        axes.set_xlim(0, 1.15 * best or 1.0)
         clean_axes(axes, f"final {name}")
         axes.tick_params(axis="y", length=0, labelcolor="#333333", labelsize=10)

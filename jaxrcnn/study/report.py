@@ -10,7 +10,7 @@ from jaxrcnn.study.looks import scheme_colors
 from jaxrcnn.study.plots import plot_study
 from jaxrcnn.study.results import Study
 from jaxrcnn.study.study_io import to_json
-from jaxrcnn.study.summary import saving
+from jaxrcnn.study.summary import compares, saving
 from jaxrcnn.study.tables import (
     diverged_table,
     glance_table,
@@ -18,6 +18,7 @@ from jaxrcnn.study.tables import (
     saving_table,
     scheme_diagnostics,
     time_tables,
+    why_no_times,
 )
 
 TEMPLATE = pathlib.Path(__file__).parent / "report.html.jinja"
@@ -27,7 +28,7 @@ CAPTIONS = {
     "finished; thin: each run; a cross: a run diverged.",
     "ap_seconds.png": "Average precision over the time of training steps, compilation and "
     "evaluation left out.",
-    "final.png": "Final scores: a dot a seed, a bar for their mean. The axes do not begin at 0.",
+    "final.png": "Final scores: a dot a seed, a bar for their mean. The axes begin at 0.",
     "losses.png": "Training loss, smoothed over a twentieth of the lines; faint: as logged.",
     "gradients.png": "Norms of the gradients on the layer of the RPN that says the boxes, a panel "
     "a route, means over the runs; measured whatever a run's gate is.",
@@ -84,7 +85,8 @@ def render(study: Study, plots: Mapping[str, bytes], levels: Sequence[float] = (
         images={name: base64.b64encode(data).decode() for name, data in plots.items()},
         glance=glance_table(study),
         times=time_tables(study, levels),
-        saving=saving_table(study),
+        why_no_times=why_no_times(study),
+        saving=saving_table(study) if compares(study, "alternating") else None,
         measured=saving(study),
         literature=LITERATURE,
         routes=ROUTES,

@@ -205,11 +205,18 @@ def time_to(study: Study, level: float) -> tuple[TimeTo, ...]:
     return tuple(rows)
 
 
+def compares(study: Study, scheme: str) -> bool:
+    """Whether the study was asked to compare a scheme with `BASELINE`."""
+    return scheme != BASELINE and {scheme, BASELINE} <= set(study.schemes)
+
+
 def saving(study: Study) -> Saving:
     """What approximate joint training saves against alternating training."""
     level = final_scores(study, "alternating", "AP")
     if level is None:
         return Saving(None, None, None, False, 0, "no alternating run finished")
+    if level.mean == 0:
+        return Saving(0.0, None, None, False, 0, "alternating's mean final AP is 0")
     approximate = {run.seed: run for run in runs_of(study, BASELINE, "finished", "diverged")}
     pairs = [
         (approximate[run.seed], run)

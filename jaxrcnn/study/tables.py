@@ -13,6 +13,7 @@ from jaxrcnn.study.summary import (
     SCORES,
     Spread,
     TimeTo,
+    compares,
     default_levels,
     final_scores,
     runs_of,
@@ -89,29 +90,36 @@ def difference(ours: Spread | None, baseline: Spread | None) -> str:
 def glance_table(study: Study) -> Table:
     """The answer at a glance: final scores, costs and divergence by scheme."""
     baseline = final_scores(study, BASELINE, "AP")
-    compared = baseline is not None and len(study.schemes) > 1
+    asked = any(compares(study, scheme) for scheme in study.schemes)
+    compared = asked and baseline is not None
     rows = []
     for summary in summarise(study):
         started = summary.finished + summary.diverged
         ap = summary.final.get("AP")
         compare = NONE if summary.scheme == BASELINE else difference(ap, baseline)
+        ratio = NONE if summary.step_ratio is None else f"{summary.step_ratio:.2f}"
         rows.append(
             (
                 summary.scheme,
                 *(plus_minus(summary.final.get(name)) for name in SCORES),
                 NONE if summary.step_seconds is None else f"{1000 * summary.step_seconds:.0f}",
-                NONE if summary.step_ratio is None else f"{summary.step_ratio:.2f}",
+                *([ratio] if asked else []),
                 f"{summary.finished} of {summary.finished + summary.diverged + summary.waiting}",
                 f"{summary.diverged} of {started}" if started else NONE,
                 *((compare,) if compared else ()),
             )
         )
-    head = ("scheme", *SCORES, "ms a step", "ratio", "finished", "diverged")
-    return Table((*head, *((f"AP against {BASELINE}",) if compared else ())), tuple(rows))
+    head = (
+        *("scheme", *SCORES, "ms a step"),
+        *(["ratio"] if asked else []),
+        *("finished", "diverged"),
+        *([f"AP against {BASELINE}"] if compared else []),
+    )
+    return Table(head, tuple(rows))
 
 
 def time_tables(study: Study, levels: Sequence[float] = ()) -> tuple[Table, Table] | None:
-    """Images and time until levels of AP, by scheme; None where no run finished.
+    """Images and time until levels of AP, by scheme; None where there are no levels.
 
     Args:
         study: of which.
@@ -130,6 +138,15 @@ def time_tables(study: Study, levels: Sequence[float] = ()) -> tuple[Table, Tabl
         return Table((unit, *(f"AP {level:.2f}" for level in levels)), rows)
 
     return table("images seen until", "images"), table("training time until", "seconds")
+
+
+def why_no_times(study: Study) -> str:
+    """Why there are no levels of AP to reach."""
+    if not any(run.status == "finished" for run in study.runs):
+        return "No run finished."
+    if any(final_scores(study, scheme, "AP") for scheme in study.schemes):
+        return "The final AP of every finished run is 0: there is no level to reach."
+    return "No finished run has an AP."
 
 
 def _reach_cell(time: TimeTo, name: str) -> str:

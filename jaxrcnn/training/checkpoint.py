@@ -9,8 +9,9 @@ from orbax.checkpoint.experimental import v1 as ocp
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.detector import Variables
+from jaxrcnn.training.files import AGAIN, check_whole, write_list
 from jaxrcnn.training.state import TrainState
-from jaxrcnn.training.weights import check_shapes, merged, placed
+from jaxrcnn.training.weights import check_shapes, merged, one_line, placed
 
 
 class Checkpoints:
@@ -31,7 +32,7 @@ class Checkpoints:
         training: Any = ocp.training  # its policies do not match its own annotations
         self.folder = (workdir / "checkpoints").resolve()  # orbax wants an absolute path
         if keep is None and not self.folder.is_dir():
-            raise ConfigError(f"{workdir} has no checkpoints")
+            raise ConfigError(f"{workdir} has no checkpoints, nor the weights/ of a model")
         self._checkpointer = training.Checkpointer(
             self.folder,
             save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
@@ -51,8 +52,11 @@ class Checkpoints:
             OSError: it was not written.
         """
         step = int(state.step)
-        if step not in self.steps and not self._checkpointer.save(step, state):
+        if step in self.steps:
+            return
+        if not self._checkpointer.save(step, state):
             raise OSError(f"{self.folder}: the checkpoint for step {step} was not written")
+        write_list(self.folder / str(step))
 
     def restore(self, like: TrainState) -> TrainState:
         """The state of the last step.
@@ -64,8 +68,9 @@ class Checkpoints:
             ConfigError: there is no checkpoint, or it does not fit.
         """
         step = self._find(None)
-        check_shapes(self.folder, self._checkpointer.metadata(step).metadata, like)
-        return self._checkpointer.load(step, like)
+        check_shapes(self.folder, self._saved(step), like)
+        with one_line(self.folder / str(step)):
+            return self._checkpointer.load(step, like)
 
     def restore_variables(
         self, like: Variables, step: int | None = None, restart: Collection[str] = ()
@@ -82,7 +87,7 @@ class Checkpoints:
             ConfigError: there is no such checkpoint, or it does not fit.
         """
         step = self._find(step)
-        saved: Any = self._checkpointer.metadata(step).metadata
+        saved = self._saved(step)
         averaged = saved["average"] is not None
         there = {name: saved["variables"].get(name) for name in like}
         check_shapes(self.folder, there, like, restart)
@@ -90,11 +95,22 @@ class Checkpoints:
         wanted = {**skipped, "variables": {**skipped["variables"], **placed(there, like, restart)}}
         if averaged:
             wanted["average"] = placed({"params": saved["average"]}, like, restart)["params"]
-        state = self._checkpointer.load(step, wanted)
+        with one_line(self.folder / str(step)):
+            state = self._checkpointer.load(step, wanted)
         variables = {name: state["variables"][name] for name in like}
         if averaged:
             variables["params"] = state["average"]
         return merged(variables, like, restart)
+
+    def _saved(self, step: int) -> Any:
+        """The tree of a checkpoint, of shapes, once all of its files are there."""
+        path = self.folder / str(step)
+        check_whole(path)
+        with one_line(path):
+            saved: Any = self._checkpointer.metadata(step).metadata
+            if not jax.tree.leaves(saved):
+                raise ConfigError(f"{path} cannot be read (it lists no arrays); {AGAIN}")
+            return saved
 
     def _find(self, step: int | None) -> int:
         """The step asked for, or the last one, if there is such a checkpoint."""

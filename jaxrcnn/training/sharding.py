@@ -45,9 +45,7 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
             raise ConfigError(
                 f"{field}={size} must be a multiple of {len(devices)}, the number of local devices"
             )
-    mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    shared_out = NamedSharding(mesh, PartitionSpec("batch"))
+    everywhere, shared_out = _placing(PartitionSpec()), _placing(PartitionSpec("batch"))
     create = jit_once(create_state, static_argnums=(0, 1), out_shardings=everywhere)
     train = jit_program(
         train_step,
@@ -91,3 +89,14 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
         ),
         state_shapes=lambda: shapes_of(create.eval_shape(used, shut, knobs, 0)),
     )
+
+
+def put_everywhere(arrays: Any) -> Any:
+    """The same arrays on all local devices."""
+    return jax.device_put(arrays, _placing(PartitionSpec()))
+
+
+def _placing(spec: PartitionSpec) -> NamedSharding:
+    devices = jax.local_devices()
+    mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
+    return NamedSharding(mesh, spec)

@@ -1,8 +1,10 @@
 """The state of training: what a step changes, a checkpoint holds and an evaluation reads."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
+import jax.export
 import jax.numpy as jnp
 
 from jaxrcnn.config import Config
@@ -13,6 +15,9 @@ from jaxrcnn.training.optimizer import build_optimizer
 from jaxrcnn.types import Array
 
 
+@functools.partial(
+    jax.export.register_namedtuple_serialization, serialized_name="jaxrcnn.TrainState"
+)
 class TrainState(NamedTuple):
     """All that changes in training; a checkpoint holds this and nothing else."""
 

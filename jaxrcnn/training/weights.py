@@ -1,7 +1,8 @@
 """A detector's variables alone, in a folder of their own: a model that is not being trained."""
 
+import contextlib
 import pathlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ from orbax.checkpoint.experimental import v1 as ocp
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.detector import Variables
+from jaxrcnn.training.files import AGAIN, check_whole, write_list
 from jaxrcnn.training.modules import is_in
 
 WEIGHTS = "weights"
@@ -17,7 +19,9 @@ WEIGHTS = "weights"
 
 def save_variables(folder: pathlib.Path, variables: Variables) -> None:
     """Write a model's variables; the folder must not hold any."""
-    ocp.save(str((folder / WEIGHTS).resolve()), variables)  # orbax wants an absolute path
+    path = (folder / WEIGHTS).resolve()  # orbax wants an absolute path
+    ocp.save(str(path), variables)
+    write_list(path)
 
 
 def holds_weights(folder: pathlib.Path) -> bool:
@@ -39,18 +43,39 @@ def load_variables(
         ConfigError: they cannot be read, or do not fit.
     """
     path = (folder / WEIGHTS).resolve()
-    try:
+    check_whole(path)
+    with one_line(path):
         saved: Any = ocp.metadata(str(path)).metadata
-    except Exception as error:  # what is missing decides which type orbax raises
-        raise ConfigError(f"{path} cannot be read ({type(error).__name__})") from error
+        if not jax.tree.leaves(saved):
+            raise ConfigError(f"{path} cannot be read (it lists no arrays); {AGAIN}")
     check_shapes(path, saved, like, restart)
-    return merged(ocp.load(str(path), placed(saved, like, restart)), like, restart)
+    with one_line(path):
+        loaded = ocp.load(str(path), placed(saved, like, restart))
+    return merged(loaded, like, restart)
 
 
-def check_shapes(where: pathlib.Path, saved: Any, like: Any, restart: Collection[str] = ()) -> None:
+@contextlib.contextmanager
+def one_line(path: pathlib.Path) -> Iterator[None]:
+    """Turn whatever orbax raises about a broken file into one error.
+
+    Raises:
+        ConfigError: there was such an error.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:  # what is missing decides which type orbax raises
+        raise ConfigError(f"{path} cannot be read ({type(error).__name__}); {AGAIN}") from error
+
+
+def check_shapes(where: object, saved: Any, like: Any, restart: Collection[str] = ()) -> None:
     """See that two trees, of variables or of a whole state, have the same arrays.
 
-    In variables the parts to restart do not matter.
+    Args:
+        where: what is saved, for the error.
+        saved, like: the trees.
+        restart: parts of variables that do not matter.
 
     Raises:
         ConfigError: a difference; names the first.
@@ -59,7 +84,7 @@ def check_shapes(where: pathlib.Path, saved: Any, like: Any, restart: Collection
     for name in sorted(there.keys() | here.keys()):
         if there.get(name) != here.get(name):
             raise ConfigError(
-                f"{where}: the checkpoint does not fit this model: {name} is "
+                f"{where} does not fit this model: {name} is "
                 f"{there.get(name, 'nothing')} there, {here.get(name, 'nothing')} here"
             )
 

@@ -46,7 +46,7 @@ def read_config(workdir: pathlib.Path) -> Config:
         raise ConfigError(f"{workdir} is not the folder of a run or a model: it has no config.json")
     try:
         return config_from_json(path.read_text(encoding="utf-8"), str(path))
-    except ConfigError as error:
+    except (OSError, ValueError) as error:  # a ConfigError is a ValueError
         raise ConfigError(f"{path}: {error}") from error
 
 

@@ -29,6 +29,23 @@ def test_an_earlier_name_is_replaced_and_a_note_says_so(capsys):
     assert capsys.readouterr().err == note
 
 
+@pytest.mark.parametrize(
+    ("field", "line"),
+    [
+        ("model.detections.pre_nms", "it no longer exists"),
+        (
+            "train.optimizer.decay_norm_and_bias",
+            "it is now called --config.train.optimizer.decay_norms and "
+            "--config.train.optimizer.decay_biases",
+        ),
+    ],
+)
+def test_an_earlier_name_without_a_successor_of_its_own_is_refused(field, line):
+    with pytest.raises(ConfigError) as caught:
+        read_flags(split_flags([f"--config.{field}", "1"]), TYPES)
+    assert str(caught.value) == f"unknown field --config.{field}; {line}"
+
+
 def test_each_flag_has_a_value_and_the_last_one_counts():
     flags = [("--config.a.size", ["1"]), ("--workdir", ["w"]), ("--config.a.size", ["2"])]
     assert read_flags(flags, TYPES) == {"--config.a.size": 2, "--workdir": "w"}

@@ -1,4 +1,6 @@
 import argparse
+import io
+import os
 import pathlib
 import subprocess
 import sys
@@ -61,6 +63,42 @@ def test_wrong_input_found_by_a_command_is_one_line(command, capsys, kind):
 
     command(body)
     assert complaint(capsys, ["evaluate", "some/run"]) == "error: this is wrong\n"
+
+
+def test_a_platform_that_is_not_here_is_one_line_that_says_so(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxrcnn", "predict", "m", "a.png", "--out", str(tmp_path / "o")],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "none", "JAXRCNN_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    said = "error: JAX_PLATFORMS=none cannot be used here: Unable to initialize backend 'none'"
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_platform_without_a_plugin_is_one_line(command, capsys, monkeypatch):
+    def fail():
+        raise AssertionError  # as jax 0.10 does of JAX_PLATFORMS=cuda
+
+    command(lambda arguments: 0)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setattr("jax.local_devices", fail)
+    assert complaint(capsys, ["evaluate", "some/run"]) == (
+        "error: JAX_PLATFORMS=cuda cannot be used here: there is no such device, or no plugin "
+        "for it\n"
+    )
+
+
+def test_a_command_prints_any_name_whatever_the_terminal_can_show(command, monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    command(lambda arguments: print("猫.png", flush=True) or 0)
+    assert main(["evaluate", "some/run"]) == 0
+    assert written.getvalue() == b"?.png\n"
 
 
 def test_other_errors_of_a_command_are_not_hidden(command):

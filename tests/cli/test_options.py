@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from jaxrcnn.cli.options import parse_train_arguments
-from jaxrcnn.config import AlternatingStep, Config
-from jaxrcnn.config_io import field_types
+from jaxrcnn.cli.options import apply_prediction_fields, parse_train_arguments
+from jaxrcnn.config import AlternatingStep, Config, ConfigError
+from jaxrcnn.config_io import field_types, field_values
 
 SHAPES = """
 from jaxrcnn.config import Config, DataConfig, TrainConfig
@@ -339,3 +339,44 @@ def test_a_wrong_tuple_of_steps_is_one_line(words, complain):
         f"{flag}: got '{words}', takes a tuple of dicts with trains, backbone, restart, "
         "steps, milestones"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "value"),
+    [
+        (["--config.score_threshold", "0.25"], "model.detections.score_threshold", 0.25),
+        (["--config.model.detections.nms-iou=1"], "model.detections.nms_iou", 1.0),
+        (["--config.proposals.nms_iou", "1"], "model.proposals.nms_iou", 1.0),
+        (["--config.short_side", "320"], "data.short_side", 320),
+    ],
+)
+def test_fields_of_a_trained_model_are_set_by_the_end_of_their_names(words, field, value):
+    before, after = Config(), apply_prediction_fields(Config(), words)
+    changed = {k: v for k, v in field_values(after).items() if v != field_values(before)[k]}
+    assert changed == {field: value}
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["--config.num_classes", "3"],
+            "--config.model.num_classes cannot be changed: the weights were trained with 80 and "
+            "depend on it",
+        ),
+        (["--config.score_treshold", "1"], "--config.score_treshold is not a field; did you mean "),
+        (["--config.min_size", "1"], "--config.min_size is ambiguous: it may be model.proposals."),
+        (
+            ["--config.max_detections", "many"],
+            "--config.model.detections.max_detections: got 'many', takes int",
+        ),
+        (
+            ["--config.score_threshold", "7"],
+            "--config.model.detections.score_threshold=7.0 must be between 0 and 1",
+        ),
+    ],
+)
+def test_wrong_fields_of_a_trained_model_are_one_line(words, line):
+    with pytest.raises(ConfigError) as caught:
+        apply_prediction_fields(Config(), words)
+    assert str(caught.value).startswith(line)

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -159,6 +160,34 @@ def test_a_single_unreadable_image_is_not_counted(model, images, tmp_path, capsy
     assert "none of the" not in said
 
 
+def test_names_that_no_font_has_are_said_and_a_font_that_is_none_is_one_line(
+    model, images, tmp_path, capsys
+):
+    cats = tmp_path / "cats"
+    shutil.copytree(model, cats)
+    (cats / "classes.json").write_text('{"names": ["猫", "dog", "鳥"], "ids": [1, 2, 3]}')
+    assert predict(cats, tmp_path / "found", images / "a.png") == 0
+    assert "note: no font has 猫鳥, which is drawn as boxes; --font FILE" in capsys.readouterr().err
+    words = [images / "a.png", "--font", images / "text.png"]
+    said = complaint(capsys, lambda: predict(model, tmp_path / "other", *words))
+    assert f"--font: {images / 'text.png'} cannot be used as a font (" in said
+    assert not (tmp_path / "other").exists()
+
+
+def test_fields_that_the_weights_do_not_depend_on_are_changed(model, images, tmp_path, capsys):
+    words = [images / "a.png", "--config.model.detections.max_detections", "2"]
+    assert predict(model, tmp_path / "found", *words) == 0
+    rows = rows_of(tmp_path / "found")
+    (all_found,) = jaxrcnn.load(model).predict([images / "a.png"], score=0)
+    assert len(all_found.scores) > 2
+    np.testing.assert_allclose([row["score"] for row in rows], all_found.scores[:2], atol=1e-5)
+    capsys.readouterr()
+    words = [images / "a.png", "--config.model.num_classes", "2"]
+    said = complaint(capsys, lambda: predict(model, tmp_path / "other", *words))
+    assert "--config.model.num_classes cannot be changed: the weights were trained with 3" in said
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_folder_without_images_is_one_line_and_nothing_is_made(model, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     said = complaint(capsys, lambda: predict(model, tmp_path / "found", tmp_path / "empty"))
@@ -219,9 +248,9 @@ def test_images_are_drawn_while_others_are_still_to_be_read(model, images, tmp_p
     read, read_at_first = [], []
     reader, draw = unannotated.read_image, command.draw
 
-    def noted(path):
+    def noted(path, *limits):
         read.append(path)
-        return reader(path)
+        return reader(path, *limits)
 
     def first_noted(*words):
         read_at_first.append(len(read))

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import json
 import pathlib
@@ -8,6 +9,8 @@ from PIL import Image
 
 from jaxrcnn.config import Config, ConfigError, DataConfig, ModelConfig
 from jaxrcnn.data import DataError, open_datasets, read_coco, read_voc
+from jaxrcnn.evaluation.coco import coco_metrics
+from tests.data import coco_files, voc_files
 
 SHARED = pathlib.Path(__file__).parents[2].parent / "shared" / "data"
 needs_bccd = pytest.mark.skipif(not (SHARED / "bccd").is_dir(), reason="no bccd beside us")
@@ -80,8 +83,73 @@ def test_another_number_of_classes_than_the_models_is_refused():
         open_datasets(config)
     assert str(error.value) == (
         "model.num_classes is 80, but shapes (1 images, seed 0) has 4 classes: "
-        "disk, rectangle, triangle, star"
+        "disk, rectangle, triangle, star; data.classes chooses among them"
     )
+
+
+def test_what_was_left_out_of_the_classes_is_said_with_their_number(tmp_path):
+    tables = copy.deepcopy(coco_files.TABLES)
+    for entry in tables["categories"]:
+        entry["supercategory"] = "pets"
+    tables["categories"].append({"id": 0, "name": "pets", "supercategory": "none"})
+    coco_files.write(tmp_path, tables)
+    fields = {"root": str(tmp_path), "train_splits": ("train",), "eval_split": "train"}
+    assert open_datasets(config_of(3, **fields))[0].class_names == ("cat", "owl", "dog")
+    with pytest.raises(
+        ConfigError, match=r"data\.classes chooses among them; category 'pets', the"
+    ):
+        open_datasets(config_of(4, **fields))
+
+
+def test_a_name_in_data_classes_that_the_training_set_does_not_have_is_refused(tmp_path):
+    for split in ("train", "val"):
+        write_coco(tmp_path, split, {1: "cat", 2: "dog"}, [[1, 2]])
+    config = config_of(2, root=str(tmp_path), train_splits=("train",), eval_split="val")
+    misspelt = dataclasses.replace(config.data, classes=("cat", "dgo"))
+    with pytest.raises(ConfigError) as error:
+        open_datasets(dataclasses.replace(config, data=misspelt))
+    assert str(error.value) == (
+        "data.classes: no category of train is named 'dgo', the names are 'cat', 'dog'"
+    )
+    filled = dataclasses.replace(config.data, classes=("cat", "N/A 2"))  # as torchvision's have
+    assert len(open_datasets(dataclasses.replace(config, data=filled))[0]) == 1
+
+
+def test_an_evaluation_set_may_lack_a_class_or_add_one(tmp_path):
+    write_coco(tmp_path, "train", {1: "cat", 2: "dog"}, [[1, 2]])
+    write_coco(tmp_path, "val", {1: "dog", 5: "emu"}, [[1, 5]])
+    config = config_of(2, root=str(tmp_path), train_splits=("train",), eval_split="val")
+    evaluation = open_datasets(config)[1]
+    assert evaluation.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(evaluation.records[0].labels, [2])
+    assert evaluation.other_boxes == 1
+    found = [{"image_id": 0, "category_id": 1, "bbox": [1, 1, 4, 4], "score": 0.9}]
+    metrics = coco_metrics(evaluation, found)
+    assert metrics["eval/AP_dog"] == pytest.approx(1)
+    assert "eval/AP_cat" not in metrics
+
+
+def test_fields_of_the_config_reach_the_readers(tmp_path):
+    voc_files.write(tmp_path, {"p1": voc_files.SIZE + voc_files.item()})
+    fields = {"format": "voc", "root": str(tmp_path), "train_splits": ("train",)}
+    config = config_of(1, **fields, eval_split="train", classes=("dog",))
+    np.testing.assert_array_equal(open_datasets(config)[0].records[0].boxes, [[1, 2, 10, 20]])
+    from_zero = dataclasses.replace(config.data, voc_one_based=False)
+    train, _ = open_datasets(dataclasses.replace(config, data=from_zero))
+    np.testing.assert_array_equal(train.records[0].boxes, [[2, 3, 10, 20]])
+    for data in (config.data, dataclasses.replace(config.data, on_error="skip")):
+        small = dataclasses.replace(data, max_pixels=100)
+        with pytest.raises(DataError, match=r"40x30 pixels are more than data\.max_pixels=100"):
+            open_datasets(dataclasses.replace(config, data=small))
+
+
+def test_a_set_whose_records_are_all_faulty_names_the_first(tmp_path):
+    write_coco(tmp_path, "train", {1: "cat"}, [[1], [1]])
+    for path in (tmp_path / "train").iterdir():
+        path.unlink()
+    fields = {"root": str(tmp_path), "train_splits": ("train",), "eval_split": "train"}
+    with pytest.raises(DataError, match=r"2 faulty .* \(the first: .* image 0: the image file"):
+        open_datasets(config_of(1, **fields, on_error="skip"))
 
 
 @needs_bccd

@@ -1,13 +1,23 @@
+import contextlib
 import struct
-import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from jaxrcnn.data import images
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.images import image_size, read_image, to_rgb
+from jaxrcnn.data.image_files import check_size
+from jaxrcnn.data.images import (
+    MAX_PIXELS,
+    TooManyPixels,
+    image_size,
+    read_header,
+    read_image,
+    to_rgb,
+)
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (3, 5, 3), np.uint8)
@@ -186,6 +196,36 @@ def test_values_without_a_known_white_are_refused(tmp_path, values, said):
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "I;16", "F"]
+)
+@pytest.mark.parametrize("strip", [1, 11, 15])  # a row at a time, two rows, the whole image
+def test_a_large_image_is_converted_in_strips(monkeypatch, mode, strip):
+    values = Image.fromarray(DEEP[:1].repeat(3, axis=0).copy())  # 3 x 5 pixels of 16 bits
+    image = values if mode == "I;16" else Image.fromarray(COLOURS).convert(mode)
+    if mode == "F":
+        image = image.point(lambda value: value / 255)
+    expected = to_rgb(image)
+    monkeypatch.setattr(images, "STRIP", strip)
+    np.testing.assert_array_equal(to_rgb(image), expected)
+
+
+@pytest.mark.parametrize("ending", ["png", "gif", "tif"])
+def test_strips_keep_what_is_transparent(tmp_path, monkeypatch, ending):
+    monkeypatch.setattr(images, "STRIP", 5)
+    index = np.arange(15, dtype=np.uint8).reshape(3, 5)
+    palette = RNG.integers(0, 200, (256, 3), np.uint8)
+    image = Image.fromarray(index)
+    if ending == "tif":
+        image = Image.fromarray(np.dstack([COLOURS, np.where(index == 7, 0, 255)]).astype(np.uint8))
+        image.save(tmp_path / "a.tif")
+        check(tmp_path / "a.tif", np.where((index == 7)[..., None], 255, COLOURS))
+        return
+    image.putpalette(palette.tobytes())
+    image.save(tmp_path / f"a.{ending}", transparency=7)
+    check(tmp_path / f"a.{ending}", np.where((index == 7)[..., None], 255, palette[index]))
+
+
 INKS = np.array([[(0, 255, 255, 0), (255, 0, 0, 0), (0, 0, 0, 128), (40, 80, 120, 60)]], np.uint8)
 
 
@@ -302,14 +342,71 @@ def test_a_folder_is_no_image(tmp_path):
     assert complaints(tmp_path).endswith("Is a directory")
 
 
-@pytest.mark.parametrize("most", [15, 7])  # pixels from which Pillow warns; it fails at twice that
-def test_a_image_bomb_is_refused_and_pillows_warning_left_as_it_was(tmp_path, monkeypatch, most):
-    Image.new("L", (4, 4)).save(tmp_path / "a.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        before = list(warnings.filters)
-        assert f"limit of {most if most == 15 else 14} pixels" in complaints(tmp_path / "a.png")
-        with pytest.raises(DataError, match="decompression bomb"):
-            image_size(tmp_path / "a.png")
-        assert warnings.filters == before
+@pytest.mark.parametrize("pillows", [1, 10_000])
+def test_the_limit_of_pixels_is_ours_and_pillows_is_left_as_it_was(tmp_path, monkeypatch, pillows):
+    Image.new("L", (8, 4)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillows)
+    assert read_image(tmp_path / "a.png", 32).shape == (4, 8, 3)
+    assert image_size(tmp_path / "a.png", 32) == (4, 8)
+    for read in (read_image, image_size, read_header):
+        with pytest.raises(DataError) as error:
+            read(tmp_path / "a.png", 31)
+        assert str(error.value) == (
+            f"{tmp_path / 'a.png'}: its 8x4 pixels are more than data.max_pixels=31; "
+            "raise that if you trust the file"
+        )
+    said = pytest.raises(TooManyPixels, match="its 8x4 pixels are more than")
+    with open(tmp_path / "a.png", "rb") as file, said, images.open_image(file, 31):
+        pass
+    assert pillows == Image.MAX_IMAGE_PIXELS
+
+
+def test_the_limit_is_pillows_own_by_default():
+    assert Image.MAX_IMAGE_PIXELS == MAX_PIXELS
+
+
+def test_pillows_limit_comes_back_after_threads_and_errors(tmp_path):
+    Image.new("L", (8, 4)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"nothing")
+    before = Image.MAX_IMAGE_PIXELS
+
+    def look(number):
+        with contextlib.suppress(DataError):
+            image_size(tmp_path / ("b.png" if number % 3 else "a.png"))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(look, range(200)))
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif", "webp"])
+def test_the_header_tells_both_sizes_and_the_stored_image_can_be_had(tmp_path, ending, orientation):
+    file = tmp_path / f"a.{ending}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.zeros((16, 24, 3), np.uint8)
+    stored[:8, :8], stored[:8, 8:] = (200, 30, 30), (30, 30, 200)
+    options = {"jpg": {"quality": 100, "subsampling": 0}, "webp": {"lossless": True}}
+    Image.fromarray(stored).save(file, exif=exif, **options.get(ending, {}))
+    header = read_header(file)
+    assert header == (UPRIGHT[orientation](stored).shape[:2], orientation >= 5)
+    assert header.stored_size == (16, 24)
+    pixels = read_image(file, as_stored=True)
+    expected = stored if orientation >= 5 else UPRIGHT[orientation](stored)
+    np.testing.assert_allclose(pixels, expected, atol=3)
+
+
+def test_the_tag_of_a_png_may_follow_its_pixels(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = tmp_path / "a.png"
+    write_png(file, COLOURS, 8, 2)
+    whole = file.read_bytes()
+    body = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(body)) + b"eXIf" + body
+    chunk += struct.pack(">I", zlib.crc32(b"eXIf" + body))
+    file.write_bytes(whole[:-12] + chunk + whole[-12:])
+    assert read_header(file) == ((3, 5), False)  # it does not look so far
+    check(file, UPRIGHT[6](COLOURS))
+    assert check_size(str(file), 5, 3, MAX_PIXELS).size == (5, 3)

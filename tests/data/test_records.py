@@ -24,15 +24,28 @@ def test_any_kind_of_image_is_read_as_rgb(tmp_path, mode):
     assert (pixels == 102).all()
 
 
-def test_a_image_is_turned_where_only_its_exif_tag_agrees_with_the_annotation(tmp_path):
+def test_an_image_is_read_as_it_is_seen_or_as_it_is_stored(tmp_path):
     stored = np.zeros((3, 5, 3), np.uint8)
     stored[0, 0] = 200
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
-    Image.fromarray(stored).save(tmp_path / "a.png", exif=exif)
-    np.testing.assert_array_equal(read_file(record_of(tmp_path / "a.png", (3, 5))), stored)
-    turned = read_file(record_of(tmp_path / "a.png", (5, 3)))
-    np.testing.assert_array_equal(turned, np.rot90(stored, -1))
+    file = tmp_path / "a.png"
+    Image.fromarray(stored).save(file, exif=exif)
+    np.testing.assert_array_equal(read_file(record_of(file, (5, 3))), np.rot90(stored, -1))
+    np.testing.assert_array_equal(read_file(record_of(file, (3, 5), as_stored=True)), stored)
+    for size, as_stored in (((3, 5), False), ((5, 3), True)):
+        with pytest.raises(DataError, match=r"image 7: the image is .* annotated as"):
+            read_file(record_of(file, size, as_stored=as_stored))
+
+
+def test_an_image_above_the_limit_is_refused(tmp_path):
+    Image.new("RGB", (5, 3)).save(tmp_path / "a.png")
+    record = record_of(tmp_path / "a.png", (3, 5))
+    assert read_file(record, 15).shape == (3, 5, 3)
+    with pytest.raises(
+        DataError, match=r"image 7: .*its 5x3 pixels are more than data\.max_pixels"
+    ):
+        read_file(record, 14)
 
 
 def test_a_image_of_another_size_is_refused(tmp_path):
@@ -71,17 +84,54 @@ def test_crowds_are_ignored_and_difficult_boxes_unless_they_are_kept():
     np.testing.assert_array_equal(kept.difficult, [False, True, False])
 
 
+def test_boxes_marked_to_be_ignored_are_kept_from_training_alone():
+    boxes = [[0, 0, 2, 3], [0, 0, 4, 4]]
+    record = record_of("", (8, 8), boxes, ignore=[True, False], keep_difficult=True)
+    np.testing.assert_array_equal(record.ignore, [True, False])
+    assert not (record.crowd | record.difficult).any()
+
+
+def test_an_image_has_its_own_id_unless_its_source_has_another():
+    assert record_of("", (8, 8)).source_id == 7
+    assert record_of("", (8, 8), source_id="seven").source_id == "seven"
+
+
 def test_images_without_a_box_to_train_on_are_left_out_and_counted():
     full = record_of("", (8, 8), [[0, 0, 2, 2]])
     crowd = record_of("", (8, 8), [[0, 0, 2, 2]], crowd=[True])
-    dataset = Dataset("d", (record_of("", (8, 8)), full, crowd), ("a",), (1,), clipped=4)
+    records = (record_of("", (8, 8)), full, crowd)
+    dataset = Dataset("d", records, ("a",), (1,), clipped=4, empty_boxes=2, notes=("note",))
     assert dataset.max_boxes == 1
     kept = dataset.without_empty()
     assert kept.records == (full,)
     assert kept.summary() == (
-        "d: 1 images, 1 boxes (0 to ignore), 1 classes; "
-        "2 images without objects left out; 4 boxes cut at the border"
+        "d: 1 images, 1 boxes (0 to ignore), 1 classes; 2 images without objects left out; "
+        "4 boxes cut at the border; 2 boxes without width or height left out; note"
     )
+
+
+def test_the_first_of_the_faulty_records_is_named():
+    lines = tuple(str(fault("f.json", f"image {number}", "is broken")) for number in (3, 4))
+    dataset = Dataset("d", (), ("a",), (1,), skipped=lines)
+    assert dataset.summary().endswith(
+        "; 2 faulty records left out (the first: f.json: image 3: is broken)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("marks", "said"),
+    [
+        ([{"crowd": [True]}, {"crowd": [True]}], "crowds (iscrowd)"),
+        ([{"crowd": [True]}, {"difficult": [True]}], "crowds (iscrowd) or difficult"),
+        ([{"difficult": [True]}, {"difficult": [True]}], "difficult"),
+        ([{"ignore": [True]}, {"ignore": [True]}], "marked with ignore"),
+    ],
+)
+def test_a_set_without_a_box_to_train_on_says_why(marks, said):
+    records = tuple(record_of("", (8, 8), [[0, 0, 2, 2]], **each) for each in marks)
+    dataset = Dataset("d", (*records, record_of("", (8, 8))), ("a",), (1,))
+    for each in (dataset, dataset.without_empty()):
+        assert each.summary().endswith(f"; all 2 boxes are {said}, and so none is trained on")
 
 
 def test_a_data_set_without_records_has_sizes_and_no_boxes():

@@ -1,29 +1,9 @@
 import numpy as np
 import pytest
-from PIL import Image
 
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.voc import VOC_CLASSES, read_voc
-
-SIZE = "<size><width>40</width><height>30</height><depth>3</depth></size>"
-
-
-def item(name="dog", corners=(2, 3, 10, 20), difficult=""):
-    keys = ("xmin", "ymin", "xmax", "ymax")
-    box = "".join(f"<{key}>{value}</{key}>" for key, value in zip(keys, corners, strict=True))
-    part = "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part>"
-    return f"<object>{part}<name>{name}</name>{difficult}<bndbox>{box}</bndbox></object>"
-
-
-def write(root, pages, split="train", lines=None):
-    for folder in ("Annotations", "ImageSets/Main", "JPEGImages"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    for stem, content in pages.items():
-        page = content if content.startswith("!") else f"<annotation>{content}</annotation>"
-        (root / "Annotations" / f"{stem}.xml").write_text(page)
-        Image.new("RGB", (40, 30)).save(root / "JPEGImages" / f"{stem}.jpg")
-    listed = list(pages) if lines is None else lines
-    (root / "ImageSets/Main" / f"{split}.txt").write_text("\n".join(listed) + "\n\n")
+from tests.data.voc_files import SIZE, item, write
 
 
 def test_corners_are_one_based_and_inclusive(tmp_path):
@@ -73,94 +53,136 @@ def test_a_split_may_name_a_folder_below_the_root(tmp_path):
     assert dataset.records[1].file == str(tmp_path / "VOC2012" / "JPEGImages" / "p1.jpg")
 
 
-def test_lists_of_one_class_and_other_extensions_are_understood(tmp_path):
-    write(tmp_path, {"p1": SIZE}, lines=["p1  1"])
-    (tmp_path / "JPEGImages" / "p1.jpg").rename(tmp_path / "JPEGImages" / "p1.PNG")
-    assert read_voc(str(tmp_path), ("train",)).records[0].file.endswith("p1.PNG")
+NOT_ONE_BASED = "boxes have coordinates that are fractional or below 1: data.voc_one_based=False"
 
 
-@pytest.mark.parametrize("size", ["", "<size><width>0</width><height>0</height></size>"])
-def test_a_missing_size_is_read_from_the_image(tmp_path, size):
-    write(tmp_path, {"p1": size + item()})
-    record = read_voc(str(tmp_path), ("train",)).records[0]
-    assert (record.height, record.width) == (30, 40)
+def test_coordinates_from_zero_are_taken_as_they_are_or_noted(tmp_path):
+    corners = [(0, 0, 40, 30), (0.5, 2.25, 10, 20), (1, 1, 4, 4)]
+    write(tmp_path, {"p1": SIZE + "".join(item(corners=each) for each in corners)})
+    dataset = read_voc(str(tmp_path), ("train",), one_based=False)
+    np.testing.assert_array_equal(dataset.records[0].boxes, corners)
+    assert (dataset.clipped, dataset.notes) == (0, ())
+    dataset = read_voc(str(tmp_path), ("train",))
+    expected = [(0, 0, 40, 30), (0, 1.25, 10, 20), (0, 0, 4, 4)]
+    np.testing.assert_array_equal(dataset.records[0].boxes, expected)
+    assert dataset.clipped == 2
+    assert f"; 2 {NOT_ONE_BASED} takes them as counted from 0" in dataset.summary()
 
 
-def test_boxes_from_zero_based_tools_are_cut_and_counted(tmp_path):
-    write(tmp_path, {"p1": SIZE + item(corners=(0, 0, 41, 30))})
+def test_boxes_that_reach_out_by_a_pixel_are_cut_and_counted(tmp_path):
+    write(tmp_path, {"p1": SIZE + item(corners=(1, 1, 41, 30))})
     dataset = read_voc(str(tmp_path), ("train",))
     np.testing.assert_array_equal(dataset.records[0].boxes, [[0, 0, 40, 30]])
-    assert dataset.clipped == 1
+    assert (dataset.clipped, dataset.notes) == (1, ())
 
 
-FAULTY = {
-    "not XML": ("!<annotation><size>", "is not XML"),
-    "inverted": (SIZE + item(corners=(9, 3, 4, 20)), "object 1, 'dog', (8, 2, 4, 20) is empty"),
-    "empty": (SIZE + item() + item(corners=(9, 3, 8, 20)), "object 2, 'dog', (8, 2, 8, 20) is"),
-    "NaN": (SIZE + item(corners=("nan", 3, 4, 20)), "not finite"),
-    "infinite": (SIZE + item(corners=(1, 3, "1e999", 20)), "not finite"),
-    "text": (SIZE + item(corners=("left", 3, 4, 20)), "not four numbers"),
-    "no corner": (SIZE + item(corners=("", 3, 4, 20)), "not four numbers"),
-    "no box": (SIZE + "<object><name>dog</name></object>", "not four numbers"),
-    "outside": (SIZE + item(corners=(42, 3, 50, 20)), "lies outside"),
-    "reaching out": (SIZE + item(corners=(30, 3, 42, 20)), "reaches out"),
-    "size": (SIZE.replace("40", "wide") + item(), "not pixels"),
+def test_boxes_in_shares_of_the_image_are_noted(tmp_path):
+    write(tmp_path, {"p1": SIZE + item(corners=(0.1, 0.2, 0.6, 0.9))})
+    for one_based in (True, False):
+        dataset = read_voc(str(tmp_path), ("train",), one_based=one_based)
+        assert "every box lies within 0 and 1" in dataset.notes[-1]
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_boxes_of_other_names_are_left_out_and_counted(tmp_path, on_error):
+    pages = {"p1": SIZE + item(), "p2": SIZE + item("dgo") + item(), "p3": SIZE + item("cat")}
+    write(tmp_path, pages)
+    dataset = read_voc(str(tmp_path), ("train",), ("dog",), on_error=on_error)
+    assert [len(record.boxes) for record in dataset.records] == [1, 1, 0]
+    ids = np.concatenate([record.annotation_ids for record in dataset.records])
+    np.testing.assert_array_equal(ids, [1, 3])  # of four objects
+    assert dataset.summary() == (
+        "train: 3 images, 2 boxes (0 to ignore), 1 classes; 2 boxes of other categories left out"
+    )
+
+
+def test_a_class_that_no_object_has_is_named(tmp_path):
+    write(tmp_path, {"p1": SIZE + item()})
+    dataset = read_voc(str(tmp_path), ("train",), ("cat", "dog", "emu"))
+    assert dataset.notes == ("no object is named 'cat', 'emu', the names are 'dog'",)
+    assert read_voc(str(tmp_path), ("train",)).notes == ()  # few sets have all of the twenty
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_a_box_without_area_is_left_out_and_counted(tmp_path, on_error):
+    write(tmp_path, {"p1": SIZE + item() + item("cat", (9, 3, 8, 20))})
+    dataset = read_voc(str(tmp_path), ("train",), on_error=on_error)
+    np.testing.assert_array_equal(dataset.records[0].boxes, [[1, 2, 10, 20]])
+    assert dataset.summary().endswith("; 1 boxes without width or height left out")
+
+
+FAULTY_BOXES = {
+    "inverted": (item(corners=(9, 3, 4, 20)), "'dog': the box (8, 2, 4, 20) is inverted"),
+    "NaN": (item(corners=("nan", 3, 4, 20)), "not finite"),
+    "infinite": (item(corners=(1, 3, "1e999", 20)), "not finite"),
+    "outside": (item(corners=(42, 3, 50, 20)), "lies outside"),
+    "reaching out": (item(corners=(30, 3, 42, 20)), "reaches out"),
+    "text": (item(corners=("left", 3, 4, 20)), "not four numbers"),
+    "no name": (item(""), "no name"),
 }
 
 
-@pytest.mark.parametrize("name", FAULTY)
-def test_a_faulty_page_stops_or_is_left_out_and_counted(tmp_path, name):
-    page, what = FAULTY[name]
-    write(tmp_path, {"p1": SIZE + item(), "p2": page, "p3": SIZE + item("cat")})
-    file = tmp_path / "Annotations" / "p2.xml"
-    check_faulty(tmp_path, f"{file}: image p2: ", what)
+@pytest.mark.parametrize("name", FAULTY_BOXES)
+def test_a_faulty_box_stops_or_is_left_out_without_its_image(tmp_path, name):
+    box, what = FAULTY_BOXES[name]
+    pages = {"p1": SIZE + item(), "p2": SIZE + item() + box + item(), "p3": SIZE + item("cat")}
+    write(tmp_path, pages)
+    beginning = f"{tmp_path / 'Annotations' / 'p2.xml'}: image p2: object 2"
+    dataset = check_faulty(tmp_path, beginning, what)
+    assert [record.name for record in dataset.records] == ["p1", "p2", "p3"]
+    ids = [record.annotation_ids.tolist() for record in dataset.records]
+    assert ids == [[1], [2, 4], [5]]
 
 
-def check_faulty(root, beginning, what, classes=()):
+def check_faulty(root, beginning, what):
+    """The line of the only fault stops, or is kept; returns the data set without it."""
     with pytest.raises(DataError) as error:
-        read_voc(str(root), ("train",), classes)
+        read_voc(str(root), ("train",))
     line = str(error.value)
     assert "\n" not in line
     assert line.startswith(beginning)
     assert what in line
     assert line.endswith("data.on_error=skip")
-    dataset = read_voc(str(root), ("train",), classes, on_error="skip")
+    dataset = read_voc(str(root), ("train",), on_error="skip")
     assert dataset.skipped == (line,)
-    assert [record.name for record in dataset.records] == ["p1", "p3"]
     assert "1 faulty records left out" in dataset.summary()
+    return dataset
 
 
-@pytest.mark.parametrize("missing", ["JPEGImages/p2.jpg", "Annotations/p2.xml"])
-def test_a_missing_file_is_found_at_opening(tmp_path, missing):
+FAULTY_PAGES = {
+    "not XML": ("Annotations/p2.xml", b"<annotation><size>", "is not XML"),
+    "no annotation": ("Annotations/p2.xml", None, "cannot be read (No such file"),
+    "no image": ("JPEGImages/p2.jpg", None, "the image file is missing"),
+    "no JPEG": ("JPEGImages/p2.jpg", b"nothing", "p2.jpg: no image, or one that is broken"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTY_PAGES)
+def test_a_faulty_page_stops_or_is_left_out_and_counted(tmp_path, name):
+    file, content, what = FAULTY_PAGES[name]
     write(tmp_path, {"p1": SIZE + item(), "p2": SIZE, "p3": SIZE + item("cat")})
-    (tmp_path / missing).unlink()
-    what = "file is missing" if "JPEG" in missing else "cannot be read (No such file"
-    check_faulty(tmp_path, f"{tmp_path / 'Annotations' / 'p2.xml'}: image p2: ", what)
-
-
-def test_a_name_beside_the_classes_is_a_fault(tmp_path):
-    write(tmp_path, {"p1": SIZE + item(), "p2": SIZE + item("dgo"), "p3": SIZE + item("cat")})
-    beginning = f"{tmp_path / 'Annotations' / 'p2.xml'}: image p2: "
-    check_faulty(tmp_path, beginning, "the name 'dgo' is not among", classes=("dog", "cat"))
+    (tmp_path / file).unlink()
+    if content is not None:
+        (tmp_path / file).write_bytes(content)
+    dataset = check_faulty(tmp_path, f"{tmp_path / 'Annotations' / 'p2.xml'}: image p2: ", what)
+    assert [record.name for record in dataset.records] == ["p1", "p3"]
 
 
 def test_an_id_that_is_listed_twice_is_a_fault(tmp_path):
     pages = {"p1": SIZE + item(), "p3": SIZE + item("cat")}
-    write(tmp_path, pages, lines=["p1", "p1", "p3"])
-    file = tmp_path / "ImageSets" / "Main" / "train.txt"
-    check_faulty(tmp_path, f"{file}: image p1: ", "listed twice")
+    write(tmp_path, pages)
     write(tmp_path, pages, "trainval")
     with pytest.raises(DataError, match="listed twice"):
         read_voc(str(tmp_path), ("trainval", "train"))
+    dataset = read_voc(str(tmp_path), ("trainval", "train"), on_error="skip")
+    assert [record.image_id for record in dataset.records] == [1, 2]
 
 
-def test_a_missing_list_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"none\.txt: split none: cannot be read"):
-        read_voc(str(tmp_path), ("none",), on_error="skip")
-
-
-def test_a_broken_image_without_an_annotated_size_is_a_fault(tmp_path):
-    write(tmp_path, {"p1": item(), "p2": item(), "p3": item("cat")})
-    (tmp_path / "JPEGImages" / "p2.jpg").write_bytes(b"nothing")
-    beginning = f"{tmp_path / 'Annotations' / 'p2.xml'}: image p2: "
-    check_faulty(tmp_path, beginning, "cannot be decoded")
+def test_an_image_above_the_limit_is_a_fault_until_the_limit_is_raised(tmp_path):
+    write(tmp_path, {"p1": SIZE + item()})
+    with pytest.raises(
+        DataError, match=r"p1\.jpg: its 40x30 pixels are more than data\.max_pixels"
+    ):
+        read_voc(str(tmp_path), ("train",), max_pixels=1199)
+    dataset = read_voc(str(tmp_path), ("train",), max_pixels=1200)
+    assert dataset.read_image(0).shape == (30, 40, 3)

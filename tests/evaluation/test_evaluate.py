@@ -8,6 +8,7 @@ import pytest
 
 from jaxrcnn.config import Config, DataConfig, EvalConfig
 from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.planning import eval_buckets
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.evaluation.evaluate import draw_images, find, measure, write_detections
 from jaxrcnn.types import Detections
@@ -53,11 +54,10 @@ def test_perfect_detections_are_worth_one(dataset, found):
 
 
 def test_losses_are_means_over_the_images_that_are_not_padding(found):
-    # Every batch says how many real images it holds. By orientation (4 and 3, 5 and 2, ...),
-    # each batch of n images adds n * n.
-    sizes = shapes_dataset(7, 3).sizes
-    landscape = int((sizes[:, 1] >= sizes[:, 0]).sum())
-    batches = [n for of in (landscape, 7 - landscape) for n in (min(of, 4), max(of - 4, 0))]
+    # Every batch says how many real images it holds: by shape, four at most. Each adds its square.
+    counts = np.bincount(eval_buckets(shapes_dataset(7, 3), CONFIG).of_record).tolist()
+    batches = [n for of in counts for n in (min(of, 4), max(of - 4, 0))]
+    assert len(counts) > 1
     assert found.losses["eval/loss"] == pytest.approx(sum(n * n for n in batches) / 7)
 
 
@@ -68,6 +68,14 @@ def test_files_are_written(dataset, found, tmp_path):
     assert {"image_id", "category_id", "bbox", "score"} <= rows[0].keys()
     draw_images(tmp_path / "plots" / "detections.png", dataset, found, 3)
     assert (tmp_path / "plots" / "detections.png").stat().st_size > 1000
+
+
+def test_files_hold_the_ids_that_images_have_in_their_own_file(dataset, found, tmp_path):
+    records = tuple(dataclasses.replace(r, source_id=f"no {r.image_id}") for r in dataset.records)
+    named = dataclasses.replace(dataset, records=records)
+    write_detections(tmp_path / "detections.json", named, found.detections)
+    rows = json.loads((tmp_path / "detections.json").read_text())
+    assert {row["image_id"] for row in rows} == {f"no {number}" for number in range(1, 8)}
 
 
 def unreadable(record):

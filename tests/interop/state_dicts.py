@@ -12,14 +12,15 @@ SHAPES = json.loads(gzip.decompress(FILE.read_bytes()))["shapes"]
 
 
 def random_tensors(shapes, seed=0):
-    """Random bits for float32 tensors, and counts for the others."""
+    """Random bits for float32 tensors, none of them NaN or infinite, and counts for the others."""
     tensors = {}
     for name, shape in shapes.items():
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         if name.endswith("num_batches_tracked"):
             tensors[name] = rng.integers(0, 1000, shape)
         else:
-            tensors[name] = rng.integers(0, 2**32, shape, np.uint32).view(np.float32)
+            finite = np.uint32(0xBFFFFFFF)  # clears the exponent's highest bit
+            tensors[name] = (rng.integers(0, 2**32, shape, np.uint32) & finite).view(np.float32)
     return tensors
 
 

@@ -9,6 +9,7 @@ from jaxrcnn.interop.tensors import (
     Storage,
     StorageType,
     Tensor,
+    Unread,
     WeightFileError,
 )
 
@@ -73,9 +74,9 @@ def test_ordered_dicts_come_empty_or_as_pairs():
 
 
 @pytest.mark.parametrize("code", ["O", "O8", "V4", "S3", "U1", "f16", "c8", "M8", "f4,f4", "f4\n"])
-def test_values_that_are_no_numbers_are_refused(code):
-    with pytest.raises(WeightFileError, match="which are no numbers"):
-        GLOBALS["numpy.dtype"](code, False, True)
+def test_values_that_are_no_numbers_are_unread(code):
+    name = ascii(code)[1:-1]
+    assert GLOBALS["numpy.dtype"](code, False, True) == Unread(f"numpy.dtype {name}")
 
 
 def test_a_buffer_becomes_an_array():
@@ -90,5 +91,5 @@ def test_keys_are_names_or_small_numbers():
     put(target, ["a", 1, 2, 3])
     assert target == {"a": 1, 2: 3}
     for key in (None, 1.5, b"a", ("a",), 2**31, -(2**31), target):
-        with pytest.raises(WeightFileError, match="keys"):
-            put(target, [key, 1])
+        put(target, [key, 1])
+    assert target == {"a": 1, 2: 3}

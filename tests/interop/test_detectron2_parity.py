@@ -97,10 +97,12 @@ def test_the_losses_of_a_padded_batch_are_the_same(case):
     )
     dataset = Dataset("two", records, (), (), lambda record: case.images[record.image_id])
     batch, _ = make_train_batch(dataset, case.config, case.padded, [0, 1], step=0)
+    # Its second stage may draw 4,000 RoIs, 1,000 of them foreground; there are no more than these.
+    most = case.config.model.proposals.post_nms_train + len(batch.boxes[0])
     model = change(
         case.config.model,
         rpn={"samples": case.meta["rpn_samples"]},
-        box_head={"samples": case.meta["roi_samples"]},
+        box_head={"samples": most, "foreground_fraction": 0.49},
     )
     losses, _, _ = jax.jit(forward_train, static_argnums=0)(
         build(model), case.variables, batch, jax.random.key(0)

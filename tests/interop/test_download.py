@@ -129,7 +129,7 @@ def test_a_broken_download_goes_on_where_it_broke(server, cache):
     file = server.file()
     server.sends = HALF
     said = complaint(file)
-    assert f"{file.url} cannot be downloaded (the connection failed); " in said
+    assert f"{file.url} cannot be downloaded (the connection failed: " in said
     assert visible(cache) == ["weights.pth.part"]
     kept = (cache / "weights.pth.part").read_bytes()
     assert HALF - CHUNK < len(kept) <= HALF
@@ -162,7 +162,30 @@ def test_a_missing_file_and_a_missing_server_say_what_to_put_where(server, cache
     by_hand = f"try again, or put it at {cache}/none.pth by hand"
     assert complaint(file) == f"{file.url} cannot be downloaded (404 Not Found); {by_hand}"
     server.stop()
-    assert complaint(file) == f"{file.url} cannot be downloaded (the connection failed); {by_hand}"
+    refused = "the connection failed: Connection refused"
+    assert complaint(file) == f"{file.url} cannot be downloaded ({refused}); {by_hand}"
+
+
+def test_a_proxy_that_is_not_there_is_named_as_the_reason(server, monkeypatch):
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    said = complaint(server.file())
+    assert "the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used: " in said
+    assert "Connection refused" in said
+
+
+@pytest.mark.parametrize("content", [None, "junk"])
+def test_certificates_that_cannot_be_read_are_named_as_the_reason(
+    server, tmp_path, monkeypatch, content
+):
+    bundle = tmp_path / "ca.pem"
+    if content:
+        bundle.write_text(content)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    file = server.file()
+    said = complaint(file._replace(url=file.url.replace("http:", "https:")))
+    assert "the certificate cannot be checked; REQUESTS_CA_BUNDLE names a file of " in said
+    assert (str(bundle) in said) == (content is None)
 
 
 def test_two_at_once_download_it_once(server):

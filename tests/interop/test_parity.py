@@ -1,4 +1,4 @@
-"""Every stage, loss, gradient and step beside torchvision 0.14.1, with the same weights."""
+"""Every stage, loss, gradient and step beside torchvision 0.29.1, with the same weights."""
 
 import dataclasses
 import functools

@@ -16,7 +16,9 @@ from jaxrcnn.interop.sources import peer_of, read_init
 from jaxrcnn.interop.transfer import dump
 from jaxrcnn.interop.weight_files import write_safetensors
 from jaxrcnn.training.weights import save_variables
+from tests.interop.detectors import state_dict
 from tests.interop.state_dicts import SHAPES
+from tests.interop.test_buffers import RGB, cell, three
 from tests.interop.test_of_detectron2 import fpn, resnet
 from tests.interop.test_of_imagenet import caffe2_names
 from tests.tiny import FPN_MODEL, change, make_variables
@@ -80,6 +82,50 @@ def test_a_weight_file_is_accounted_for(weight_file):
     assert any("loaded" in line and "backbone/body" in line for line in lines)
 
 
+def test_what_no_file_of_torchvisions_says_is_listed(weight_file):
+    _, lines, _ = init_from(weight_file)
+    said = [line for line in lines if "not in the file" in line]
+    assert len(said) == 2
+    assert "model.anchors.sizes ((8.0,), (16.0,), (32.0,), (64.0,), (128.0,))" in said[0]
+    assert "model.backbone.norm_epsilon 1e-05" in said[1]
+
+
+def test_a_checkpoint_of_training_is_taken_as_it_is(variables, tmp_path):
+    names = dump(variables, TORCHVISION, MODEL)
+    beside = {"class_weights": np.ones(3, np.float32)}
+    path = tmp_path / "checkpoint.safetensors"
+    write_safetensors(path, {f"model.module.{name}": x for name, x in names.items()} | beside)
+    loaded, lines, _ = init_from(path)
+    jax.tree.map(np.testing.assert_array_equal, loaded, variables)
+    assert any("left out            class_weights" in line for line in lines)
+
+
+def test_detectron2s_anchors_and_pixels_are_compared(variables, tmp_path):
+    state = state_dict(DETECTRON2, MODEL)
+    state["pixel_mean"] = three(*RGB[::-1])
+    state["pixel_std"] = three(1, 1, 1)
+    for level, size in enumerate((8, 16, 32, 64, 256)):
+        name = f"proposal_generator.anchor_generator.cell_anchors.{level}"
+        state[name] = cell((size,), (0.5, 1, 2))
+    path = tmp_path / "detectron2.safetensors"
+    write_safetensors(path, state)
+    _, lines, _ = init_from(path)
+    said = [line for line in lines if "trained with" in line]
+    assert any(
+        "model.anchors.sizes ((8.0,), (16.0,), (32.0,), (64.0,), (256.0,)), here" in x for x in said
+    )
+    assert any("model.pixel_std (1.0, 1.0, 1.0), here (58.395, 57.12, 57.375)" in x for x in said)
+
+
+def test_a_variance_of_0_without_an_epsilon_is_named(variables, tmp_path):
+    state = dict(dump(variables, TORCHVISION, MODEL))
+    state["backbone.body.bn1.running_var"] = np.zeros(8, np.float32)
+    path = tmp_path / "dead.safetensors"
+    write_safetensors(path, state)
+    with pytest.raises(ConfigError, match=r"backbone\.body\.bn1\.running_var has 8 values"):
+        init_from(path, change(MODEL, backbone={"norm_epsilon": 0.0}))
+
+
 def test_a_backbone_leaves_the_heads_as_they_were_drawn(variables, tmp_path):
     tensors = {
         name.removeprefix("backbone.body."): x
@@ -121,6 +167,11 @@ def test_a_folder_that_is_none_stops_in_one_line(tmp_path):
 )
 def test_a_file_is_recognised_by_its_names(names, peer):
     assert peer_of(dict.fromkeys(names, np.zeros(1))) is peer
+
+
+def test_another_detector_is_called_by_its_name():
+    with pytest.raises(ConfigError, match="it is a YOLO; only a Faster R-CNN of torchvision or"):
+        peer_of({"model.0.conv.weight": np.zeros(1)})
 
 
 def test_nobodys_file_stops():

@@ -85,6 +85,20 @@ def test_a_head_for_other_classes_is_drawn_where_that_is_asked_for(tensors, vari
     assert any("drawn anew" in line and "box_head/cls_score" in line for line in lines)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_values_that_are_not_finite_are_named(tensors, variables, value):
+    fc6 = tensors["roi_heads.box_head.fc6.weight"].astype(np.float64)
+    fc6[0, :2] = value
+    tensors["roi_heads.box_head.fc6.weight"] = fc6
+    said = complaint(tensors, MODEL, variables)
+    assert f"NaN or infinite: roi_heads.box_head.fc6.weight (2 of {fc6.size});" in said
+
+
+def test_of_many_that_are_not_finite_four_are_named(tensors, variables):
+    said = complaint({k: x * np.nan for k, x in tensors.items()}, MODEL, variables)
+    assert f"and {len(jax.tree.leaves(variables)) - 4} more tensors" in said
+
+
 def test_fields_that_the_weights_were_not_trained_with_are_told():
     assert mismatches(TORCHVISION, MODEL) == []
     other = dataclasses.replace(MODEL, pixel_std=(1.0, 1.0, 1.0))
@@ -96,6 +110,8 @@ def test_fields_that_the_weights_were_not_trained_with_are_told():
         len(mismatches(DETECTRON2_BACKBONE, change(caffe, backbone={"stride_in_1x1": False}))) == 1
     )
     assert mismatches(DETECTRON2, detectron2_model(3, "X_101_32x8d", "FPN").model) == []
+    (line,) = mismatches(DETECTRON2, caffe, {"anchors.ratios": (1.0,), "pixel_std": (1.0,) * 3})
+    assert "model.anchors.ratios (1.0,), here (0.5, 1.0, 2.0)" in line
 
 
 def test_a_part_to_restart_that_is_none_stops(tensors, variables):

@@ -14,7 +14,7 @@ from PIL import Image
 from jaxrcnn.config import ConfigError
 from jaxrcnn.interop import weight_files
 from jaxrcnn.interop.tensors import WeightFileError
-from jaxrcnn.interop.weight_files import read_weights, write_safetensors
+from jaxrcnn.interop.weight_files import read_safetensors, read_weights, write_safetensors
 from tests.interop.recorded import DATA, assert_equal, complaint, expected_of
 
 WEIGHTS = {"a.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "a.bias": np.ones(2)}
@@ -57,6 +57,24 @@ def test_a_module_that_begins_only_some_names_stays(tmp_path):
     assert_equal(read_weights(write_pickle(tmp_path / "x", tree)).tensors, tree)
 
 
+@pytest.mark.parametrize("tree", [{**WEIGHTS, "epoch": 3}, {"model": {**WEIGHTS, "more": {}}}])
+def test_values_among_the_tensors_are_left_out_and_named(tree, tmp_path):
+    read = read_weights(write_pickle(tmp_path / "x", tree))
+    assert_equal(read.tensors, WEIGHTS)
+    assert any(word in read.notes[-1] for word in ("left out            epoch", "more"))
+
+
+def test_a_safetensors_file_has_prefixes_and_several_networks_too(tmp_path):
+    detector = {"rpn.head.cls_logits.weight": np.ones(3), "roi_heads.box_head.w": np.ones(2)}
+    averaged = {f"ema.module.{name}": x * 2 for name, x in detector.items()}
+    write_safetensors(tmp_path / "x", {f"model.{k}": x for k, x in detector.items()} | averaged)
+    read = read_weights(tmp_path / "x")
+    assert_equal(read.tensors, detector)
+    assert "--key ema" in read.notes[-1]
+    chosen = read_weights(tmp_path / "x", "ema").tensors
+    assert_equal(chosen, {name: x * 2 for name, x in detector.items()})
+
+
 CIRCLE = {}
 CIRCLE["model"] = CIRCLE
 
@@ -66,19 +84,20 @@ CIRCLE["model"] = CIRCLE
     [
         ({}, "holds no tensors by name; its entries are: nothing"),
         ({"epoch": 1, "lr\n": 0.1}, "holds no tensors by name; its entries are: epoch, lr\\n"),
-        ({"model": {}}, "holds no tensors by name; its entries are: nothing"),
+        ({"model": {}}, "holds no tensors by name; its entries are: model"),
         (CIRCLE, "holds no tensors by name; its entries are: model"),
         ([np.ones(2)], "holds no tensors by name, but one list"),
         (np.ones(2), "holds no tensors by name, but one Array"),
         (None, "holds no tensors by name, but one NoneType"),
         ({0: np.ones(2)}, "holds a tensor under the number 0; save the state dict of a model"),
         (
-            {**WEIGHTS, "epoch": 3},
-            "holds epoch among its tensors, which is a value of the type int; ",
+            {"model": {**WEIGHTS, "a.scale": json.JSONDecoder}},
+            "holds a.scale among its tensors, which is made by json.decoder.JSONDecoder; it was "
+            "not run",
         ),
         (
-            {"model": {**WEIGHTS, "deeper": WEIGHTS}},
-            "holds deeper among its tensors, which is a value of the type dict; ",
+            {**WEIGHTS, "a.names": np.array(["a"])},
+            "holds a.names among its tensors, which is made by numpy.dtype U1",
         ),
     ],
 )
@@ -179,6 +198,14 @@ def test_a_broken_safetensors_file_is_one_line(header, numbers, said, tmp_path):
     path = tmp_path / "x.safetensors"
     path.write_bytes(by_hand(header, numbers))
     assert said in complaint(path)
+
+
+def test_a_safetensors_file_can_be_read_as_it_is(tmp_path):
+    tensors = {f"module.{name}": x for name, x in WEIGHTS.items()}
+    write_safetensors(tmp_path / "x", tensors)
+    assert_equal(read_safetensors(tmp_path / "x"), tensors)
+    with pytest.raises(WeightFileError, match="none: "):
+        read_safetensors(tmp_path / "none")
 
 
 LAYOUTS = {

@@ -1,11 +1,14 @@
 import gc
+import io
 import subprocess
 import sys
 import warnings
 from unittest import mock
 
+import pytest
+
 from jaxrcnn.runtime import process
-from jaxrcnn.runtime.process import prepare_process
+from jaxrcnn.runtime.process import prepare_process, write_any_text
 
 
 def test_it_prepares_cache_allocator_and_garbage_collector():
@@ -22,6 +25,21 @@ def test_it_prepares_cache_allocator_and_garbage_collector():
         gc.set_threshold(*before)
     for name in names:
         asked[name].assert_called_once_with()
+
+
+def test_what_stdout_cannot_write_is_a_question_mark(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    write_any_text()
+    print("cat, 猫, \udcff", flush=True)
+    assert written.getvalue() == b"cat, ?, ?\n"
+
+
+@pytest.mark.parametrize("stream", [None, io.StringIO()])
+def test_a_stdout_that_is_no_file_is_left_as_it_is(monkeypatch, stream):
+    monkeypatch.setattr(sys, "stdout", stream)
+    write_any_text()
+    assert sys.stdout is stream
 
 
 def test_the_library_alone_sets_nothing():

@@ -1,11 +1,16 @@
 """The batch's door, by hand."""
 
+import re
+
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxrcnn.config import ModelConfig
-from jaxrcnn.stages.inputs import clean, clean_proposals, normalise
+from jaxrcnn.stages.inputs import check_images, clean, clean_proposals, normalise
 from jaxrcnn.types import Batch, Proposals
+from tests.tiny import make_batch
 
 
 def test_pixels_are_normalised_and_padding_becomes_zero():
@@ -86,3 +91,73 @@ def test_garbage_in_padded_proposals_becomes_zero():
     np.testing.assert_array_equal(got.boxes, [[[1, 2, 3, 4], [0] * 4]])
     np.testing.assert_array_equal(got.scores, [[-0.5, -np.inf]])
     np.testing.assert_array_equal(got.valid, [[True, False]])
+
+
+IMAGES, SIZES = np.zeros((2, 6, 5, 3), np.uint8), np.full((2, 2), 5, np.int32)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, jnp.bfloat16])
+def test_a_batch_of_images_passes(dtype):
+    check_images(IMAGES.astype(dtype), SIZES)
+    check_images(jax.ShapeDtypeStruct(IMAGES.shape, dtype), SIZES.astype(np.int64))
+
+
+@pytest.mark.parametrize(
+    ("images", "sizes", "said"),
+    [
+        (
+            *(IMAGES[0], SIZES[0]),
+            "images has shape (6, 5, 3), expected (N, H, W, 3); "
+            "images[None] adds the batch dimension",
+        ),
+        (IMAGES[None], SIZES, "images has shape (1, 2, 6, 5, 3), expected (N, H, W, 3)"),
+        (IMAGES[..., :1], SIZES, "images has shape (2, 6, 5, 1), expected (N, H, W, 3)"),
+        (
+            *(IMAGES.transpose(0, 3, 1, 2), SIZES),
+            "images has shape (2, 3, 6, 5), expected (N, H, W, 3)",
+        ),
+        (
+            *(IMAGES.astype(np.float64), SIZES),
+            "images has dtype float64, expected uint8 or float32, 0..255",
+        ),
+        (
+            *(IMAGES.astype(np.int32), SIZES),
+            "images has dtype int32, expected uint8 or float32, 0..255",
+        ),
+        (
+            *(IMAGES, SIZES[0]),
+            "image_sizes has shape (2,), expected (N=2, 2); "
+            "image_sizes[None] adds the batch dimension",
+        ),
+        (IMAGES, SIZES[:1], "image_sizes has shape (1, 2), expected (N=2, 2)"),
+        (IMAGES, SIZES.tolist(), "image_sizes is a list, expected an array"),
+    ],
+)
+def test_what_is_no_batch_of_images_is_one_line(images, sizes, said):
+    for check in (check_images, lambda *given: normalise(*given, ModelConfig())):
+        with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+            check(images, sizes)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("boxes", "boxes has shape (3, 4), expected (N=2, G, 4); boxes[None] adds the batch"),
+        ("labels", "labels has shape (3,), expected (N=2, G=3); labels[None] adds the batch"),
+        ("box_valid", "box_valid has shape (3,), expected (N=2, G=3)"),
+        ("image_weights", "image_weights has shape (), expected (N=2)"),
+        ("image_sizes", "image_sizes has shape (2,), expected (N=2, 2)"),
+    ],
+)
+def test_ground_truth_of_other_shapes_is_one_line(name, said):
+    batch = make_batch()
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}"):
+        clean(batch._replace(**{name: getattr(batch, name)[0]}))
+
+
+def test_proposals_of_other_shapes_are_one_line():
+    given = Proposals(np.zeros((2, 3, 4)), np.zeros((2, 3)), np.ones((2, 4), bool))
+    with pytest.raises(
+        ValueError, match=r"proposals\.valid has shape \(2, 4\), expected \(N=2, R=3\)"
+    ):
+        clean_proposals(given)

@@ -81,6 +81,27 @@ def test_nothing_to_draw(tmp_path, runs):
     assert plots.plot_study(make_study(runs), tmp_path) == []
 
 
+@pytest.mark.parametrize("aps", [(0.51, 0.52), (0.0, 0.0)])
+def test_axes_of_precision_begin_at_zero(aps):
+    study = make_study([make_run(aps=aps), make_run("exact", aps=aps[::-1])])
+    final, images = Figure(), Figure()
+    plots.draw_final(final, study)
+    for axes in final.axes:
+        low, high = axes.get_xlim()
+        assert low == 0
+        assert high > max(max(line.get_xdata()) for line in axes.lines)
+    plots.draw_ap_over_images(images, study)
+    assert images.axes[0].get_ylim()[0] == 0
+
+
+def test_a_finished_run_without_a_score_is_not_called_unfinished():
+    figure = Figure()
+    plots.draw_final(figure, make_study([make_run(), make_run("exact", aps=()), waiting_run()]))
+    assert [text.get_text() for text in figure.axes[0].texts if "no" in text.get_text()] == [
+        *("no AP", "no finished run"),
+    ]
+
+
 def test_a_run_without_any_precision_still_has_its_plots(tmp_path):
     study = make_study([make_run(aps=(0.0, 0.0)), diverged_run(failure=None)])
     assert len(plots.plot_study(study, tmp_path)) == 4

@@ -82,9 +82,25 @@ def test_the_page_says_what_was_run_and_what_came_out():
 
 
 def test_without_a_saving_the_page_says_why():
-    text = Page(render(make_study([make_run()]), {})).text
+    text = Page(render(make_study([make_run(), diverged_run("alternating")]), {})).text
     assert "There is no measured saving: no alternating run finished." in text
-    assert "1 scheme, 1 seed," in text
+    assert "2 schemes, 1 seed," in text
+
+
+@pytest.mark.parametrize("schemes", [("approximate",), ("exact", "late"), ("exact", "alternating")])
+def test_nothing_is_compared_that_the_study_was_not_asked_for(schemes):
+    text = Page(render(make_study([make_run(scheme) for scheme in schemes]), {})).text
+    for words in ("saving", "ratio", "gainst approximate", "25 to 50 %", "difference of means"):
+        assert words not in text, words
+
+
+def test_finished_runs_without_any_precision_are_finished_runs(tmp_path):
+    study = make_study([make_run("exact", aps=(0.0, 0.0)), make_run("late", aps=(0.0,))])
+    text = Page(write_report(study, tmp_path)[-1].read_text()).text
+    assert "exact 0.000 0.000 0.000 0.000 500 1 of 1 0 of 1" in text
+    assert "The final AP of every finished run is 0: there is no level to reach." in text
+    assert "No run finished" not in text
+    assert "The axes begin at 0." in text
 
 
 def test_levels_can_be_given():

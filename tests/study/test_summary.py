@@ -128,6 +128,10 @@ def test_the_saving_is_a_share_of_alternatings_whole_run():
     [
         ([make_run("approximate")], "no alternating run finished"),
         ([make_run("approximate"), diverged_run("alternating")], "no alternating run finished"),
+        (
+            [make_run("alternating", aps=(0.0, 0.0)), make_run("approximate")],
+            "alternating's mean final AP is 0",
+        ),
         ([make_run("alternating"), waiting_run("approximate")], "no approximate run of the same"),
         ([make_run("alternating"), make_run("approximate", 1)], "no approximate run of the same"),
         (

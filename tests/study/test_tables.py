@@ -14,6 +14,7 @@ from jaxrcnn.study.tables import (
     scheme_diagnostics,
     short,
     time_tables,
+    why_no_times,
 )
 from tests.study.synthetic import diverged_run, make_run, make_study, waiting_run
 
@@ -90,8 +91,24 @@ def test_the_table_at_a_glance():
     ]
 
 
-def test_one_scheme_is_not_compared():
-    assert glance_table(make_study([make_run()])).head[-1] == "diverged"
+@pytest.mark.parametrize("schemes", [("approximate",), ("exact", "late")])
+def test_without_two_schemes_of_which_one_is_approximate_none_is_compared(schemes):
+    table = glance_table(make_study([make_run(scheme) for scheme in schemes]))
+    assert lines(table)[0] == "scheme | AP | AP50 | AP75 | AR100 | ms a step | finished | diverged"
+
+
+@pytest.mark.parametrize(
+    ("runs", "why"),
+    [
+        ([diverged_run(), waiting_run()], "No run finished."),
+        ([make_run(aps=(0.0,))], "The final AP of every finished run is 0: there is no level to"),
+        ([make_run(aps=())], "No finished run has an AP."),
+    ],
+)
+def test_why_there_are_no_levels(runs, why):
+    study = make_study(runs)
+    assert time_tables(study) is None
+    assert why_no_times(study).startswith(why)
 
 
 def test_the_times_to_a_level():

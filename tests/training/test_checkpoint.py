@@ -43,6 +43,20 @@ def test_what_is_restored_is_what_was_saved_bit_for_bit(tmp_path):
     assert_same(restored, state)
 
 
+def test_a_checkpoint_that_was_copied_in_part_is_one_line(tmp_path):
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(make_state(3))
+    data = max((tmp_path / "checkpoints").rglob("*"), key=lambda path: path.stat().st_size)
+    data.unlink()
+    with Checkpoints(tmp_path) as checkpoints:
+        for restore in (
+            lambda: checkpoints.restore(make_state()),
+            lambda: checkpoints.restore_variables(make_state().variables),
+        ):
+            with pytest.raises(ConfigError, match=rf"^{data}: No such file or directory; copy"):
+                restore()
+
+
 def test_the_last_ones_are_kept(tmp_path):
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         for step in (1, 2, 3):

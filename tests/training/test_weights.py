@@ -1,3 +1,5 @@
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -54,3 +56,21 @@ def test_a_folder_without_weights_is_said_in_one_line(tmp_path, variables):
     with pytest.raises(ConfigError, match="cannot be read") as caught:
         load_variables(tmp_path, shapes(variables))
     assert "\n" not in str(caught.value)
+
+
+def test_a_copy_that_was_cut_short_is_one_line_that_names_the_file(folder, variables, tmp_path):
+    shutil.copytree(folder, tmp_path / "copy")
+    data = max((tmp_path / "copy").rglob("*"), key=lambda path: path.stat().st_size)
+    data.write_bytes(data.read_bytes()[:1000])
+    with pytest.raises(ConfigError, match=rf"{data} has 1000 bytes, not \d+; copy") as caught:
+        load_variables(tmp_path / "copy", shapes(variables))
+    assert "\n" not in str(caught.value)
+
+
+def test_without_a_list_of_files_a_missing_one_is_one_line(folder, variables, tmp_path):
+    shutil.copytree(folder, tmp_path / "copy")
+    weights = tmp_path / "copy" / "weights"
+    (weights / "files.json").unlink()
+    (weights / "state" / "_METADATA").unlink()
+    with pytest.raises(ConfigError, match=rf"^{weights} cannot be read \(\w+\); copy the folder"):
+        load_variables(tmp_path / "copy", shapes(variables))

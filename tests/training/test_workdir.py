@@ -41,9 +41,9 @@ def test_a_folder_without_a_run_is_named(tmp_path):
         read_config(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"seed": 0}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"seed": 0}', "\xff"])
 def test_a_config_that_cannot_be_read_is_named(tmp_path, text):
-    (tmp_path / "config.json").write_text(text)
+    (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(ConfigError, match=r"config\.json") as caught:
         read_config(tmp_path)
     assert "\n" not in str(caught.value)

@@ -5,3 +5,10 @@ FIELDS = (
     "--help-all` lists the fields."
 )
 """The end of the help of a command with `TAKES_FIELDS`."""
+
+PREDICTION_FIELDS = (
+    "--config.FIELD VALUE, at the end, changes a field that the weights do not depend on: those of "
+    "model.detections (such as score_threshold, nms_iou and max_detections), the test settings of "
+    "model.proposals, data.short_side and data.long_side."
+)
+"""The same where only a trained model is used."""

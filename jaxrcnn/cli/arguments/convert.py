@@ -26,7 +26,9 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """[SOURCE] [--model NAME] [--weights NAME] [--classes FILE] [--to torchvision] --out PATH."""
+    """[SOURCE] [--model NAME] [--weights NAME] [--key NAME] [--input-format ORDER]
+    [--classes FILE] [--to torchvision] --out PATH.
+    """
     names = {peer: "\n  ".join(_models_of(peer)) for peer in ("torchvision", "detectron2")}
     parser.epilog = EPILOG.format(**names, fields=FIELDS)
     parser.add_argument(
@@ -53,6 +55,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         help="text file with a class name on each line, without the background (default: COCO's "
         "names if there are as many classes)",
+    )
+    parser.add_argument(
+        "--key",
+        metavar="NAME",
+        default="",
+        help="weights to take from a file that holds several, such as model_ema or state_dict.model"
+        " (default: the only ones, or those that are not a moving average)",
+    )
+    parser.add_argument(
+        "--input-format",
+        choices=("BGR", "RGB"),
+        default="",
+        help="INPUT.FORMAT of a Detectron2 model, if pixel_mean in the file does not tell it",
     )
     parser.add_argument(
         "--to", choices=("torchvision",), help="write a weight file that torchvision loads"

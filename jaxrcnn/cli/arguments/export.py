@@ -1,12 +1,16 @@
-"""python -m jaxrcnn export MODEL --out DIR"""
+"""python -m jaxrcnn export MODEL --out DIR [--config.FIELD VALUE ...]"""
 
 import argparse
 import pathlib
 
+from jaxrcnn.cli.arguments import PREDICTION_FIELDS
+
+TAKES_FIELDS = True
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """MODEL --out DIR [--dtype TYPE] [--weights inside|beside]."""
-    parser.epilog = "A README.md beside the program shows how to run it."
+    parser.epilog = f"A README.md beside the program shows how to run it.\n\n{PREDICTION_FIELDS}"
     parser.add_argument(
         "model",
         metavar="MODEL",

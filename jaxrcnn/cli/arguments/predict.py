@@ -1,13 +1,17 @@
-"""python -m jaxrcnn predict MODEL IMAGES ... --out DIR"""
+"""python -m jaxrcnn predict MODEL IMAGES ... --out DIR [--config.FIELD VALUE ...]"""
 
 import argparse
 import pathlib
 
+from jaxrcnn.cli.arguments import PREDICTION_FIELDS
 from jaxrcnn.cli.parsing import count, share
+
+TAKES_FIELDS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """MODEL IMAGES ... --out DIR [--score SCORE] [--batch N]."""
+    """MODEL IMAGES ... --out DIR [--score SCORE] [--batch N] [--font FILE]."""
+    parser.epilog = PREDICTION_FIELDS
     parser.add_argument(
         "model",
         metavar="MODEL",
@@ -41,4 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=count,
         default=8,
         help="images per batch (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--font",
+        metavar="FILE",
+        type=pathlib.Path,
+        help="font file for class names that DejaVu Sans cannot write, such as Chinese ones "
+        "(default: $JAXRCNN_FONT, if set)",
     )

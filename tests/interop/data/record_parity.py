@@ -1,8 +1,7 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """Record what torchvision computes with the weights of ../recipe.py, as parity_v1.npz and _v2.npz.
 
-apt-get install -y --no-install-recommends python3-torchvision libopenblas0-pthread
-/usr/bin/python3 tests/interop/data/record_parity.py
+In an environment of its own: pip install torch torchvision pillow, here torchvision 0.29.1.
 
 Inference stage by stage; the four losses; the norm of every parameter's gradient, of all losses and
 of the second stage's alone; the losses of ten steps of SGD. Both samplers take every candidate, so
@@ -16,6 +15,7 @@ import warnings
 
 import numpy as np
 import torch
+import torchvision
 from PIL import Image
 
 HERE = pathlib.Path(__file__).parent
@@ -115,7 +115,7 @@ def main():
         shapes = {key: tuple(x.shape) for key, x in model.state_dict().items()}
         weights = recipe.state_dict(shapes)
         model.load_state_dict({key: torch.from_numpy(np.array(x)) for key, x in weights.items()})
-        out = {"shapes": json.dumps(shapes)}
+        out = {"shapes": json.dumps(shapes), "torchvision": torchvision.__version__}
         for i, (image, (boxes, labels)) in enumerate(zip(images, truth)):  # noqa: B905
             out |= {f"image{i}": image, f"boxes{i}": boxes, f"labels{i}": labels}
         with torch.no_grad():

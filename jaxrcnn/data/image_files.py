@@ -1,0 +1,95 @@
+"""The image files of a data set: looked at when it is opened, which finds what is wrong with them.
+
+Only the beginning of a file is read, by threads, since a network's answer takes long.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+from jaxrcnn.data.images import image_size, read_header
+from jaxrcnn.data.transforms import Size
+
+THREADS = 16
+"""Threads that look at files; they wait for the disk or the network."""
+CHUNK = 64
+"""Files that a thread looks at in a row."""
+
+T = TypeVar("T")
+Found = TypeVar("Found")
+
+
+class ImageFile(NamedTuple):
+    """An image of a data set, and how its annotations see it."""
+
+    path: str
+    size: Size  # height and width in pixels, of what is annotated
+    as_stored: bool  # the annotations are of the image before its EXIF tag turns it
+    renamed: bool = False  # found by its file name alone, in another folder than annotated
+
+
+def look_at(items: Sequence[T], look: Callable[[T], Found]) -> list[Found | ValueError]:
+    """What `look` finds out about each item, or the ValueError that it raises."""
+
+    def look_at_chunk(chunk: Sequence[T]) -> list[Found | ValueError]:
+        return [_caught(look, item) for item in chunk]
+
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return [found for chunk in pool.map(look_at_chunk, chunks) for found in chunk]
+
+
+def _caught(look: Callable[[T], Found], item: T) -> Found | ValueError:
+    try:
+        return look(item)
+    except ValueError as error:
+        return error
+
+
+def first_file(paths: Iterable[str]) -> str:
+    """The first path that is a file.
+
+    Raises:
+        ValueError: none is; names all of them.
+    """
+    tried = list(dict.fromkeys(paths))
+    for path in tried:
+        if os.path.isfile(path):
+            return path
+    raise ValueError(f"the image file is missing: {' or '.join(tried)}")
+
+
+def check_size(path: str, height: int | None, width: int | None, max_pixels: int) -> ImageFile:
+    """Compare the annotated size of an image with what its file says.
+
+    The rule: an image is read as it is seen, turned by its EXIF tag. Where only the stored image,
+    before that turn, has the annotated size, it is read as it is stored.
+
+    Args:
+        path: of the file.
+        height: as annotated, pixels; None where it is not.
+        width: as annotated, pixels; None where it is not.
+        max_pixels: see data.max_pixels.
+
+    Raises:
+        ValueError: the file is no image, has too many pixels (both are DataErrors of `read_image`)
+            or another size.
+    """
+    header = read_header(path, max_pixels)
+    size = (height or header.size[0], width or header.size[1])
+    if size == header.size:
+        return ImageFile(path, size, as_stored=False)
+    if header.sideways and size == header.stored_size:
+        return ImageFile(path, size, as_stored=True)
+    if size == image_size(path, max_pixels):  # the tag follows the pixels
+        return ImageFile(path, size, as_stored=False)
+    raise ValueError(size_mismatch(header.size, size))
+
+
+def size_mismatch(found: Size, annotated: Size) -> str:
+    """What to say of an image that has another size than annotated."""
+    return (
+        f"the image is {found[1]}x{found[0]} pixels (width x height), "
+        f"annotated as {annotated[1]}x{annotated[0]}"
+    )
