@@ -100,9 +100,12 @@ program = jax.jit(lambda x: jax.lax.fori_loop(0, 3, lambda _, y: jnp.sin(y[::-1]
 x = jnp.ones(2**25)
 program(x).block_until_ready()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-before = faults()
-program(x).block_until_ready()
-print(faults() - before)
+new = []
+for _ in range(4):  # the heap may grow once more in one of them
+    before = faults()
+    program(x).block_until_ready()
+    new.append(faults() - before)
+print(sorted(new)[1])
 """
 
 
