@@ -77,12 +77,7 @@ def read_coco(
             image_id = place if numbered else image["id"]
             records.append(_read_record(image_id, image, file, table, labels, log, counts))
     notes = [*(note for table in tables for note in table.notes), *categories.notes]
-    if numbered:
-        notes.append(f"{numbered}: images are numbered from 1 in their order")
-    if counts["renamed"]:
-        notes.append(f"{counts['renamed']} images found by file name alone, in another folder")
-    if are_normalised(record.boxes for record in records):
-        notes.append(NORMALISED)
+    notes += _notes(numbered, counts["renamed"], records)
     return Dataset(
         name="+".join(splits),
         records=tuple(records),
@@ -96,6 +91,18 @@ def read_coco(
         notes=tuple(notes),
         source_classes=categories.listed,
     )
+
+
+def _notes(numbered: str, renamed: int, records: Sequence[Record]) -> list[str]:
+    """What a person should know of how the images and boxes were read."""
+    notes = []
+    if numbered:
+        notes.append(f"{numbered}: images are numbered from 1 in their order")
+    if renamed:
+        notes.append(f"{renamed} images found by file name alone, in another folder")
+    if are_normalised(record.boxes for record in records):
+        notes.append(NORMALISED)
+    return notes
 
 
 def _why_numbered(tables: Sequence[Split]) -> str:

@@ -64,9 +64,9 @@ def note_on_canvases(dataset: Dataset, config: Config) -> str:
 
 
 def padded_multiple(config: ModelConfig) -> int:
-    """What the sides of an exact canvas are multiples of.
+    """What the sides of an exact canvas are multiples of: as the peers pad a single image.
 
-    The maps of a pyramid have to fit onto each other; Detectron2 pads nothing for a single map.
+    Both pad to 32 for a pyramid; Detectron2 does not pad for a single map.
     """
     return MULTIPLE if config.neck.name == "fpn" else 1
 
