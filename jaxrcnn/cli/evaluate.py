@@ -92,4 +92,4 @@ def write(
     draw_images(images, dataset, found, run.config.eval.images)
     print(f"metrics     {numbers}", f"detections  {detections}", sep="\n")
     if images.exists():
-        print(f"images    {images}")
+        print(f"images      {images}")

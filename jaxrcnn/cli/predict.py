@@ -86,7 +86,7 @@ def report(
         print(f"error: {line}", file=sys.stderr)
     objects = sum(len(one.labels) for one in found.values())
     print(f"{len(found)} images, {objects} objects with a score of at least {arguments.score}")
-    print(f"images    {arguments.out}")
+    print(f"images      {arguments.out}")
     print(f"detections  {arguments.out / 'detections.json'}")
 
 
