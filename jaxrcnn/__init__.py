@@ -11,12 +11,11 @@ if TYPE_CHECKING:
     from jaxrcnn.config import Config
     from jaxrcnn.detector import Detector, Variables
     from jaxrcnn.model import Model
+    from jaxrcnn.training.pieces import Build
     from jaxrcnn.training.workdir import Classes
 
 
-def load(
-    folder: str | os.PathLike[str], *, detector: "Detector | None" = None, **fields: Any
-) -> "Model":
+def load(folder: str | os.PathLike[str], *, build: "Build | None" = None, **fields: Any) -> "Model":
     """Load the detector of a run, at its last checkpoint, or of a converted or saved model.
 
     >>> model = jaxrcnn.load("runs/shapes", score_threshold=0.01, max_detections=300)
@@ -24,8 +23,9 @@ def load(
 
     Args:
         folder: of the run or the model.
-        detector: as it was trained, where it has pieces that the config does not describe, such as
-            a backbone of your own: their code is not in the folder.
+        build: makes the detector of the folder's config, `jaxrcnn.detector.build` by default. It
+            is needed where the detector has pieces that the config does not describe, such as a
+            backbone of your own, since their code is not in the folder.
         fields: new values of fields that the weights do not depend on: thresholds, limits and NMS
             (model.detections, and of model.proposals what is used in inference), image sizes
             (data.short_side, data.long_side, data.resize) and model.compute_dtype. A field is
@@ -34,11 +34,11 @@ def load(
 
     Raises:
         ConfigError: it is no such folder, it holds no checkpoint, a field cannot be changed, or the
-            detector is not the folder's.
+            detector's pieces are not the folder's.
     """
     from jaxrcnn import model  # jax is loaded when it is needed, and not by `import jaxrcnn`
 
-    return model.load(folder, detector=detector, **fields)
+    return model.load(folder, **({"build": build} if build else {}), **fields)
 
 
 def save(
@@ -56,7 +56,7 @@ def save(
     Args:
         folder: to make; must not exist, or be empty.
         detector: what was trained. Of pieces that its config does not describe only the names are
-            kept: `load` then needs the detector.
+            kept: `load` then needs the function that builds it.
         variables: its arrays, as `jaxrcnn.detector.init` makes them.
         config: its model is the detector's; its data says how images are resized in prediction.
         classes: names in the order of the labels, from label 1; or a loaded model's ``classes``,

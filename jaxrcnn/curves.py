@@ -1,5 +1,6 @@
 """A run's curves over its steps: losses, average precision, diagnostics."""
 
+import itertools
 import math
 import os
 import pathlib
@@ -8,21 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxrcnn.types import Losses
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Rows = Sequence[Mapping[str, Any]]
 """The lines of metrics.jsonl."""
 
-LOSS_NAMES = ("train/loss", *(f"train/loss_{field}" for field in Losses._fields))
-"""The metrics that losses.png draws: the total, then its parts. It shows ``eval/loss`` too."""
-
 AP_NAMES = ("eval/AP", "eval/AP50", "eval/AP75")
 """The metrics that ap.png draws."""
 
-LINE_COLORS = ("#222222", "#2185ee", "#e63946", "#2aa763", "#9657e8")
+LINE_COLORS = (
+    *("#222222", "#2185ee", "#e63946", "#2aa763", "#9657e8"),
+    *("#f2a104", "#12b5b0", "#b5526e", "#7a8b2e", "#5c6ac4"),
+)
+"""Of the total and the house's four losses, and of those that a detector has besides."""
 
 
 def plot_curves(
@@ -31,9 +31,9 @@ def plot_curves(
     """Draw a run's losses, learning rate, average precision and diagnostics over its steps.
 
     Args:
-        metrics_rows: the lines of metrics.jsonl: ``step`` and any of `LOSS_NAMES`, ``eval/loss``,
-            ``train/learning_rate``, `AP_NAMES`, and names under ``diagnostics/``; values may be
-            None.
+        metrics_rows: the lines of metrics.jsonl: ``step`` and any of ``train/loss`` and its parts
+            ``train/loss_...``, ``eval/loss``, ``train/learning_rate``, `AP_NAMES`, and names under
+            ``diagnostics/``; values may be None.
         directory: folder for losses.png, ap.png and diagnostics.png, made where missing.
 
     Returns:
@@ -42,7 +42,7 @@ def plot_curves(
     folder = pathlib.Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    if any(name in row for row in metrics_rows for name in LOSS_NAMES):
+    if loss_names(metrics_rows):
         written.append(_plot_losses(metrics_rows, folder / "losses.png"))
     if any(name in row for row in metrics_rows for name in AP_NAMES):
         written.append(_plot_precision(metrics_rows, folder / "ap.png"))
@@ -50,6 +50,12 @@ def plot_curves(
     if panels:
         written.append(_plot_diagnostics(metrics_rows, panels, folder / "diagnostics.png"))
     return written
+
+
+def loss_names(rows: Rows) -> list[str]:
+    """The training losses that rows have: the total, then its parts in their own order."""
+    names = dict.fromkeys(name for row in rows for name in row if name.startswith("train/loss"))
+    return sorted(names, key=lambda name: name != "train/loss")
 
 
 def _series(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -79,9 +85,12 @@ def _plot_losses(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathl
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 6), dpi=120, layout="constrained")
-    losses, rate = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    rates = _series(rows, "train/learning_rate")
+    heights = (4, 1) if len(rates[0]) else (1,)  # an optimiser of one's own need not say its rate
+    panels = figure.subplots(len(heights), sharex=True, height_ratios=heights, squeeze=False)
+    losses, *below = panels[:, 0]
     everything = [np.zeros(0)]
-    for name, color in zip(LOSS_NAMES, LINE_COLORS, strict=True):
+    for name, color in zip(loss_names(rows), itertools.cycle(LINE_COLORS), strict=False):
         steps, values = _series(rows, name)
         if len(steps) == 0:
             continue
@@ -102,10 +111,11 @@ def _plot_losses(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathl
     if len(values):
         losses.legend(frameon=False, fontsize=9, ncols=2)
     clean_axes(losses, "losses")
-    rate.plot(*_series(rows, "train/learning_rate"), color="#767f8c", linewidth=1.5)
-    rate.set_ylim(bottom=0)
-    rate.set_xlabel("step", fontsize=9)
-    clean_axes(rate, "learning rate")
+    for rate in below:
+        rate.plot(*rates, color="#767f8c", linewidth=1.5)
+        rate.set_ylim(bottom=0)
+        clean_axes(rate, "learning rate")
+    (losses, *below)[-1].set_xlabel("step", fontsize=9)
     figure.savefig(path, bbox_inches="tight", pad_inches=0.2)
     return path
 
@@ -191,7 +201,10 @@ def _norms(rows: Rows, source: str, module: str) -> tuple[np.ndarray, np.ndarray
 
 
 def _draw_norms(axes: "Axes", rows: Rows, module: str) -> None:
-    for loss, color in zip(Losses._fields, LINE_COLORS[1:], strict=True):
+    begin = "diagnostics/gradient/"
+    names = (name for row in rows for name in row if name.startswith(begin))
+    losses = dict.fromkeys(name.removeprefix(begin).partition("/")[0] for name in names)
+    for loss, color in zip(losses, itertools.cycle(LINE_COLORS[1:]), strict=False):
         for route, dashes in ROUTES.items():
             steps, values = _norms(rows, f"{loss}/{route}", module)
             label = f"{loss}, {route}"

@@ -6,31 +6,31 @@ Read `forward_train` beside the paper, one line an arrow:
           -> RoI features -> box head -> losses
 
 A `Detector` says which pieces are used; the arrays they need are its `Variables`. To exchange a
-piece, hand another one to `build`.
+piece, hand another one to `build`. A detector of more stages or heads has a `train` and an `infer`
+of its own, which can go on from what these functions return (docs/forking.md).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxrcnn.config import AnchorConfig, ConfigError, ModelConfig, ProposalsConfig
+from jaxrcnn.config import ConfigError, ModelConfig
 from jaxrcnn.nets.backbone import build_backbone
 from jaxrcnn.nets.heads import build_box_head, build_rpn_head
 from jaxrcnn.nets.initializers import draw, plan
-from jaxrcnn.ops.anchors import pyramid_anchors
-from jaxrcnn.ops.gradient import scale_gradient
 from jaxrcnn.ops.roi import RoiOp
 from jaxrcnn.ops.sampling import Sampler, sample
 from jaxrcnn.stages.detections import detect
+from jaxrcnn.stages.gate import Gate, gate
 from jaxrcnn.stages.inputs import clean, clean_proposals, normalise
-from jaxrcnn.stages.losses import box_head_losses, rpn_losses
+from jaxrcnn.stages.losses import RoiLosses, box_head_losses, roi_losses, rpn_losses
 from jaxrcnn.stages.mining import mine_hard_examples
 from jaxrcnn.stages.pooling import ROI_OPS, pool_rois
 from jaxrcnn.stages.proposals import propose
 from jaxrcnn.stages.rois import sample_rois
-from jaxrcnn.stages.rpn import concatenate_levels, sample_anchors
+from jaxrcnn.stages.rpn import concatenate_levels, draw_anchors, sample_anchors
 from jaxrcnn.types import (
     Array,
     Batch,
@@ -40,7 +40,6 @@ from jaxrcnn.types import (
     Gates,
     Losses,
     Proposals,
-    RoiSamples,
 )
 
 Variables = Mapping[str, Mapping[str, Any]]
@@ -54,6 +53,12 @@ COLLECTIONS = ("params", "constants", "batch_stats")
 
 SAMPLE_SIZE = (64, 64)  # of the image that `init` traces; the parameters do not depend on it
 
+Train = Callable[..., tuple[Any, Variables, Flow]]
+"""As `forward_train`: training minimises the sum of the scalars in the record of losses."""
+
+Infer = Callable[..., Any]
+"""As `forward_infer`: its record has the fields of `Detections`, and may have others."""
+
 
 class Detector(NamedTuple):
     """The pieces of a detector. Hashable, so that it can be a static argument under jit."""
@@ -65,53 +70,10 @@ class Detector(NamedTuple):
     roi_op: RoiOp
     anchor_sampler: Sampler
     roi_sampler: Sampler
-
-
-def build(
-    config: ModelConfig,
-    *,
-    backbone: Any = None,
-    roi_op: RoiOp | None = None,
-    anchor_sampler: Sampler = sample,
-    roi_sampler: Sampler = sample,
-) -> Detector:
-    """The detector that a config describes, with own pieces in place of some.
-
-    Args:
-        config: of the model.
-        backbone: a module as in `Detector`, instead of config.backbone and config.neck.
-        roi_op: a function as in `jaxrcnn.ops.roi`, instead of config.roi.op.
-        anchor_sampler, roi_sampler: functions such as `jaxrcnn.ops.sampling.sample`.
-
-    Raises:
-        ConfigError: config.compute_dtype is "float64" and JAX_ENABLE_X64 is not set.
-    """
-    if config.compute_dtype == "float64" and not jax.config.read("jax_enable_x64"):
-        raise ConfigError("model.compute_dtype=float64 requires JAX_ENABLE_X64=1")
-    return Detector(
-        config=config,
-        backbone=backbone or build_backbone(config.backbone, config.neck, config.compute_dtype),
-        rpn_head=build_rpn_head(config),
-        box_head=build_box_head(config),
-        roi_op=roi_op or ROI_OPS[config.roi.op],
-        anchor_sampler=anchor_sampler,
-        roi_sampler=roi_sampler,
-    )
-
-
-def init(detector: Detector, key: Array) -> Variables:
-    """Random parameters, drawn from the key; float32."""
-    image = jax.ShapeDtypeStruct((1, *SAMPLE_SIZE, 3), jnp.float32)
-    backbone, features = plan(detector.backbone, image)
-    rpn_head, _ = plan(detector.rpn_head, features)
-    side = detector.config.roi.output_size
-    pooled = jax.ShapeDtypeStruct((1, side, side, features[0].shape[-1]), jnp.float32)
-    box_head, _ = plan(detector.box_head, pooled)
-    parts = draw({"backbone": backbone, "rpn_head": rpn_head, "box_head": box_head}, key)
-    return {
-        collection: {name: part.get(collection, {}) for name, part in parts.items()}
-        for collection in COLLECTIONS
-    }
+    gate: Gate
+    roi_losses: RoiLosses
+    train: Train
+    infer: Infer
 
 
 def forward_train(
@@ -157,17 +119,18 @@ def forward_train(
     else:
         proposals = clean_proposals(proposals)
     rois = sample_rois(roi_keys, proposals, batch, config, detector.roi_sampler)
-    rois = gate(rois, config.proposals, gates)
+    rois = detector.gate(rois, config.proposals, gates)
     pooled = pool(detector, features, rois.boxes)
     head, variables = apply(detector, "box_head", variables, pooled, train, dropout_key)
     output = split_images(head, rois.boxes.shape[0])
-    rois = mine_hard_examples(output, rois, batch.image_weights, config.box_head)
+    roi_losses, weights = detector.roi_losses, batch.image_weights
+    rois = mine_hard_examples(output, rois, weights, config.box_head, roi_losses)
     anchor_samples = sample_anchors(
         anchor_keys, anchors, batch, config.rpn, detector.anchor_sampler
     )
     losses = Losses(
-        *rpn_losses(rpn, anchors, anchor_samples, batch.image_weights, config.rpn),
-        *box_head_losses(output, rois, batch.image_weights, config.box_head),
+        *rpn_losses(rpn, anchors, anchor_samples, weights, config.rpn),
+        *box_head_losses(output, rois, weights, config.box_head, roi_losses),
     )
     flow = Flow(features, rpn, proposals, rois, output, anchors, anchor_samples.foreground)
     return losses, variables, flow
@@ -250,24 +213,6 @@ def first_stage(
     return features, propose(rpn, anchors, level_sizes, image_sizes, config, train)
 
 
-@jax.named_scope("gate")
-def gate(rois: RoiSamples, config: ProposalsConfig, gates: Gates | None = None) -> RoiSamples:
-    """The gradient gate: closed, the second stage's loss does not reach the proposals' boxes.
-
-    Closed is approximate joint training (paper, section 3.2, iii). Open, the loss flows on by two
-    routes, through the RoI op and through the regression targets, which are encoded against the
-    proposals: non-approximate joint training. The boxes' values never change.
-    """
-    widest = Gates(config.pooling_gradient, config.target_gradient)
-    if config.stop_gradient or widest == (0, 0):
-        return jax.lax.stop_gradient(rois)
-    pooling, targets = widest if gates is None else gates
-    return rois._replace(
-        boxes=scale_gradient(rois.boxes, pooling),
-        references=scale_gradient(rois.references, targets),
-    )
-
-
 def apply(
     detector: Detector,
     name: str,
@@ -275,6 +220,7 @@ def apply(
     x: Any,
     train: bool = False,
     dropout_key: Array | None = None,
+    **options: Any,
 ) -> tuple[Any, Variables]:
     """Run one network of the detector.
 
@@ -285,6 +231,8 @@ def apply(
         x: what the network takes.
         train: training mode: batch norm takes the batch's statistics, dropout drops.
         dropout_key: for dropout, in training.
+        options: of flax's ``Module.apply``, or what else a network of your own takes. ``method``
+            names another function of the module than its call.
 
     Returns:
         What the network gives, and the variables with its new batch statistics.
@@ -299,7 +247,7 @@ def apply(
     rngs = None if dropout_key is None else {"dropout": dropout_key}
     with jax.named_scope(name):
         y, new = getattr(detector, name).apply(
-            own, x, train=train, mutable=["batch_stats"], rngs=rngs
+            own, x, train=train, mutable=["batch_stats"], rngs=rngs, **options
         )
     statistics = {**variables["batch_stats"], name: new.get("batch_stats", {})}
     return y, {**variables, "batch_stats": statistics}
@@ -318,23 +266,6 @@ def draw_keys(key: Array, image_index: Array) -> tuple[Array, Array, Array]:
     return pairs[:, 0], pairs[:, 1], dropout_key
 
 
-@jax.named_scope("draw_anchors")
-def draw_anchors(
-    images: Array, features: Sequence[Array], strides: Sequence[int], config: AnchorConfig
-) -> tuple[Array, tuple[int, ...]]:
-    """Anchors (A, 4), a constant of the traced program, and how many each level has."""
-    height, width = images.shape[1:3]
-    sizes = tuple((x.shape[1], x.shape[2]) for x in features)
-    steps = tuple((stride, stride) for stride in strides)
-    if config.spread:
-        steps = tuple((height // rows, width // columns) for rows, columns in sizes)
-    anchors = pyramid_anchors(
-        sizes, steps, config.sizes, config.ratios, config.offset, config.rounded
-    )
-    per_cell = [len(level) * len(config.ratios) for level in config.sizes]
-    return jnp.asarray(anchors), tuple(h * w * n for (h, w), n in zip(sizes, per_cell, strict=True))
-
-
 def pool(detector: Detector, features: Sequence[Array], boxes: Array) -> Array:
     """RoI features (N*S, P, P, C) of boxes (N, S, 4), from the maps that serve the box head."""
     levels = detector.backbone.roi_levels
@@ -350,3 +281,69 @@ def split_images(head: tuple[Array, Array], n: int) -> BoxOutput:
         class_logits.reshape(n, -1, class_logits.shape[-1]),  # (N*S, K+1) -> (N, S, K+1)
         deltas.reshape(n, -1, *deltas.shape[1:]),  # (N*S, K, 4) -> (N, S, K, 4)
     )
+
+
+def build(
+    config: ModelConfig,
+    *,
+    backbone: Any = None,
+    rpn_head: Any = None,
+    box_head: Any = None,
+    roi_op: RoiOp | None = None,
+    anchor_sampler: Sampler = sample,
+    roi_sampler: Sampler = sample,
+    gate: Gate = gate,
+    roi_losses: RoiLosses = roi_losses,
+    train: Train = forward_train,
+    infer: Infer = forward_infer,
+) -> Detector:
+    """The detector that a config describes, with own pieces in place of some.
+
+    Args:
+        config: of the model.
+        backbone: a module as in `Detector`, instead of config.backbone and config.neck.
+        rpn_head: a module as in `Detector`, instead of config.rpn's.
+        box_head: a module as in `Detector`, instead of config.box_head's.
+        roi_op: a function as in `jaxrcnn.ops.roi`, instead of config.roi.op.
+        anchor_sampler, roi_sampler: functions such as `jaxrcnn.ops.sampling.sample`.
+        gate: a function such as `jaxrcnn.stages.gate.gate`.
+        roi_losses: a function such as `jaxrcnn.stages.losses.roi_losses`: what every RoI adds to
+            the class and the box loss.
+        train: a function such as `forward_train`. Its losses are any named tuple of scalars: joint
+            training minimises their sum, and each is logged under its name. Those that are not
+            named as the RPN's in `Losses` belong to the second stage.
+        infer: a function such as `forward_infer`. What it returns has the fields of `Detections`.
+
+    Raises:
+        ConfigError: config.compute_dtype is "float64" and JAX_ENABLE_X64 is not set.
+    """
+    if config.compute_dtype == "float64" and not jax.config.read("jax_enable_x64"):
+        raise ConfigError("model.compute_dtype=float64 requires JAX_ENABLE_X64=1")
+    return Detector(
+        config=config,
+        backbone=backbone or build_backbone(config.backbone, config.neck, config.compute_dtype),
+        rpn_head=rpn_head or build_rpn_head(config),
+        box_head=box_head or build_box_head(config),
+        roi_op=roi_op or ROI_OPS[config.roi.op],
+        anchor_sampler=anchor_sampler,
+        roi_sampler=roi_sampler,
+        gate=gate,
+        roi_losses=roi_losses,
+        train=train,
+        infer=infer,
+    )
+
+
+def init(detector: Detector, key: Array) -> Variables:
+    """Random parameters, drawn from the key; float32."""
+    image = jax.ShapeDtypeStruct((1, *SAMPLE_SIZE, 3), jnp.float32)
+    backbone, features = plan(detector.backbone, image)
+    rpn_head, _ = plan(detector.rpn_head, features)
+    side = detector.config.roi.output_size
+    pooled = jax.ShapeDtypeStruct((1, side, side, features[0].shape[-1]), jnp.float32)
+    box_head, _ = plan(detector.box_head, pooled)
+    parts = draw({"backbone": backbone, "rpn_head": rpn_head, "box_head": box_head}, key)
+    return {
+        collection: {name: part.get(collection, {}) for name, part in parts.items()}
+        for collection in COLLECTIONS
+    }

@@ -9,7 +9,8 @@ import functools
 import numbers
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from jaxrcnn.data.in_memory import ImageLike
 from jaxrcnn.data.loader import eval_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
-from jaxrcnn.detector import Detector, Variables, build, forward_infer
+from jaxrcnn.detector import Detector, Variables, build
 from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.evaluate import find_each
 from jaxrcnn.prediction_fields import replace_prediction_fields
@@ -30,7 +31,7 @@ from jaxrcnn.runtime.executables import load_or_compile
 from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.training.alternating import finished, takes_given
 from jaxrcnn.training.checkpoint import Checkpoints
-from jaxrcnn.training.pieces import fitting_detector, own_pieces, rebuilt
+from jaxrcnn.training.pieces import USED, Build, fitting_detector, own_pieces
 from jaxrcnn.training.sharding import Programs, compile_programs, put_everywhere
 from jaxrcnn.training.weights import holds_weights, load_variables
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
@@ -39,7 +40,11 @@ from jaxrcnn.types import Array, Batch, Detections
 
 @functools.cache
 def _program() -> Any:
-    return jit_program(forward_infer, static_argnums=0)
+    return jit_program(_infer, static_argnums=0)
+
+
+def _infer(detector: Detector, variables: Variables, images: Array, sizes: Array) -> Detections:
+    return detector.infer(detector, variables, images, sizes)
 
 
 _COMPILED: dict[tuple[Detector, tuple[int, ...], str], Any] = {}
@@ -47,7 +52,7 @@ _COMPILED: dict[tuple[Detector, tuple[int, ...], str], Any] = {}
 
 
 def _compiled(detector: Detector, variables: Variables, images: Array, sizes: Array) -> Any:
-    """`forward_infer` for arguments of such shapes; what the config alone decides is kept on disk.
+    """The prediction for arguments of such shapes; what the config alone decides is kept on disk.
 
     Pieces of a fork are not known by a config, and are traced in every process.
     """
@@ -57,7 +62,7 @@ def _compiled(detector: Detector, variables: Variables, images: Array, sizes: Ar
         def lower() -> Any:
             return _program().lower(detector, variables, images, sizes)
 
-        if detector == build(detector.config):
+        if not own_pieces(detector).keys() & set(USED):
             # What the checkpoint holds, a proposer for one, decides too.
             arguments = jax.tree.map(lambda x: (x.shape, str(x.dtype)), (variables, images, sizes))
             description = f"forward_infer {detector.config} {arguments}"
@@ -100,9 +105,9 @@ class Model:
     """Where it was read."""
 
     def __repr__(self) -> str:
-        own = own_pieces(self.detector)
         model = self.detector.config
-        parts = [own.get("backbone", f"{model.backbone.name} {model.neck.name}")]
+        own = own_pieces(self.detector).get("backbone")
+        parts = [own.name if own else f"{model.backbone.name} {model.neck.name}"]
         names = ", ".join(self.classes.names[:3]) + (", ..." if len(self.classes.names) > 3 else "")
         parts.append(f"{len(self.classes.names)} classes ({names})")
         parts += [f"step {self.step}"] if self.step else []
@@ -183,30 +188,32 @@ class Model:
         faults.lines += batches.unread
 
     def detect(self, batch: Batch) -> Detections:
-        """`forward_infer` of a batch in numpy arrays, on all devices."""
+        """What the detector's `infer` returns for a batch in numpy arrays, on all devices."""
         batch = self.programs.put_batch(batch)
         images, sizes = batch.images, batch.image_sizes
         if jax.config.jax_disable_jit:  # type: ignore[attr-defined]
-            return forward_infer(self.detector, self.variables, images, sizes)
+            return _infer(self.detector, self.variables, images, sizes)
         predict = _compiled(self.detector, self.variables, images, sizes)
         return predict(self.variables, images, sizes)
 
 
-def load(
-    folder: str | os.PathLike[str], *, detector: Detector | None = None, **fields: Any
-) -> Model:
+def load(folder: str | os.PathLike[str], *, build: Build = build, **fields: Any) -> Model:
     """Read a run's folder, at its last checkpoint, or a model's; see `jaxrcnn.load`."""
     folder = pathlib.Path(folder)
-    config = read_config(folder)
-    detector = fitting_detector(folder, config.model, detector)
-    return restore(folder, replace_prediction_fields(config, fields), detector=detector)
+    config = replace_prediction_fields(read_config(folder), fields)
+    return restore(folder, config, build=build, say=_warn)
+
+
+def _warn(line: str) -> None:
+    warnings.warn(line, stacklevel=1)
 
 
 def restore(
     folder: pathlib.Path,
     config: Config,
     step: int | None = None,
-    detector: Detector | None = None,
+    build: Build = build,
+    say: Callable[[str], None] = print,
 ) -> Model:
     """Read a run's folder, or a model's, to be used with a config that may be another.
 
@@ -215,7 +222,8 @@ def restore(
         config: in place of the folder's own; batch sizes are rounded up to multiples of the
             devices.
         step: of a run's checkpoint, by default the last.
-        detector: with pieces that the config does not describe; by default there are none.
+        build: makes the detector, with its pieces that the config does not describe.
+        say: takes a line for each piece whose source has changed.
 
     Raises:
         ConfigError: it is not such a folder, has no such checkpoint, or the config does not fit it.
@@ -227,9 +235,7 @@ def restore(
             f"{folder / 'classes.json'} has {len(classes.names)} names, and model.num_classes is "
             f"{config.model.num_classes}"
         )
-    if detector is None:
-        detector = fitting_detector(folder, config.model, None)
-    detector = rebuilt(detector, config.model)
+    detector = fitting_detector(folder, config.model, build, say)
     like = compile_programs(detector, config).state_shapes().variables
     if holds_weights(folder):
         if step is not None:

@@ -34,7 +34,8 @@ from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.loop import Log, evaluates_after, orientation, run_steps
 from jaxrcnn.training.metrics import MetricsWriter
-from jaxrcnn.training.pieces import write_pieces
+from jaxrcnn.training.optimizer import Optimizer, default_optimizer
+from jaxrcnn.training.pieces import claim_pieces, own_pieces
 from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.program import Program
 from jaxrcnn.training.progress import Progress
@@ -44,7 +45,12 @@ from jaxrcnn.types import Batch
 
 
 def run(
-    config: Config, workdir: pathlib.Path, detector: Detector, train_set: Dataset, eval_set: Dataset
+    config: Config,
+    workdir: pathlib.Path,
+    detector: Detector,
+    train_set: Dataset,
+    eval_set: Dataset,
+    optimizer: Optimizer = default_optimizer,
 ) -> Collection[str]:
     """Train, or go on from the workdir's last checkpoint; everything made lies in the workdir.
 
@@ -53,25 +59,27 @@ def run(
         workdir: its folder.
         detector: built for the config, perhaps with pieces of your own.
         train_set, eval_set: open.
+        optimizer: in place of the one that the config describes.
 
     Returns:
         A line for each image that could not be read.
 
     Raises:
-        ConfigError: the folder holds a run of another config, a part to restart is missing, or a
-            batch cannot be shared out evenly among the devices.
+        ConfigError: the folder holds a run of another config or of other pieces, a part to restart
+            is missing, or a batch cannot be shared out evenly among the devices.
         DataError: an image is unreadable and data.on_error is "raise", or a file of proposals is
             not for these sets.
         NonFiniteLossError: training diverged.
     """
-    programs = compile_programs(detector, config)
+    programs = compile_programs(detector, config, optimizer)
     given = read_given(config, train_set, eval_set)
     open_folder(config, workdir, train_set)
-    write_pieces(workdir, detector)
+    own = own_pieces(detector, optimizer=None if optimizer is default_optimizer else optimizer)
     with (
         Progress(config.train.steps) as progress,
         Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints,
     ):
+        claim_pieces(workdir, own, progress.message)
         for line in [*describe_gate(config.model), *describe_phases(config)]:
             progress.message(line)
         first = functools.partial(first_state, config, programs, progress)

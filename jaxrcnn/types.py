@@ -83,6 +83,7 @@ class RoiSamples(NamedTuple):
     matched_boxes: Array  # (N, S, 4) float32, ground truth; the box itself for the background
     weights: Array  # (N, S) float32, weight of the matched ground truth; 1 for the background
     valid: Array  # (N, S) bool
+    matched: Array  # (N, S) int32, place in the ground truth; the largest overlap, if any
 
 
 class BoxOutput(NamedTuple):

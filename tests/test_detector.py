@@ -151,8 +151,7 @@ def held_loss(detector, variables, batch, held, moves):
             references=jnp.where(moves.targets > 0, rois.references, held.references),
         )
 
-    with mock.patch("jaxrcnn.detector.gate", hold):
-        losses, _, _ = forward_train(detector, variables, batch, KEY)
+    losses, _, _ = forward_train(detector._replace(gate=hold), variables, batch, KEY)
     return sum(losses), seen[0]
 
 
@@ -169,9 +168,9 @@ def test_each_route_is_that_of_finite_differences(op, variables):
         wide = jax.tree.map(lambda x: x.astype(np.float64), variables)
         batch = make_batch()
         nothing = np.zeros((2, 12, 4))
-        empty = RoiSamples(nothing, nothing, None, None, None, None)
+        empty = RoiSamples(nothing, nothing, *[None] * 5)
         _, rois = held_loss(detector, wide, batch, empty, Gates(1.0, 1.0))
-        held = RoiSamples(rois.boxes, rois.references, None, None, None, None)
+        held = RoiSamples(rois.boxes, rois.references, *[None] * 5)
         rng, sizes = np.random.default_rng(1), []
         for moves in (Gates(1.0, 0.0), Gates(0.0, 1.0), Gates(1.0, 1.0), Gates(0.0, 0.0)):
             slope = route_gradient(detector, wide, batch, moves)

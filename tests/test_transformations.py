@@ -152,7 +152,7 @@ def test_variables_without_a_collection_are_one_line():
 
 def test_records_are_written_by_jax_export():
     def echo(batch, proposals):
-        rois = types.RoiSamples(*[batch.boxes] * 6)
+        rois = types.RoiSamples(*[batch.boxes] * 7)
         output = types.BoxOutput(batch.boxes, batch.boxes)
         rpn = types.RpnOutput(batch.labels, batch.boxes)
         flow = types.Flow((batch.images,), rpn, proposals, rois, output, batch.boxes, batch.labels)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxrcnn.config import Config
 from jaxrcnn.data.buckets import ladder
 from jaxrcnn.data.transforms import Size
-from jaxrcnn.detector import Detector, Variables, forward_infer
+from jaxrcnn.detector import Detector, Variables
 from jaxrcnn.ops.boxes import clip
 from jaxrcnn.ops.resize import resize
 from jaxrcnn.ops.resized_size import Method, resized_size
@@ -112,7 +112,7 @@ def _find_on_canvas(
     resized = jax.vmap(lambda image, size, new_size: resize(image, size, new_size, canvas, method))(
         images, image_sizes, sizes
     )
-    found = forward_infer(detector, variables, resized, sizes)
+    found = detector.infer(detector, variables, resized, sizes)
     scales = image_sizes / sizes.astype(jnp.float32)  # (N, 2)
     boxes = found.boxes * jnp.concatenate([scales, scales], 1)[:, None, jnp.array([1, 0, 3, 2])]
     return found._replace(boxes=jax.vmap(clip)(boxes, image_sizes.astype(jnp.float32)))

@@ -12,7 +12,7 @@ from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Detector, Variables
 from jaxrcnn.interop.naming import Tensors
 from jaxrcnn.interop.weight_files import read_safetensors, write_safetensors
-from jaxrcnn.training.pieces import write_pieces
+from jaxrcnn.training.pieces import own_pieces, write_pieces
 from jaxrcnn.training.weights import save_variables
 from jaxrcnn.training.workdir import Classes, claim, write_classes
 
@@ -47,8 +47,7 @@ def make_model(
         claim(partial, config)
         write_classes(partial, *classes)
         save_variables(partial, variables)
-        if detector is not None:
-            write_pieces(partial, detector)
+        write_pieces(partial, own_pieces(detector) if detector else {})
         if kept:
             write_safetensors(partial / KEPT, kept)
         partial.replace(out)

@@ -29,6 +29,7 @@ class Assignment(NamedTuple):
     labels: Array  # (S,) int32, of the matched ground truth; 0 for the background
     matched_boxes: Array  # (S, 4) float32; the box itself for the background
     weights: Array  # (S,) float32, of the matched ground truth; 1 for the background
+    matched: Array  # (S,) int32, the ground truth of largest overlap, for the background too
 
 
 def assign(
@@ -76,4 +77,5 @@ def assign(
         labels=jnp.where(foreground, truth.labels[match_of], 0),
         matched_boxes=jnp.where(foreground[:, None], truth.boxes[match_of], fixed[index]),
         weights=jnp.where(foreground, truth.box_weights[match_of], 1.0),
+        matched=match_of,
     )

@@ -6,7 +6,7 @@ second stage by the number of RoIs that were drawn, or mined. The weight of an i
 scales its terms and not the normaliser; images of weight 0 are padding and do not count there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import jax
@@ -16,6 +16,9 @@ from jaxrcnn.config import BoxHeadConfig, RpnConfig
 from jaxrcnn.ops.boxes import complete_iou, decode, distance_iou, encode, generalized_iou
 from jaxrcnn.stages.assignment import Assignment
 from jaxrcnn.types import Array, BoxOutput, RoiSamples, RpnOutput, at_least_float32
+
+RoiLosses = Callable[[BoxOutput, RoiSamples, Array, BoxHeadConfig], tuple[Array, Array]]
+"""What every RoI adds to both losses: losses of one's own have the arguments of `roi_losses`."""
 
 BoxLoss = Literal["smooth_l1", "l1", "huber", "giou", "diou", "ciou"]
 IOU_LOSSES = {"giou": generalized_iou, "diou": distance_iou, "ciou": complete_iou}
@@ -102,24 +105,6 @@ def rpn_losses(
     )
 
 
-@jax.named_scope("box_head_losses")
-def box_head_losses(
-    output: BoxOutput, samples: RoiSamples, image_weights: Array, config: BoxHeadConfig
-) -> tuple[Array, Array]:
-    """Class and box loss of the second stage over a batch, scalars.
-
-    Args:
-        output: (N, S, ...) the box head's answer.
-        samples: (N, S, ...) the RoIs it was asked about.
-        image_weights: (N,).
-        config: kind and factors of the losses.
-    """
-    box_class, box_reg = roi_losses(output, samples, image_weights, config)
-    counted = samples.valid & (image_weights[:, None] > 0)
-    count = jnp.maximum(counted.sum(), 1).astype(box_class.dtype)
-    return box_class.sum() / count, box_reg.sum() / count
-
-
 def roi_losses(
     output: BoxOutput, samples: RoiSamples, image_weights: Array, config: BoxHeadConfig
 ) -> tuple[Array, Array]:
@@ -146,6 +131,29 @@ def roi_losses(
         config.class_weight * _masked(cross_entropy * weights, samples.valid),
         config.box_weight * _masked(regression * weights, foreground),
     )
+
+
+@jax.named_scope("box_head_losses")
+def box_head_losses(
+    output: BoxOutput,
+    samples: RoiSamples,
+    image_weights: Array,
+    config: BoxHeadConfig,
+    roi_losses: RoiLosses = roi_losses,
+) -> tuple[Array, Array]:
+    """Class and box loss of the second stage over a batch, scalars.
+
+    Args:
+        output: (N, S, ...) the box head's answer.
+        samples: (N, S, ...) the RoIs it was asked about.
+        image_weights: (N,).
+        config: kind and factors of the losses.
+        roi_losses: what every RoI adds.
+    """
+    box_class, box_reg = roi_losses(output, samples, image_weights, config)
+    counted = samples.valid & (image_weights[:, None] > 0)
+    count = jnp.maximum(counted.sum(), 1).astype(box_class.dtype)
+    return box_class.sum() / count, box_reg.sum() / count
 
 
 def _take_class(values: Array, labels: Array) -> Array:

@@ -19,13 +19,17 @@ from jax import lax
 
 from jaxrcnn.config import BoxHeadConfig, HardExampleConfig
 from jaxrcnn.ops.nms import nms
-from jaxrcnn.stages.losses import roi_losses
+from jaxrcnn.stages.losses import RoiLosses, roi_losses
 from jaxrcnn.types import Array, BoxOutput, RoiSamples
 
 
 @jax.named_scope("mine_hard_examples")
 def mine_hard_examples(
-    output: BoxOutput, rois: RoiSamples, image_weights: Array, config: BoxHeadConfig
+    output: BoxOutput,
+    rois: RoiSamples,
+    image_weights: Array,
+    config: BoxHeadConfig,
+    roi_losses: RoiLosses = roi_losses,
 ) -> RoiSamples:
     """The same RoIs, of which in every image only the hardest stay valid.
 
@@ -37,6 +41,7 @@ def mine_hard_examples(
         rois: (N, S, ...) the RoIs it was asked about.
         image_weights: (N,).
         config: mining, and kind and factors of the losses.
+        roi_losses: what every RoI adds to the losses.
     """
     mining = config.mining
     if not mining.keep:

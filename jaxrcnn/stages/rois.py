@@ -62,6 +62,7 @@ def sample_rois(
             matched_boxes=drawn.matched_boxes,
             weights=drawn.weights,
             valid=drawn.valid,
+            matched=drawn.matched,
         )
 
     return jax.vmap(of_image)(keys, proposals, batch)

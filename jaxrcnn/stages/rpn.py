@@ -5,10 +5,28 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxrcnn.config import RpnConfig
+from jaxrcnn.config import AnchorConfig, RpnConfig
+from jaxrcnn.ops.anchors import pyramid_anchors
 from jaxrcnn.ops.sampling import Sampler
 from jaxrcnn.stages.assignment import Assignment, Thresholds, assign
 from jaxrcnn.types import Array, Batch, RpnOutput, at_least_float32
+
+
+@jax.named_scope("draw_anchors")
+def draw_anchors(
+    images: Array, features: Sequence[Array], strides: Sequence[int], config: AnchorConfig
+) -> tuple[Array, tuple[int, ...]]:
+    """Anchors (A, 4), a constant of the traced program, and how many each level has."""
+    height, width = images.shape[1:3]
+    sizes = tuple((x.shape[1], x.shape[2]) for x in features)
+    steps = tuple((stride, stride) for stride in strides)
+    if config.spread:
+        steps = tuple((height // rows, width // columns) for rows, columns in sizes)
+    anchors = pyramid_anchors(
+        sizes, steps, config.sizes, config.ratios, config.offset, config.rounded
+    )
+    per_cell = [len(level) * len(config.ratios) for level in config.sizes]
+    return jnp.asarray(anchors), tuple(h * w * n for (h, w), n in zip(sizes, per_cell, strict=True))
 
 
 @jax.named_scope("concatenate_levels")

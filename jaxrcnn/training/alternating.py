@@ -5,7 +5,7 @@ what it trains follows from the number of steps done, so that a run resumes in t
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -14,16 +14,13 @@ import jax.numpy as jnp
 from jaxrcnn.config import AlternatingStep, Config, ConfigError
 from jaxrcnn.detector import COLLECTIONS, Variables
 from jaxrcnn.training.columns import aligned
-from jaxrcnn.types import Array, Losses
+from jaxrcnn.types import Array
 
 Stage = Literal["joint", "rpn", "fast_rcnn"]
 """What a step trains; each is one compiled program."""
 
-STAGE_LOSSES: dict[Stage, tuple[str, ...]] = {
-    "joint": Losses._fields,
-    "rpn": ("rpn_objectness", "rpn_box"),
-    "fast_rcnn": ("box_class", "box_reg"),
-}
+RPN_LOSSES = ("rpn_objectness", "rpn_box")
+"""The losses of the RPN; all others are the second stage's."""
 
 STAGE_PARTS: dict[Stage, tuple[str, ...]] = {
     "joint": ("backbone", "rpn_head", "box_head"),
@@ -33,6 +30,13 @@ STAGE_PARTS: dict[Stage, tuple[str, ...]] = {
 
 PROPOSER_PARTS = ("backbone", "rpn_head")
 """What proposals need."""
+
+
+def losses_of(stage: Stage, names: Iterable[str]) -> tuple[str, ...]:
+    """Which of a detector's losses a stage trains on, by their names."""
+    if stage == "joint":
+        return tuple(names)
+    return tuple(name for name in names if (name in RPN_LOSSES) == (stage == "rpn"))
 
 
 class Phase(NamedTuple):

@@ -5,7 +5,7 @@ that agrees with the RPN's own gradient; and what one update with an open gate d
 proposals. docs/schemes.md lists the names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,13 +15,13 @@ from jaxrcnn.config import Config
 from jaxrcnn.detector import Detector, Variables, apply
 from jaxrcnn.stages.inputs import normalise
 from jaxrcnn.stages.rpn import concatenate_levels
-from jaxrcnn.training.alternating import STAGE_LOSSES, Stage, phase_start
+from jaxrcnn.training.alternating import RPN_LOSSES, Stage, phase_start
 from jaxrcnn.training.knobs import Knobs, step_key
 from jaxrcnn.training.measures import best_anchors, boxes_of, drift, measure_flow, share
-from jaxrcnn.training.optimizer import update_now
+from jaxrcnn.training.optimizer import Optimizer, default_optimizer, update_now
 from jaxrcnn.training.routes import (
-    SECOND_STAGE,
     Setting,
+    Taken,
     rows_of,
     set_up,
     take,
@@ -29,7 +29,7 @@ from jaxrcnn.training.routes import (
     widest_gates,
 )
 from jaxrcnn.training.state import TrainState
-from jaxrcnn.types import Array, Batch, Flow, Gates
+from jaxrcnn.types import Array, Batch, Flow, Gates, Losses
 
 PREFIX = "diagnostics/"
 """Of the names among the metrics of a step."""
@@ -42,6 +42,8 @@ def diagnostics_at(
     batch: Batch,
     knobs: Knobs,
     stage: Stage = "joint",
+    losses: Sequence[str] = Losses._fields,
+    optimizer: Optimizer = default_optimizer,
 ) -> dict[str, Array]:
     """What `diagnose` says in the steps that are measured; in others NaN, which costs nothing.
 
@@ -50,7 +52,7 @@ def diagnostics_at(
 
     @jax.jit  # so that its shapes and its values need one trace
     def measure(state: TrainState, batch: Batch, knobs: Knobs) -> dict[str, Array]:
-        return diagnose(detector, config, state, batch, knobs, stage)
+        return diagnose(detector, config, state, batch, knobs, stage, losses, optimizer)
 
     shapes = jax.eval_shape(measure, state, batch, knobs)
     nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), shapes)
@@ -72,6 +74,8 @@ def diagnose(
     batch: Batch,
     knobs: Knobs,
     stage: Stage = "joint",
+    losses: Sequence[str] = Losses._fields,
+    optimizer: Optimizer = default_optimizer,
 ) -> dict[str, Array]:
     """Measure the gradients of a step, without taking it.
 
@@ -82,14 +86,16 @@ def diagnose(
         batch: of the step.
         knobs: of the run; its draws are those of the step.
         stage: static; what the step trains.
+        losses: static; all that the detector has, by name.
+        optimizer: static; as that of the state.
 
     Returns:
         Scalars in float32, by the names in docs/schemes.md.
     """
     curvature = config.train.diagnostics.curvature
     key = step_key(knobs.seed, state.step)
-    setting = set_up(detector, state.variables, batch, key, stage)
-    rows = rows_of(stage, widest_gates(config.model.proposals, knobs))
+    setting = set_up(detector, state.variables, batch, key, stage, losses)
+    rows = rows_of(stage, setting.losses, widest_gates(config.model.proposals, knobs))
     taken = take(setting, rows, lambda flow: _look(setting, flow), curvature)
     found = {
         f"gradient/{row.losses[0]}/{row.route}/{module}": norms[i]
@@ -103,7 +109,7 @@ def diagnose(
             f"cosine/{name}": cosine(taken.sums["rpn"]["features"], taken.sums[name]["features"])
             for name in ("closed", "open")
         }
-        found |= _drifts(detector, config, state, batch, taken.sums, taken.seen)
+        found |= _drifts(detector, config, state, batch, taken, optimizer)
     if curvature:
         found |= _curvatures(setting, taken.sums)
     return {name: value.astype(jnp.float32) for name, value in found.items()}
@@ -142,17 +148,18 @@ def _drifts(
     config: Config,
     state: TrainState,
     batch: Batch,
-    sums: Mapping[str, Any],
-    seen: _Seen,
+    taken: Taken,
+    optimizer: Optimizer,
 ) -> dict[str, Array]:
     """How far this step moves the best anchors' boxes, and how far the open gate moves them."""
+    sums, seen = taken.sums, taken.seen
     params = state.variables["params"]
     first_step = phase_start(config, state.step)
 
     def after(second_stage: Any) -> Array:
         gradients = {k: jax.tree.map(jnp.add, sums["rpn"][k], second_stage[k]) for k in params}
         with jax.numpy_dtype_promotion("standard"):  # optax multiplies by numbers of steps
-            moved = update_now(config, first_step, gradients, state.opt_state, params)
+            moved = update_now(config, first_step, gradients, state.opt_state, params, optimizer)
         deltas = _rpn_deltas(detector, {**state.variables, "params": moved}, batch)
         return boxes_of(deltas, seen.best, seen.anchors, batch.image_sizes, detector.config)
 
@@ -179,7 +186,7 @@ def _curvatures(setting: Setting, sums: Mapping[str, Any]) -> dict[str, Array]:
     and for the direct one. Forward mode over reverse mode: the RoI ops' loops have no reverse mode
     twice.
     """
-    factors = {loss: float(loss in SECOND_STAGE) for loss in STAGE_LOSSES[setting.stage]}
+    factors = {loss: float(loss not in RPN_LOSSES) for loss in setting.losses}
 
     def field(trained: Any) -> Any:
         gates = Gates(1.0, 0.0)

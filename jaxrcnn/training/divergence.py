@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxrcnn.config import BoxHeadConfig
-from jaxrcnn.stages.losses import roi_losses
+from jaxrcnn.stages.losses import RoiLosses
 from jaxrcnn.training.alternating import Stage
 from jaxrcnn.types import Array, Flow
 
@@ -53,7 +53,13 @@ class Wrong(NamedTuple):
 
 
 @jax.named_scope("wrong_outputs")
-def wrong_outputs(flow: Flow, stage: Stage, image_weights: Array, config: BoxHeadConfig) -> Wrong:
+def wrong_outputs(
+    flow: Flow,
+    stage: Stage,
+    image_weights: Array,
+    config: BoxHeadConfig,
+    roi_losses: RoiLosses,
+) -> Wrong:
     """Which images, and which of their boxes, have an output that is not finite.
 
     Rows of outputs that the stage does not use, and of gradients, are False.
@@ -63,6 +69,7 @@ def wrong_outputs(flow: Flow, stage: Stage, image_weights: Array, config: BoxHea
         stage: what it trains.
         image_weights: (N,) of the losses.
         config: kind and factors of the losses.
+        roi_losses: what every RoI adds to them.
     """
     flow = jax.lax.stop_gradient(flow)
     class_loss, box_loss = roi_losses(flow.output, flow.rois, image_weights, config)

@@ -82,7 +82,8 @@ class Log:
                 self._writer.write(number, measured)
         logged = [name for name in rows[0] if not name.startswith(("origin_", PREFIX))]
         means = {f"train/{name}": sum(row[name] for row in rows) / len(rows) for name in logged}
-        means["train/learning_rate"] = rows[-1]["learning_rate"]
+        if "learning_rate" in rows[-1]:  # an optimiser of one's own need not say it
+            means["train/learning_rate"] = rows[-1]["learning_rate"]
         means["train/images_per_second"] = self._batch_size * len(rows) / seconds
         self._writer.write(step, means)
         self.progress.log(step, means["train/loss"], means["train/images_per_second"])

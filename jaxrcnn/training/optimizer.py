@@ -1,6 +1,8 @@
-"""The optimiser that a config describes, as a composition of optax transformations."""
+"""The optimiser of a run: the one that a config describes, or one's own, as optax's."""
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,38 +13,40 @@ from jaxrcnn.nets.backbone import frozen_modules
 from jaxrcnn.runtime.xla import computed_once
 from jaxrcnn.training.alternating import phases
 
+Optimizer = Callable[[Config, "jax.Array | int"], Any]
+"""What makes the transformation of an update: (config, first_step) -> optax's.
 
-def build_optimizer(
-    config: Config, first_step: jax.Array | int = 0
-) -> optax.GradientTransformation:
-    """Clip, decay, momentum or Adam, learning rate; frozen parameters stay as they are.
+It is called while a step is traced. Its count of updates begins at step `first_step` of the run,
+traced or not, and an update is config.train.optimizer.accumulate steps.
+"""
 
-    Its count of updates begins at `first_step` of the run, traced or not.
+
+class Rated(NamedTuple):
+    """An `optax.GradientTransformation` that says its learning rate, so that it is logged."""
+
+    init: Callable[..., Any]
+    update: Callable[..., Any]
+    rate: Callable[[jax.Array], jax.Array]  # number of steps done -> rate of the next
+
+
+def with_rate(
+    transformation: optax.GradientTransformation, rate: Callable[[jax.Array], jax.Array]
+) -> Rated:
+    """The same transformation, with the learning rate to log.
+
+    Args:
+        transformation: of optax.
+        rate: the rate of a step, by the number of steps that the run has done before it.
+    """
+    return Rated(transformation.init, transformation.update, rate)
+
+
+def default_optimizer(config: Config, first_step: jax.Array | int) -> Rated:
+    """Clip, decay, momentum or Adam, learning rate: what config.train.optimizer describes.
 
     The weight decay is added to the gradient before the momentum (SGD, as torch) or after Adam's
     scaling (AdamW).
     """
-    optimizer = _of_one_update(config, first_step)
-    accumulate = config.train.optimizer.accumulate
-    if accumulate == 1:
-        return optimizer
-    return optax.MultiSteps(optimizer, accumulate).gradient_transformation()
-
-
-def update_now(
-    config: Config, first_step: jax.Array | int, gradients: Any, opt_state: Any, params: Any
-) -> Any:
-    """The parameters after an update with these gradients, as if no others were accumulated."""
-    if config.train.optimizer.accumulate > 1:
-        opt_state = opt_state.inner_opt_state
-    optimizer = _of_one_update(config, first_step)
-    updates, _ = optimizer.update(gradients, opt_state, params)
-    return optax.apply_updates(params, updates)
-
-
-def _of_one_update(
-    config: Config, first_step: jax.Array | int
-) -> optax.GradientTransformationExtraArgs:
     wanted = config.train.optimizer
     clip = [optax.clip_by_global_norm(wanted.clip_norm)] if wanted.clip_norm > 0 else []
     decay = optax.add_decayed_weights(wanted.weight_decay, _decayed(wanted))
@@ -57,9 +61,54 @@ def _of_one_update(
 
     if wanted.bias_rate_factor != 1:
         scale.append(optax.masked(optax.scale(wanted.bias_rate_factor), _biases))
-    trained = optax.chain(*clip, *scale, optax.scale_by_learning_rate(of_update))
+    chain = optax.chain(*clip, *scale, optax.scale_by_learning_rate(of_update))
+    return with_rate(chain, functools.partial(learning_rate, config))
+
+
+def build_optimizer(
+    config: Config, first_step: jax.Array | int = 0, optimizer: Optimizer = default_optimizer
+) -> optax.GradientTransformation:
+    """The optimiser of a run: frozen parameters stay as they are, gradients are accumulated.
+
+    Args:
+        config: of the run.
+        first_step: at which the count of updates begins, traced or not.
+        optimizer: makes the transformation of an update.
+    """
+    transformation = _of_one_update(config, first_step, optimizer)
+    accumulate = config.train.optimizer.accumulate
+    if accumulate == 1:
+        return transformation
+    return optax.MultiSteps(transformation, accumulate).gradient_transformation()
+
+
+def update_now(
+    config: Config,
+    first_step: jax.Array | int,
+    gradients: Any,
+    opt_state: Any,
+    params: Any,
+    optimizer: Optimizer = default_optimizer,
+) -> Any:
+    """The parameters after an update with these gradients, as if no others were accumulated."""
+    if config.train.optimizer.accumulate > 1:
+        opt_state = opt_state.inner_opt_state
+    transformation = _of_one_update(config, first_step, optimizer)
+    updates, _ = transformation.update(gradients, opt_state, params)
+    return optax.apply_updates(params, updates)
+
+
+def rate_at(config: Config, step: jax.Array, optimizer: Optimizer) -> dict[str, jax.Array]:
+    """The learning rate of a step, under its name among the metrics; empty if nobody says it."""
+    rate = getattr(optimizer(config, 0), "rate", None)
+    return {} if rate is None else {"learning_rate": jnp.asarray(rate(step), jnp.float32)}
+
+
+def _of_one_update(
+    config: Config, first_step: jax.Array | int, optimizer: Optimizer
+) -> optax.GradientTransformationExtraArgs:
     return optax.partition(
-        {"trained": trained, "frozen": optax.set_to_zero()},
+        {"trained": optimizer(config, first_step), "frozen": optax.set_to_zero()},
         lambda params: jax.tree_util.tree_map_with_path(
             lambda path, _: "frozen" if _is_frozen(path, config) else "trained", params
         ),

@@ -1,11 +1,17 @@
-"""Pieces of a detector that its config does not describe: a fork's own backbone or RoI op.
+"""Pieces of one's own, in place of those that a config describes: a backbone, a loss, an optimiser.
 
-Code is not kept in a run's or a model's folder, only what the pieces are called, so that nothing
-else is built in their place.
+Code is not kept in a run's or a model's folder. It only says which pieces there were, by name and
+with a hash of their source, so that nothing else is taken in their place.
 """
 
+import functools
+import hashlib
+import inspect
 import json
 import pathlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from jaxrcnn.config import Config, ConfigError, ModelConfig
 from jaxrcnn.config_io import config_differences
@@ -13,63 +19,143 @@ from jaxrcnn.detector import Detector, build
 
 FILE = "pieces.json"
 
-USED = ("backbone", "rpn_head", "box_head", "roi_op")
-"""The pieces that matter to a trained detector; samplers are used in training alone."""
+USED = ("backbone", "rpn_head", "box_head", "roi_op", "infer")
+"""The pieces that a trained detector finds objects with; the others matter to training."""
+
+Build = Callable[[ModelConfig], Detector]
+"""What makes the detector of a config: `jaxrcnn.detector.build`, or a function that calls it."""
 
 
-def own_pieces(detector: Detector) -> dict[str, str]:
-    """What a detector has in place of the pieces that its config describes, and their names."""
+class Piece(NamedTuple):
+    """What a folder says of a piece."""
+
+    name: str  # of the function or the module's class: where it is defined, and what it is called
+    source: str | None  # SHA-256 of its source; None where Python has none
+
+
+Pieces = Mapping[str, Piece]
+"""By what they are in place of: fields of `Detector`, and arguments of `jaxrcnn.runs.run`."""
+
+
+def own_pieces(detector: Detector, **others: Any) -> dict[str, Piece]:
+    """What a detector has in place of the pieces that its config describes.
+
+    Args:
+        detector: perhaps with pieces of one's own.
+        others: pieces beside it, by name: a function or an object each, or a tuple of those; None
+            and an empty tuple are none.
+    """
     described = build(detector.config)
-    own = {name: getattr(detector, name) for name in USED}
-    return {
-        name: getattr(piece, "__qualname__", type(piece).__qualname__)
-        for name, piece in own.items()
-        if piece != getattr(described, name)
+    own = {
+        name: piece
+        for name, piece in detector._asdict().items()
+        if name != "config" and piece != getattr(described, name)
     }
+    given = own | {name: piece for name, piece in others.items() if piece}
+    return {name: _describe(piece) for name, piece in given.items()}
 
 
-def rebuilt(detector: Detector, config: ModelConfig) -> Detector:
-    """The detector for another config, with its own pieces as they are."""
-    own = (*own_pieces(detector), "anchor_sampler", "roi_sampler")
-    return build(config)._replace(**{name: getattr(detector, name) for name in own})
+def _describe(piece: Any) -> Piece:
+    if isinstance(piece, tuple) and not hasattr(piece, "_fields"):
+        each = [_describe(part) for part in piece]
+        sources = [part.source for part in each if part.source]
+        return Piece(", ".join(part.name for part in each), _digest("".join(sources)))
+    while isinstance(piece, functools.partial):
+        piece = piece.func
+    defined: Any = piece if hasattr(piece, "__qualname__") else type(piece)
+    try:
+        source = _digest(inspect.getsource(defined))
+    except (OSError, TypeError):  # typed in at a prompt, or of compiled code
+        source = None
+    return Piece(f"{_module_of(defined)}.{defined.__qualname__}", source)
 
 
-def write_pieces(folder: pathlib.Path, detector: Detector) -> None:
-    """Write the names of a detector's own pieces, if it has any."""
-    own = own_pieces(detector)
-    if own:
-        (folder / FILE).write_text(json.dumps(own, indent=2) + "\n", encoding="utf-8")
+def _module_of(defined: Any) -> str:
+    """The module that others import it from: a program's own is called by its file."""
+    if defined.__module__ != "__main__":
+        return defined.__module__
+    main = sys.modules["__main__"]
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    return spec.name if spec else pathlib.Path(file).stem if file else "__main__"
+
+
+def _digest(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()
+
+
+def write_pieces(folder: pathlib.Path, own: Pieces) -> None:
+    """Write what `own_pieces` says, also where that is nothing."""
+    tree = {name: piece._asdict() for name, piece in own.items()}
+    (folder / FILE).write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+
+
+def claim_pieces(folder: pathlib.Path, own: Pieces, say: Callable[[str], None]) -> None:
+    """Write the pieces of a new run, or see that those of a run that goes on are the same.
+
+    Args:
+        folder: of the run.
+        own: what `own_pieces` says.
+        say: takes a line for each piece whose source has changed.
+
+    Raises:
+        ConfigError: the run was begun with others.
+    """
+    written = _read_pieces(folder)
+    if written is None:
+        write_pieces(folder, own)
+    else:
+        _compare(folder, written, own, say)
 
 
 def fitting_detector(
-    folder: pathlib.Path, config: ModelConfig, detector: Detector | None
+    folder: pathlib.Path,
+    config: ModelConfig,
+    build: Build = build,
+    say: Callable[[str], None] = print,
 ) -> Detector:
     """The detector of a run's or a model's folder.
 
     Args:
         folder: of the run or the model.
-        config: of the model, read from the folder.
-        detector: with the pieces that the config does not describe; None: there are none.
+        config: of the model, perhaps with other thresholds than in the folder.
+        build: makes the detector, with its pieces that the config does not describe.
+        say: takes a line for each piece whose source has changed.
 
     Raises:
-        ConfigError: the folder's detector has other pieces, or another config.
+        ConfigError: the folder's detector has other pieces, or `build` takes another config.
     """
-    written = _read_pieces(folder)
-    if detector is None:
-        if written:
-            raise ConfigError(
-                f"{folder} holds a detector with its own {_listed(written)}, which is not in the "
-                "folder: jaxrcnn.load(folder, detector=...) takes it, as it was built for training"
-            )
-        return build(config)
-    own = own_pieces(detector)
-    if written is not None and own != written:
-        raise ConfigError(
-            f"{folder} holds a detector with its own {_listed(written)}, the one given has "
-            f"{_listed(own) or 'none'}"
-        )
+    detector = build(config)
+    if not isinstance(detector, Detector):
+        kind = type(detector).__name__
+        raise ConfigError(f"build must return what jaxrcnn.detector.build returns, not a {kind}")
     check_model(config, detector, folder)
+    written, own = _read_pieces(folder), own_pieces(detector)
+    if written is not None:
+        there, here = ({k: x for k, x in each.items() if k in USED} for each in (written, own))
+        _compare(folder, there, here, say)
     return detector
+
+
+def _compare(
+    folder: pathlib.Path, written: Pieces, own: Pieces, say: Callable[[str], None]
+) -> None:
+    differ = [
+        name
+        for name in {**written, **own}
+        if name not in written or name not in own or written[name].name != own[name].name
+    ]
+    if differ:
+        there, here = (_listed({k: x[k] for k in differ if k in x}) for x in (written, own))
+        remedy = "give the same pieces: build=, optimizer= and data sets as they were in training"
+        if not here:
+            remedy = "their code is not in the folder: build=, or --pieces, takes what builds it"
+        raise ConfigError(
+            f"{folder} was made with {there or 'no pieces of its own'}, and here there is "
+            f"{here or 'the default'}; {remedy}"
+        )
+    for name, piece in own.items():
+        if piece.source != written[name].source:
+            say(f"{folder}: the source of {name} {piece.name} has changed since it was made")
 
 
 def check_model(config: ModelConfig, detector: Detector, where: object) -> None:
@@ -83,16 +169,17 @@ def check_model(config: ModelConfig, detector: Detector, where: object) -> None:
         raise ConfigError(f"the detector does not fit {where}: {differences[0]}")
 
 
-def _read_pieces(folder: pathlib.Path) -> dict[str, str] | None:
-    """The names of the folder's own pieces; None where it does not say."""
+def _read_pieces(folder: pathlib.Path) -> dict[str, Piece] | None:
+    """The pieces of a folder; None where it does not say."""
     path = folder / FILE
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        return {name: Piece(**piece) for name, piece in tree.items()}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} cannot be read ({error})") from error
 
 
-def _listed(pieces: dict[str, str]) -> str:
-    return ", ".join(f"{name} {kind}" for name, kind in pieces.items())
+def _listed(pieces: Pieces) -> str:
+    return ", ".join(f"{name} {piece.name}" for name, piece in pieces.items())

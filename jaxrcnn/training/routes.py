@@ -8,16 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxrcnn.config import ProposalsConfig
-from jaxrcnn.detector import Detector, Variables, forward_train, proposals_for
-from jaxrcnn.training.alternating import STAGE_LOSSES, STAGE_PARTS, Stage
+from jaxrcnn.detector import Detector, Variables, proposals_for
+from jaxrcnn.training.alternating import RPN_LOSSES, STAGE_PARTS, Stage, losses_of
 from jaxrcnn.training.knobs import Knobs
 from jaxrcnn.training.modules import OFFSETS, Probe, module_norms, offsets_for
-from jaxrcnn.types import Array, Batch, Flow, Gates, Proposals, at_least_float32
+from jaxrcnn.types import Array, Batch, Flow, Gates, Losses, Proposals, at_least_float32
 
 Route = Literal["direct", "pooling", "targets", "open"]
 """Past the gate; through it, on one route; or both, through it as wide as the run ever opens it."""
-
-SECOND_STAGE = STAGE_LOSSES["fast_rcnn"]
 
 
 class Row(NamedTuple):
@@ -28,22 +26,28 @@ class Row(NamedTuple):
     gates: Gates
 
 
-def rows_of(stage: Stage, widest: Gates) -> list[Row]:
+def rows_of(stage: Stage, losses: Sequence[str], widest: Gates) -> list[Row]:
     """The gradients to take, in order: a loss's direct one comes before those of its routes.
 
     A gradient is linear in the gates, so that a route's own is the one with that gate open less the
     direct one.
+
+    Args:
+        stage: what is trained.
+        losses: those that it trains on, by name.
+        widest: how wide the gate ever opens.
     """
     closed = Gates(0.0, 0.0)
     if stage != "joint":  # nothing leads to the proposals
-        return [Row((loss,), "direct", closed) for loss in STAGE_LOSSES[stage]]
-    rows = [Row((loss,), "direct", closed) for loss in STAGE_LOSSES["rpn"]]
-    for loss in SECOND_STAGE:
+        return [Row((loss,), "direct", closed) for loss in losses]
+    rows = [Row((loss,), "direct", closed) for loss in losses_of("rpn", losses)]
+    second_stage = losses_of("fast_rcnn", losses)
+    for loss in second_stage:
         rows.append(Row((loss,), "direct", closed))
         rows.append(Row((loss,), "pooling", Gates(1.0, 0.0)))
         rows.append(Row((loss,), "targets", Gates(0.0, 1.0)))
     # Limits on the gradient are not linear, so that this is not always the sum of those above.
-    return [*rows, Row(SECOND_STAGE, "open", widest)]
+    return [*rows, Row(second_stage, "open", widest)]
 
 
 def widest_gates(config: ProposalsConfig, knobs: Knobs) -> Gates:
@@ -63,6 +67,7 @@ class Setting(NamedTuple):
     proposals: Proposals | None  # of another network
     offsets: tuple[Array, ...]  # zeros, see Probe
     stage: Stage
+    losses: tuple[str, ...]  # what the stage trains on, by name
 
     @property
     def trained(self) -> dict[str, Any]:
@@ -71,9 +76,20 @@ class Setting(NamedTuple):
 
 
 def set_up(
-    detector: Detector, variables: Variables, batch: Batch, key: Array, stage: Stage
+    detector: Detector,
+    variables: Variables,
+    batch: Batch,
+    key: Array,
+    stage: Stage,
+    losses: Sequence[str] = Losses._fields,
 ) -> Setting:
-    """The setting of a step; arguments as those of `forward_train`."""
+    """The setting of a step.
+
+    Args:
+        detector, variables, batch, key: as those of `forward_train`.
+        stage: what is trained.
+        losses: all that the detector has, by name.
+    """
     proposals = None
     if stage == "fast_rcnn":
         proposals = proposals_for(detector, variables, batch)
@@ -85,7 +101,8 @@ def set_up(
         backbone=Probe(detector.backbone),
     )
     offsets = offsets_for(detector, variables, batch.images)
-    return Setting(opened, variables, batch, key, proposals, offsets, stage)
+    trained_on = losses_of(stage, losses)
+    return Setting(opened, variables, batch, key, proposals, offsets, stage, trained_on)
 
 
 def weighted_loss(
@@ -98,7 +115,7 @@ def weighted_loss(
     """Sum of losses times their factors, and what went along the arrows."""
     params = {**setting.variables["params"], **trained}
     params["backbone"] = {**params["backbone"], OFFSETS: offsets}
-    losses, _, flow = forward_train(
+    losses, _, flow = setting.detector.train(
         setting.detector,
         {**setting.variables, "params": params},
         setting.batch,
@@ -137,8 +154,7 @@ def take(
     """
     table = {
         "factors": {
-            loss: jnp.array([float(loss in row.losses) for row in rows])
-            for loss in STAGE_LOSSES[setting.stage]
+            loss: jnp.array([float(loss in row.losses) for row in rows]) for loss in setting.losses
         },
         "gates": Gates(*(jnp.array(x) for x in zip(*(row.gates for row in rows), strict=True))),
         "is_direct": jnp.array([row.route == "direct" for row in rows]),
@@ -170,8 +186,8 @@ def _summed(rows: Sequence[Row], curvature: bool) -> dict[str, list[bool]]:
     if rows[-1].route != "open":
         return {}
     kinds: dict[str, Callable[[Row], bool]] = {
-        "rpn": lambda row: row.losses[0] not in SECOND_STAGE,
-        "closed": lambda row: row.losses[0] in SECOND_STAGE and row.route == "direct",
+        "rpn": lambda row: row.losses[0] in RPN_LOSSES,
+        "closed": lambda row: row.losses[0] not in RPN_LOSSES and row.route == "direct",
         "open": lambda row: row.route == "open",
     }
     if curvature:

@@ -10,6 +10,7 @@ from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Detector, forward_propose
 from jaxrcnn.runtime.xla import jit_once, jit_program
 from jaxrcnn.training.knobs import knobs_of, with_shut_gate, without_knobs
+from jaxrcnn.training.optimizer import Optimizer, default_optimizer
 from jaxrcnn.training.program import Program
 from jaxrcnn.training.state import create_state
 from jaxrcnn.training.step import eval_step, train_step
@@ -27,11 +28,18 @@ class Programs(NamedTuple):
     state_shapes: Callable[[], Any]  # () -> TrainState of shapes and places; nothing is compiled
 
 
-def compile_programs(detector: Detector, config: Config) -> Programs:
+def compile_programs(
+    detector: Detector, config: Config, optimizer: Optimizer = default_optimizer
+) -> Programs:
     """The programs of a run on all local devices.
 
     They are compiled when they are first called. Runs in one process whose configs differ in their
     `Knobs` alone share them.
+
+    Args:
+        detector: the pieces.
+        config: of the run.
+        optimizer: a function at module level, since it is a static argument.
 
     Raises:
         ConfigError: a batch size is not a multiple of the number of local devices.
@@ -46,11 +54,11 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
                 f"{field}={size} must be a multiple of {len(devices)}, the number of local devices"
             )
     everywhere, shared_out = _placing(PartitionSpec()), _placing(PartitionSpec("batch"))
-    create = jit_once(create_state, static_argnums=(0, 1), out_shardings=everywhere)
+    create = jit_once(create_state, static_argnums=(0, 1, 4), out_shardings=everywhere)
     train = jit_program(
         train_step,
         static_argnums=(0, 1),
-        static_argnames="stage",
+        static_argnames=("stage", "optimizer"),
         donate_argnums=2,
         out_shardings=everywhere,
     )
@@ -69,11 +77,14 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
     shut = with_shut_gate(shared)
     trained, used = (detector._replace(config=x.model) for x in (shared, shut))
     return Programs(
-        create_state=lambda draw=0: create(used, shut, knobs, draw),
+        create_state=lambda draw=0: create(used, shut, knobs, draw, optimizer),
         train_step=Program(
             train,
             (trained, shared),
-            lambda state, batch, stage="joint": ((state, batch, knobs), {"stage": stage}),
+            lambda state, batch, stage="joint": (
+                (state, batch, knobs),
+                {"stage": stage, "optimizer": optimizer},
+            ),
         ),
         eval_step=Program(
             evaluate, (used,), lambda variables, batch: ((variables, batch, knobs.seed), {})
@@ -87,7 +98,7 @@ def compile_programs(detector: Detector, config: Config) -> Programs:
                 {"train": train},
             ),
         ),
-        state_shapes=lambda: shapes_of(create.eval_shape(used, shut, knobs, 0)),
+        state_shapes=lambda: shapes_of(create.eval_shape(used, shut, knobs, 0, optimizer)),
     )
 
 

@@ -11,7 +11,7 @@ from jaxrcnn.config import Config
 from jaxrcnn.detector import Detector, Variables, init
 from jaxrcnn.training.alternating import has_proposer, proposer_of
 from jaxrcnn.training.knobs import Knobs
-from jaxrcnn.training.optimizer import build_optimizer
+from jaxrcnn.training.optimizer import Optimizer, build_optimizer, default_optimizer
 from jaxrcnn.types import Array
 
 
@@ -28,7 +28,11 @@ class TrainState(NamedTuple):
 
 
 def create_state(
-    detector: Detector, config: Config, knobs: Knobs | None = None, draw: Array | int = 0
+    detector: Detector,
+    config: Config,
+    knobs: Knobs | None = None,
+    draw: Array | int = 0,
+    optimizer: Optimizer = default_optimizer,
 ) -> TrainState:
     """The state at step 0, its parameters drawn from the seed. Traceable.
 
@@ -37,6 +41,7 @@ def create_state(
         config: static.
         knobs: give the seed; by default the config's.
         draw: 0 for the run's own parameters; a phase of alternating training draws others.
+        optimizer: static.
     """
     # Word 1 of the seed is that of the steps' draws.
     word = jnp.where(jnp.asarray(draw) == 0, 0, 1 + draw)
@@ -48,7 +53,7 @@ def create_state(
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         variables=variables,
-        opt_state=build_optimizer(config).init(params),
+        opt_state=build_optimizer(config, 0, optimizer).init(params),
         average=jax.tree.map(jnp.copy, params) if config.train.optimizer.ema_decay > 0 else None,
     )
 

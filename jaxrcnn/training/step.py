@@ -8,17 +8,11 @@ import jax.numpy as jnp
 import optax
 
 from jaxrcnn.config import Config
-from jaxrcnn.detector import (
-    Detector,
-    Variables,
-    forward_infer,
-    forward_train,
-    proposals_for,
-)
+from jaxrcnn.detector import Detector, Variables, proposals_for
 from jaxrcnn.training.alternating import (
-    STAGE_LOSSES,
     STAGE_PARTS,
     Stage,
+    losses_of,
     phase_start,
     trains_backbone,
 )
@@ -26,7 +20,7 @@ from jaxrcnn.training.diagnostics import diagnostics_at
 from jaxrcnn.training.divergence import Wrong, origin, wrong_outputs
 from jaxrcnn.training.gates import gates_at
 from jaxrcnn.training.knobs import Knobs, knobs_of, step_key
-from jaxrcnn.training.optimizer import build_optimizer, learning_rate
+from jaxrcnn.training.optimizer import Optimizer, build_optimizer, default_optimizer, rate_at
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Array, Batch, Detections
 
@@ -38,6 +32,7 @@ def train_step(
     batch: Batch,
     knobs: Knobs | None = None,
     stage: Stage = "joint",
+    optimizer: Optimizer = default_optimizer,
 ) -> tuple[TrainState, dict[str, Array]]:
     """Forward, losses, gradients and update.
 
@@ -49,6 +44,7 @@ def train_step(
             where it has some, else those of variables["proposer"].
         knobs: seed and schedule of the gradient gate; by default the config's.
         stage: static; what is trained.
+        optimizer: static; as that of the state.
 
     Returns:
         The next state, and what to log, scalars in float32.
@@ -60,9 +56,10 @@ def train_step(
     params = state.variables["params"]
     with jax.named_scope("update"):
         with jax.numpy_dtype_promotion("standard"):  # optax multiplies by numbers of steps
-            optimizer = build_optimizer(config, phase_start(config, state.step))
-            updates, opt_state = optimizer.update(gradients, state.opt_state, params)
-            rate = learning_rate(config, state.step)
+            start = phase_start(config, state.step)
+            transformation = build_optimizer(config, start, optimizer)
+            updates, opt_state = transformation.update(gradients, state.opt_state, params)
+            rate = rate_at(config, state.step, optimizer)
         updates = _only_trained(updates, config, state.step, stage)
         params = optax.apply_updates(params, updates)
         average = _moving_average(config, state.average, params, state.step)
@@ -71,13 +68,14 @@ def train_step(
             **loss_metrics(results.losses),
             **origin(results.wrong, gradients, batch.image_index),
             "gradient_norm": optax.tree.norm(gradients),
-            "learning_rate": rate,
+            **rate,
         }
     if not config.model.proposals.stop_gradient:
         names = ("gate_pooling", "gate_targets")
         metrics |= {name: jnp.asarray(x) for name, x in zip(names, gates, strict=True)}
     if config.train.diagnostics.every:
-        metrics |= diagnostics_at(detector, config, state, batch, knobs, stage)
+        losses = tuple(results.losses)
+        metrics |= diagnostics_at(detector, config, state, batch, knobs, stage, losses, optimizer)
     variables = {**state.variables, "params": params, "batch_stats": results.batch_stats}
     return TrainState(state.step + 1, variables, opt_state, average), metrics
 
@@ -102,12 +100,14 @@ def _gradients(
 
     def total_loss(trained: Any) -> tuple[Array, _Results]:
         variables = {**state.variables, "params": {**params, **trained}}
-        losses, variables, flow = forward_train(
+        losses, variables, flow = detector.train(
             detector, variables, batch, key, gates=gates, proposals=proposals
         )
-        used = {name: getattr(losses, name) for name in STAGE_LOSSES[stage]}
+        used = {name: getattr(losses, name) for name in losses_of(stage, losses._fields)}
         statistics = {part: variables["batch_stats"][part] for part in trained}
-        wrong = wrong_outputs(flow, stage, batch.image_weights, config.model.box_head)
+        wrong = wrong_outputs(
+            flow, stage, batch.image_weights, config.model.box_head, detector.roi_losses
+        )
         results = _Results(used, {**batch_stats, **statistics}, wrong)
         return sum(used.values(), start=jnp.zeros(())), results
 
@@ -150,13 +150,13 @@ def eval_step(
     proposals = None
     if batch.proposals is not None or "proposer" in variables:
         proposals = proposals_for(detector, variables, batch)
-    losses, _, _ = forward_train(
+    losses, _, _ = detector.train(
         detector, variables, batch, step_key(seed, 0), train=False, proposals=proposals
     )
-    detections = forward_infer(
+    detections = detector.infer(
         detector, variables, batch.images, batch.image_sizes, batch.proposals
     )
-    names = STAGE_LOSSES["joint" if batch.proposals is None else "fast_rcnn"]
+    names = losses_of("joint" if batch.proposals is None else "fast_rcnn", losses._fields)
     return detections, loss_metrics({name: getattr(losses, name) for name in names})
 
 

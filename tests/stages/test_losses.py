@@ -71,6 +71,7 @@ def rpn():
         labels=foreground.astype(np.int32),
         matched_boxes=np.where(foreground[..., None], random_boxes(rng, n, s), anchors[index]),
         weights=np.where(foreground, rng.uniform(0.5, 2, (n, s)), 1).astype("f4"),
+        matched=np.zeros((n, s), np.int32),
     )
     return output, anchors, samples
 
@@ -133,6 +134,7 @@ def test_box_head_losses_with_image_and_box_weights(class_agnostic, image_weight
         np.where(labels[..., None] > 0, random_boxes(rng, n, s), boxes),
         np.where(labels > 0, rng.uniform(0.5, 2, (n, s)), 1).astype("f4"),
         valid,
+        np.zeros_like(labels),
     )
     output = BoxOutput(
         rng.normal(size=(n, s, k + 1)).astype("f4"),
@@ -155,10 +157,8 @@ def test_box_head_losses_with_image_and_box_weights(class_agnostic, image_weight
 
 
 def test_nothing_drawn_costs_nothing():
-    zeros = np.zeros((1, 2, 4), np.float32)
-    samples = RoiSamples(
-        zeros, zeros, np.zeros((1, 2), np.int32), zeros, np.ones((1, 2)), zeros[..., 0] > 0
-    )
+    zeros, labels = np.zeros((1, 2, 4), np.float32), np.zeros((1, 2), np.int32)
+    samples = RoiSamples(zeros, zeros, labels, zeros, np.ones((1, 2)), zeros[..., 0] > 0, labels)
     output = BoxOutput(np.full((1, 2, 3), np.nan, np.float32), np.zeros((1, 2, 2, 4), np.float32))
     got = jax.jit(box_head_losses, static_argnums=3)(
         output, samples, np.ones(1, np.float32), BoxHeadConfig()

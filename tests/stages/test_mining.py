@@ -39,7 +39,8 @@ def make(of_class, of_box, boxes=BOXES, valid=None):
     deltas[..., 0, 0] = of_box
     boxes = np.broadcast_to(boxes, (*labels.shape, 4)).astype(np.float32)
     valid = np.ones(labels.shape, bool) if valid is None else np.atleast_2d(valid)
-    rois = RoiSamples(boxes, boxes, labels, boxes, np.ones(labels.shape, np.float32), valid)
+    weights = np.ones(labels.shape, np.float32)
+    rois = RoiSamples(boxes, boxes, labels, boxes, weights, valid, np.zeros_like(labels))
     return BoxOutput(logits, deltas), rois
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxrcnn.config import BoxHeadConfig
+from jaxrcnn.stages.losses import roi_losses
 from jaxrcnn.training.divergence import PLACES, describe_origin, origin, wrong_outputs
 from jaxrcnn.types import BoxOutput, Flow, RoiSamples, RpnOutput
 
@@ -22,6 +23,7 @@ def make_flow():
         matched_boxes=np.tile(np.array([4, 4, 10, 20], np.float32), (3, 2, 1)),
         weights=np.ones((3, 2), np.float32),
         valid=np.ones((3, 2), bool),
+        matched=np.zeros((3, 2), np.int32),
     )
     return {
         "features": [np.zeros((3, 4, 4, 2), np.float32), np.zeros((3, 2, 2, 2), np.float32)],
@@ -51,7 +53,8 @@ def find(arrays, gradients, stage="joint"):
             None,
         )
         weights = np.ones(3, np.float32)
-        return origin(wrong_outputs(flow, stage, weights, BoxHeadConfig()), gradients, index)
+        wrong = wrong_outputs(flow, stage, weights, BoxHeadConfig(), roi_losses)
+        return origin(wrong, gradients, index)
 
     return run(arrays, gradients, INDEX)
 

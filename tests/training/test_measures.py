@@ -49,6 +49,7 @@ def make_flow():
         matched_boxes=None,
         weights=None,
         valid=np.array([[1, 1, 1], [0, 1, 1], [1, 1, 1]], bool),
+        matched=None,
     )
     foreground = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1]], bool)
     return Flow(None, None, Proposals(PROPOSALS, None, VALID), rois, None, None, foreground)

@@ -9,14 +9,14 @@ from jaxrcnn.config import Config, ModelConfig, ProposalsConfig
 from jaxrcnn.detector import build
 from jaxrcnn.training.knobs import knobs_of
 from jaxrcnn.training.routes import rows_of, set_up, widest_gates
-from jaxrcnn.types import Gates, Proposals
+from jaxrcnn.types import Gates, Losses, Proposals
 from tests.tiny import MODEL, make_batch, make_variables
 
 OPEN = ProposalsConfig(stop_gradient=False, pooling_gradient=0.5, target_gradient=0.0)
 
 
 def test_joint_training_has_both_routes_of_both_losses_of_the_second_stage():
-    rows = rows_of("joint", Gates(0.5, 0))
+    rows = rows_of("joint", Losses._fields, Gates(0.5, 0))
     assert [(row.losses, row.route, tuple(row.gates)) for row in rows] == [
         (("rpn_objectness",), "direct", (0, 0)),
         (("rpn_box",), "direct", (0, 0)),
@@ -35,7 +35,7 @@ def test_a_stage_alone_has_no_routes():
         ("rpn", ["rpn_objectness", "rpn_box"]),
         ("fast_rcnn", ["box_class", "box_reg"]),
     ):
-        rows = rows_of(stage, Gates(0.5, 0))
+        rows = rows_of(stage, losses, Gates(0.5, 0))
         assert [row.losses for row in rows] == [(loss,) for loss in losses]
         assert {(row.route, tuple(row.gates)) for row in rows} == {("direct", (0, 0))}
 
