@@ -62,7 +62,7 @@ def find_each(
     """What a detector finds, an image at a time; boxes in pixels of the original images.
 
     Args:
-        detect: finds objects in a batch.
+        detect: finds objects in a batch; other fields than those of `Detections` are not read.
         batches: of the data set; they are ended with the iterator.
         dataset: gives the images' sizes.
 
@@ -75,7 +75,10 @@ def find_each(
     """
     with contextlib.closing(batches):
         for batch, scales in batches:
-            boxes, scores, labels, valid = (np.asarray(x) for x in detect(batch))
+            found = detect(batch)
+            boxes, scores, labels, valid = (
+                np.asarray(getattr(found, name)) for name in Detections._fields
+            )
             for place in np.flatnonzero(batch.image_weights).tolist():
                 index, kept = int(batch.image_index[place]), valid[place]
                 yield (

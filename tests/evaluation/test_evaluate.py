@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -45,6 +46,28 @@ def test_boxes_come_back_in_pixels_of_the_original_images(dataset, found):
         record = dataset.records[index]
         np.testing.assert_allclose(detections.boxes, record.boxes, atol=1e-3)
         np.testing.assert_array_equal(detections.labels, record.labels)
+
+
+class Masked(NamedTuple):
+    """What a fork's detector returns: more fields, in an order of its own."""
+
+    masks: np.ndarray
+    valid: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+    boxes: np.ndarray
+
+
+def test_a_record_with_other_fields_is_read_by_name(dataset, found):
+    def know_masks(batch):
+        known, losses = know_all(batch)
+        masks = np.full((*known.valid.shape, 2, 2), np.nan)
+        return Masked(masks=masks, **known._asdict()), losses
+
+    of_masks = find(know_masks, dataset, CONFIG)
+    for index, detections in found.detections.items():
+        for one, other in zip(detections, of_masks.detections[index], strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_perfect_detections_are_worth_one(dataset, found):
