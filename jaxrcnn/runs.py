@@ -5,6 +5,7 @@
 
 import contextlib
 import functools
+import os
 import pathlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -46,7 +47,7 @@ from jaxrcnn.types import Batch
 
 def run(
     config: Config,
-    workdir: pathlib.Path,
+    workdir: str | os.PathLike[str],
     detector: Detector,
     train_set: Dataset,
     eval_set: Dataset,
@@ -71,6 +72,7 @@ def run(
             not for these sets.
         NonFiniteLossError: training diverged.
     """
+    workdir = pathlib.Path(workdir)
     programs = compile_programs(detector, config, optimizer)
     given = read_given(config, train_set, eval_set)
     open_folder(config, workdir, train_set)
