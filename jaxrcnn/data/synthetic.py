@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrcnn.data.records import Dataset, Record, make_record
+from jaxrcnn.data.sample import Sample
 
 SHAPES = ("disk", "rectangle", "triangle", "star")
 """Class names in the order of their labels."""
@@ -63,6 +64,36 @@ class ShapesReader:
         """The image, (H, W, 3) uint8 RGB."""
         return paint(compose(self.seed, record.image_id))
 
+    def add_instances(
+        self, sample: Sample, record: Record | None, rng: np.random.Generator | None
+    ) -> Sample:
+        """A transform that adds an image's instances, for masks (see `jaxrcnn.evaluation.masks`).
+
+        ``extra["instance_map"]`` is (H, W) uint8, of `instance_map`; ``box_extra["instance"]`` is
+        (g,) uint8, the number of each box in it. It belongs to the data set of this reader:
+        ``dataclasses.replace(dataset, transforms=(dataset.reader.add_instances,))``.
+
+        Raises:
+            ValueError: the record is of another drawn data set.
+        """
+        if record is None:
+            drawn = np.zeros(sample.image.shape[:2], np.uint8)
+        elif record.name != image_name(self.seed, record.image_id):
+            raise ValueError(f"{record.name} is not an image of the shapes of seed {self.seed}")
+        else:
+            drawn = instance_map(compose(self.seed, record.image_id))
+        numbers = np.arange(1, len(sample.boxes) + 1, dtype=np.uint8)
+        return dataclasses.replace(
+            sample,
+            extra={**sample.extra, "instance_map": drawn},
+            box_extra={**sample.box_extra, "instance": numbers},
+        )
+
+
+def image_name(seed: int, image_id: int) -> str:
+    """The name of an image's record."""
+    return f"shapes_{seed}_{image_id:05d}"
+
 
 def shapes_dataset(num_images: int, seed: int) -> Dataset:
     """Images of 1 to 6 disks, rectangles, triangles and stars each, 96 to 144 pixels a side.
@@ -79,7 +110,7 @@ def shapes_dataset(num_images: int, seed: int) -> Dataset:
         records.append(
             make_record(
                 image_id,
-                f"shapes_{seed}_{image_id:05d}",
+                image_name(seed, image_id),
                 "",
                 (scene.height, scene.width),
                 np.array([shape.box for shape in scene.shapes]),
@@ -229,6 +260,17 @@ def paint(scene: Scene) -> np.ndarray:
         _paint_shape(image, shape)
     image += rng.normal(0, 2, image.shape)
     return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def instance_map(scene: Scene) -> np.ndarray:
+    """What is in front at each pixel, (H, W) uint8: 0 the ground, i the i-th shape of the scene.
+
+    A shape has the pixels of which it covers at least half.
+    """
+    numbers = np.zeros((scene.height, scene.width), np.uint8)
+    for number, shape in enumerate(scene.shapes, 1):
+        numbers[coverage(shape.corners, scene.height, scene.width) >= 0.5] = number
+    return numbers
 
 
 def _paint_shape(image: np.ndarray, shape: Shape) -> None:

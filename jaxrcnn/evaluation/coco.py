@@ -72,16 +72,17 @@ def coco_metrics(dataset: "Dataset", results: list[dict[str, Any]]) -> dict[str,
     """
     from pycocotools.cocoeval import COCOeval
 
+    sizes = {x.image_id: (int(x.height), int(x.width)) for x in dataset.records}
+    names = dict(zip(map(int, dataset.category_ids), dataset.class_names, strict=True))
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = _index(dataset, _truth_annotations(dataset))
-        found = _index(dataset, _result_annotations(dataset, results))
+        truth = make_index(sizes, names, _truth_annotations(dataset))
+        found = make_index(sizes, names, _result_annotations(dataset, results))
         evaluation = COCOeval(truth, found, "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
 
     values: dict[str, float] = dict(zip(SUMMARY, evaluation.stats, strict=True))
-    names = dict(zip(dataset.category_ids, dataset.class_names, strict=True))
     # (T thresholds, R recalls, K classes, A sizes, M detections): any size, most detections
     precision = evaluation.eval["precision"][:, :, :, 0, -1]
     for k, category_id in enumerate(evaluation.params.catIds):
@@ -89,19 +90,24 @@ def coco_metrics(dataset: "Dataset", results: list[dict[str, Any]]) -> dict[str,
     return {f"eval/{key}": float(value) for key, value in values.items() if value >= 0}
 
 
-def _index(dataset: "Dataset", annotations: list[dict[str, Any]]) -> "COCO":
+def make_index(
+    sizes: Mapping[int, tuple[int, int]],
+    names: Mapping[int, str],
+    annotations: list[dict[str, Any]],
+) -> "COCO":
+    """What pycocotools looks annotations or results up in; it prints a line.
+
+    Args:
+        sizes: height and width of each image, by its id.
+        names: of the categories, by their ids.
+        annotations: in COCO's format.
+    """
     from pycocotools.coco import COCO
 
     coco: Any = COCO()  # an index of anything; its stub wants one kind of annotation
     coco.dataset = {
-        "images": [
-            {"id": record.image_id, "height": int(record.height), "width": int(record.width)}
-            for record in dataset.records
-        ],
-        "categories": [
-            {"id": int(category_id), "name": name}
-            for category_id, name in zip(dataset.category_ids, dataset.class_names, strict=True)
-        ],
+        "images": [{"id": key, "height": h, "width": w} for key, (h, w) in sizes.items()],
+        "categories": [{"id": key, "name": name} for key, name in names.items()],
         "annotations": annotations,
     }
     coco.createIndex()

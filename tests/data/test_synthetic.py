@@ -1,14 +1,17 @@
 import numpy as np
 import pytest
 
+from jaxrcnn.data.sample import empty_sample
 from jaxrcnn.data.synthetic import (
     MAX_SHAPES,
     MAX_SIDE,
     MIN_SIDE,
     SHAPES,
     Scene,
+    Shape,
     compose,
     coverage,
+    instance_map,
     paint,
     shapes_dataset,
 )
@@ -127,3 +130,44 @@ def test_no_shape_is_mostly_hidden_and_boxes_overlap_little(dataset):
 
 def test_an_empty_set_is_possible():
     assert len(shapes_dataset(0, seed=0)) == 0
+
+
+def test_an_instance_has_the_pixels_that_it_covers_by_half_and_is_in_front_of():
+    back = np.array([[1.0, 1.0], [7.0, 1.0], [7.0, 5.0], [1.0, 5.0]])
+    front = np.array([[3.0, 2.0], [5.2, 2.0], [5.2, 8.0], [3.0, 8.0]])  # of column 5 too little
+    grey = np.zeros(3)
+    drawn = instance_map(Scene(9, 8, (Shape(1, back, grey), Shape(2, front, grey)), 0))
+    expected = np.zeros((9, 8), np.uint8)
+    expected[1:5, 1:7] = 1
+    expected[2:8, 3:5] = 2
+    np.testing.assert_array_equal(drawn, expected)
+    assert drawn.dtype == np.uint8
+
+
+def test_instances_are_numbered_as_the_boxes_that_they_fill(dataset):
+    add = dataset.reader.add_instances
+    for index, record in enumerate(dataset.records[:12]):
+        sample = add(dataset.read_sample(index), record, None)
+        drawn = sample.extra["instance_map"]
+        assert drawn.shape == (record.height, record.width)
+        numbers = list(range(1 + len(record.boxes)))
+        assert sample.box_extra["instance"].tolist() == numbers[1:]
+        assert sorted(set(drawn.ravel())) == numbers
+        for number, (x0, y0, x1, y1) in enumerate(record.boxes, 1):
+            rows, columns = np.nonzero(drawn == number)
+            assert x0 - 0.5 <= columns.min() + 0.5 < columns.max() + 0.5 <= x1 + 0.5
+            assert y0 - 0.5 <= rows.min() + 0.5 < rows.max() + 0.5 <= y1 + 0.5
+        front = record.boxes[-1]  # nothing covers it: its pixels reach its box's sides
+        rows, columns = np.nonzero(drawn == len(record.boxes))
+        extent = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert np.abs(front - extent).max() < 2.5  # a corner covers less than half of its pixels
+
+
+def test_instances_of_no_image_are_empty_and_those_of_another_data_set_are_refused(dataset):
+    empty = dataset.reader.add_instances(empty_sample(5, 7), None, None)
+    assert empty.extra["instance_map"].shape == (5, 7)
+    assert not empty.extra["instance_map"].any()
+    assert empty.box_extra["instance"].shape == (0,)
+    other = shapes_dataset(2, seed=4)
+    with pytest.raises(ValueError, match=r"^shapes_4_00001 is not an image of .* seed 3"):
+        dataset.reader.add_instances(other.read_sample(0), other.records[0], None)
