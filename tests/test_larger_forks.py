@@ -239,22 +239,24 @@ def test_the_loss_is_that_of_foreground_masks_alone(fork, monkeypatch):
     logits = rng.normal(size=(2, 3, side, side)).astype(np.float32)
     drawn = np.zeros((2, 64, 64), np.uint8)
     drawn[0, :32, :16], drawn[1, :, 32:] = 1, 2
-    box = np.array([0, 0, 32, 32], np.float32)
-    boxes = np.tile(box, (2, 3, 1))
+    boxes = np.tile(np.array([0, 0, 32, 32], np.float32), (2, 6, 1))
     boxes[1, 0] = [24, 0, 40, 32]
-    rois = RoiSamples(
-        boxes=jnp.array(boxes),
-        references=None,
-        labels=jnp.array([[2, 0, 1], [3, 0, 0]]),
-        matched_boxes=None,
-        weights=jnp.array([[1.0, 1, 1], [0.5, 1, 1]]),
-        valid=jnp.array([[True, True, False], [True, True, True]]),
-        matched=jnp.array([[0, 0, 0], [1, 0, 0]]),
-    )
-    flow = Flow((), None, None, rois, None, None, None)
+    # Foreground comes first: of six RoIs the mask head sees three.
+    labels = np.array([[2, 0, 1, 0, 0, 0], [3, 0, 0, 0, 0, 0]])
+    valid = np.ones((2, 6), bool)
+    valid[0, 2] = False
+    weights, matched = np.ones((2, 6), np.float32), np.zeros((2, 6), np.int32)
+    weights[1, 0], matched[1, 0] = 0.5, 1
+    arrays = (boxes, boxes, labels, boxes, weights, valid, matched)
+    flow = Flow((), None, None, RoiSamples(*map(jnp.array, arrays)), None, None, None)
     first = Losses(0.5, 0.25, 2.0, 1.0)
+
+    def known_logits(detector, variables, features, boxes, labels):
+        assert labels.shape == (2, 3)
+        return jnp.array(logits)
+
     monkeypatch.setattr(module.house, "forward_train", lambda *_, **__: (first, {}, flow))
-    monkeypatch.setattr(module, "mask_logits", lambda *_: jnp.array(logits))
+    monkeypatch.setattr(module, "mask_logits", known_logits)
     instance = np.array([[1, 2, 0], [1, 2, 0]], np.uint8)
     batch = make_batch(2)._replace(extra={"instance_map": drawn, "instance": instance})
     losses, _, _ = module.train(detector, {}, batch, jax.random.key(0))
@@ -272,23 +274,26 @@ def test_a_mask_is_that_of_its_label(fork, monkeypatch):
     of_class = jnp.broadcast_to(jnp.arange(3.0), (4, 2, 2, 3))
     monkeypatch.setattr(module.house, "pool", lambda *_: None)
     monkeypatch.setattr(module.house, "apply", lambda *_, **__: (of_class, {}))
-    labels = jnp.array([[1, 3], [2, 0]])  # 0 is padding: any
+    labels = jnp.array([[1, 3], [2, 0]])  # 0 is padding, and has any class
     logits = module.mask_logits(None, {}, (), jnp.zeros((2, 2, 4)), labels)
-    np.testing.assert_array_equal(logits[:, :, 1, 1], [[0, 2], [1, 0]])
+    np.testing.assert_array_equal(logits.reshape(4, 4)[:3, 3], [0, 2, 1])
+    assert jnp.isfinite(logits).all()
     assert logits.shape == (2, 2, 2, 2)
 
 
 def test_the_mask_head_keeps_the_box_head_and_doubles_the_window(fork):
-    module = fork("masks")
-    head = module.build(get_config().model).box_head
-    pooled = jnp.zeros((3, 7, 7, 16))
+    head = fork("masks").build(get_config().model).box_head
+    pooled = jnp.zeros((3, 7, 7, 16)).at[:, 0, 0].set(1.0)
     variables = jax.eval_shape(head.init, jax.random.key(0), pooled)
-    names = {"Conv_0", "Conv_1", "Conv_2", "ConvTranspose_0", "box_head"}
-    assert set(variables["params"]) == names
+    assert set(variables["params"]) == {"Conv_0", "Conv_1", "Conv_2", "box_head"}
     logits, deltas = jax.eval_shape(head.apply, variables, pooled)
     assert (logits.shape, deltas.shape) == ((3, 5), (3, 4, 4))
-    masks = jax.eval_shape(lambda *x: head.apply(*x, masks=True), variables, pooled)
+    # Where the last bias is 0, 1, ... 15 and all else 0: part (y, x) of a bin has 8 y + 4 x + k.
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape), variables["params"])
+    zeros["Conv_2"]["bias"] = jnp.arange(16.0)
+    masks = np.asarray(head.apply({"params": zeros}, pooled, masks=True))
     assert masks.shape == (3, 14, 14, 4)
+    np.testing.assert_array_equal(masks[1, 2:4, 6:8, 3], [[3, 7], [11, 15]])
 
 
 @pytest.mark.parametrize("part", ["training", "evaluation"])
@@ -343,6 +348,13 @@ def test_every_place_sees_the_whole_image_and_knows_where_it_is(fork):
         assert np.abs(one - two)[0, 0, 0].max() > 1e-6
     inside = np.asarray(before[0])[0, 4:-4, 4:-4]  # where the convolutions see no border
     assert np.ptp(inside, axis=(0, 1)).max() > 1e-3
+
+
+def test_a_map_is_doubled_by_four_parts_for_each_place(fork):
+    double = fork("vit").Double(1)
+    params = {"Dense_0": {"kernel": jnp.array([[1.0, 2, 3, 4]]), "bias": jnp.zeros(4)}}
+    doubled = double.apply({"params": params}, jnp.array([[1.0, 10]])[None, ..., None])
+    np.testing.assert_array_equal(doubled[0, :, :, 0], [[1, 2, 10, 20], [3, 4, 30, 40]])
 
 
 def test_the_transformer_is_the_backbone_of_the_detector(fork):
