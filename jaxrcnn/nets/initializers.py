@@ -64,6 +64,11 @@ XAVIER_UNIFORM = Initializer("uniform", math.sqrt(3), "in")
 ZEROS, ONES = Initializer("constant", 0.0), Initializer("constant", 1.0)
 
 
+def constant(value: float) -> Initializer:
+    """This value everywhere."""
+    return Initializer("constant", value)
+
+
 def normal(deviation: float) -> Initializer:
     """Normal with this standard deviation."""
     return Initializer("normal", deviation)

@@ -12,6 +12,7 @@ from jaxrcnn.nets.initializers import (
     XAVIER_UNIFORM,
     ZEROS,
     Initializer,
+    constant,
     draw,
     normal,
     plan,
@@ -113,6 +114,11 @@ def test_an_initializer_is_also_one_of_flax(initializer):
     }.get(initializer, 0.0)
     assert np.std(array) == pytest.approx(expected, rel=0.05)
     assert isinstance(initializer, Initializer)
+
+
+def test_a_constant_is_this_value_everywhere():
+    array = constant(-4.5)(jax.random.key(0), (2, 3), jnp.float32)
+    np.testing.assert_array_equal(array, np.full((2, 3), -4.5))
 
 
 def test_he_normal_has_variance_two_over_fan_out():
