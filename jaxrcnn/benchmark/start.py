@@ -29,7 +29,9 @@ INIT = """
 import pathlib, sys
 import jax
 from jaxrcnn.config_io import config_from_json
-from jaxrcnn.detector import build, init
+from jaxrcnn.cli.pieces import find_build
+from jaxrcnn.detector import init
+build = find_build(sys.argv[2] or None)
 config = config_from_json(pathlib.Path(sys.argv[1]).read_text())
 jax.block_until_ready(init(build(config.model), jax.random.key(0)))
 """
@@ -38,10 +40,11 @@ FIRST_STEP = """
 import pathlib, sys
 from jaxrcnn.config_io import config_from_json
 from jaxrcnn.data.datasets import open_datasets
-from jaxrcnn.detector import build
+from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.runs import run
 from jaxrcnn.runtime.process import prepare_process
 prepare_process()
+build = find_build(sys.argv[3] or None)
 config = config_from_json(pathlib.Path(sys.argv[1]).read_text())
 run(config, pathlib.Path(sys.argv[2]), build(config.model), *open_datasets(config))
 """
@@ -50,7 +53,9 @@ FIRST_PREDICTION = """
 import sys
 import numpy as np
 import jaxrcnn
-jaxrcnn.load(sys.argv[1]).predict(list(np.load(sys.argv[2])))
+from jaxrcnn.cli.pieces import find_build
+build = find_build(sys.argv[3] or None)
+jaxrcnn.load(sys.argv[1], build=build).predict(list(np.load(sys.argv[2])))
 """
 
 
@@ -69,7 +74,12 @@ class Wait(NamedTuple):
 
 
 def measure_waits(
-    config: Config, train: Shape, predict: Shape, variables: Variables, times: int = TIMES
+    config: Config,
+    train: Shape,
+    predict: Shape,
+    variables: Variables,
+    times: int = TIMES,
+    pieces: str = "",
 ) -> dict[str, Wait]:
     """What a new user waits for, by name.
 
@@ -79,6 +89,7 @@ def measure_waits(
         predict: of the images of the first prediction.
         variables: of the detector that predicts.
         times: runs of each.
+        pieces: MODULE:FUNCTION that builds the detector, if the config does not describe it.
     """
     import numpy as np
 
@@ -92,12 +103,12 @@ def measure_waits(
         np.save(images, draw_batch(predict, number).images)
         return {
             "--help": _wait(folder, times, HELP),
-            "init": _wait(folder, times, INIT, str(asked)),
+            "init": _wait(folder, times, INIT, str(asked), pieces),
             f"first step of {train}": _wait(
-                folder, times, FIRST_STEP, str(asked), "{new}", until="step 1/"
+                folder, times, FIRST_STEP, str(asked), "{new}", pieces, until="step 1/"
             ),
             f"load and first prediction of {predict}": _wait(
-                folder, times, FIRST_PREDICTION, str(model), str(images)
+                folder, times, FIRST_PREDICTION, str(model), str(images), pieces
             ),
         }
 
