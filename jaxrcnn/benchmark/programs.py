@@ -105,11 +105,30 @@ class Prediction:
 
 
 def draw_variables(config: Config, build: Build = build) -> Variables:
-    """Random variables of a detector, of the config's seed: the same where the trees are."""
+    """Random variables of a detector, of the config's seed."""
     config = config_for(config, Shape(jax.local_device_count(), 64, 64))
     programs = compile_programs(build_detector(config.model, build, WHERE), config)
     variables = programs.create_state().variables
     return {collection: variables[collection] for collection in COLLECTIONS}
+
+
+def with_shared_parts(own: Variables, other: Variables) -> Variables:
+    """A detector's variables, with another's in each part that has the same arrays in both.
+
+    All initial parameters are slices of one draw, so a part of other arrays moves those behind it.
+    """
+
+    def arrays(variables: Variables, part: str) -> Any:
+        trees = {collection: variables[collection][part] for collection in COLLECTIONS}
+        return jax.tree.map(lambda x: (x.shape, str(x.dtype)), trees)
+
+    source = {
+        part: other if arrays(own, part) == arrays(other, part) else own for part in own["params"]
+    }
+    return {
+        collection: {part: source[part][collection][part] for part in parts}
+        for collection, parts in own.items()
+    }
 
 
 Program = Training | Prediction

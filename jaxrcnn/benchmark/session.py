@@ -2,12 +2,12 @@
 
 import functools
 from dataclasses import replace
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from jaxrcnn.benchmark import ops
 from jaxrcnn.benchmark.chips import Peak
 from jaxrcnn.benchmark.peer import Torchvision
-from jaxrcnn.benchmark.programs import Prediction, Training, draw_variables
+from jaxrcnn.benchmark.programs import Prediction, Training, draw_variables, with_shared_parts
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.config import Config
 from jaxrcnn.detector import Variables, build
@@ -43,23 +43,27 @@ class Session:
 
     Args:
         settings: of the benchmark.
+        first: of the detector that this one is compared with; its parts are used as they are where
+            both have the same arrays.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, first: "Session | None" = None) -> None:
+        self.settings, self._first = settings, first
 
     @functools.cached_property
-    def other(self) -> Self | None:
+    def other(self) -> "Session | None":
         """The session of the other detector, where there is one."""
         settings = self.settings
         if settings.other is None:
             return None
-        return type(self)(settings._replace(detector=settings.other, other=None, peer=None))
+        settings = settings._replace(detector=settings.other, other=None, peer=None)
+        return Session(settings, first=self)
 
     @functools.cached_property
     def variables(self) -> Variables:
         """Random variables of the detector."""
-        return draw_variables(self.settings.config, self.settings.detector.build)
+        own = draw_variables(self.settings.config, self.settings.detector.build)
+        return own if self._first is None else with_shared_parts(own, self._first.variables)
 
     @functools.cached_property
     def training(self) -> Training:

@@ -4,7 +4,7 @@ import pytest
 
 from jaxrcnn.benchmark.chips import Peak
 from jaxrcnn.benchmark.cost import Cost, cache_apart, fresh_cache, measure_cost
-from jaxrcnn.benchmark.programs import Prediction, Training, draw_variables
+from jaxrcnn.benchmark.programs import Prediction, Training, draw_variables, with_shared_parts
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.workload import draw_batch
 from jaxrcnn.config import Config, ConfigError
@@ -61,6 +61,18 @@ def test_a_prediction_costs_what_its_arrays_take(variables):
 def test_a_forks_own_inference_is_what_is_timed(variables):
     program = Prediction(CONFIG, SHAPE, variables, fork.build_infer)
     assert "mine" in program.lower().as_text(debug_info=True)
+
+
+def test_parts_of_the_same_arrays_are_shared():
+    def tree(backbone, head, mean=0.0):
+        return {
+            "params": {"backbone": {"w": np.full(2, backbone)}, "box_head": {"w": np.zeros(head)}},
+            "constants": {"backbone": {}, "box_head": {}},
+            "batch_stats": {"backbone": {"mean": np.full(1, mean)}, "box_head": {}},
+        }
+
+    shared = with_shared_parts(tree(1.0, 3), tree(2.0, 4, mean=5.0))
+    jax.tree.map(np.testing.assert_array_equal, shared, tree(2.0, 3, mean=5.0))
 
 
 def test_what_builds_another_config_is_refused():
