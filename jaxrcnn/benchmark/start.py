@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from typing import NamedTuple
 
+from jaxrcnn.benchmark.session import HOUSE, Measured
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.workload import config_for, draw_batch
 from jaxrcnn.config import Config
@@ -18,6 +19,7 @@ from jaxrcnn.config_io import config_to_json
 from jaxrcnn.data.synthetic import SHAPES
 from jaxrcnn.detector import Variables
 from jaxrcnn.interop.model_folder import make_model
+from jaxrcnn.training.pieces import build_detector
 from jaxrcnn.training.workdir import Classes
 
 TIMES = 3
@@ -79,7 +81,7 @@ def measure_waits(
     predict: Shape,
     variables: Variables,
     times: int = TIMES,
-    pieces: str = "",
+    detector: Measured = HOUSE,
 ) -> dict[str, Wait]:
     """What a new user waits for, by name.
 
@@ -89,7 +91,7 @@ def measure_waits(
         predict: of the images of the first prediction.
         variables: of the detector that predicts.
         times: runs of each.
-        pieces: MODULE:FUNCTION that builds the detector, if the config does not describe it.
+        detector: each process builds it by its name.
     """
     import numpy as np
 
@@ -99,8 +101,11 @@ def measure_waits(
         number = config.model.num_classes
         asked.write_text(config_to_json(_run_of(config, train)), encoding="utf-8")
         names = tuple(f"class {label}" for label in range(1, number + 1))
-        make_model(model, config, Classes(names, tuple(range(1, number + 1))), variables, {})
+        classes = Classes(names, tuple(range(1, number + 1)))
+        built = build_detector(config.model, detector.build, detector.name)
+        make_model(model, config, classes, variables, {}, built)
         np.save(images, draw_batch(predict, number).images)
+        pieces = "" if detector == HOUSE else detector.name
         return {
             "--help": _wait(folder, times, HELP),
             "init": _wait(folder, times, INIT, str(asked), pieces),

@@ -190,7 +190,7 @@ def start(session: Session) -> Iterator[Section]:
         settings.train,
         settings.predict[0],
         session.variables,
-        pieces="" if settings.detector == HOUSE else settings.detector.name,
+        detector=settings.detector,
     )
     rows: list[tuple[str, ...]] = [("seconds until the end of", "cold", "cached")]
     rows += [

@@ -3,12 +3,12 @@
 import argparse
 
 HELP = (
-    "build the detector with this function of a ModelConfig, such as my_fork:build; MODULE is "
-    "imported from the working directory, or else from what is installed (default: the detector "
-    "that the config describes)"
+    "function that builds the detector from a ModelConfig, such as my_fork:build for build() in "
+    "my_fork.py; imported from the working directory or from the installed packages"
 )
+DEFAULT = "jaxrcnn.detector:build"
 
 
 def add_pieces_argument(parser: argparse.ArgumentParser) -> None:
     """[--pieces MODULE:FUNCTION]: what `jaxrcnn.cli.pieces.find_build` takes."""
-    parser.add_argument("--pieces", metavar="MODULE:FUNCTION", help=HELP)
+    parser.add_argument("--pieces", metavar="MODULE:FUNCTION", help=f"{HELP} (default: {DEFAULT})")
