@@ -20,7 +20,7 @@ PROFILED = 2
 """Steps of each turn under the profiler."""
 
 WORTH_A_ROW = 0.005
-"""Share of a step; a stage that differs by less is among the others."""
+"""Share of a step; a stage that differs by less in some turn is among the others."""
 
 Programs = Mapping[str, Program]
 """The two by the detectors' names, the first being what the second is compared with."""
@@ -102,7 +102,7 @@ def cost_section(title: str, costs: Mapping[str, Cost]) -> Section:
 
 
 def stage_section(title: str, profiles: Mapping[str, Sequence[StageTable]]) -> Section:
-    """The stages that take longer with one detector in every turn, the largest difference first.
+    """The stages that take longer with the same detector in every turn, sorted by difference.
 
     Args:
         title: of the section.
@@ -112,12 +112,8 @@ def stage_section(title: str, profiles: Mapping[str, Sequence[StageTable]]) -> S
     first, second = means.values()
     names = list(dict.fromkeys(row.stage for table in (first, second) for row in table.rows))
     turns = {name: _differences(name, profiles) for name in names}
-    differ = [
-        name
-        for name in names
-        if (turns[name][0] > 0 or turns[name][-1] < 0)
-        and abs(statistics.mean(turns[name])) >= WORTH_A_ROW * first.seconds
-    ]
+    least = WORTH_A_ROW * first.seconds
+    differ = [name for name in names if turns[name][0] >= least or turns[name][-1] <= -least]
     differ.sort(key=lambda name: -abs(statistics.mean(turns[name])))
     rows: list[tuple[str, ...]] = [("ms", *means, "difference", "by turn")]
     for name in differ:

@@ -105,6 +105,15 @@ def test_a_stage_that_hardly_differs_has_no_row():
     assert section.rows[1][3] == "+4.0"
 
 
+def test_a_stage_that_hardly_differs_in_one_turn_has_no_row():
+    waits = [
+        table._replace(rows=(*table.rows, StageTime("mine", seconds, 0)))
+        for table, seconds in zip(PROFILES["house"], (0.004, 0.2), strict=True)
+    ]
+    section = stage_section("title", {"house": PROFILES["house"], "fork": waits})
+    assert [row[0] for row in section.rows] == ["ms", "all other stages", "a step"]
+
+
 def test_a_stage_of_some_profiles_counts_nothing_in_the_others():
     table = mean_table([profile(1.0, gate=(0.2, 0.4)), profile(3.0)])
     assert table == StageTable((StageTime("gate", 0.1, 0.2),), 2.0, ())
