@@ -379,7 +379,7 @@ def train_and_die(monkeypatch, last, workdir, *words):
 
 
 def test_an_interruption_is_one_line(monkeypatch, tmp_path, capsys):
-    def interrupted(config, workdir):
+    def interrupted(config, workdir, pieces):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(script, "train", interrupted)
