@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -12,8 +13,12 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxrcnn.config import Config
-from jaxrcnn.data.loader import BatchStream, empty_eval_batches, train_batches
-from jaxrcnn.data.planning import training_buckets
+from jaxrcnn.data.loader import (
+    BatchStream,
+    empty_eval_batches,
+    empty_train_batches,
+    train_batches,
+)
 from jaxrcnn.data.proposals import StoredProposals, join_proposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import COLLECTIONS, Detector, Variables
@@ -181,12 +186,15 @@ class LookAhead:
             self._compile_evaluations(state)
 
     def _compile_steps(self, state: TrainState, batch: Batch, stage: Stage) -> None:
-        images = batch.images
-        for bucket in training_buckets(self._train_set, self._config.data).shapes:
-            shape = (len(images), *bucket, 3)
-            if shape != images.shape:
-                other = jax.ShapeDtypeStruct(shape, images.dtype, sharding=images.sharding)
-                others = batch._replace(images=other)
+        shape, dataset = batch.images.shape[1:], self._train_set
+        if batch.extra is None:  # so that transforms need not run
+            dataset = dataclasses.replace(dataset, transforms=())
+        for empty in empty_train_batches(dataset, self._config):
+            if empty.images.shape[1:] != shape:
+                images, extra = jax.tree.map(
+                    _of_one_image, (empty.images, empty.extra), (batch.images, batch.extra)
+                )
+                others = batch._replace(images=images, extra=extra)
                 self._programs.train_step.compile_ahead(state, others, stage)
 
     def _compile_evaluations(self, state: TrainState) -> None:
@@ -200,6 +208,12 @@ class LookAhead:
         """Leave out what has not begun."""
         for program in (self._programs.train_step, self._programs.eval_step):
             program.forget()
+
+
+def _of_one_image(one: Any, like: jax.Array) -> jax.ShapeDtypeStruct:
+    """The shape of a batch's array by that of one image, (1, ...), on the devices as another."""
+    shape = (len(like), *one.shape[1:])
+    return jax.ShapeDtypeStruct(shape, like.dtype, sharding=like.sharding)
 
 
 class Given(NamedTuple):

@@ -48,6 +48,7 @@ class Batch(NamedTuple):
     box_ignore: Array  # (N, G) bool, ignore region: a crowd, or VOC's difficult
     box_weights: Array  # (N, G) float32, weight of what is matched to this box
     proposals: "Proposals | None" = None  # (N, R, ...) given ones; None where an RPN makes them
+    extra: dict[str, Array] | None = None  # (N, ...) each, of a data set's transforms, by name
 
 
 class RpnOutput(NamedTuple):

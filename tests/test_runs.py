@@ -1,8 +1,10 @@
 """What the phases of a run are given and compile; whole runs are in tests/test_train.py."""
 
+import contextlib
 import dataclasses
 from unittest import mock
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from jaxrcnn.config import (
     TrainConfig,
 )
 from jaxrcnn.data.errors import fault
+from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.proposals import ImageProposals, join_proposals
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import COLLECTIONS
@@ -36,7 +39,7 @@ SIZE = (16, 24)  # of all images; resized to twice as much
 def read(record):
     if record.name == "broken":
         raise fault("broken", "image 4", "cannot be read")
-    return np.zeros((*SIZE, 3), np.uint8)
+    return np.zeros((record.height, record.width, 3), np.uint8)
 
 
 def dataset_of(*names):
@@ -201,6 +204,46 @@ def test_the_other_training_step_is_compiled_before_the_evaluations():
     joint = dataclasses.replace(JOINT, train=TrainConfig(batch_size=2, steps=9))
     assert looked_ahead(joint, 1, "joint") == [other, *EVALUATIONS]
     assert looked_ahead(joint, 9, "joint") == EVALUATIONS  # no step is left
+
+
+def add_extras(sample, record, rng):
+    extra = {"mask": np.zeros(sample.image.shape[:2], bool), "pose": np.zeros(2, np.float32)}
+    angles = np.zeros(len(sample.boxes), np.float32)
+    return dataclasses.replace(sample, extra=extra, box_extra={"angle": angles})
+
+
+def test_the_other_step_is_compiled_for_the_extras_that_its_batches_have():
+    order = []
+
+    class Step(Compiler):
+        def compile_ahead(self, state, batch, stage):
+            order.append(jax.tree.map(lambda x: (x.shape, x.dtype), batch))
+
+    dataset = dataclasses.replace(mixed_dataset(), transforms=(add_extras,))
+    joint = dataclasses.replace(JOINT, train=TrainConfig(batch_size=2, steps=9))
+    with contextlib.closing(train_batches(dataset, joint)) as batches:
+        made = {batch.images.shape[1:3]: jax.device_put(batch) for batch in batches}
+    programs = Programs(None, Step("step", []), Compiler("", []), lambda b: b, None, None)
+    state = TrainState(np.int32(1), {c: {} for c in COLLECTIONS}, None, None)
+    LookAhead(joint, programs, dataset, dataset)(state, made[LANDSCAPE], "joint")
+    assert order == [jax.tree.map(lambda x: (x.shape, x.dtype), made[PORTRAIT])]
+    assert order[0].extra["mask"] == ((2, *PORTRAIT), bool)
+
+
+def test_transforms_without_extras_do_not_run_to_look_ahead():
+    def needs_an_image(sample, record, rng):
+        return sample if record.name else None
+
+    dataset = dataclasses.replace(mixed_dataset(), transforms=(needs_an_image,))
+    joint, order = dataclasses.replace(JOINT, train=TrainConfig(batch_size=2, steps=9)), []
+    programs = Programs(
+        *(None, Compiler("step", order), Compiler("evaluation", order)),
+        *(lambda batch: batch, None, None),
+    )
+    state = TrainState(np.int32(1), {c: {} for c in COLLECTIONS}, None, None)
+    batch = Batch(jnp.zeros((2, *LANDSCAPE, 3), np.uint8), *[None] * 8)
+    LookAhead(joint, programs, dataset, mixed_dataset())(state, batch, "joint")
+    assert order == [("step", PORTRAIT, "joint"), *EVALUATIONS]
 
 
 def test_each_phase_of_alternating_training_compiles_its_own():

@@ -99,15 +99,14 @@ def split_of(dataset: Dataset, config: Config, rounds: int) -> Split:
     """Where the time of an image goes, the median of each part."""
     config = input_config(config, BATCH, 1)
     size = transforms.resized_size(FILE_SIZE, 800, 1333, config.data.resize)
-    no_boxes = np.zeros((0, 4), np.float32)
     rows = []
     for index in range(rounds):
         marks = [time.perf_counter()]
-        image = dataset.read_image(index % len(dataset))
+        sample = dataset.read_sample(index % len(dataset))
         marks.append(time.perf_counter())
-        image, _ = transforms.resize(image, no_boxes, size, config.data.resize)
+        sample = transforms.resize(sample, size, config.data.resize)
         marks.append(time.perf_counter())
-        image, _ = transforms.horizontal_flip(image, no_boxes)
+        transforms.horizontal_flip(sample)
         marks.append(time.perf_counter())
         rows.append(np.diff(marks))
     return Split(*(1e3 * np.median(rows, axis=0)).tolist())

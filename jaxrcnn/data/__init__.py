@@ -6,8 +6,10 @@ from jaxrcnn.data.datasets import open_datasets, open_eval_dataset, open_train_d
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.loader import BatchStream, eval_batches, train_batches
 from jaxrcnn.data.proposals import read_proposals, write_proposals
-from jaxrcnn.data.records import Dataset, Record
+from jaxrcnn.data.records import Dataset, Record, Transform, make_record
+from jaxrcnn.data.sample import Sample
 from jaxrcnn.data.synthetic import shapes_dataset
+from jaxrcnn.data.transforms import crop, keep_boxes
 from jaxrcnn.data.voc import read_voc
 
 __all__ = [
@@ -16,7 +18,12 @@ __all__ = [
     "Dataset",
     "EvalBatch",
     "Record",
+    "Sample",
+    "Transform",
+    "crop",
     "eval_batches",
+    "keep_boxes",
+    "make_record",
     "open_datasets",
     "open_eval_dataset",
     "open_train_dataset",

@@ -1,18 +1,22 @@
 """One batch, a pure function of the data set, the config, its images and its step."""
 
+import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxrcnn.config import Config, DataConfig
 from jaxrcnn.data import transforms
 from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.padding import Fields, Room, check_room, empty_row, pad_extras, pad_sample, stack
 from jaxrcnn.data.planning import PADDING
-from jaxrcnn.data.proposals import ImageProposals, StoredProposals
-from jaxrcnn.data.records import Dataset
-from jaxrcnn.data.transforms import PIXELS, Resize, Size
-from jaxrcnn.types import Batch, Proposals
+from jaxrcnn.data.proposals import StoredProposals
+from jaxrcnn.data.records import Dataset, Transform
+from jaxrcnn.data.sample import ImageProposals, Sample, empty_sample
+from jaxrcnn.data.sample_checks import run_transforms
+from jaxrcnn.data.transforms import PIXELS, RandomFlip, Resize, Size
+from jaxrcnn.types import Batch
 
 BOX_MULTIPLE = 8
 """Boxes are padded to a multiple of this many."""
@@ -20,18 +24,8 @@ AUGMENTATION_STREAM = 2
 """Second word of the seeds of the augmentation: numpy takes (seed, a) and (seed, a, 0) for the same
 seed, so that it must differ from `planning.ORDER_STREAM`."""
 
-Fields = dict[str, Any]
-"""The fields of a Batch by name, in numpy arrays."""
 Unread = tuple[str, ...]
 """A line for each image that could not be read and is an empty one of weight 0 instead."""
-
-
-class Sample(NamedTuple):
-    """One image with its boxes, ready to be padded."""
-
-    image: np.ndarray  # (h, w, 3) uint8, or float32 where resizing does not round
-    boxes: np.ndarray  # (g + r, 4) float32 in pixels of `image`: ground truth, then proposals
-    scale: np.ndarray  # (2,) float32, resized height and width over the original ones
 
 
 class Given(NamedTuple):
@@ -68,7 +62,8 @@ def make_train_batch(
         dataset: the training set.
         config: of the experiment.
         bucket: height and width of the padded images.
-        indices: places of the images in the data set, a row of `plan_batches`.
+        indices: places of the images in the data set, a row of `plan_batches`; -1 is a padded
+            image of weight 0.
         step: that the batch is for; with the seed it decides the augmentation.
         proposals: of the data set; the best post_nms_train of each image go into the batch.
 
@@ -78,25 +73,17 @@ def make_train_batch(
 
     Raises:
         DataError: an image cannot be read (data.on_error "raise").
+        ValueError: a transform gives back what cannot become part of the batch.
     """
     images = _black(len(indices), bucket, config.data.resize)
+    frame = _frame(dataset, config, proposals, config.model.proposals.post_nms_train)
     rows: list[Fields] = []
     unread: list[str] = []
-    given = proposals and Given(proposals, config.model.proposals.post_nms_train)
     for position, index in enumerate(indices):
         rng = np.random.default_rng((config.seed, AUGMENTATION_STREAM, step, position))
         short_side = int(rng.choice(config.data.train_short_sides or (config.data.short_side,)))
-        flips = [
-            (transforms.horizontal_flip, rng.random() < config.data.horizontal_flip),
-            (transforms.vertical_flip, rng.random() < config.data.vertical_flip),
-        ]
-        sample = _read_sample(dataset, index, config.data, short_side, unread, given)
-        for flip, drawn in flips:
-            if drawn and sample is not None:
-                image, boxes = flip(sample.image, sample.boxes)
-                sample = sample._replace(image=image, boxes=boxes)
-        rows.append(_padded(dataset, index, sample, images[position], given))
-    return _stack(rows, images), tuple(unread)
+        rows.append(_make_row(frame, index, images[position], short_side, rng, unread))
+    return stack(rows, images, [_name(dataset, index) for index in indices]), tuple(unread)
 
 
 def make_eval_batch(
@@ -106,54 +93,23 @@ def make_eval_batch(
     indices: Sequence[int],
     proposals: StoredProposals | None = None,
 ) -> tuple[EvalBatch, Unread]:
-    """A batch to evaluate on, without augmentation; place -1 is a padded image of weight 0.
+    """A batch to evaluate on, without augmentation.
 
     Arguments, results and errors are those of `make_train_batch`, but that the best post_nms_test
     proposals go into the batch.
     """
     images = _black(len(indices), bucket, config.data.resize)
+    frame = _frame(dataset, config, proposals, config.model.proposals.post_nms_test)
     rows: list[Fields] = []
     scales = np.ones((len(indices), 2), np.float32)
     unread: list[str] = []
-    given = proposals and Given(proposals, config.model.proposals.post_nms_test)
     for position, index in enumerate(indices):
-        sample = None
-        if index != PADDING:
-            sample = _read_sample(
-                dataset, index, config.data, config.data.short_side, unread, given
-            )
-        if sample is not None:
-            scales[position] = sample.scale
-        rows.append(_padded(dataset, index, sample, images[position], given))
-    return EvalBatch(_stack(rows, images), scales), tuple(unread)
-
-
-def _read_sample(
-    dataset: Dataset,
-    index: int,
-    config: DataConfig,
-    short_side: int,
-    unread: list[str],
-    given: Given | None,
-) -> Sample | None:
-    """A resized image with its boxes, or None and a line in `unread`."""
-    record = dataset.records[index]
-    try:
-        image = dataset.read_image(index)
-    except DataError as error:
-        if config.on_error == "raise":
-            raise
-        unread.append(str(error))
-        return None
-    size = transforms.resized_size(
-        (record.height, record.width), short_side, config.long_side, config.resize
-    )
-    boxes = record.boxes
-    if given is not None:
-        boxes = np.concatenate([boxes, given.of(index).boxes])
-    image, boxes = transforms.resize(image, boxes, size, config.resize)
-    scale = np.array([size[0] / record.height, size[1] / record.width], np.float32)
-    return Sample(image, boxes, scale)
+        row = _make_row(frame, index, images[position], config.data.short_side, None, unread)
+        if row["image_weights"]:
+            scales[position] = row["image_sizes"] / dataset.sizes[index]
+        rows.append(row)
+    batch = stack(rows, images, [_name(dataset, index) for index in indices])
+    return EvalBatch(batch, scales), tuple(unread)
 
 
 def _black(number: int, bucket: Size, method: Resize) -> np.ndarray:
@@ -161,62 +117,109 @@ def _black(number: int, bucket: Size, method: Resize) -> np.ndarray:
     return np.zeros((number, *bucket, 3), PIXELS[method])
 
 
-def _padded(
-    dataset: Dataset, index: int, sample: Sample | None, place: np.ndarray, given: Given | None
-) -> Fields:
-    """The fields of a batch for one image, but its pixels, which go to the upper left of `place`.
+def _name(dataset: Dataset, index: int) -> str:
+    return "padding" if index == PADDING else dataset.records[index].name
 
-    No sample gives an empty one of weight 0.
+
+class _Frame(NamedTuple):
+    """What the images of a batch have in common."""
+
+    dataset: Dataset
+    config: DataConfig
+    given: Given | None
+    room: Room
+
+
+def _frame(
+    dataset: Dataset, config: Config, proposals: StoredProposals | None, most: int
+) -> _Frame:
+    boxes = dataset.box_room or dataset.max_boxes
+    boxes = max(1, -(-boxes // BOX_MULTIPLE)) * BOX_MULTIPLE
+    given = None if proposals is None else Given(proposals, most)
+    return _Frame(dataset, config.data, given, Room(boxes, given and given.most))
+
+
+def _make_row(
+    frame: _Frame,
+    index: int,
+    place: np.ndarray,
+    short_side: int,
+    rng: np.random.Generator | None,
+    unread: list[str],
+) -> Fields:
+    """The fields of one image, whose pixels go to `place`; it is augmented with a generator alone.
+
+    One that cannot be read leaves a line in `unread`, and is an empty one as padding is.
     """
-    room = max(1, -(-dataset.max_boxes // BOX_MULTIPLE)) * BOX_MULTIPLE
-    row: Fields = {
-        "image_sizes": np.array(place.shape[:2], np.int32),
-        "image_index": np.array(index, np.int32),
-        "image_weights": np.array(0.0, np.float32),
-        "boxes": np.zeros((room, 4), np.float32),
-        "labels": np.zeros(room, np.int32),
-        "box_valid": np.zeros(room, bool),
-        "box_ignore": np.zeros(room, bool),
-        "box_weights": np.zeros(room, np.float32),
-    }
-    if given is not None:
-        row["proposals"] = _no_proposals(given.most)
-    if sample is None:
-        return row
-    record = dataset.records[index]
-    number = len(record.boxes)
-    height, width = sample.image.shape[:2]
-    place[:height, :width] = sample.image
-    row["image_sizes"] = np.array((height, width), np.int32)
-    row["image_weights"] = np.array(1.0, np.float32)
-    row["boxes"][:number] = sample.boxes[:number]
-    row["labels"][:number] = record.labels
-    row["box_valid"][:number] = ~record.ignore
-    row["box_ignore"][:number] = record.ignore
-    row["box_weights"][:number] = ~record.ignore
-    if given is not None:
-        scores = given.of(index).scores
-        row["proposals"]["boxes"][: len(scores)] = sample.boxes[number:]
-        row["proposals"]["scores"][: len(scores)] = scores
-        row["proposals"]["valid"][: len(scores)] = True
+    if index != PADDING:
+        try:
+            sample = _transformed(frame, index, rng)
+        except DataError as error:
+            if frame.config.on_error == "raise":
+                raise
+            unread.append(str(error))
+        else:
+            sample, extra = _prepared(frame, sample, place, short_side, rng)
+            return pad_sample(sample, extra, index, place, frame.room)
+    row = empty_row(index, place, frame.room)
+    if frame.dataset.transforms:
+        sample = run_transforms(frame.dataset, _no_image(frame), None, rng)
+        sample = transforms.keep_boxes(sample, np.zeros(len(sample.boxes), bool))
+        _, extra = _prepared(frame, sample, place, short_side, rng)
+        row["extra"] = {name: np.zeros_like(array) for name, array in extra.items()}
     return row
 
 
-def _no_proposals(most: int) -> Fields:
-    """The fields of Proposals for one image, all padding."""
-    return {
-        "boxes": np.zeros((most, 4), np.float32),
-        "scores": np.full(most, -np.inf, np.float32),
-        "valid": np.zeros(most, bool),
-    }
+def _transformed(frame: _Frame, index: int, rng: np.random.Generator | None) -> Sample:
+    """A sample in original pixels, after the data set's transforms."""
+    sample, record = frame.dataset.read_sample(index), frame.dataset.records[index]
+    if frame.given is not None:
+        sample = dataclasses.replace(sample, proposals=frame.given.of(index))
+    sample = run_transforms(frame.dataset, sample, record, rng)
+    check_room(sample, frame.room, record.name)
+    return sample
 
 
-def _stack(rows: Sequence[Fields], images: np.ndarray) -> Batch:
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    proposals = columns.pop("proposals", None)
-    fields: Fields = {name: np.stack(column) for name, column in columns.items()}
-    fields["images"] = images
-    if proposals is not None:
-        given: Fields = {name: np.stack([row[name] for row in proposals]) for name in proposals[0]}
-        fields["proposals"] = Proposals(**given)
-    return Batch(**fields)
+def _no_image(frame: _Frame) -> Sample:
+    """What transforms are given where there is no image, as large as one of the data set."""
+    height, width = frame.dataset.sizes[0].tolist()
+    sample = empty_sample(height, width)
+    if frame.given is None:
+        return sample
+    nothing = ImageProposals(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    return dataclasses.replace(sample, proposals=nothing)
+
+
+def _prepared(
+    frame: _Frame,
+    sample: Sample,
+    place: np.ndarray,
+    short_side: int,
+    rng: np.random.Generator | None,
+) -> tuple[Sample, dict[str, np.ndarray]]:
+    """A sample after resizing and the config's flips, and its extras, padded.
+
+    It is as large as the config says, or smaller, where a transform gave it another shape than
+    that which the canvas was planned for.
+    """
+    config, canvas = frame.config, (place.shape[0], place.shape[1])
+    # Only maps go along: after resizing, others could happen to be as large as the image.
+    maps = {name: sample.extra[name] for name in sample.maps}
+    others = {name: array for name, array in sample.extra.items() if name not in maps}
+    sample = dataclasses.replace(sample, extra=maps)
+    size = sample.image.shape[0], sample.image.shape[1]
+    wanted = transforms.resized_size(size, short_side, config.long_side, config.resize)
+    if wanted[0] > canvas[0] or wanted[1] > canvas[1]:
+        wanted = transforms.fitted_size(size, canvas)
+    sample = transforms.resize(sample, wanted, config.resize)
+    for flip in _flips(config):
+        sample = flip(sample, None, rng)
+    return sample, others | pad_extras(sample.extra, sample.box_extra, canvas, frame.room)
+
+
+def _flips(config: DataConfig) -> tuple[Transform, ...]:
+    """The transforms of the config, which run after resizing."""
+    return (
+        RandomFlip(transforms.horizontal_flip, config.horizontal_flip),
+        RandomFlip(transforms.vertical_flip, config.vertical_flip),
+    )

@@ -10,7 +10,13 @@ from typing import TypeVar
 
 from jaxrcnn.config import Config
 from jaxrcnn.data.batches import EvalBatch, Unread, make_eval_batch, make_train_batch
-from jaxrcnn.data.planning import PADDING, eval_buckets, plan_evaluation, plan_training
+from jaxrcnn.data.planning import (
+    PADDING,
+    eval_buckets,
+    plan_evaluation,
+    plan_training,
+    training_buckets,
+)
 from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.types import Batch
@@ -98,6 +104,14 @@ def eval_batches(
         return make_eval_batch(dataset, config, *plan.of(number), proposals)
 
     return BatchStream(make, range(len(plan.rows)), config.data.workers)
+
+
+def empty_train_batches(dataset: Dataset, config: Config) -> list[Batch]:
+    """One padded image, without given proposals, of every shape that `train_batches` has."""
+    return [
+        make_train_batch(dataset, config, bucket, [PADDING], 0)[0]
+        for bucket in training_buckets(dataset, config.data).shapes
+    ]
 
 
 def empty_eval_batches(

@@ -7,19 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.sample import ImageProposals
 
 if TYPE_CHECKING:
     from jaxrcnn.data.records import Dataset
 
 VERSION = 1
 REMEDY = "write it anew with python -m jaxrcnn proposals WORKDIR --dump FILE"
-
-
-class ImageProposals(NamedTuple):
-    """Proposals of one image, best first, no padding."""
-
-    boxes: np.ndarray  # (R, 4) float32, xyxy in pixels of the original image
-    scores: np.ndarray  # (R,) float32, objectness logits
 
 
 class StoredProposals(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 from jaxrcnn.data.errors import REMEDY, DataError, fault
 from jaxrcnn.data.image_files import size_mismatch
 from jaxrcnn.data.images import MAX_PIXELS, read_image
+from jaxrcnn.data.sample import Sample
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +54,17 @@ def read_file(record: Record, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     return pixels
 
 
+Transform = Callable[[Sample, Record | None, np.random.Generator | None], Sample]
+"""Changes a sample, or adds to it: `transform(sample, record, rng) -> Sample`.
+
+The record is that of the image in the data set; None where there is no image, because the place of
+a batch is padded or the image could not be read: the sample is then a black one without boxes, of
+which only the types and shapes of the extras are used. The generator gives the transform's draws,
+by the seed, the step and the place in the batch; it is None in evaluation, where image and boxes
+have to stay in place.
+"""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
     """The records of one or more splits, in a fixed order, and how to read their images."""
@@ -60,8 +72,10 @@ class Dataset:
     name: str  # the splits, joined by "+"
     records: tuple[Record, ...]
     class_names: tuple[str, ...]  # label k is class_names[k - 1] ...
-    category_ids: tuple[int, ...]  # ... and the source's category_ids[k - 1]
-    reader: Callable[[Record], np.ndarray] = read_file
+    category_ids: tuple[int, ...] = ()  # ... and the source's category_ids[k - 1]; else 1..K
+    reader: Callable[[Record], np.ndarray] = read_file  # gives (H, W, 3) uint8 RGB
+    transforms: tuple[Transform, ...] = ()  # run in order on samples in original pixels
+    box_room: int = 0  # boxes of an image that a batch has room for; 0: as many as any record has
     skipped: tuple[str, ...] = ()  # a line for each faulty record that was left out
     clipped: int = 0  # boxes that reached out of their image by up to a pixel, and were cut
     other_boxes: int = 0  # boxes of categories that data.classes does not name, left out
@@ -69,6 +83,17 @@ class Dataset:
     empty: int = 0  # images without objects, left out
     notes: tuple[str, ...] = ()  # what else there is to say of how the source was read
     source_classes: tuple[str, ...] = ()  # names that the source lists, also those left out
+
+    def __post_init__(self) -> None:
+        if not self.category_ids:
+            object.__setattr__(self, "category_ids", tuple(range(1, len(self.class_names) + 1)))
+        if len(self.category_ids) != len(self.class_names):
+            raise ValueError(
+                f"{self.name}: {len(self.class_names)} class_names, but "
+                f"{len(self.category_ids)} category_ids; leave them out for 1, 2, ..."
+            )
+        if callable(self.transforms):
+            raise ValueError(f"{self.name}: transforms is a tuple; wrap a single one, (transform,)")
 
     def __len__(self) -> int:
         return len(self.records)
@@ -91,6 +116,22 @@ class Dataset:
             DataError: see `read_file`.
         """
         return self.reader(self.records[index])
+
+    def read_sample(self, index: int) -> Sample:
+        """Image `index` with its boxes, in original pixels and without transforms.
+
+        All its arrays are copies, so that whoever asked for it may write in them.
+
+        Raises:
+            DataError: see `read_file`, or the reader gives something else than the record says.
+        """
+        record, image = self.records[index], self.read_image(index)
+        if image.dtype != np.uint8 or image.shape != (record.height, record.width, 3):
+            raise DataError(
+                f"{record.name}: the reader gives {image.dtype} {image.shape}, expected "
+                f"uint8 ({record.height}, {record.width}, 3), the size of the record"
+            )
+        return Sample(image.copy(), record.boxes.copy(), record.labels.copy(), record.ignore.copy())
 
     def without_empty(self) -> "Dataset":
         """The same data set without the images that hold no box to train on, counted."""
@@ -142,7 +183,7 @@ def make_record(
     size: tuple[int, int],
     boxes: np.ndarray,
     labels: Sequence[int],
-    annotation_ids: Sequence[int],
+    annotation_ids: Sequence[int] | None = None,
     *,
     source_id: int | str | None = None,
     crowd: Sequence[bool] | None = None,
@@ -155,8 +196,36 @@ def make_record(
     """A record from plain sequences; no marks, the box's area and the image's id by default.
 
     Crowds, boxes marked as ignored and, unless they are kept, difficult ones are not trained on.
+
+    Args:
+        image_id: no two images of a data set share one.
+        name: what the image is called in errors and results.
+        file: path of the image; "" where `Dataset.reader` needs none.
+        size: height and width in pixels.
+        boxes: (G, 4) xyxy in pixels of the image, continuous coordinates.
+        labels: (G,) 1..K.
+        annotation_ids: (G,); 1..G by default.
+        source_id, crowd, difficult, ignore, area: as in `Record`, each (G,) but the first.
+        keep_difficult: train on difficult boxes too.
+        as_stored: as in `Record`.
+
+    Raises:
+        ValueError: something else than one value for each box is given.
     """
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)  # (G, 4), also where G is 0
+    if annotation_ids is None:
+        annotation_ids = range(1, len(boxes) + 1)
+    rows = {
+        "labels": labels,
+        "annotation_ids": annotation_ids,
+        "crowd": crowd,
+        "difficult": difficult,
+        "ignore": ignore,
+        "area": area,
+    }
+    for field, values in rows.items():
+        if values is not None and len(values) != len(boxes):
+            raise ValueError(f"{name}: {len(boxes)} boxes, but {len(values)} {field}")
     none = np.zeros(len(boxes), bool)
     crowds, difficults, ignored = (
         none if marks is None else np.array(marks, bool) for marks in (crowd, difficult, ignore)

@@ -1,9 +1,13 @@
-"""Resizing and mirroring of images with their boxes, in numpy and Pillow."""
+"""Resizing, flipping and cropping of images with all that belongs to them, in numpy and Pillow."""
 
+import dataclasses
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
+
+from jaxrcnn.data.sample import ImageProposals, Sample
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -48,27 +52,61 @@ def resized_size(size: Size, short_side: int, long_side: int, method: Resize = "
     return max(1, int(new_height + 0.5)), max(1, int(new_width + 0.5))
 
 
-def resize(
-    image: np.ndarray, boxes: np.ndarray, size: Size, method: Resize = "pillow"
-) -> tuple[np.ndarray, np.ndarray]:
-    """Resize an image bilinearly, and its boxes.
+def fitted_size(size: Size, canvas: Size) -> Size:
+    """The largest size with the aspect of `size` that fits into `canvas`, at least one pixel."""
+    (height, width), (most_rows, most_columns) = size, canvas
+    if most_rows * width <= most_columns * height:
+        return most_rows, max(1, (2 * width * most_rows + height) // (2 * height))
+    return max(1, (2 * height * most_columns + width) // (2 * width)), most_columns
+
+
+def resize(sample: Sample, size: Size, method: Resize = "pillow") -> Sample:
+    """Resize an image bilinearly, its maps to the nearest pixel, and scale its boxes.
 
     Args:
-        image: (H, W, 3) uint8.
-        boxes: (G, 4) float32 in pixels of `image`.
-        size: wanted height and width.
+        sample: with an image (H, W, 3) uint8.
+        size: wanted height and width (h, w).
         method: "pillow" is antialiased where the image shrinks, and its values are whole;
             "torchvision" weighs the four nearest pixels, in float32 (``interpolate`` with mode
             "bilinear", corners not aligned, as in its detectors' transform).
 
     Returns:
-        The image, (h, w, 3) uint8 or float32, 0..255, and the boxes scaled by h / H and w / W,
-        (G, 4) float32.
+        The sample with an image (h, w, 3) uint8 or float32, 0..255, and boxes and proposals scaled
+        by h / H and w / W. A map's pixel is that of the old map in which its centre lies.
     """
-    y_scale, x_scale = size[0] / image.shape[0], size[1] / image.shape[1]
+    height, width = sample.image.shape[:2]
+    y_scale, x_scale = size[0] / height, size[1] / width
     scales = np.array([x_scale, y_scale, x_scale, y_scale], np.float32)
     resize_image = _resize_by_neighbours if method == "torchvision" else _resize_by_pillow
-    return resize_image(image, size), boxes * scales
+    pixels = np.ix_(_nearest(height, size[0]), _nearest(width, size[1]))
+    return _changed(
+        sample,
+        resize_image(sample.image, size),
+        lambda boxes: boxes * scales,
+        lambda array: array[pixels],
+    )
+
+
+def _nearest(length: int, wanted: int) -> np.ndarray:
+    """Of every new pixel along an axis: the old one in which its centre lies."""
+    return (2 * np.arange(wanted) + 1) * length // (2 * wanted)
+
+
+def _changed(
+    sample: Sample,
+    image: np.ndarray,
+    move: Callable[[np.ndarray], np.ndarray],
+    change: Callable[[np.ndarray], np.ndarray],
+) -> Sample:
+    """The sample with another image, boxes and proposals moved, and maps changed likewise."""
+    maps, proposals = sample.maps, sample.proposals
+    return dataclasses.replace(
+        sample,
+        image=image,
+        boxes=move(sample.boxes),
+        extra={name: change(x) if name in maps else x for name, x in sample.extra.items()},
+        proposals=proposals and proposals._replace(boxes=move(proposals.boxes)),
+    )
 
 
 def _resize_by_pillow(image: np.ndarray, size: Size) -> np.ndarray:
@@ -97,18 +135,91 @@ def _neighbours(length: int, wanted: int) -> tuple[np.ndarray, np.ndarray, np.nd
     return before, np.minimum(before + 1, length - 1), centres - np.floor(centres)
 
 
-def horizontal_flip(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mirror an image (H, W, 3) left to right, and its boxes (G, 4) float32: x becomes W - x."""
-    width = np.float32(image.shape[1])
-    x0, y0, x1, y1 = boxes.T
+def horizontal_flip(sample: Sample) -> Sample:
+    """Mirror a sample left to right: x becomes W - x."""
+    image, width = sample.image, np.float32(sample.image.shape[1])
     mirrored = np.empty_like(image)
     for channel in range(image.shape[2]):  # all at once, numpy copies three bytes at a time
         mirrored[..., channel] = image[:, ::-1, channel]
-    return mirrored, np.stack([width - x1, y0, width - x0, y1], axis=1)
+
+    def move(boxes: np.ndarray) -> np.ndarray:
+        x0, y0, x1, y1 = boxes.T
+        return np.stack([width - x1, y0, width - x0, y1], axis=1)
+
+    return _changed(sample, mirrored, move, lambda array: array[:, ::-1])
 
 
-def vertical_flip(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mirror an image (H, W, 3) top to bottom, and its boxes (G, 4) float32: y becomes H - y."""
-    height = np.float32(image.shape[0])
-    x0, y0, x1, y1 = boxes.T
-    return image[::-1], np.stack([x0, height - y1, x1, height - y0], axis=1)
+def vertical_flip(sample: Sample) -> Sample:
+    """Mirror a sample top to bottom: y becomes H - y."""
+    height = np.float32(sample.image.shape[0])
+
+    def move(boxes: np.ndarray) -> np.ndarray:
+        x0, y0, x1, y1 = boxes.T
+        return np.stack([x0, height - y1, x1, height - y0], axis=1)
+
+    return _changed(sample, sample.image[::-1], move, lambda array: array[::-1])
+
+
+def keep_boxes(sample: Sample, mask: np.ndarray) -> Sample:
+    """The sample with those boxes alone, and their rows, for which `mask` (g,) bool is True."""
+    return dataclasses.replace(
+        sample,
+        boxes=sample.boxes[mask],
+        labels=sample.labels[mask],
+        ignore=sample.ignore[mask],
+        box_extra={name: rows[mask] for name, rows in sample.box_extra.items()},
+    )
+
+
+def crop(sample: Sample, window: tuple[int, int, int, int]) -> Sample:
+    """Cut a window out of a sample.
+
+    Boxes and proposals are clipped. A box is dropped if its centre lies outside of the window; one
+    to ignore stays as long as a part of it does, since there may still be objects in it. Proposals
+    without area are dropped.
+
+    Args:
+        sample: to be cut.
+        window: y0, x0, y1, x1 in whole pixels, inside the image; y1 and x1 are not part of it.
+
+    Raises:
+        ValueError: the window is empty or reaches out of the image.
+    """
+    (y0, x0, y1, x1), (height, width) = window, sample.image.shape[:2]
+    if not (0 <= y0 < y1 <= height and 0 <= x0 < x1 <= width):
+        raise ValueError(
+            f"crop: the window y0={y0}, x0={x0}, y1={y1}, x1={x1} is empty or "
+            f"reaches out of the image of {width}x{height} pixels (width x height)"
+        )
+    low, high = np.array([x0, y0] * 2, np.float32), np.array([x1, y1] * 2, np.float32)
+    centres = (sample.boxes[:, :2] + sample.boxes[:, 2:]) / 2
+    inside = ((centres >= low[:2]) & (centres < high[:2])).all(axis=1)
+    cut = _changed(
+        sample,
+        sample.image[y0:y1, x0:x1],
+        lambda boxes: np.clip(boxes, low, high) - low,
+        lambda array: array[y0:y1, x0:x1],
+    )
+    cut = keep_boxes(cut, (inside | sample.ignore) & _have_area(cut.boxes))
+    if cut.proposals is None:
+        return cut
+    boxes, scores = cut.proposals
+    real = _have_area(boxes)
+    return dataclasses.replace(cut, proposals=ImageProposals(boxes[real], scores[real]))
+
+
+def _have_area(boxes: np.ndarray) -> np.ndarray:
+    return np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomFlip:
+    """A transform: `flip` a sample with this probability, and never in evaluation."""
+
+    flip: Callable[[Sample], Sample]
+    probability: float
+
+    def __call__(self, sample: Sample, record: object, rng: np.random.Generator | None) -> Sample:
+        """The sample, flipped or as it is."""
+        drawn = rng is not None and rng.random() < self.probability
+        return self.flip(sample) if drawn else sample

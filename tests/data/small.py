@@ -6,6 +6,7 @@ from jaxrcnn.config import Config, DataConfig, EvalConfig, TrainConfig
 from jaxrcnn.data.errors import fault
 from jaxrcnn.data.proposals import ImageProposals, join_proposals
 from jaxrcnn.data.records import Dataset, make_record
+from jaxrcnn.data.sample import Sample
 from jaxrcnn.types import Proposals
 
 STEPS = 6
@@ -60,10 +61,23 @@ def given_proposals(dataset):
     )
 
 
+def sample_of(image, boxes=(), **fields):
+    """A sample with boxes of the classes 1, 2, ...; of a size, the image is black."""
+    if isinstance(image, tuple):
+        image = np.zeros((*image, 3), np.uint8)
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    labels = np.arange(1, len(boxes) + 1, dtype=np.int32)
+    return Sample(image, boxes, labels, **{"ignore": np.zeros(len(boxes), bool), **fields})
+
+
 def assert_same(batch, other):
     for name in batch._fields:
         one, two = getattr(batch, name), getattr(other, name)
         if isinstance(one, Proposals):
             assert_same(one, two)
+        elif isinstance(one, dict):
+            assert one.keys() == two.keys()
+            for key in one:
+                np.testing.assert_array_equal(one[key], two[key])
         else:
             np.testing.assert_array_equal(one, two)

@@ -6,8 +6,11 @@ import pytest
 from jaxrcnn.config import ModelConfig, ProposalsConfig
 from jaxrcnn.data.batches import make_eval_batch, make_train_batch
 from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.proposals import ImageProposals, join_proposals
 from jaxrcnn.data.synthetic import shapes_dataset
+from jaxrcnn.data.transforms import crop, horizontal_flip
+from tests.data.own_transforms import Beside, add_extras, turn
 from tests.data.small import assert_same, config_of, given_proposals, small_dataset
 
 
@@ -45,7 +48,8 @@ def test_a_training_batch_by_hand():
     )
     np.testing.assert_array_equal(turned.boxes[0, :2], [[6, 3, 10, 7], [8, 4, 12, 8]])
     assert batch.proposals is None
-    dtypes = [np.asarray(field).dtype for field in batch[:-1]]
+    assert batch.extra is None
+    dtypes = [np.asarray(field).dtype for field in batch[:-2]]
     assert dtypes == [
         np.uint8,
         *[np.int32] * 2,
@@ -143,3 +147,188 @@ def test_an_unreadable_image_stops_or_becomes_an_empty_one_that_is_named():
     assert not batch.box_valid[1].any()
     alone, _ = make_train_batch(dataset, skip, (32, 64), [0], 0)
     np.testing.assert_array_equal(alone.images[0], batch.images[0])
+
+
+def with_transforms(*transforms, box_room=0):
+    return dataclasses.replace(small_dataset(), transforms=transforms, box_room=box_room)
+
+
+SMALL = {"short_side": 8, "long_side": 12, "train_short_sides": (), "horizontal_flip": 0.0}
+
+
+def test_extras_arrive_in_the_batch_with_their_image():
+    dataset = with_transforms(add_extras)
+    batch, _ = make_train_batch(dataset, config_of(**SMALL), (32, 32), [0, 1], 0)
+    assert sorted(batch.extra) == ["angle", "mask", "pose"]
+    mask = np.zeros((2, 32, 32))
+    mask[0, :8, :12], mask[1, :6, :12] = 1, 2  # 16x24 becomes 8x12, and 8x16 6x12
+    np.testing.assert_array_equal(batch.extra["mask"], mask)
+    assert batch.extra["mask"].dtype == np.uint8
+    np.testing.assert_array_equal(batch.extra["pose"], [[1, 1], [2, 1]])
+    np.testing.assert_array_equal(batch.extra["angle"], [[1, 2] + [0] * 6, [0] * 8])
+    plain, _ = make_train_batch(small_dataset(), config_of(**SMALL), (32, 32), [0, 1], 0)
+    assert_same(batch._replace(extra=None), plain)
+
+
+def test_maps_are_flipped_after_they_are_resized_and_others_are_left_alone():
+    columns = np.tile(np.arange(24, dtype=np.int32), (16, 1))
+    as_large = np.arange(8 * 12, dtype=np.int32).reshape(8, 12)  # as the resized image
+
+    def transform(sample, record, rng):
+        return dataclasses.replace(sample, extra={"columns": columns, "other": as_large})
+
+    flipped = config_of(**{**SMALL, "horizontal_flip": 1.0, "vertical_flip": 1.0})
+    batch, _ = make_train_batch(with_transforms(transform), flipped, (32, 32), [0], 0)
+    # Twelve columns of twenty-four: centres at 1, 3, 5, ...: the second of each two.
+    np.testing.assert_array_equal(batch.extra["columns"][0, 0, :12], range(23, 0, -2))
+    assert not batch.extra["columns"][0, 8:].any()
+    np.testing.assert_array_equal(batch.extra["other"], [as_large])
+
+
+def test_transforms_come_after_the_short_side_and_before_the_flips():
+    drawn = []
+
+    def transform(sample, record, rng):
+        drawn.append(rng.random())
+        return sample
+
+    config = config_of(horizontal_flip=0.5, vertical_flip=0.5)
+    dataset, sizes, corners, flips = with_transforms(transform), set(), [], []
+    for step in range(20):
+        rng = np.random.default_rng((5, 2, step, 0))  # the seed and the stream, step and place
+        side = int(rng.choice((48, 64)))
+        ours = rng.random()
+        flips.append((rng.random() < 0.5, rng.random() < 0.5))
+        batch, _ = make_train_batch(dataset, config, (96, 96), [0], step)
+        assert batch.image_sizes[0, 0] == side
+        assert drawn[-1] == ours
+        x, y = batch.boxes[0, 0, :2] * 16 / side
+        corners.append((x > 5, y > 3))  # the box (4, 2, 12, 10) in 24x16, or (12, 6, 20, 14)
+        sizes.add(side)
+    assert corners == flips
+    assert len(set(flips)) == 4
+    assert sizes == {48, 64}
+
+
+def test_an_image_beside_another_needs_room_for_its_boxes():
+    # The image and its copy are 16x48, and 4x12 after resizing: a quarter.
+    dataset = with_transforms(Beside(small_dataset(), [0]), box_room=4)
+    batch, _ = make_train_batch(dataset, config_of(**SMALL), (32, 32), [0], 0)
+    np.testing.assert_array_equal(batch.image_sizes, [[4, 12]])
+    expected = [[1, 0.5, 3, 2.5], [0, 0, 2, 2], [7, 0.5, 9, 2.5], [6, 0, 8, 2]]
+    np.testing.assert_array_equal(batch.boxes[0, :4], expected)
+    np.testing.assert_array_equal(batch.labels[0, :5], [1, 2, 1, 2, 0])
+    np.testing.assert_array_equal(batch.box_ignore[0, :5], [False, True] * 2 + [False])
+    many = [Beside(small_dataset(), [0])] * 4  # each adds two boxes
+    with pytest.raises(ValueError, match=r"^image p0 has 10 boxes .* room for 8; .* at least 10$"):
+        make_train_batch(with_transforms(*many), config_of(**SMALL), (32, 32), [0], 0)
+    roomy = with_transforms(*many, box_room=10)
+    batch, _ = make_train_batch(roomy, config_of(**SMALL), (32, 32), [0], 0)
+    assert batch.boxes.shape == (1, 16, 4)
+    assert (batch.box_valid | batch.box_ignore).sum() == 10
+
+
+def test_a_turned_image_is_made_smaller_to_fit_the_landscape_canvas():
+    dataset = with_transforms(add_extras, turn)
+    config = config_of(horizontal_flip=0.0, train_short_sides=())
+    canvas = training_buckets(dataset, config.data).shapes[0]
+    assert canvas == (64, 96)
+    batch, _ = make_train_batch(dataset, config, canvas, [0], 0)
+    # 24x16 (height, width) would be 96x64; 64 rows are left, and 64 / 24 of 16 columns: 42.7.
+    np.testing.assert_array_equal(batch.image_sizes, [[64, 43]])
+    x, y = 43 / 16, 64 / 24
+    expected = [[2 * x, 12 * y, 10 * x, 20 * y], [0, 16 * y, 8 * x, 24 * y]]
+    np.testing.assert_allclose(batch.boxes[0, :2], expected, rtol=1e-6)
+    mask = np.zeros((64, 96))
+    mask[:, :43] = 1
+    np.testing.assert_array_equal(batch.extra["mask"][0], mask)
+    portrait, _ = make_train_batch(dataset, config, (96, 64), [4], 0)  # 24x16 becomes 16x24
+    np.testing.assert_array_equal(portrait.image_sizes, [[43, 64]])
+
+
+def test_a_cropped_image_is_resized_by_its_own_shape():
+    def cut(sample, record, rng):
+        return crop(sample, (0, 4, 8, 12))
+
+    batch, _ = make_train_batch(with_transforms(cut), config_of(**SMALL), (32, 32), [0], 0)
+    np.testing.assert_array_equal(batch.image_sizes, [[8, 8]])
+    # The box (4, 2, 12, 10) is cut at y = 8; the crowd (0, 0, 8, 8) loses four columns.
+    np.testing.assert_array_equal(batch.boxes[0, :3], [[0, 2, 8, 8], [0, 0, 4, 8], [0, 0, 0, 0]])
+
+
+def test_evaluation_hands_on_no_generator_and_no_record_where_it_pads():
+    seen = []
+
+    def transform(sample, record, rng):
+        seen.append((record and record.name, rng, sample.image.shape))
+        return add_extras(sample, record, rng)
+
+    dataset = with_transforms(transform)
+    (batch, scales), _ = make_eval_batch(dataset, config_of(**SMALL), (32, 32), [3, -1])
+    # Where there is no image, a black one as large as the first of the data set.
+    assert seen == [("p3", None, (16, 16, 3)), (None, None, (16, 24, 3))]
+    np.testing.assert_array_equal(scales, [[0.5, 0.5], [1, 1]])
+    np.testing.assert_array_equal(batch.extra["pose"], [[4, 1], [0, 0]])
+    assert (batch.extra["mask"][0, :8, :8] == 4).all()
+    assert batch.extra["mask"].sum() == 4 * 64
+    np.testing.assert_array_equal(batch.extra["angle"], [[1] + [0] * 7, [0] * 8])
+    padded, _ = make_eval_batch(dataset, config_of(**SMALL), (32, 32), [-1])
+    assert {name: x.shape[1:] for name, x in padded.batch.extra.items()} == {
+        name: x.shape[1:] for name, x in batch.extra.items()
+    }
+
+
+def test_evaluation_refuses_to_move_an_image():
+    def move(sample, record, rng):
+        return horizontal_flip(sample)
+
+    with pytest.raises(ValueError, match=r"^transform move, image p0: it changed the boxes"):
+        make_eval_batch(with_transforms(move), config_of(**SMALL), (32, 32), [0])
+
+
+def test_an_image_that_cannot_be_read_has_extras_of_zeros():
+    dataset = with_transforms(add_extras)
+    skip = config_of(on_error="skip", **SMALL)
+    batch, unread = make_train_batch(dataset, skip, (32, 32), [0, 2], 0)
+    assert len(unread) == 1
+    np.testing.assert_array_equal(batch.image_weights, [1, 0])
+    np.testing.assert_array_equal(batch.extra["pose"], [[1, 1], [0, 0]])
+    assert not batch.extra["mask"][1].any()
+
+
+def test_a_transform_that_cannot_read_its_own_files_counts_as_the_image():
+    def read_mask(sample, record, rng):
+        if record is not None and record.name == "p1":
+            raise DataError("p1.png: the mask is missing")
+        return sample
+
+    dataset = with_transforms(read_mask)
+    with pytest.raises(DataError, match=r"^p1\.png: the mask is missing"):
+        make_train_batch(dataset, config_of(**SMALL), (32, 32), [0, 1], 0)
+    skip = config_of(on_error="skip", **SMALL)
+    batch, unread = make_train_batch(dataset, skip, (32, 32), [0, 1], 0)
+    assert unread == ("p1.png: the mask is missing",)
+    np.testing.assert_array_equal(batch.image_weights, [1, 0])
+
+
+def test_given_proposals_go_through_transforms():
+    def cut(sample, record, rng):
+        return crop(sample, (2, 4, 10, 12))
+
+    dataset, config = with_transforms(cut), with_counts(config_of(**SMALL), 4, 4)
+    given = given_proposals(dataset)
+    batch, _ = make_train_batch(dataset, config, (32, 32), [0], 0, given)
+    # Of (4, 2, 12, 10) and the whole image all of the window is left, of (1, 1, 2, 2) nothing.
+    np.testing.assert_array_equal(batch.proposals.boxes[0, :2], [[0, 0, 8, 8], [0, 0, 8, 8]])
+    np.testing.assert_array_equal(batch.proposals.valid, [[True, True, False, False]])
+
+
+def test_boxes_that_a_transform_gives_to_no_image_are_left_out():
+    def paste(sample, record, rng):
+        boxes, labels = np.tile([[0, 0, 2, 2]], (9, 1)), np.ones(9, int)
+        pasted = dataclasses.replace(sample, boxes=boxes, labels=labels, ignore=labels < 1)
+        return add_extras(pasted, record, rng)
+
+    (batch, _), _ = make_eval_batch(with_transforms(paste), config_of(**SMALL), (32, 32), [-1])
+    assert not (batch.box_valid | batch.box_ignore).any()
+    np.testing.assert_array_equal(batch.extra["angle"], np.zeros((1, 8)))  # not nine

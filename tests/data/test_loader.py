@@ -5,11 +5,17 @@ import pytest
 
 from jaxrcnn.config import TrainConfig
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.loader import empty_eval_batches, eval_batches, train_batches
+from jaxrcnn.data.loader import (
+    empty_eval_batches,
+    empty_train_batches,
+    eval_batches,
+    train_batches,
+)
 from jaxrcnn.data.planning import plan_batches, training_buckets
 from jaxrcnn.data.proposals import ImageProposals, join_proposals
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.data.synthetic import shapes_dataset
+from tests.data.own_transforms import Beside, Darken, add_extras
 from tests.data.small import STEPS, assert_same, config_of, given_proposals, small_dataset
 
 
@@ -152,3 +158,36 @@ def test_an_empty_batch_has_each_shape_of_an_evaluation():
     for batch in batches:
         np.testing.assert_array_equal(batch.image_weights, 0)
         np.testing.assert_array_equal(batch.image_index, -1)
+
+
+def test_transforms_draw_the_same_in_threads_and_processes_and_after_a_restart():
+    plain = shapes_dataset(10, seed=0)
+    transforms = (Beside(plain, range(10)), Darken(200), add_extras)
+    dataset = dataclasses.replace(plain, transforms=transforms, box_room=12)
+    expected = list(train_batches(dataset, config_of()))
+    restarted = list(train_batches(dataset, config_of(), first_step=2))
+    stream = train_batches(dataset, config_of(workers=2), first_step=2)
+    batches = list(stream)
+    stream.close()
+    assert len(batches) == len(restarted) == STEPS - 2
+    for batch, again, other in zip(batches, restarted, expected[2:], strict=True):
+        assert_same(batch, other)
+        assert_same(again, other)
+        np.testing.assert_array_equal(batch.extra["mask"].max((1, 2)), 1 + 1 + batch.image_index)
+    brightest = {int(image.max()) for batch in expected for image in batch.images}
+    assert len(brightest) > 10  # each image draws for itself
+
+
+def test_an_empty_training_batch_has_each_shape_of_a_training():
+    dataset = dataclasses.replace(small_dataset(), transforms=(add_extras,))
+    batches = empty_train_batches(dataset, config_of())
+    # 16x24 becomes 64x96, and 24x16 96x64.
+    assert [batch.images.shape for batch in batches] == [(1, 64, 96, 3), (1, 96, 64, 3)]
+    assert [batch.extra["mask"].shape for batch in batches] == [(1, 64, 96), (1, 96, 64)]
+    for batch in batches:
+        assert batch.extra["pose"].shape == (1, 2)
+        assert batch.extra["angle"].shape == batch.labels.shape == (1, 8)
+        assert not batch.extra["mask"].any()
+        np.testing.assert_array_equal(batch.image_index, -1)
+        np.testing.assert_array_equal(batch.image_weights, 0)
+    assert empty_train_batches(small_dataset(), config_of())[0].extra is None

@@ -96,6 +96,58 @@ def test_an_image_has_its_own_id_unless_its_source_has_another():
     assert record_of("", (8, 8), source_id="seven").source_id == "seven"
 
 
+def test_what_one_need_not_say_of_a_record_and_a_data_set():
+    record = make_record(3, "three", "", (8, 6), [[0, 0, 2, 2], [1, 1, 3, 3]], [1, 2])
+    np.testing.assert_array_equal(record.annotation_ids, [1, 2])
+    assert Dataset("d", (record,), ("a", "b", "c")).category_ids == (1, 2, 3)
+    assert Dataset("d", (record,), ("a", "b"), (7, 9)).category_ids == (7, 9)
+    assert Dataset("d", (), ()).category_ids == ()
+
+
+def test_a_data_set_of_fields_that_do_not_fit_is_refused():
+    with pytest.raises(ValueError, match=r"^d: 2 class_names, but 1 category_ids; leave them out"):
+        Dataset("d", (), ("a", "b"), (1,))
+    with pytest.raises(ValueError, match=r"^d: transforms is a tuple; wrap a single one"):
+        Dataset("d", (), ("a",), transforms=lambda sample, record, rng: sample)
+
+
+@pytest.mark.parametrize("field", ["labels", "crowd", "area", "annotation_ids"])
+def test_a_record_needs_one_value_for_each_box(field):
+    values = {"labels": [1, 2], field: [1]}
+    with pytest.raises(ValueError, match=f"^three: 2 boxes, but 1 {field}$"):
+        make_record(3, "three", "", (8, 6), [[0, 0, 2, 2], [1, 1, 3, 3]], **values)
+
+
+def test_a_sample_is_a_copy_of_the_image_and_its_boxes():
+    pixels = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(3, 5, 3)
+    record = record_of("", (3, 5), [[0, 0, 2, 3], [1, 1, 4, 2]], crowd=[False, True])
+
+    def forbidden(sample, record, rng):
+        raise AssertionError
+
+    dataset = Dataset("d", (record,), ("a", "b"), reader=lambda _: pixels, transforms=(forbidden,))
+    sample = dataset.read_sample(0)
+    np.testing.assert_array_equal(sample.image, pixels)
+    np.testing.assert_array_equal(sample.boxes, [[0, 0, 2, 3], [1, 1, 4, 2]])
+    np.testing.assert_array_equal(sample.labels, [1, 2])
+    np.testing.assert_array_equal(sample.ignore, [False, True])
+    assert sample.extra == sample.box_extra == {}
+    for array in (sample.image, sample.boxes, sample.labels, sample.ignore):
+        array[:] = 0
+    assert pixels.any()
+    np.testing.assert_array_equal(dataset.read_sample(0).boxes, [[0, 0, 2, 3], [1, 1, 4, 2]])
+    np.testing.assert_array_equal(dataset.read_sample(0).ignore, [False, True])
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((5, 3, 3), np.uint8), np.zeros((3, 5, 3)), np.zeros((3, 5), np.uint8)]
+)
+def test_a_reader_that_gives_something_else_is_refused(pixels):
+    dataset = Dataset("d", (record_of("", (3, 5)),), (), reader=lambda _: pixels)
+    with pytest.raises(DataError, match=r"^name: the reader gives .* expected uint8 \(3, 5, 3\)"):
+        dataset.read_sample(0)
+
+
 def test_images_without_a_box_to_train_on_are_left_out_and_counted():
     full = record_of("", (8, 8), [[0, 0, 2, 2]])
     crowd = record_of("", (8, 8), [[0, 0, 2, 2]], crowd=[True])

@@ -9,6 +9,7 @@ import pytest
 from jaxrcnn.config import Config, DataConfig, EvalConfig
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.planning import eval_buckets
+from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.evaluation.evaluate import draw_images, find, measure, write_detections
 from jaxrcnn.types import Detections
@@ -76,6 +77,34 @@ def test_files_hold_the_ids_that_images_have_in_their_own_file(dataset, found, t
     write_detections(tmp_path / "detections.json", named, found.detections)
     rows = json.loads((tmp_path / "detections.json").read_text())
     assert {row["image_id"] for row in rows} == {f"no {number}" for number in range(1, 8)}
+
+
+def add_size(sample, record, rng):
+    size = np.array(sample.image.shape[:2], np.int32)
+    return dataclasses.replace(sample, extra={"size": size})
+
+
+def test_a_data_set_of_arrays_with_transforms_is_evaluated():
+    images = [np.full((*size, 3), 90, np.uint8) for size in ((20, 30), (30, 20), (16, 16))]
+    records = tuple(
+        make_record(i, f"image {i}", "", image.shape[:2], [[2, 3, 9, 12]] * i, [i] * i)
+        for i, image in enumerate(images)
+    )
+    own = Dataset(
+        *("own", records, ("one", "two")),
+        reader=lambda record: images[record.image_id],
+        transforms=(add_size,),
+    )
+    sizes = {}
+
+    def predict(batch):
+        sizes.update(zip(batch.image_index.tolist(), batch.extra["size"].tolist(), strict=True))
+        return know_all(batch)
+
+    found = find(predict, own, CONFIG)
+    assert sizes == {0: [20, 30], 1: [30, 20], 2: [16, 16], -1: [0, 0]}
+    assert measure(found, own, CONFIG)["eval/AP_two"] == pytest.approx(1)
+    np.testing.assert_allclose(found.detections[1].boxes, [[2, 3, 9, 12]], atol=1e-4)
 
 
 def unreadable(record):
