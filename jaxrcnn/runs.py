@@ -79,7 +79,11 @@ def run(
     programs = compile_programs(detector, config, optimizer)
     given = read_given(config, train_set, eval_set)
     open_folder(config, workdir, train_set)
-    own = own_pieces(detector, optimizer=None if optimizer is default_optimizer else optimizer)
+    own = own_pieces(
+        detector,
+        optimizer=None if optimizer is default_optimizer else optimizer,
+        transforms=train_set.transforms,
+    )
     with (
         Progress(config.train.steps) as progress,
         Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints,

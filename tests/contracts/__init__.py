@@ -13,6 +13,7 @@ from tests.contracts.passes import check_infer, check_train
 from tests.contracts.pooling import check_roi_op
 from tests.contracts.rois import check_gate, check_roi_losses
 from tests.contracts.sampling import check_sampler
+from tests.contracts.transforms import check_transform
 
 __all__ = [
     "check_backbone",
@@ -25,4 +26,5 @@ __all__ = [
     "check_rpn_head",
     "check_sampler",
     "check_train",
+    "check_transform",
 ]
