@@ -355,8 +355,9 @@ def test_gradients_are_scaled_by_row(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_augmentation_cuts_images_and_their_boxes_in_training_alone(run):
+def test_the_augmentation_cuts_images_and_their_boxes_in_training_alone(run, monkeypatch):
     fork = run("augmentation")
+    monkeypatch.setitem(sys.modules, fork.__name__, fork)  # as a script's or an imported module
     check_transform(fork.random_crop)
     whole, cut = fork.dataset.read_sample(0), []
     for seed in range(20):

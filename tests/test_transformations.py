@@ -120,11 +120,46 @@ for x, a, b in zip(*map(jax.tree.leaves, (mapped(variables["params"], batch), *o
 """
 
 
+STEP_ON_TWO_DEVICES = """
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import PartitionSpec as P
+import tests.conftest
+from jaxrcnn.detector import build
+from jaxrcnn.training.step import train_step
+from tests.test_transformations import CONFIG, state_of
+from tests.tiny import MODEL, make_batch
+
+assert jax.local_device_count() == 2
+detector, batch = build(MODEL), jax.tree.map(jnp.asarray, make_batch())
+state = state_of(detector)
+mesh = jax.make_mesh((2,), ("d",), (jax.sharding.AxisType.Auto,))
+
+def step(state, batch):
+    return train_step(detector, CONFIG, state, batch)
+
+def shared_step(state, batch):
+    state, metrics = step(state, batch)
+    return state, jax.lax.pmean(metrics, "d")
+
+mapped = jax.jit(jax.shard_map(shared_step, mesh=mesh, in_specs=(P(), P("d")), out_specs=P()))
+new, metrics = mapped(state, batch)
+halves = [jax.tree.map(lambda x: x[i : i + 1], batch) for i in (0, 1)]
+alone = [jax.jit(step)(state, half) for half in halves]
+np.testing.assert_allclose(metrics["loss"], np.mean([row["loss"] for _, row in alone]), rtol=1e-4)
+trees = [x.variables["params"] for x in (state, new, alone[0][0], alone[1][0])]
+for before, after, a, b in zip(*map(jax.tree.leaves, trees)):
+    scale = float(jnp.abs(after - before).max())
+    np.testing.assert_allclose(after - before, a + b - 2 * before, atol=1e-3 * scale + 1e-7)
+    assert scale > 0
+"""
+
+
 @pytest.mark.slow
-def test_two_devices_find_and_sum_what_one_does():
+@pytest.mark.parametrize("script", [ON_TWO_DEVICES, STEP_ON_TWO_DEVICES], ids=["passes", "step"])
+def test_two_devices_find_and_sum_what_one_does(script):
     settings = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
     subprocess.run(
-        [sys.executable, "-c", ON_TWO_DEVICES],
+        [sys.executable, "-c", script],
         cwd=ROOT,
         env={**os.environ, **settings, "PYTHONPATH": str(ROOT)},
         check=True,
@@ -135,7 +170,12 @@ def test_two_devices_find_and_sum_what_one_does():
 CONFIG = Config(
     model=MODEL,
     train=TrainConfig(
-        batch_size=2, steps=9, optimizer=OptimizerConfig(learning_rate=0.01, warmup_steps=0)
+        batch_size=2,
+        steps=9,
+        # An update in proportion to the gradient: it is summed over devices.
+        optimizer=OptimizerConfig(
+            learning_rate=0.01, warmup_steps=0, momentum=0.0, weight_decay=0.0
+        ),
     ),
 )
 
