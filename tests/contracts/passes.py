@@ -26,14 +26,15 @@ _WAYS_TO_TRAIN: Sequence[dict[str, Any]] = (
 )
 
 
-def check_train(detector: Detector) -> None:
+def check_train(detector: Detector, batch: Batch | None = None) -> None:
     """Check a training pass: its arguments, losses, variables and flow; padding; gradients.
 
     Args:
         detector: with the pass, and small: it is compiled.
+        batch: of two images in numpy arrays, where the pass needs something in `extra`.
     """
     check_static(detector.train)
-    variables, batch = _variables_and_batch(detector)
+    variables, batch = _variables_and_batch(detector, batch)
     key = jax.random.key(0)
     for options in _WAYS_TO_TRAIN:
         out = jax.eval_shape(
@@ -64,10 +65,12 @@ def check_train(detector: Detector) -> None:
         assert jnp.allclose(one, two, rtol=1e-4), f"an image of weight 0 does not count in {name}"
 
 
-def _variables_and_batch(detector: Detector) -> tuple[Any, Batch]:
-    batch = make_batch()
-    labels = np.minimum(batch.labels, detector.config.num_classes)
-    return make_variables(detector), batch._replace(labels=labels)
+def _variables_and_batch(detector: Detector, batch: Batch | None) -> tuple[Any, Batch]:
+    if batch is None:
+        batch = make_batch()
+        labels = np.minimum(batch.labels, detector.config.num_classes)
+        batch = batch._replace(labels=labels)
+    return make_variables(detector), batch
 
 
 def _with_another_second_image(batch: Batch) -> Batch:
@@ -89,14 +92,15 @@ def _check_trained(out: Any, variables: Any) -> None:
     assert isinstance(flow, Flow), "the flow is a Flow: the log says where a step went wrong"
 
 
-def check_infer(detector: Detector) -> None:
+def check_infer(detector: Detector, batch: Batch | None = None) -> None:
     """Check an inference pass: fields, dtypes, order and place of what is found; padding.
 
     Args:
         detector: with the pass, and small: it is compiled.
+        batch: of two images in numpy arrays, where those of noise will not do.
     """
     check_static(detector.infer)
-    variables, batch = _variables_and_batch(detector)
+    variables, batch = _variables_and_batch(detector, batch)
 
     def infer(images: Any, sizes: Any) -> Any:
         return detector.infer(detector, variables, images, sizes)

@@ -4,13 +4,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxrcnn.detector import build, forward_train
 from jaxrcnn.types import Array, Detections, Flow
 from tests.contracts import check_infer, check_train
 from tests.slow import slow_but
-from tests.tiny import FPN_MODEL, MODEL
+from tests.tiny import FPN_MODEL, MODEL, make_batch
 
 MODELS = {"c4": MODEL, "fpn": FPN_MODEL}
 
@@ -98,6 +99,17 @@ def counts_padding(detector, variables, batch, *rest, **options):
 
 def test_a_good_training_pass_passes():
     check_train(build(MODEL, train=train))
+
+
+def with_an_extra(detector, variables, batch, *rest, **options):
+    losses, *rest = train(detector, variables, batch, *rest, **options)
+    factor = jnp.sum(batch.extra["factor"] * batch.image_weights)
+    return losses._replace(first=losses.first * factor), *rest
+
+
+def test_a_training_pass_that_needs_an_extra_is_given_a_batch():
+    batch = make_batch()._replace(extra={"factor": np.array([1, 2], np.float32)})
+    check_train(build(MODEL, train=with_an_extra), batch)
 
 
 @pytest.mark.parametrize(
