@@ -53,7 +53,7 @@ def run_own(workdir, optimizer=momentum, **pieces):
 def test_a_run_does_not_go_on_with_other_pieces(tmp_path):
     config = get_config()
     open_folder(config, tmp_path, open_datasets(config)[0])
-    pieces = {"optimizer": momentum, "transforms": (keep_larger,)}
+    pieces = {"optimizer": momentum, "train_transforms": (keep_larger,)}
     detector = build(config.model, gate=own_gate, roi_losses=own_losses)
     write_pieces(tmp_path, own_pieces(detector, **pieces))
     here = own_gate.__module__
@@ -65,7 +65,7 @@ def test_a_run_does_not_go_on_with_other_pieces(tmp_path):
             run_own(tmp_path, **changed)
         assert str(stop.value).startswith(f"{tmp_path} was made with {name}, and here there is")
     write_pieces(tmp_path, own_pieces(detector, optimizer=momentum))
-    with pytest.raises(ConfigError, match=f"here there is transforms {here}.keep_larger"):
+    with pytest.raises(ConfigError, match=f"here there is train_transforms {here}.keep_larger"):
         run_own(tmp_path)
     assert not list((tmp_path / "checkpoints").iterdir())
 
@@ -87,7 +87,7 @@ def test_a_killed_run_with_pieces_of_its_own_ends_as_if_it_had_not_been(
             run_own(tmp_path / "killed")
     path = tmp_path / "killed" / "pieces.json"
     pieces = json.loads(path.read_text())
-    assert list(pieces) == ["gate", "roi_losses", "optimizer", "transforms"]
+    assert list(pieces) == ["gate", "roi_losses", "optimizer", "train_transforms"]
     pieces["optimizer"]["source"] = "of an earlier version"
     path.write_text(json.dumps(pieces))
     capsys.readouterr()

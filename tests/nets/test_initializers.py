@@ -132,3 +132,18 @@ def test_xavier_uniform_fills_the_interval_of_kaiming_uniform_with_a_1():
     bound = np.sqrt(3 / (9 * 16))
     assert 0.99 * bound < np.max(np.abs(kernel)) <= bound
     np.testing.assert_allclose(np.std(kernel), bound / np.sqrt(3), rtol=0.03)
+
+
+class Shared(nn.Module):
+    """One layer on two maps: flax traces its initialisers once more for the second."""
+
+    @nn.compact
+    def __call__(self, x):
+        layer = nn.Dense(5, kernel_init=XAVIER_UNIFORM, bias_init=ZEROS, name="dense")
+        return layer(x), layer(x[:, ::2])
+
+
+def test_no_tracer_leaks_out_of_the_plan():
+    with jax.checking_leaks():
+        planned, _ = plan(Shared(), IMAGE)
+    assert [leaf.initializer for leaf in planned.leaves] == [ZEROS, XAVIER_UNIFORM]
