@@ -60,9 +60,11 @@ def panels_of(monkeypatch, lines, tmp_path):
 def test_losses_of_ones_own_are_drawn_under_their_names_and_a_rate_where_there_is_one(
     monkeypatch, tmp_path
 ):
-    losses = {f"train/loss_own_{i}": 1.0 for i in range(12)}  # more than there are colours
-    lines = [{"step": step, **losses, "train/loss": 12.0} for step in (1, 2)]
-    names = ["total", *(f"own_{i}" for i in range(12))]
+    losses = {f"train/loss_own_{i:02}": 1.0 for i in range(12)}  # more than there are colours
+    house = ("rpn_objectness", "rpn_box", "box_class", "box_reg")
+    losses |= {f"train/loss_{name}": 1.0 for name in reversed(house)}
+    lines = [{"step": step, **losses, "train/loss": 16.0} for step in (1, 2)]
+    names = ["total", *house, *(f"own_{i:02}" for i in range(12))]
     assert panels_of(monkeypatch, lines, tmp_path) == {"losses": names}
     lines[1]["train/learning_rate"] = 0.1
     assert list(panels_of(monkeypatch, lines, tmp_path)) == ["losses", "learning rate"]
