@@ -126,16 +126,41 @@ def fitting_detector(
     Raises:
         ConfigError: the folder's detector has other pieces, or `build` takes another config.
     """
-    detector = build(config)
-    if not isinstance(detector, Detector):
-        kind = type(detector).__name__
-        raise ConfigError(f"build must return what jaxrcnn.detector.build returns, not a {kind}")
-    check_model(config, detector, folder)
+    detector = build_detector(config, build, folder)
     written, own = _read_pieces(folder), own_pieces(detector)
     if written is not None:
         there, here = ({k: x for k, x in each.items() if k in USED} for each in (written, own))
         _compare(folder, there, here, say)
     return detector
+
+
+def build_detector(config: ModelConfig, build: Build, where: object) -> Detector:
+    """The detector that `build` makes of a config.
+
+    Raises:
+        ConfigError: it makes none, or one of another config; names the first field that differs.
+    """
+    detector = build(config)
+    if not isinstance(detector, Detector):
+        kind = type(detector).__name__
+        raise ConfigError(f"build must return what jaxrcnn.detector.build returns, not a {kind}")
+    check_model(config, detector, where)
+    return detector
+
+
+def losses_left_out(folder: pathlib.Path, detector: Detector) -> str:
+    """The own pieces that a folder's losses were computed with and a detector lacks, in words."""
+    own = own_pieces(detector)
+    written = _read_pieces(folder) or {}
+    return _listed(
+        {
+            name: piece
+            for name, piece in written.items()
+            if name in Detector._fields
+            and name not in USED
+            and (name not in own or own[name].name != piece.name)
+        }
+    )
 
 
 def _compare(
@@ -148,7 +173,7 @@ def _compare(
     ]
     if differ:
         there, here = (_listed({k: x[k] for k in differ if k in x}) for x in (written, own))
-        remedy = "give the same pieces: build=, optimizer= and data sets as they were in training"
+        remedy = "give the same pieces as in training: --pieces or build=, optimizer= and data sets"
         if not here and set(differ) <= set(Detector._fields):
             remedy = "their code is not in the folder: build=, or --pieces, takes what builds it"
         raise ConfigError(

@@ -52,7 +52,7 @@ def complaint(capsys, argv):
 
 def test_a_models_folder_holds_config_classes_and_weights(folder):
     names = sorted(path.name for path in folder.iterdir())
-    assert names == ["classes.json", "config.json", "kept.safetensors", "weights"]
+    assert names == ["classes.json", "config.json", "kept.safetensors", "pieces.json", "weights"]
     config = config_from_json((folder / "config.json").read_text())
     assert config.model.num_classes == 3
     assert config.model.backbone.name == "mobilenet_v3_large"
