@@ -1,7 +1,8 @@
 """Pieces of one's own, in place of those that a config describes: a backbone, a loss, an optimiser.
 
 Code is not kept in a run's or a model's folder. It only says which pieces there were, by name and
-with a hash of their source, so that nothing else is taken in their place.
+with a hash of their source, so that nothing else is taken in their place. The values that a piece
+was made with, such as a module's fields or what a partial binds, are not part of that.
 """
 
 import functools
@@ -59,7 +60,8 @@ def _describe(piece: Any) -> Piece:
     if isinstance(piece, tuple) and not hasattr(piece, "_fields"):
         each = [_describe(part) for part in piece]
         sources = [part.source for part in each if part.source]
-        return Piece(", ".join(part.name for part in each), _digest("".join(sources)))
+        source = _digest("".join(sources)) if sources else None
+        return Piece(", ".join(part.name for part in each), source)
     while isinstance(piece, functools.partial):
         piece = piece.func
     defined: Any = piece if hasattr(piece, "__qualname__") else type(piece)
@@ -172,7 +174,7 @@ def _compare(
     if differ:
         there, here = (_listed({k: x[k] for k in differ if k in x}) for x in (written, own))
         remedy = "give the same pieces as in training: --pieces or build=, optimizer= and data sets"
-        if not here:
+        if not here and set(differ) <= set(Detector._fields):
             remedy = "their code is not in the folder: build=, or --pieces, takes what builds it"
         raise ConfigError(
             f"{folder} was made with {there or 'no pieces of its own'}, and here there is "
@@ -199,11 +201,17 @@ def _read_pieces(folder: pathlib.Path) -> dict[str, Piece] | None:
     path = folder / FILE
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
-        return {name: Piece(**piece) for name, piece in tree.items()}
+        return {name: _checked(Piece(**piece)) for name, piece in tree.items()}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} cannot be read ({error})") from error
+
+
+def _checked(piece: Piece) -> Piece:
+    if not isinstance(piece.name, str) or not isinstance(piece.source, str | None):
+        raise TypeError(f"a piece is {piece.name!r}, of source {piece.source!r}")
+    return piece
 
 
 def _listed(pieces: Pieces) -> str:
