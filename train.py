@@ -1,7 +1,7 @@
 """Train a detector: python train.py --config configs/NAME.py --workdir DIR --config.FIELD VALUE.
 
-Read it in order: data -> detector -> run -> results. A fork copies this file and hands
-its own pieces to `build` (docs/forking.md).
+Read it in order: detector -> data -> run -> results. `--pieces my_fork:build` trains a detector
+with pieces of your own (docs/forking.md); a fork that changes more copies this file.
 """
 
 import pathlib
@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from jaxrcnn.cli.devices import check_devices
 from jaxrcnn.cli.options import parse_train_arguments
 from jaxrcnn.cli.parsing import fail, stop
+from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.runtime.process import prepare_process, write_any_text
 
@@ -40,38 +41,46 @@ def main(argv: Sequence[str] | None = None) -> None:
     prepare_process()
     try:
         check_devices()
-        train(config, workdir)
+        train(config, workdir, arguments.pieces)
     except (ConfigError, DataError, NonFiniteLossError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         stop("; the same command continues from the last checkpoint, if there is one by now")
 
 
-def train(config: Config, workdir: pathlib.Path) -> None:
+def train(config: Config, workdir: pathlib.Path, pieces: str | None = None) -> None:
     """Train, or continue from the workdir's last checkpoint. Everything is written to the workdir.
 
+    Args:
+        config: of the run.
+        workdir: its folder.
+        pieces: MODULE:FUNCTION that builds the detector, by default `jaxrcnn.detector.build`.
+
     Raises:
-        ConfigError: the workdir holds a run of another config, or the config does not fit.
+        ConfigError: the workdir holds a run of another config or of other pieces, there is no such
+            function, or the config does not fit.
         DataError: the data cannot be read.
         NonFiniteLossError: training diverged.
     """
     from jaxrcnn.data.datasets import open_datasets
-    from jaxrcnn.detector import build
     from jaxrcnn.runs import run
+    from jaxrcnn.training.pieces import build_detector
     from jaxrcnn.training.progress import Progress
 
+    detector = build_detector(config.model, find_build(pieces), workdir)
     with (
         Progress(config.train.steps) as progress,
         progress.activity("reading the data", "read the data"),
     ):
         train_set, eval_set = open_datasets(config)
     print(f"training    {train_set.summary()}", f"evaluation  {eval_set.summary()}", sep="\n")
-    detector = build(config.model)
     unread = run(config, workdir, detector, train_set, eval_set)
-    report(config, workdir, unread)
+    report(config, workdir, unread, pieces)
 
 
-def report(config: Config, workdir: pathlib.Path, unread: Collection[str]) -> None:
+def report(
+    config: Config, workdir: pathlib.Path, unread: Collection[str], pieces: str | None = None
+) -> None:
     """Draw the curves; say where everything is, and which commands come next."""
     from jaxrcnn.curves import plot_curves
     from jaxrcnn.training.metrics import MetricsWriter
@@ -87,19 +96,22 @@ def report(config: Config, workdir: pathlib.Path, unread: Collection[str]) -> No
     print(f"weights   {workdir / 'checkpoints'}")
     if images.exists():  # an RPN alone detects nothing
         print(f"images    {images}: open it to see detections beside the ground truth")
-    print("\nNext:", *(f"  {command}" for command in next_commands(config, workdir)), sep="\n")
+    print(
+        "\nNext:", *(f"  {command}" for command in next_commands(config, workdir, pieces)), sep="\n"
+    )
 
 
-def next_commands(config: Config, workdir: pathlib.Path) -> list[str]:
+def next_commands(config: Config, workdir: pathlib.Path, pieces: str | None = None) -> list[str]:
     """What to do with a finished run, to be pasted into a shell."""
     from jaxrcnn.training.alternating import stage_of, takes_given
 
     folder, last = shlex.quote(str(workdir)), config.train.steps - 1
+    own = "" if pieces is None else f" --pieces {shlex.quote(pieces)}"
     if stage_of(config, last) == "rpn":
-        return [f"python -m jaxrcnn proposals {folder}"]
-    commands = [f"python -m jaxrcnn evaluate {folder}"]
+        return [f"python -m jaxrcnn proposals {folder}{own}"]
+    commands = [f"python -m jaxrcnn evaluate {folder}{own}"]
     if not takes_given(config, last):  # a box head alone has proposals for its data sets only
-        commands.insert(0, f"python -m jaxrcnn predict {folder} IMAGES --out found")
+        commands.insert(0, f"python -m jaxrcnn predict {folder} IMAGES --out found{own}")
     return commands
 
 

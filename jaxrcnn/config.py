@@ -254,8 +254,24 @@ class BoxHeadConfig:
     """Box regression loss. The IoU losses compare decoded boxes, the others box deltas."""
     box_loss_beta: float = 1.0
     """Error at which smooth L1 and Huber change from quadratic to linear; 0 makes them L1."""
+    class_loss: Literal["softmax", "sigmoid", "focal"] = "softmax"
+    """Classification loss, and what a score is: cross-entropy of a softmax over the classes and the
+    background; binary cross-entropy of each class ('sigmoid', Detectron2's USE_SIGMOID_CE); or the
+    sigmoid focal loss (arXiv 1708.02002). The last two sum over the classes and ignore the logit of
+    the background; their scores are sigmoids. All are divided by the number of RoIs, where
+    RetinaNet divides the focal loss by the number of foreground anchors."""
+    focal_alpha: float = 0.25
+    """Weight of a class's positive RoIs in the focal loss; its negative ones have 1 - focal_alpha.
+    At 0.5, with class_weight 2, both have weight 1."""
+    focal_gamma: float = 2.0
+    """Exponent of the focal loss, by which RoIs that are classified well count less; 0 makes it a
+    binary cross-entropy."""
+    per_class_weights: tuple[float, ...] = ()
+    """Weights of the RoIs in the classification loss by their label: that of the background, then
+    one for each class in label order. The loss is still divided by the number of RoIs, not by the
+    sum of their weights. Requires class_loss 'softmax'. Empty weights all RoIs equally."""
     class_weight: float = 1.0
-    """Weight of the classification loss."""
+    """Weight of the classification loss as a whole."""
     box_weight: float = 1.0
     """Weight of the box regression loss."""
     mining: HardExampleConfig = HardExampleConfig()

@@ -4,10 +4,12 @@ import itertools
 import math
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from jaxrcnn.types import Losses
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +44,7 @@ def plot_curves(
     folder = pathlib.Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    if loss_names(metrics_rows):
+    if any(name.startswith("train/loss") for row in metrics_rows for name in row):
         written.append(_plot_losses(metrics_rows, folder / "losses.png"))
     if any(name in row for row in metrics_rows for name in AP_NAMES):
         written.append(_plot_precision(metrics_rows, folder / "ap.png"))
@@ -52,10 +54,15 @@ def plot_curves(
     return written
 
 
-def loss_names(rows: Rows) -> list[str]:
-    """The training losses that rows have: the total, then its parts in their own order."""
-    names = dict.fromkeys(name for row in rows for name in row if name.startswith("train/loss"))
-    return sorted(names, key=lambda name: name != "train/loss")
+def all_losses(names: Collection[str]) -> list[str]:
+    """The four of `Losses`, also where they are missing, so that colours stay; then the others."""
+    return [*Losses._fields, *sorted(set(names) - set(Losses._fields))]
+
+
+def _names_after(rows: Rows, begin: str) -> set[str]:
+    """What follows a beginning in the names of metrics, up to the next slash."""
+    names = {name for row in rows for name in row if name.startswith(begin)}
+    return {name.removeprefix(begin).partition("/")[0] for name in names}
 
 
 def _series(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +97,9 @@ def _plot_losses(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathl
     panels = figure.subplots(len(heights), sharex=True, height_ratios=heights, squeeze=False)
     losses, *below = panels[:, 0]
     everything = [np.zeros(0)]
-    for name, color in zip(loss_names(rows), itertools.cycle(LINE_COLORS), strict=False):
+    parts = all_losses(_names_after(rows, "train/loss_"))
+    names = ["train/loss", *(f"train/loss_{part}" for part in parts)]
+    for name, color in zip(names, itertools.cycle(LINE_COLORS), strict=False):
         steps, values = _series(rows, name)
         if len(steps) == 0:
             continue
@@ -201,9 +210,7 @@ def _norms(rows: Rows, source: str, module: str) -> tuple[np.ndarray, np.ndarray
 
 
 def _draw_norms(axes: "Axes", rows: Rows, module: str) -> None:
-    begin = "diagnostics/gradient/"
-    names = (name for row in rows for name in row if name.startswith(begin))
-    losses = dict.fromkeys(name.removeprefix(begin).partition("/")[0] for name in names)
+    losses = all_losses(_names_after(rows, "diagnostics/gradient/"))
     for loss, color in zip(losses, itertools.cycle(LINE_COLORS[1:]), strict=False):
         for route, dashes in ROUTES.items():
             steps, values = _norms(rows, f"{loss}/{route}", module)

@@ -46,6 +46,7 @@ FIXED = (
     "model.box_head.conv",  # conv_channels and convs
     "model.box_head.norm",
     "model.box_head.class_agnostic",
+    "model.box_head.class_loss",
     "model.box_head.coder_weights",
     "data.classes",
 )

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxrcnn.config import Config
+from jaxrcnn.data.datasets import check_classes
 from jaxrcnn.data.loader import (
     BatchStream,
     empty_eval_batches,
@@ -71,17 +72,25 @@ def run(
         A line for each image that could not be read.
 
     Raises:
-        ConfigError: the folder holds a run of another config or of other pieces, a part to restart
-            is missing, or a batch cannot be shared out evenly among the devices.
+        ConfigError: the folder holds a run of another config or of other pieces, a data set has
+            another number of classes than the model, a part to restart is missing, or a batch
+            cannot be shared out evenly among the devices.
         DataError: an image is unreadable and data.on_error is "raise", or a file of proposals is
             not for these sets.
         NonFiniteLossError: training diverged.
     """
     workdir = pathlib.Path(workdir)
+    for dataset in (train_set, eval_set):
+        check_classes(dataset, config)
     programs = compile_programs(detector, config, optimizer)
     given = read_given(config, train_set, eval_set)
     open_folder(config, workdir, train_set)
-    own = own_pieces(detector, optimizer=None if optimizer is default_optimizer else optimizer)
+    own = own_pieces(
+        detector,
+        optimizer=None if optimizer is default_optimizer else optimizer,
+        train_transforms=train_set.transforms,
+        eval_transforms=eval_set.transforms,
+    )
     with (
         Progress(config.train.steps) as progress,
         Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints,

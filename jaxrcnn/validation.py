@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from jaxrcnn.config import (
+    BoxHeadConfig,
     Config,
     ConfigError,
     DataConfig,
@@ -66,6 +67,8 @@ NOT_NEGATIVE = (
     "model.detections.min_size",
     "model.box_head.convs",
     "model.box_head.box_loss_beta",
+    "model.box_head.focal_gamma",
+    "model.box_head.per_class_weights",
     "model.box_head.class_weight",
     "model.box_head.box_weight",
     "model.box_head.mining.keep",
@@ -108,6 +111,7 @@ FROM_ZERO_TO_ONE = (
     "model.box_head.foreground_iou",
     "model.box_head.background_iou",
     "model.box_head.foreground_fraction",
+    "model.box_head.focal_alpha",
     "model.box_head.mining.nms_iou",
     "model.detections.score_threshold",
     "model.detections.nms_iou",
@@ -203,6 +207,7 @@ def _model(model: ModelConfig) -> Rules:
             f"model.{name}.foreground_iou={part.foreground_iou}",
         )
     yield from _gate(model.proposals)
+    yield from _class_loss(model)
     yield from _mining(model.box_head.mining)
     yield (
         model.roi.op in ("crop_resize", "warp") and model.roi.sampling_ratio == 0,
@@ -224,6 +229,31 @@ def _gate(proposals: ProposalsConfig) -> Rules:
             f"model.proposals.{name}={values[name]} has no effect unless "
             "model.proposals.stop_gradient=False",
         )
+
+
+def _class_loss(model: ModelConfig) -> Rules:
+    """Settings of one class loss, which have no effect or no agreed meaning in another."""
+    head, defaults = model.box_head, BoxHeadConfig()
+    for name in ("focal_alpha", "focal_gamma"):
+        value = getattr(head, name)
+        yield (
+            head.class_loss != "focal" and value != getattr(defaults, name),
+            f"model.box_head.{name}={value} has no effect unless model.box_head.class_loss=focal",
+        )
+    weights = head.per_class_weights
+    # Of a binary cross-entropy, torch's `weight` scales all of a class's terms and mmdet's
+    # `class_weight` its positive ones alone; neither has a place for the background.
+    yield (
+        bool(weights) and head.class_loss != "softmax",
+        f"model.box_head.per_class_weights={weights} requires model.box_head.class_loss=softmax, "
+        f"not {head.class_loss}",
+    )
+    yield (
+        len(weights) not in (0, model.num_classes + 1),
+        f"model.box_head.per_class_weights has {len(weights)} weights but needs "
+        f"{model.num_classes + 1}: one for the background, then one for each of "
+        f"model.num_classes={model.num_classes}",
+    )
 
 
 def _mining(mining: HardExampleConfig) -> Rules:

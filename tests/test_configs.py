@@ -53,6 +53,7 @@ DETECTRON2 = {
     "model.box_head.foreground_fraction": 0.25,
     "model.box_head.coder_weights": (10.0, 10.0, 5.0, 5.0),
     "model.box_head.box_loss": "l1",
+    "model.box_head.class_loss": "softmax",
     "model.box_head.dropout": 0.0,
     "model.box_head.class_weight": 1.0,
     "model.box_head.box_weight": 1.0,
@@ -173,6 +174,7 @@ EXPECTED = {
         "model.proposals.score_threshold": 0,
         "model.proposals.append_ground_truth": True,
         "model.box_head.class_agnostic": False,
+        "model.box_head.class_loss": "softmax",
         "model.box_head.class_weight": 1,
         "model.box_head.box_weight": 1,
         "model.detections.min_size": 0,
@@ -278,6 +280,7 @@ OURS_ALONE = (
     *("model.detections.soft_nms", "model.box_head.conv", "model.box_head.norm"),
     "model.rpn.box_loss_beta",  # of an L1 loss
     "model.box_head.box_loss_beta",
+    *("model.box_head.focal_", "model.box_head.per_class_weights"),
 )
 """How the names begin of fields that the sources do not have, or that do nothing here."""
 NOT_THE_SOURCE = {

@@ -34,6 +34,42 @@ def test_curves_are_written_and_not_blank(tmp_path):
         assert min(pixels.shape[:2]) > 300
 
 
+def panels_of(monkeypatch, lines, tmp_path):
+    """The labels of the lines in each panel of losses.png, by the panels' titles."""
+    from matplotlib.figure import Figure
+
+    seen = {}
+    monkeypatch.setattr(
+        Figure,
+        "savefig",
+        lambda figure, *_, **__: seen.update(
+            {
+                axes.get_title("left"): [
+                    line.get_label()
+                    for line in axes.get_lines()
+                    if not line.get_label().startswith("_")
+                ]
+                for axes in figure.axes
+            }
+        ),
+    )
+    curves.plot_curves(lines, tmp_path)
+    return seen
+
+
+def test_losses_of_ones_own_are_drawn_under_their_names_and_a_rate_where_there_is_one(
+    monkeypatch, tmp_path
+):
+    losses = {f"train/loss_own_{i:02}": 1.0 for i in range(12)}  # more than there are colours
+    house = ("rpn_objectness", "rpn_box", "box_class", "box_reg")
+    losses |= {f"train/loss_{name}": 1.0 for name in reversed(house)}
+    lines = [{"step": step, **losses, "train/loss": 16.0} for step in (1, 2)]
+    names = ["total", *house, *(f"own_{i:02}" for i in range(12))]
+    assert panels_of(monkeypatch, lines, tmp_path) == {"losses": names}
+    lines[1]["train/learning_rate"] = 0.1
+    assert list(panels_of(monkeypatch, lines, tmp_path)) == ["losses", "learning rate"]
+
+
 def test_curves_need_something_to_draw(tmp_path):
     assert curves.plot_curves([], tmp_path) == []
     assert curves.plot_curves([{"step": 1, "eval/AP": 0.5}], tmp_path) == [tmp_path / "ap.png"]

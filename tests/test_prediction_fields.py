@@ -69,6 +69,7 @@ def test_numbers_of_numpy_are_numbers():
         ("rpn.convs", "model.rpn.convs"),
         ("output_size", "model.roi.output_size"),
         ("class_agnostic", "model.box_head.class_agnostic"),
+        ("class_loss", "model.box_head.class_loss"),
         ("model.box_head.channels", "model.box_head.channels"),
         ("conv_channels", "model.box_head.conv_channels"),
     ],
@@ -161,6 +162,7 @@ def test_all_else_is_used_by_training_or_its_evaluation():
             for name in (
                 *("dropout", "foreground_iou", "background_iou", "samples"),
                 *("foreground_fraction", "box_loss", "box_loss_beta", "class_weight"),
+                *("focal_alpha", "focal_gamma", "per_class_weights"),
                 *("box_weight", "mining.keep", "mining.nms_iou", "mining.class_weight"),
                 *("mining.box_weight", "mining.max_negatives_per_positive"),
                 "mining.min_negatives_per_image",

@@ -13,6 +13,7 @@ from jaxrcnn.config import (
     AlternatingConfig,
     AlternatingStep,
     Config,
+    ConfigError,
     DataConfig,
     EvalConfig,
     ModelConfig,
@@ -23,8 +24,8 @@ from jaxrcnn.data.errors import fault
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.proposals import ImageProposals, join_proposals
 from jaxrcnn.data.records import Dataset, make_record
-from jaxrcnn.detector import COLLECTIONS
-from jaxrcnn.runs import Feed, LookAhead, describe_start, predictor
+from jaxrcnn.detector import COLLECTIONS, build
+from jaxrcnn.runs import Feed, LookAhead, describe_start, predictor, run
 from jaxrcnn.training.activity import Activity
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.progress import Progress
@@ -293,3 +294,11 @@ def test_a_run_that_goes_on_says_so_and_one_that_is_over_its_score(tmp_path):
         f"{tmp_path}: all 20 steps are done",
         "step 20  AP 0.500  loss 1.000",
     ]
+
+
+def test_a_data_set_of_ones_own_has_as_many_classes_as_the_model(tmp_path):
+    config = config_of(FAST_RCNN)  # of 80 classes
+    message = r"^model.num_classes is 80, but small has 1 classes: a; data.classes chooses among"
+    with pytest.raises(ConfigError, match=message):
+        run(config, tmp_path / "run", build(config.model), dataset_of("one"), dataset_of("one"))
+    assert not (tmp_path / "run").exists()

@@ -85,7 +85,7 @@ MODELS = {  # each with its compute dtype
     "dc5, soft NMS": (
         change(
             DC5,
-            box_head={"box_loss": "ciou", "class_agnostic": True},
+            box_head={"box_loss": "ciou", "class_agnostic": True, "class_loss": "focal"},
             detections={"soft_nms": "gaussian"},
             proposals=OPEN,
             roi={"op": "warp"},
@@ -94,14 +94,20 @@ MODELS = {  # each with its compute dtype
         "float32",
     ),
     "vgg": (
-        change(VGG, roi={"op": "pool"}, rpn={"box_loss": "huber"}, proposals=OPEN),
+        change(
+            VGG,
+            box_head={"per_class_weights": (0.5, 1.0, 2.0, 4.0)},
+            proposals=OPEN,
+            roi={"op": "pool"},
+            rpn={"box_loss": "huber"},
+        ),
         "bfloat16",
     ),
     "mobilenet, batch": (
         change(
             MOBILENET,
             backbone={"norm": "batch"},
-            box_head={"box_loss": "diou"},
+            box_head={"box_loss": "diou", "class_loss": "sigmoid"},
             detections={"soft_nms": "linear"},
             proposals=CLOSED,
             roi={"op": "align_unaligned", "sampling_ratio": 0},

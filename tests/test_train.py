@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import errno
+import gzip
 import hashlib
 import importlib.util
 import io
@@ -176,6 +177,8 @@ def test_the_commands_that_come_next_can_be_pasted():
     assert commands() == ["python -m jaxrcnn predict 'my run' IMAGES --out found", evaluate]
     assert commands("rpn") == ["python -m jaxrcnn proposals 'my run'"]
     assert commands("fast_rcnn") == [evaluate]
+    given = script.next_commands(Config(), pathlib.Path("a"), "my_fork:build")
+    assert [command.endswith(" --pieces my_fork:build") for command in given] == [True, True]
 
 
 def test_the_same_call_again_does_nothing_more(finished, capsys):
@@ -187,6 +190,13 @@ def test_the_same_call_again_does_nothing_more(finished, capsys):
     said = capsys.readouterr().out
     assert f"{finished}: all 4 steps are done\nstep 4  AP " in said
     assert said.count("AP50") == 1
+
+
+def test_a_run_does_not_go_on_with_other_pieces(finished, capsys):
+    before = fingerprint(finished)
+    said = complaint(capsys, lambda: train(finished, "--pieces", "tests.cli.fork:build"))
+    assert "no pieces of its own, and here there is roi_op tests.cli.fork.first_pixels" in said
+    assert fingerprint(finished) == before
 
 
 def test_another_config_is_refused_by_the_name_of_its_field(finished, capsys):
@@ -369,7 +379,7 @@ def train_and_die(monkeypatch, last, workdir, *words):
 
 
 def test_an_interruption_is_one_line(monkeypatch, tmp_path, capsys):
-    def interrupted(config, workdir):
+    def interrupted(config, workdir, pieces):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(script, "train", interrupted)
@@ -403,6 +413,17 @@ def test_a_killed_run_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch
         for workdir in (tmp_path / "run", finished)
     )
     assert ours == theirs
+
+
+@pytest.mark.slow
+def test_a_fork_trains_and_its_profile_names_its_scopes(tmp_path, capsys):
+    train(tmp_path / "run", "--pieces", "tests.cli.fork:build", *PROFILED)
+    assert "IMAGES --out found --pieces tests.cli.fork:build" in capsys.readouterr().out
+    (path,) = (tmp_path / "run").rglob("perfetto_trace.json.gz")
+    events = json.loads(gzip.decompress(path.read_bytes()))["traceEvents"]
+    names = {event["name"] for event in events}
+    assert [name for name in names if "pool_rois" in name and "first_pixels" in name]
+    assert [name for name in names if "/update/" in name]
 
 
 ALTERNATING = (

@@ -12,11 +12,14 @@ import pytest
 from jax.sharding import PartitionSpec
 
 from jaxrcnn import types
-from jaxrcnn.config import HardExampleConfig
+from jaxrcnn.config import Config, HardExampleConfig, OptimizerConfig, TrainConfig
 from jaxrcnn.detector import build, forward_infer, forward_propose, forward_train, init
+from jaxrcnn.training.knobs import knobs_of
+from jaxrcnn.training.optimizer import build_optimizer
 from jaxrcnn.training.state import TrainState
+from jaxrcnn.training.step import train_step
 from tests.slow import slow_but
-from tests.tiny import FPN_MODEL, MODEL, change, make_batch
+from tests.tiny import FPN_MODEL, MODEL, change, make_batch, make_variables
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -117,16 +120,184 @@ for x, a, b in zip(*map(jax.tree.leaves, (mapped(variables["params"], batch), *o
 """
 
 
+STEP_ON_TWO_DEVICES = """
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import PartitionSpec as P
+import tests.conftest
+from jaxrcnn.detector import build
+from jaxrcnn.training.step import train_step
+from tests.test_transformations import CONFIG, state_of
+from tests.tiny import MODEL, make_batch
+
+assert jax.local_device_count() == 2
+detector, batch = build(MODEL), jax.tree.map(jnp.asarray, make_batch())
+state = state_of(detector)
+mesh = jax.make_mesh((2,), ("d",), (jax.sharding.AxisType.Auto,))
+
+def step(state, batch):
+    return train_step(detector, CONFIG, state, batch)
+
+def shared_step(state, batch):
+    state, metrics = step(state, batch)
+    return state, jax.lax.pmean(metrics, "d")
+
+mapped = jax.jit(jax.shard_map(shared_step, mesh=mesh, in_specs=(P(), P("d")), out_specs=P()))
+new, metrics = mapped(state, batch)
+halves = [jax.tree.map(lambda x: x[i : i + 1], batch) for i in (0, 1)]
+alone = [jax.jit(step)(state, half) for half in halves]
+np.testing.assert_allclose(metrics["loss"], np.mean([row["loss"] for _, row in alone]), rtol=1e-4)
+trees = [x.variables["params"] for x in (state, new, alone[0][0], alone[1][0])]
+for before, after, a, b in zip(*map(jax.tree.leaves, trees)):
+    scale = float(jnp.abs(after - before).max())
+    np.testing.assert_allclose(after - before, a + b - 2 * before, atol=1e-3 * scale + 1e-7)
+    assert scale > 0
+"""
+
+
 @pytest.mark.slow
-def test_two_devices_find_and_sum_what_one_does():
+@pytest.mark.parametrize("script", [ON_TWO_DEVICES, STEP_ON_TWO_DEVICES], ids=["passes", "step"])
+def test_two_devices_find_and_sum_what_one_does(script):
     settings = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
     subprocess.run(
-        [sys.executable, "-c", ON_TWO_DEVICES],
+        [sys.executable, "-c", script],
         cwd=ROOT,
         env={**os.environ, **settings, "PYTHONPATH": str(ROOT)},
         check=True,
         timeout=300,
     )
+
+
+CONFIG = Config(
+    model=MODEL,
+    train=TrainConfig(
+        batch_size=2,
+        steps=9,
+        # An update in proportion to the gradient: it is summed over devices.
+        optimizer=OptimizerConfig(
+            learning_rate=0.01, warmup_steps=0, momentum=0.0, weight_decay=0.0
+        ),
+    ),
+)
+
+
+def rematerialised(*args, **options):
+    """`forward_train`, of which the backward pass keeps nothing but the arguments."""
+    detector, variables, batch, key, *rest = args
+
+    def run(variables, batch, key):
+        return forward_train(detector, variables, batch, key, *rest, **options)
+
+    return jax.checkpoint(run)(variables, batch, key)
+
+
+def state_of(detector, seed=0):
+    variables = jax.tree.map(jnp.asarray, make_variables(detector, seed))
+    opt_state = build_optimizer(CONFIG).init(variables["params"])
+    return TrainState(jnp.int32(0), variables, opt_state, None)
+
+
+def stacked(*trees):
+    return jax.tree.map(lambda *x: jnp.stack(x), *trees)
+
+
+def seeded(seed):
+    return knobs_of(CONFIG)._replace(seed=jnp.uint32(seed))
+
+
+def over_seeds(states, batch, knobs):
+    """A step of several runs at once."""
+
+    def step(state, knobs):
+        return train_step(build(MODEL), CONFIG, state, batch, knobs)
+
+    return jax.vmap(step)(states, knobs)
+
+
+def over_steps(state, batches):
+    """Several steps in one program."""
+    return jax.lax.scan(lambda s, b: train_step(build(MODEL), CONFIG, s, b), state, batches)
+
+
+def over_devices(state, batch):
+    """A step in a mesh, of which the parameters' gradients are the sum over its devices."""
+    mesh = jax.make_mesh((1,), ("d",), (jax.sharding.AxisType.Auto,))
+
+    def step(state, batch):
+        state, metrics = train_step(build(MODEL), CONFIG, state, batch)
+        return state, jax.lax.pmean(metrics, "d")
+
+    everywhere, shared = PartitionSpec(), PartitionSpec("d")
+    return jax.shard_map(step, mesh=mesh, in_specs=(everywhere, shared), out_specs=everywhere)(
+        state, batch
+    )
+
+
+def with_checkpoint(state, batch):
+    return train_step(build(MODEL, train=rematerialised), CONFIG, state, batch)
+
+
+def test_a_training_step_can_be_transformed():
+    """All that the tests below compile, traced."""
+    state, batch = state_of(build(MODEL)), make_batch()
+    expected = shapes_of(state)
+    new, metrics = jax.eval_shape(
+        over_seeds, stacked(state, state), batch, stacked(seeded(0), seeded(1))
+    )
+    assert metrics["loss"].shape == (2,)
+    assert new.variables["params"]["rpn_head"]["conv"]["bias"].shape[0] == 2
+    new, metrics = jax.eval_shape(over_steps, state, stacked(batch, batch, batch))
+    assert metrics["loss"].shape == (3,)
+    assert shapes_of(new) == expected
+    for transformed in (over_devices, with_checkpoint):
+        new, metrics = jax.eval_shape(transformed, state, batch)
+        assert metrics["loss"].shape == ()
+        assert shapes_of(new) == expected
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """A step as it is, with a seed."""
+    step = jax.jit(train_step, static_argnums=(0, 1))
+
+    def run(state, batch, seed=0):
+        return step(build(MODEL), CONFIG, state, batch, seeded(seed))
+
+    return run
+
+
+def assert_close(one, other):
+    for x, y in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_step_over_seeds_is_that_of_each(plain):
+    states = [state_of(build(MODEL), seed) for seed in (0, 1)]
+    new, metrics = jax.jit(over_seeds)(
+        stacked(*states), make_batch(), stacked(seeded(0), seeded(1))
+    )
+    for i, state in enumerate(states):
+        got = jax.tree.map(lambda x, i=i: x[i], (new, metrics))
+        assert_close(got, plain(state, make_batch(), seed=i))
+
+
+@pytest.mark.slow
+def test_steps_in_a_scan_are_those_of_a_loop(plain):
+    batches = [make_batch(seed=seed) for seed in range(3)]
+    state, losses = state_of(build(MODEL)), []
+    for batch in batches:
+        state, metrics = plain(state, batch)
+        losses.append(metrics["loss"])
+    new, metrics = jax.jit(over_steps)(state_of(build(MODEL)), stacked(*batches))
+    assert_close(new, state)
+    np.testing.assert_allclose(metrics["loss"], losses, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transformed", [over_devices, with_checkpoint])
+def test_a_transformed_step_is_the_plain_one(transformed, plain):
+    state = state_of(build(MODEL))
+    assert_close(jax.jit(transformed)(state, make_batch()), plain(state, make_batch()))
 
 
 def test_any_sides_will_do():

@@ -65,6 +65,9 @@ def like(value, number):
         {"model.backbone.frozen_stages": 5},
         {"model.backbone.width": 8},
         {"model.roi.op": "warp", "model.roi.sampling_ratio": 1},
+        {"model.num_classes": 2, "model.box_head.per_class_weights": (0.0, 1.0, 2.5)},
+        {"model.box_head.class_loss": "sigmoid"},
+        {"model.box_head.class_loss": "focal", "model.box_head.focal_gamma": 0.0},
         {"model.box_head.mining.keep": 64, "model.box_head.mining.box_weight": 0.0},
         {
             "model.box_head.mining.max_negatives_per_positive": 3.0,
@@ -121,7 +124,8 @@ def test_whole_numbers_refuse_minus_one(name):
     "name", [name for name in NOT_NEGATIVE if isinstance(field_values(Config())[name], float)]
 )
 def test_factors_take_zero_and_refuse_less(name):
-    check(make(**{name: 0.0}))
+    of_focal_loss = {"model.box_head.class_loss": "focal"} if "focal" in name else {}
+    check(make(**{name: 0.0}, **of_focal_loss))
     assert complaint(**{name: -1e-6}) == f"{name}=-1e-06 must be at least 0"
 
 
@@ -273,6 +277,28 @@ def test_every_number_has_a_range_or_may_be_anything():
         (
             {"model.roi.op": "warp", "model.roi.sampling_ratio": 0},
             "model.roi.sampling_ratio=0 does not work with model.roi.op=warp: use at least 1",
+        ),
+        (
+            {"model.box_head.focal_alpha": 0.5},
+            "model.box_head.focal_alpha=0.5 has no effect unless model.box_head.class_loss=focal",
+        ),
+        (
+            {"model.box_head.focal_gamma": 1.0, "model.box_head.class_loss": "sigmoid"},
+            "model.box_head.focal_gamma=1.0 has no effect unless model.box_head.class_loss=focal",
+        ),
+        (
+            {"model.num_classes": 2, "model.box_head.per_class_weights": (1.0, 2.0)},
+            "model.box_head.per_class_weights has 2 weights but needs 3: one for the background, "
+            "then one for each of model.num_classes=2",
+        ),
+        (
+            {
+                "model.num_classes": 2,
+                "model.box_head.per_class_weights": (1.0, 2.0, 3.0),
+                "model.box_head.class_loss": "focal",
+            },
+            "model.box_head.per_class_weights=(1.0, 2.0, 3.0) requires "
+            "model.box_head.class_loss=softmax, not focal",
         ),
         (
             {

@@ -17,8 +17,9 @@ from jaxrcnn.benchmark.ops import Case
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.workload import config_for, draw_batch, draw_boxes
 from jaxrcnn.config import Config
-from jaxrcnn.detector import Detector, Variables, build, forward_train
+from jaxrcnn.detector import Detector, Variables, build
 from jaxrcnn.training.modules import module_of
+from jaxrcnn.training.pieces import Build, build_detector
 from jaxrcnn.types import Array, Batch, Proposals
 
 SHAPE = Shape(1, 256, 320)
@@ -41,7 +42,7 @@ class Difference(NamedTuple):
 
 
 def detector_differences(
-    config: Config, variables: Variables, device: Any, shape: Shape = SHAPE
+    config: Config, variables: Variables, device: Any, shape: Shape = SHAPE, build: Build = build
 ) -> tuple[list[Difference], list[Difference]]:
     """Of a forward pass in training and of its gradients, in float32.
 
@@ -50,13 +51,14 @@ def detector_differences(
         variables: of it.
         device: beside the CPU.
         shape: of the batch.
+        build: makes the detector, with its pieces that the config does not describe.
 
     Returns:
         The differences with the device's matrix products and convolutions in full float32, and
         those at its default precision, which may be less.
     """
     model = replace(config_for(config, shape).model, compute_dtype="float32")
-    detector = build(model)
+    detector = build_detector(model, build, "the config")
     arguments = (*_inputs(shape, model.num_classes), jax.device_get(variables))
 
     def values_on(place: Any) -> list[dict[str, Any]]:
@@ -129,7 +131,7 @@ def _values(
     """What goes along the arrows with these proposals, the losses, and gradients by module."""
 
     def total_loss(params: Any) -> tuple[Array, dict[str, Any]]:
-        losses, _, flow = forward_train(
+        losses, _, flow = detector.train(
             detector,
             {**variables, "params": params},
             batch,

@@ -1,6 +1,7 @@
 """What a program costs before it runs, and what it must cost: compilation, arithmetic, memory."""
 
 import contextlib
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -75,6 +76,21 @@ def fresh_cache() -> Iterator[None]:
             yield
         finally:
             _configure(before)
+
+
+@contextlib.contextmanager
+def cache_apart() -> Iterator[None]:
+    """Another persistent cache, inside that of `fresh_cache`: always the same one.
+
+    Two detectors may have a program in common, which each is to compile for itself.
+    """
+    name = "jax_compilation_cache_dir"
+    whole = getattr(jax.config, name)
+    _configure({name: os.path.join(whole, "apart")})
+    try:
+        yield
+    finally:
+        _configure({name: whole})
 
 
 def _configure(values: dict[str, Any]) -> None:

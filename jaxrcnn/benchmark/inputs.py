@@ -22,6 +22,8 @@ from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
+from jaxrcnn.detector import build
+from jaxrcnn.training.pieces import Build
 
 FILES = 16
 FILE_SIZE = (480, 640)
@@ -120,12 +122,14 @@ class Waits(NamedTuple):
     steps: int
 
 
-def waits_of_training(dataset: Dataset, config: Config, shape: Shape, steps: int) -> Waits:
+def waits_of_training(
+    dataset: Dataset, config: Config, shape: Shape, steps: int, build: Build = build
+) -> Waits:
     """Train on batches of the files, and look how often a step waits for its batch.
 
     The files are resized to fit the shape. Each step is waited for before the next batch is taken.
     """
-    program = Training(config, shape)
+    program = Training(config, shape, build=build)
     sized = config_for(config, shape)
     data = replace(sized.data, horizontal_flip=1.0, train_short_sides=())
     sized = replace(sized, data=data, train=replace(sized.train, steps=steps + 2))

@@ -8,10 +8,13 @@ from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.timing import time_calls
 from jaxrcnn.benchmark.workload import config_for, draw_batch
 from jaxrcnn.config import Config
-from jaxrcnn.detector import COLLECTIONS, Variables, build, forward_infer
+from jaxrcnn.detector import COLLECTIONS, Detector, Variables, build
 from jaxrcnn.runtime.xla import jit_program
+from jaxrcnn.training.pieces import Build, build_detector
 from jaxrcnn.training.sharding import compile_programs
-from jaxrcnn.types import Batch
+from jaxrcnn.types import Array, Batch
+
+WHERE = "the config that is measured"
 
 
 class Training:
@@ -21,11 +24,18 @@ class Training:
         config: of the run.
         shape: of its batches.
         variables: to start from, in place of random ones; they are copied.
+        build: makes the detector, with its pieces that the config does not describe.
     """
 
-    def __init__(self, config: Config, shape: Shape, variables: Variables | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        shape: Shape,
+        variables: Variables | None = None,
+        build: Build = build,
+    ) -> None:
         config = config_for(config, shape)
-        self._programs = compile_programs(build(config.model), config)
+        self._programs = compile_programs(build_detector(config.model, build, WHERE), config)
         state = self._programs.create_state()
         if variables is not None:
             placed = jax.tree.map(
@@ -58,20 +68,28 @@ class Training:
         return time_calls(self.step, steps)
 
 
+def infer(detector: Detector, variables: Variables, images: Array, image_sizes: Array) -> Any:
+    """What the detector's own `infer` finds; a function at module level, to be jitted."""
+    return detector.infer(detector, variables, images, image_sizes)
+
+
 class Prediction:
-    """`forward_infer` at one shape, of images that lie on the device.
+    """The detector's `infer` at one shape, of images that lie on the device.
 
     Args:
         config: of the detector.
         shape: of its batches.
         variables: of the detector.
+        build: makes the detector, with its pieces that the config does not describe.
     """
 
-    def __init__(self, config: Config, shape: Shape, variables: Variables) -> None:
-        self._detector = build(config.model)
+    def __init__(
+        self, config: Config, shape: Shape, variables: Variables, build: Build = build
+    ) -> None:
+        self._detector = build_detector(config.model, build, WHERE)
         batch = draw_batch(shape, config.model.num_classes)
         self._arguments = jax.device_put((variables, batch.images, batch.image_sizes))
-        self._predict = jit_program(forward_infer, static_argnums=0)
+        self._predict = jit_program(infer, static_argnums=0)
 
     def lower(self) -> Any:
         """The traced program, a `jax.stages.Lowered`."""
@@ -86,12 +104,31 @@ class Prediction:
         return time_calls(self.step, steps)
 
 
-def draw_variables(config: Config) -> Variables:
-    """Random variables of the config's detector, of its seed."""
+def draw_variables(config: Config, build: Build = build) -> Variables:
+    """Random variables of a detector, of the config's seed."""
     config = config_for(config, Shape(jax.local_device_count(), 64, 64))
-    programs = compile_programs(build(config.model), config)
+    programs = compile_programs(build_detector(config.model, build, WHERE), config)
     variables = programs.create_state().variables
     return {collection: variables[collection] for collection in COLLECTIONS}
+
+
+def with_shared_parts(own: Variables, other: Variables) -> Variables:
+    """A detector's variables, with another's in each part that has the same arrays in both.
+
+    All initial parameters are slices of one draw, so a part of other arrays moves those behind it.
+    """
+
+    def arrays(variables: Variables, part: str) -> Any:
+        trees = {collection: variables[collection][part] for collection in COLLECTIONS}
+        return jax.tree.map(lambda x: (x.shape, str(x.dtype)), trees)
+
+    source = {
+        part: other if arrays(own, part) == arrays(other, part) else own for part in own["params"]
+    }
+    return {
+        collection: {part: source[part][collection][part] for part in parts}
+        for collection, parts in own.items()
+    }
 
 
 Program = Training | Prediction

@@ -7,10 +7,22 @@ from typing import NamedTuple
 from jaxrcnn.benchmark import ops
 from jaxrcnn.benchmark.chips import Peak
 from jaxrcnn.benchmark.peer import Torchvision
-from jaxrcnn.benchmark.programs import Prediction, Training, draw_variables
+from jaxrcnn.benchmark.programs import Prediction, Training, draw_variables, with_shared_parts
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.config import Config
-from jaxrcnn.detector import Variables
+from jaxrcnn.detector import Variables, build
+from jaxrcnn.training.pieces import Build
+
+
+class Measured(NamedTuple):
+    """A detector that is measured."""
+
+    name: str  # in the tables: jaxrcnn, or MODULE:FUNCTION
+    build: Build
+
+
+HOUSE = Measured("jaxrcnn", build)
+"""The detector that the config describes."""
 
 
 class Settings(NamedTuple):
@@ -22,6 +34,8 @@ class Settings(NamedTuple):
     steps: int
     peak: Peak
     peer: Torchvision | None
+    detector: Measured = HOUSE
+    other: Measured | None = None  # beside it
 
 
 class Session:
@@ -29,15 +43,32 @@ class Session:
 
     Args:
         settings: of the benchmark.
+        first: of the detector that this one is compared with; its parts are used as they are where
+            both have the same arrays.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, first: "Session | None" = None) -> None:
+        self.settings, self._first = settings, first
+
+    @functools.cached_property
+    def other(self) -> "Session | None":
+        """The session of the other detector, where there is one."""
+        settings = self.settings
+        if settings.other is None:
+            return None
+        settings = settings._replace(detector=settings.other, other=None, peer=None)
+        return Session(settings, first=self)
 
     @functools.cached_property
     def variables(self) -> Variables:
         """Random variables of the detector."""
-        return draw_variables(self.settings.config)
+        own = draw_variables(self.settings.config, self.settings.detector.build)
+        return own if self._first is None else with_shared_parts(own, self._first.variables)
+
+    @functools.cached_property
+    def training(self) -> Training:
+        """The training step of the config as it is."""
+        return self._training(self.settings.config.model.proposals.stop_gradient)
 
     @functools.cached_property
     def approximate(self) -> Training:
@@ -53,13 +84,16 @@ class Session:
         config = self.settings.config
         proposals = replace(config.model.proposals, stop_gradient=stop_gradient)
         config = replace(config, model=replace(config.model, proposals=proposals))
-        return Training(config, self.settings.train, self.variables)
+        return Training(config, self.settings.train, self.variables, self.settings.detector.build)
 
     @functools.cached_property
     def predictions(self) -> dict[Shape, Prediction]:
         """The prediction at every shape."""
-        config = self.settings.config
-        return {shape: Prediction(config, shape, self.variables) for shape in self.settings.predict}
+        config, build = self.settings.config, self.settings.detector.build
+        return {
+            shape: Prediction(config, shape, self.variables, build)
+            for shape in self.settings.predict
+        }
 
     @functools.cached_property
     def cases(self) -> list[ops.Case]:

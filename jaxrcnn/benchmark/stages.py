@@ -54,7 +54,10 @@ STAGES = {
 rows fit, the one of most scopes has it: backbone is the backbone without its neck."""
 
 OTHER = "other"
-"""The row of instructions in none of these scopes."""
+"""The row of instructions in no scope."""
+
+NO_SCOPES = ("while", "body", "cond", "scan", "closed_call", "checkpoint", "shard_map", "core_call")
+"""What jax itself writes between the scopes; beside them "branch_0_fun" and its like."""
 
 IDLE = "idle"
 """The row of the time in which the program is not at work: the host prepares or waits."""
@@ -85,7 +88,7 @@ class Operation(NamedTuple):
 class StageTable(NamedTuple):
     """Where the time of a step went."""
 
-    rows: tuple[StageTime, ...]  # as `STAGES`, those that took time; then other and idle
+    rows: tuple[StageTime, ...]  # as `STAGES`, then others; those that took time; other and idle
     seconds: float  # a step takes, which the rows add up to
     operations: tuple[Operation, ...]  # from the largest
 
@@ -155,7 +158,9 @@ def tabulate(program: Program, events: Iterable[Event], seconds: float, steps: i
     sums: defaultdict[tuple[str, bool], float] = defaultdict(float)
     for operation in operations:
         sums[operation.stage, "transpose(" in operation.op_name] += operation.seconds
-    rows = [StageTime(stage, sums[stage, False], sums[stage, True]) for stage in (*STAGES, OTHER)]
+    own = sorted({operation.stage for operation in operations} - {*STAGES, OTHER})
+    stages = (*STAGES, *own, OTHER)
+    rows = [StageTime(stage, sums[stage, False], sums[stage, True]) for stage in stages]
     idle = seconds / steps - sum(row.total for row in rows)
     rows = [row for row in rows if row.total or row.stage == OTHER]
     rows.append(StageTime(IDLE, idle, 0.0))
@@ -164,10 +169,25 @@ def tabulate(program: Program, events: Iterable[Event], seconds: float, steps: i
 
 
 def stage_of(op_name: str) -> str:
-    """The row of an operation."""
+    """The row of an operation: of the detector's scopes, or else the first other that it is in."""
     scopes = set(re.split(r"[/();]", op_name))
     fitting = [stage for stage, needed in STAGES.items() if scopes.issuperset(needed)]
-    return max(fitting, key=lambda stage: len(STAGES[stage]), default=OTHER)
+    return max(fitting, key=lambda stage: len(STAGES[stage]), default=_own_scope(op_name))
+
+
+def _own_scope(op_name: str) -> str:
+    """The outermost scope in a name such as "jit(train_step)/transpose(jvp(mine))/while/body/add".
+
+    A scope of a fork's own: what it named, or a module that it applied.
+    """
+    program, *parts = re.split(r"/(?![^(]*\))", op_name.partition(";")[0])
+    for part in parts[:-1] if program.startswith("jit(") else ():  # the last is the operation
+        scope = part
+        while wrapped := re.fullmatch(r"\w+\((.*)\)", scope):
+            scope = "" if scope.startswith(("jit(", "pjit(")) else wrapped[1]
+        if scope and scope not in NO_SCOPES and not re.fullmatch(r"branch_\d+_fun", scope):
+            return scope
+    return OTHER
 
 
 def rows_of(table: StageTable) -> list[tuple[str, ...]]:

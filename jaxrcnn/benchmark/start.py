@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from typing import NamedTuple
 
+from jaxrcnn.benchmark.session import HOUSE, Measured
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.workload import config_for, draw_batch
 from jaxrcnn.config import Config
@@ -18,6 +19,7 @@ from jaxrcnn.config_io import config_to_json
 from jaxrcnn.data.synthetic import SHAPES
 from jaxrcnn.detector import Variables
 from jaxrcnn.interop.model_folder import make_model
+from jaxrcnn.training.pieces import build_detector
 from jaxrcnn.training.workdir import Classes
 
 TIMES = 3
@@ -29,7 +31,9 @@ INIT = """
 import pathlib, sys
 import jax
 from jaxrcnn.config_io import config_from_json
-from jaxrcnn.detector import build, init
+from jaxrcnn.cli.pieces import find_build
+from jaxrcnn.detector import init
+build = find_build(sys.argv[2] or None)
 config = config_from_json(pathlib.Path(sys.argv[1]).read_text())
 jax.block_until_ready(init(build(config.model), jax.random.key(0)))
 """
@@ -38,10 +42,11 @@ FIRST_STEP = """
 import pathlib, sys
 from jaxrcnn.config_io import config_from_json
 from jaxrcnn.data.datasets import open_datasets
-from jaxrcnn.detector import build
+from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.runs import run
 from jaxrcnn.runtime.process import prepare_process
 prepare_process()
+build = find_build(sys.argv[3] or None)
 config = config_from_json(pathlib.Path(sys.argv[1]).read_text())
 run(config, pathlib.Path(sys.argv[2]), build(config.model), *open_datasets(config))
 """
@@ -50,7 +55,9 @@ FIRST_PREDICTION = """
 import sys
 import numpy as np
 import jaxrcnn
-jaxrcnn.load(sys.argv[1]).predict(list(np.load(sys.argv[2])))
+from jaxrcnn.cli.pieces import find_build
+build = find_build(sys.argv[3] or None)
+jaxrcnn.load(sys.argv[1], build=build).predict(list(np.load(sys.argv[2])))
 """
 
 
@@ -69,7 +76,12 @@ class Wait(NamedTuple):
 
 
 def measure_waits(
-    config: Config, train: Shape, predict: Shape, variables: Variables, times: int = TIMES
+    config: Config,
+    train: Shape,
+    predict: Shape,
+    variables: Variables,
+    times: int = TIMES,
+    detector: Measured = HOUSE,
 ) -> dict[str, Wait]:
     """What a new user waits for, by name.
 
@@ -79,6 +91,7 @@ def measure_waits(
         predict: of the images of the first prediction.
         variables: of the detector that predicts.
         times: runs of each.
+        detector: each process builds it by its name.
     """
     import numpy as np
 
@@ -88,16 +101,19 @@ def measure_waits(
         number = config.model.num_classes
         asked.write_text(config_to_json(_run_of(config, train)), encoding="utf-8")
         names = tuple(f"class {label}" for label in range(1, number + 1))
-        make_model(model, config, Classes(names, tuple(range(1, number + 1))), variables, {})
+        classes = Classes(names, tuple(range(1, number + 1)))
+        built = build_detector(config.model, detector.build, detector.name)
+        make_model(model, config, classes, variables, {}, built)
         np.save(images, draw_batch(predict, number).images)
+        pieces = "" if detector == HOUSE else detector.name
         return {
             "--help": _wait(folder, times, HELP),
-            "init": _wait(folder, times, INIT, str(asked)),
+            "init": _wait(folder, times, INIT, str(asked), pieces),
             f"first step of {train}": _wait(
-                folder, times, FIRST_STEP, str(asked), "{new}", until="step 1/"
+                folder, times, FIRST_STEP, str(asked), "{new}", pieces, until="step 1/"
             ),
             f"load and first prediction of {predict}": _wait(
-                folder, times, FIRST_PREDICTION, str(model), str(images)
+                folder, times, FIRST_PREDICTION, str(model), str(images), pieces
             ),
         }
 

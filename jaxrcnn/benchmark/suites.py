@@ -11,12 +11,13 @@ import jax
 from jaxrcnn.benchmark import inputs, ops
 from jaxrcnn.benchmark.agreement import Difference, case_differences, detector_differences
 from jaxrcnn.benchmark.chips import Peak
+from jaxrcnn.benchmark.comparison import compare_speed, compare_stages
 from jaxrcnn.benchmark.cost import Cost, measure_cost, peak_bytes
 from jaxrcnn.benchmark.memory import forget_peak, peak_resident
 from jaxrcnn.benchmark.peer import Torchvision
 from jaxrcnn.benchmark.programs import Program
 from jaxrcnn.benchmark.report import Section, mebibytes, milliseconds, ratio
-from jaxrcnn.benchmark.session import Session
+from jaxrcnn.benchmark.session import HOUSE, Session
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.stages import StageTable, numbers_of, rows_of, stage_table
 from jaxrcnn.benchmark.timing import Runner, Timing, take_turns
@@ -25,7 +26,7 @@ from jaxrcnn.runtime.machine import cores
 PROFILED = 5
 """Steps under the profiler."""
 
-OURS, PEER = "jaxrcnn", "torchvision"
+OURS, PEER = HOUSE.name, "torchvision"
 
 Tried = Mapping[str, float | str]
 """Milliseconds of the peer by setting, or why it does not run there."""
@@ -45,43 +46,76 @@ class Memory(NamedTuple):
 def check(session: Session) -> Iterator[Section]:
     """The device's numbers beside the CPU's: of the detector, then of every op."""
     device, settings = jax.local_devices()[0], session.settings
-    found = detector_differences(settings.config, session.variables, device)
+    found = detector_differences(
+        settings.config, session.variables, device, build=settings.detector.build
+    )
     yield _agreement("check: forward and backward pass beside the CPU's", *found)
     yield _agreement("check: ops beside the CPU's", case_differences(session.cases, device))
 
 
 def train(session: Session) -> Iterator[Section]:
-    """The training step: how fast it is, what it costs, and the peer's."""
-    settings, program = session.settings, session.approximate
-    name = f"train {settings.train}"
+    """The training step: how fast it is, what it costs, and the peer's or the other detector's."""
+    settings, name = session.settings, f"train {session.settings.train}"
+    if session.other is not None:
+        yield from compare_speed(
+            name,
+            settings.train,
+            _two(session, session.training, session.other.training),
+            settings.steps,
+        )
+        return
+    side, program = settings.detector.name, session.approximate
     cost = measure_cost(program)
     forget_peak()
-    timings = take_turns({OURS: program.run}, settings.steps)
+    timings = take_turns({side: program.run}, settings.steps)
     ours = Memory(peak_bytes(jax.local_devices()[0]) or cost.memory, peak_resident())
-    yield _speed(name, settings.train, timings, {OURS: ours})
-    yield _costs(name, cost, timings[OURS], settings.peak)
+    yield _speed(name, settings.train, timings, {side: ours})
+    yield _costs(name, cost, timings[side], settings.peak)
     yield from _beside(session, "train", settings.train, program, ours)
 
 
 def predict(session: Session) -> Iterator[Section]:
-    """The prediction at every shape: how fast it is, what it costs, and the peer's."""
-    settings = session.settings
+    """The prediction at every shape, as `train` the training step."""
+    settings, side = session.settings, session.settings.detector.name
     for shape, program in session.predictions.items():
         name = f"predict {shape}"
+        if session.other is not None:
+            programs = _two(session, program, session.other.predictions[shape])
+            yield from compare_speed(name, shape, programs, settings.steps)
+            continue
         cost = measure_cost(program)
-        timings = take_turns({OURS: program.run}, settings.steps)
+        timings = take_turns({side: program.run}, settings.steps)
         yield _speed(name, shape, timings)
-        yield _costs(name, cost, timings[OURS], settings.peak)
+        yield _costs(name, cost, timings[side], settings.peak)
         yield from _beside(session, "predict", shape, program)
 
 
 def stages(session: Session) -> Iterator[Section]:
-    """Where the time of a training step and of each prediction goes."""
+    """Where the time of a training step and of each prediction goes, or where two differ."""
+    if session.other is not None:
+        yield from _stages_of_two(session, session.other)
+        return
     programs: dict[str, Program] = {f"train {session.settings.train}": session.approximate}
     programs |= {f"predict {shape}": program for shape, program in session.predictions.items()}
     for name, program in programs.items():
         program.run(1)
         yield _stages(name, stage_table(functools.partial(program.run, 1), PROFILED))
+
+
+def _stages_of_two(session: Session, other: Session) -> Iterator[Section]:
+    """The stages in which the detectors differ, in a training step and in each prediction."""
+    training = _two(session, session.training, other.training)
+    yield compare_stages(f"train {session.settings.train}", training)
+    for shape, program in session.predictions.items():
+        programs = _two(session, program, other.predictions[shape])
+        yield compare_stages(f"predict {shape}", programs)
+
+
+def _two(session: Session, program: Program, other: Program) -> dict[str, Program]:
+    """A program of each detector, by the detectors' names."""
+    settings = session.settings
+    assert settings.other is not None
+    return {settings.detector.name: program, settings.other.name: other}
 
 
 def gate(session: Session) -> Iterator[Section]:
@@ -122,7 +156,9 @@ def input_pipeline(session: Session) -> Iterator[Section]:
         split = inputs.split_of(dataset, config, rounds=5 * inputs.FILES)
         alone = inputs.images_a_second(dataset, config, settings.steps)
         ahead = inputs.images_a_second_ahead(dataset, config, settings.steps)
-        waits = inputs.waits_of_training(dataset, config, settings.train, settings.steps)
+        waits = inputs.waits_of_training(
+            dataset, config, settings.train, settings.steps, settings.detector.build
+        )
     number = cores()
     rows = [
         ("one thread", f"{alone:.4g} images/s"),
@@ -149,7 +185,13 @@ def start(session: Session) -> Iterator[Section]:
     from jaxrcnn.benchmark.start import measure_waits  # it needs more than the core packages
 
     settings = session.settings
-    waits = measure_waits(settings.config, settings.train, settings.predict[0], session.variables)
+    waits = measure_waits(
+        settings.config,
+        settings.train,
+        settings.predict[0],
+        session.variables,
+        detector=settings.detector,
+    )
     rows: list[tuple[str, ...]] = [("seconds until the end of", "cold", "cached")]
     rows += [
         (name, *(f"{statistics.median(each):.3g}" for each in (wait.cold, wait.cached)))
@@ -177,9 +219,10 @@ def _beside(
     held = {}
     if ours is not None:
         peer.memory(name)
-    timings = take_turns({OURS: program.run, PEER: peer.runner(name)}, settings.steps)
+    side = settings.detector.name
+    timings = take_turns({side: program.run, PEER: peer.runner(name)}, settings.steps)
     if ours is not None:
-        held = {OURS: ours, PEER: Memory(**peer.memory(name))}
+        held = {side: ours, PEER: Memory(**peer.memory(name))}
     peer.drop(name)
     yield _speed(title, shape, timings, held, tried)
 
@@ -237,9 +280,10 @@ def _speed(
         rows.append((side, f"{speed:.4g}", *milliseconds(timing)))
         numbers[side] = {"images_per_second": speed, **timing.numbers()}
     if tried:
-        rows.append(("ratio", ratio(timings[OURS], timings[PEER]), "", ""))
+        (ours,) = (timing for side, timing in timings.items() if side != PEER)
+        rows.append(("ratio", ratio(ours, timings[PEER]), "", ""))
         rows += map(_trial, tried.items())
-        numbers["times_as_fast"] = timings[PEER].median / timings[OURS].median
+        numbers["times_as_fast"] = timings[PEER].median / ours.median
         numbers[f"{PEER}_tried"] = dict(tried)
     if held:
         rows = _with_memory(rows, held)

@@ -44,6 +44,21 @@ class Timing(NamedTuple):
         }
 
 
+def ratios_by_turn(one: Timing, other: Timing, turns: int = TURNS) -> list[float]:
+    """In each turn of `take_turns`, the one's median over the other's, from the smallest."""
+    pairs = zip(*(_by_turn(timing, turns) for timing in (one, other)), strict=True)
+    return sorted(mine / theirs for mine, theirs in pairs)
+
+
+def _by_turn(timing: Timing, turns: int) -> list[float]:
+    """The median of each turn; all turns have as many steps."""
+    steps = len(timing.seconds) // turns
+    return [
+        statistics.median(timing.seconds[turn * steps : (turn + 1) * steps])
+        for turn in range(turns)
+    ]
+
+
 def time_calls(call: Callable[[], Any], number: int) -> list[float]:
     """Seconds of each of so many calls, up to when the device has done what it was given."""
     seconds = []

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -13,13 +14,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jaxrcnn.benchmark.shapes import Shape, shape
+from jaxrcnn.cli.arguments.pieces import add_pieces_argument
 from jaxrcnn.cli.parsing import count, some_of
 from jaxrcnn.config import Config, ConfigError, DataConfig
 
 if TYPE_CHECKING:
     from jaxrcnn.benchmark.peer import Torchvision
     from jaxrcnn.benchmark.report import Section
-    from jaxrcnn.benchmark.session import Settings
+    from jaxrcnn.benchmark.session import Measured, Settings
 
 TAKES_FIELDS = True
 """Other arguments are --config.FIELD VALUE, as train.py takes them."""
@@ -30,6 +32,9 @@ DEFAULT = "fasterrcnn_resnet50_fpn"
 SUITES = ("check", "train", "predict", "stages", "gate", "ops", "input", "start")
 """What can be measured, in that order."""
 
+COMPARED = ("train", "predict", "stages")
+"""Those that compare two detectors; the others measure the first alone."""
+
 SHAPES = {
     "cpu": (Shape(2, 320, 320), (Shape(1, 320, 320), Shape(1, 800, 1088))),
     "other": (Shape(16, 800, 1344), (Shape(1, 800, 1344), Shape(16, 800, 1344))),
@@ -38,11 +43,16 @@ SHAPES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """[--config FILE] [--what NAMES] [--train SHAPE] [--predict SHAPE ...] [--against PEER]."""
+    """[--config FILE] [--what NAMES] [--train SHAPE] [--predict SHAPE ...] [--pieces NAME]
+    [--against NAME].
+    """
     parser.epilog = (
         "A SHAPE is images x height x width, such as 2x320x320. The defaults suit the device: on "
         "an accelerator, training of 16x800x1344 in bfloat16, beside torchvision where it is "
-        "installed. --config.FIELD VALUE sets a field, as for train.py."
+        "installed. --config.FIELD VALUE sets a field, as for train.py.\n\n"
+        "To see whether a detector of your own is faster, and in which stages: --against "
+        "my_fork:build. It is compared with the one that the config describes, or with that of "
+        "--pieces."
     )
     parser.add_argument(
         "--config",
@@ -55,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         type=some_of(SUITES),
         help=f"some of {','.join(SUITES)} (default: all but start; on a CPU, all but check and "
-        "start)",
+        f"start; {','.join(COMPARED)} to compare two detectors)",
     )
     parser.add_argument("--train", metavar="SHAPE", type=shape, help="shape of training batches")
     parser.add_argument(
@@ -83,10 +93,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         help="folder for the plots (default with --plot: that of the JSON file)",
     )
+    add_pieces_argument(parser)
     parser.add_argument(
         "--against",
-        choices=("torchvision", "none"),
-        help="library to measure beside jaxrcnn, turn by turn (default: none on a CPU)",
+        metavar="NAME",
+        type=against,
+        help="what to measure beside it, turn by turn: torchvision, none, or a second detector as "
+        "for --pieces (default: torchvision on an accelerator where it is installed)",
     )
     parser.add_argument(
         "--peer-python",
@@ -94,6 +107,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=sys.executable,
         help="Python interpreter that has the library (default: this one)",
     )
+
+
+def against(text: str) -> str:
+    """The type of an argument that names a library or a detector to compare with."""
+    if text not in ("torchvision", "none") and ":" not in text:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, takes torchvision, none or MODULE:FUNCTION, such as my_fork:build"
+        )
+    return text
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
@@ -139,6 +161,7 @@ def prepare(
     # Read as jax looks for its devices: else it takes most of a GPU's memory for itself.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     on_cpu = jax.default_backend() == "cpu"
+    detector, other = read_detectors(arguments)
     config = read_config(arguments, fields, "float32" if on_cpu else "bfloat16")
     peer = start_peer(arguments, config, on_cpu, stack)
     stack.enter_context(fresh_cache())
@@ -150,7 +173,27 @@ def prepare(
         arguments.steps,
         peak_of(jax.devices()[0], config.model.compute_dtype),
         peer,
+        detector,
+        other,
     )
+
+
+def read_detectors(arguments: argparse.Namespace) -> "tuple[Measured, Measured | None]":
+    """The detector of --pieces, or the house's; and that of --against, if it names one.
+
+    Raises:
+        ConfigError: there is no such function, or both are the same.
+    """
+    from jaxrcnn.benchmark.session import HOUSE, Measured
+    from jaxrcnn.cli.pieces import find_build
+
+    pieces, beside = arguments.pieces, arguments.against
+    detector = HOUSE if pieces is None else Measured(pieces, find_build(pieces))
+    if beside is None or ":" not in beside:
+        return detector, None
+    if beside == pieces:
+        raise ConfigError(f"--against: {beside} is the detector of --pieces, too; name another")
+    return detector, Measured(beside, find_build(beside, "--against"))
 
 
 def start_peer(
@@ -166,8 +209,9 @@ def start_peer(
     wanted = arguments.against
     if wanted is None:
         installed = importlib.util.find_spec("torchvision") is not None
-        wanted = "torchvision" if installed and not on_cpu else "none"
-    if wanted == "none":
+        house = arguments.pieces is None
+        wanted = "torchvision" if installed and house and not on_cpu else "none"
+    if wanted != "torchvision":
         return None
     torchvision_name(config.model)
     return stack.enter_context(start_torchvision(arguments.peer_python))
@@ -179,6 +223,8 @@ def names_of(arguments: argparse.Namespace) -> tuple[str, ...]:
 
     if arguments.what is not None:
         return tuple(name for name in SUITES if name in arguments.what)
+    if ":" in (arguments.against or ""):
+        return COMPARED
     left_out = {"start", "check"} if jax.default_backend() == "cpu" else {"start"}
     return tuple(name for name in SUITES if name not in left_out)
 
@@ -251,6 +297,11 @@ def describe(
     about = environment()
     if settings.peer is not None:
         about["peer"] = settings.peer.versions
+    about["pieces"] = {
+        measured.name: own_pieces_of(measured, settings.config)
+        for measured in (settings.detector, settings.other)
+        if measured is not None
+    }
     about["settings"] = {
         "config": arguments.config.stem if arguments.config else DEFAULT,
         "fields": list(fields),
@@ -260,6 +311,18 @@ def describe(
         "steps": settings.steps,
     }
     return about
+
+
+def own_pieces_of(measured: "Measured", config: Config) -> dict[str, str]:
+    """What a detector has in place of the pieces that the config describes.
+
+    Raises:
+        ConfigError: it is no detector of this config.
+    """
+    from jaxrcnn.training.pieces import build_detector, own_pieces
+
+    detector = build_detector(config.model, measured.build, measured.name)
+    return {field: piece.name for field, piece in own_pieces(detector).items()}
 
 
 def head(about: dict[str, Any], settings: "Settings") -> list[str]:
@@ -272,6 +335,10 @@ def head(about: dict[str, Any], settings: "Settings") -> list[str]:
     ]
     if "peer" in about:
         lines.append("against " + ", ".join(f"{k} {v}" for k, v in about["peer"].items()))
+    for name, pieces in about["pieces"].items():
+        own = ", ".join(f"{field} {piece}" for field, piece in pieces.items())
+        if own or len(about["pieces"]) > 1:
+            lines.append(f"{name}: {own or 'no pieces of its own'}")
     return lines
 
 
@@ -317,11 +384,8 @@ def draw(about: dict[str, Any], folder: pathlib.Path) -> None:
     """
     from jaxrcnn.benchmark.stages import plot_stages, table_from
 
-    for title, numbers in about["figures"].items():
-        name, _, kind = title.partition(": ")
-        if not kind.startswith("stages"):
-            continue
-        path = folder / f"{name.replace(' ', '_')}.png"
+    for name, numbers in stages_of(about["figures"]):
+        path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.png"
         heading = f"{name}, {about['device']['kind']} ({about['device']['host']})"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -329,3 +393,14 @@ def draw(about: dict[str, Any], folder: pathlib.Path) -> None:
         except OSError as error:
             raise ConfigError(f"--plots: {path} cannot be written ({error.strerror})") from error
         print(path)
+
+
+def stages_of(figures: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The tables of stages and what each is of: of two detectors' comparison there are two."""
+    for title, numbers in figures.items():
+        name, _, kind = title.partition(": ")
+        if "detectors" in numbers:
+            for detector, each in numbers["detectors"].items():
+                yield f"{name} {detector}", each
+        elif kind.startswith("stages"):
+            yield name, numbers

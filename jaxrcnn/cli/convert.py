@@ -11,9 +11,10 @@ import jax
 
 from jaxrcnn import validation
 from jaxrcnn.cli.options import apply_fields
+from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.cli.run import load_run
 from jaxrcnn.config import Config, ConfigError
-from jaxrcnn.detector import Variables, build, init
+from jaxrcnn.detector import Detector, Variables, build, init
 from jaxrcnn.interop.coco_classes import guess_classes
 from jaxrcnn.interop.conversion import check_fields, describe_model, read_model
 from jaxrcnn.interop.download import fetch
@@ -26,6 +27,7 @@ from jaxrcnn.interop.published import find
 from jaxrcnn.interop.to_torchvision import check_is_torchvisions, remarks, torchvision_call
 from jaxrcnn.interop.transfer import describe, dump, load
 from jaxrcnn.interop.weight_files import read_weights, write_safetensors
+from jaxrcnn.training.pieces import USED, Build, build_detector, own_pieces
 from jaxrcnn.training.workdir import Classes
 
 
@@ -42,9 +44,14 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     if (arguments.source is None) == (arguments.weights is None):
         raise ConfigError("takes either SOURCE or --weights")
     path = arguments.source or fetch_detector(arguments.model, arguments.weights)
-    source = read_detector(path, arguments.model, fields, arguments.key, arguments.input_format)
+    build = find_build(arguments.pieces)
+    source = read_detector(
+        path, arguments.model, fields, arguments.key, arguments.input_format, build
+    )
     classes = read_classes(arguments.classes, source.config.model.num_classes)
-    make_model(arguments.out, source.config, classes, source.variables, source.kept)
+    make_model(
+        arguments.out, source.config, classes, source.variables, source.kept, source.detector
+    )
     print(*source.lines, sep="\n")
     print(f"model     {arguments.out}")
     return 0
@@ -72,13 +79,19 @@ class Source(NamedTuple):
     tensors: Tensors  # as they lie in the file
     peer: Peer
     config: Config
+    detector: Detector
     variables: Variables
     kept: Tensors  # of the file, for the way back
     lines: list[str]  # what was found, loaded, left out and assumed
 
 
 def read_detector(
-    path: pathlib.Path, name: str, fields: Sequence[str], key: str = "", input_format: str = ""
+    path: pathlib.Path,
+    name: str,
+    fields: Sequence[str],
+    key: str = "",
+    input_format: str = "",
+    build: Build = build,
 ) -> Source:
     """Read the weights of a published detector, of any number of classes.
 
@@ -88,6 +101,8 @@ def read_detector(
         fields: ``--config.FIELD VALUE ...`` on top of its config.
         key: of the weights in the file, where it holds several.
         input_format: "RGB" or "BGR", where the file does not tell.
+        build: makes the detector, perhaps with pieces of one's own; the weights' names are those
+            of the default one.
 
     Raises:
         ConfigError: the file cannot be read, or is not of this model.
@@ -99,14 +114,15 @@ def read_detector(
         config = apply_fields(told.config, fields)
         check_fields(told, config)
         validation.check(replace(config, data=replace(config.data, format="shapes")))
-        detector = build(config.model)
+        detector = build_detector(config.model, build, name)
         like = jax.eval_shape(lambda key: init(detector, key), jax.random.key(0))
         variables, account = load(tensors, told.peer, config.model, like)
         variables, changed, rescaled = without_denormals(variables, told.peer, config.model)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     lines = [*describe(account, told.peer), *notes, *rescaled, *describe_model(told, config, path)]
-    return Source(tensors, told.peer, config, variables, {**account.kept, **changed}, lines)
+    kept = {**account.kept, **changed}
+    return Source(tensors, told.peer, config, detector, variables, kept, lines)
 
 
 def read_classes(path: pathlib.Path | None, num_classes: int) -> Classes:
@@ -143,13 +159,18 @@ def convert_back(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     if unused or fields:
         option = fields[0] if fields else f"--{unused[0].replace('_', '-')}"
         raise ConfigError(f"{option} has no effect with --to: the model's folder says it")
-    run = load_run(arguments.source)
+    run = load_run(arguments.source, pieces=arguments.pieces)
     check_is_torchvisions(run.config)
+    own = {name: x.name for name, x in own_pieces(run.detector).items() if name in USED}
+    infer = own.pop("infer", "")
+    if own:
+        listed = ", ".join(f"{name} {piece}" for name, piece in own.items())
+        raise ConfigError(f"torchvision has no {listed}, which {arguments.source} was made with")
     kept = read_kept(arguments.source)
     tensors = dump(run.variables, TORCHVISION, run.config.model, kept)
     write_safetensors(arguments.out, tensors)
     print(f"{len(tensors)} tensors  {arguments.out}, for")
     print(f"\n{torchvision_call(run.config, str(arguments.out))}\n")
-    for remark in remarks(run.config):
+    for remark in [*remarks(run.config), *([f"infer {infer} is not written"] if infer else [])]:
         print(f"differs: {remark}")
     return 0

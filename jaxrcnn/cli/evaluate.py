@@ -5,7 +5,7 @@ import json
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from jaxrcnn.cli.run import load_run, progress_bar, table
+from jaxrcnn.cli.run import load_run, note, progress_bar, table
 from jaxrcnn.data.datasets import open_eval_dataset
 from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.proposals import StoredProposals, read_proposals
@@ -13,6 +13,7 @@ from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
 from jaxrcnn.model import Model
 from jaxrcnn.training.alternating import takes_given
+from jaxrcnn.training.pieces import losses_left_out
 from jaxrcnn.validation import check
 
 GROUPS = (
@@ -31,14 +32,16 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         ConfigError: there is no such model or checkpoint, or a field is unsound.
         DataError: the evaluation set cannot be read, or data.eval_proposals.
     """
-    run = load_run(arguments.workdir, arguments.step, arguments.batch_size, fields)
+    run = load_run(
+        arguments.workdir, arguments.step, arguments.batch_size, fields, arguments.pieces
+    )
     check(run.config)
     dataset = open_eval_dataset(run.config, run.classes.names)
     print(f"{arguments.workdir}, step {run.step}, on {dataset.summary()}", flush=True)
-    if note := note_on_canvases(dataset, run.config):
-        print(note, flush=True)
+    if line := note_on_canvases(dataset, run.config):
+        print(line, flush=True)
     found = find_all(run, dataset, given_proposals(run, dataset))
-    metrics = measure(found, dataset, run.config)
+    metrics = own_metrics(measure(found, dataset, run.config), arguments.workdir, run)
     for line in found.unread:
         print(f"left out: {line}")
     print(table(grouped(metrics)))
@@ -60,6 +63,20 @@ def find_all(run: Model, dataset: Dataset, proposals: StoredProposals | None = N
         lambda batch: programs.eval_step(run.variables, programs.put_batch(batch)), len(dataset)
     ) as predict:
         return find(predict, dataset, run.config, proposals)
+
+
+def own_metrics(
+    metrics: Mapping[str, float], workdir: pathlib.Path, run: Model
+) -> Mapping[str, float]:
+    """The metrics without losses that are not the run's own; says so.
+
+    Objects are found without the pieces that only training needs, but no loss is computed without.
+    """
+    lacking = losses_left_out(workdir, run.detector)
+    if not lacking:
+        return metrics
+    note(f"losses are left out: the run's were computed with {lacking}; --pieces takes what has it")
+    return {name: value for name, value in metrics.items() if not name.startswith("eval/loss")}
 
 
 def grouped(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:

@@ -6,14 +6,12 @@ import os
 import pathlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 
 import jax
 import numpy as np
 
 from jaxrcnn.cli.run import load_model
 from jaxrcnn.config import ConfigError
-from jaxrcnn.detector import build
 from jaxrcnn.interop.export import export_program, named_weights, preprocessing_of
 from jaxrcnn.interop.weight_files import write_safetensors
 from jaxrcnn.model import Model, check_proposes
@@ -72,7 +70,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         ConfigError: there is no such model, it makes no proposals, a field cannot be changed, or
             --out is there already.
     """
-    run = load_model(arguments.model, fields)
+    run = load_model(arguments.model, fields, arguments.pieces, arguments.dtype)
     check_proposes(run)
     out = arguments.out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -80,11 +78,8 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     if run.config.data.canvas == "exact":
         print("data.canvas=exact: an exported program pads images as with data.canvas=ladder")
     inside = arguments.weights == "inside"
-    model = replace(
-        run.config.model, compute_dtype=arguments.dtype or run.config.model.compute_dtype
-    )
     program = export_program(
-        build(model), preprocessing_of(run.config), run.variables, weights_inside=inside
+        run.detector, preprocessing_of(run.config), run.variables, weights_inside=inside
     )
     write(out, run, program, inside)
     print(f"program   {out / PROGRAM}, {len(program) / 2**20:.0f} MiB")

@@ -14,7 +14,7 @@ from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_file import load_config
 from jaxrcnn.prediction_fields import full_name, replace_prediction_fields
 
-PATHS = {"--config": pathlib.Path, "--workdir": pathlib.Path}
+OPTIONS = {"--config": pathlib.Path, "--workdir": pathlib.Path, "--pieces": str}
 """The flags of train.py that are no fields, and their types."""
 
 
@@ -28,6 +28,8 @@ class TrainArguments:
     """Stem of the config file."""
     workdir: pathlib.Path
     """Folder of the run: checkpoints, logs and the config."""
+    pieces: str | None
+    """What builds the detector, MODULE:FUNCTION, if it is not the one that the config describes."""
 
 
 def parse_train_arguments(
@@ -35,7 +37,9 @@ def parse_train_arguments(
     *,
     default_config: pathlib.Path = pathlib.Path("configs/quickstart.py"),
 ) -> TrainArguments:
-    """Reads ``--config FILE --workdir DIR --config.any.field VALUE ...``; sys.argv if argv is None.
+    """Reads ``--config FILE --workdir DIR --pieces MODULE:FUNCTION --config.any.field VALUE ...``.
+
+    argv is sys.argv[1:] unless given.
 
     The workdir is runs/<stem of the config file> unless given. Where a field is given twice, the
     last one counts. Anything wrong ends the program: one line on stderr and exit code 2. So do
@@ -47,13 +51,13 @@ def parse_train_arguments(
         show(f"jaxrcnn {__version__}")
     try:
         # The defaults come from the config file, so its flag is read before all the others.
-        path = read_flags([flag for flag in flags if flag[0] == "--config"], PATHS)
+        path = read_flags([flag for flag in flags if flag[0] == "--config"], OPTIONS)
         config_file = path.get("--config", default_config)
         workdir = pathlib.Path("runs") / config_file.stem
         config = load_config(config_file)
         if asked & {"-h", "--help", "--help_all"}:
             show(train_help(config_file, workdir, config, all_fields="--help_all" in asked))
-        values = read_flags(flags, PATHS | field_flags())
+        values = read_flags(flags, OPTIONS | field_flags())
     except ConfigError as error:
         fail(str(error))
     config = _with_values(config, values)
@@ -61,7 +65,8 @@ def parse_train_arguments(
         validation.check(config)
     except ConfigError as error:
         fail(f"{PREFIX}{error}")
-    return TrainArguments(config, config_file.stem, values.get("--workdir", workdir))
+    workdir = values.get("--workdir", workdir)
+    return TrainArguments(config, config_file.stem, workdir, values.get("--pieces"))
 
 
 def apply_fields(config: Config, fields: Sequence[str]) -> Config:

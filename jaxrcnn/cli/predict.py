@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         DataError: not one image can be read.
     """
     images = find_images(arguments.images, arguments.out)
-    model = load_model(arguments.model, fields)
+    model = load_model(arguments.model, fields, arguments.pieces)
     check_proposes(model)
     check_font(arguments.font, model.classes.names)
     faults = FaultLog("skip")

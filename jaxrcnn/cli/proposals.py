@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> int:
             written.
         DataError: the data set cannot be read.
     """
-    run = load_run(arguments.workdir, arguments.step, arguments.batch_size)
+    run = load_run(arguments.workdir, arguments.step, arguments.batch_size, pieces=arguments.pieces)
     check_proposes(run)
     dataset = open_split(run, arguments.split)
     if arguments.dump:

@@ -5,12 +5,13 @@ import pathlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
 from jaxrcnn.cli.options import apply_fields, apply_prediction_fields
+from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.model import Model, restore
 from jaxrcnn.training.workdir import read_config
 from jaxrcnn.types import Batch
@@ -23,6 +24,7 @@ def load_run(
     step: int | None = None,
     batch_size: int | None = None,
     fields: Sequence[str] = (),
+    pieces: str | None = None,
 ) -> Model:
     """Read a run's folder, or a model's.
 
@@ -32,27 +34,45 @@ def load_run(
         batch_size: images at a time, by default the run's own; rounded up to a multiple of the
             devices.
         fields: ``--config.FIELD VALUE ...`` on top of its config.
+        pieces: what builds its detector, as `find_build` takes it.
 
     Raises:
-        ConfigError: it is not such a folder, has no such checkpoint, or a field is unsound.
+        ConfigError: it is not such a folder, has no such checkpoint, its detector has other
+            pieces, or a field is unsound.
     """
     config = apply_fields(read_config(workdir), fields)
     if batch_size is not None:
         config = replace(config, eval=replace(config.eval, batch_size=batch_size))
-    return restore(workdir, config, step)
+    return restore(workdir, config, step, find_build(pieces), note)
 
 
-def load_model(folder: pathlib.Path, fields: Sequence[str]) -> Model:
+def load_model(
+    folder: pathlib.Path,
+    fields: Sequence[str],
+    pieces: str | None = None,
+    dtype: Any = None,
+) -> Model:
     """Read a run's folder, or a model's, to predict with it.
 
     Args:
         folder: of the run or the model.
         fields: ``--config.FIELD VALUE ...`` on top of its config.
+        pieces: what builds its detector, as `find_build` takes it.
+        dtype: model.compute_dtype in place of the config's.
 
     Raises:
-        ConfigError: it is not such a folder, or a field is not one that may be changed.
+        ConfigError: it is not such a folder, its detector has other pieces, or a field is not one
+            that may be changed.
     """
-    return restore(folder, apply_prediction_fields(read_config(folder), fields))
+    config = apply_prediction_fields(read_config(folder), fields)
+    if dtype is not None:
+        config = replace(config, model=replace(config.model, compute_dtype=dtype))
+    return restore(folder, config, build=find_build(pieces), say=note)
+
+
+def note(line: str) -> None:
+    """Say something on stderr that is worth knowing and stops nothing."""
+    print(f"note: {line}", file=sys.stderr)
 
 
 @contextlib.contextmanager

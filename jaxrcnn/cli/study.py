@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from jaxrcnn import validation
 from jaxrcnn.cli.options import parse_train_arguments
+from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.config import Config, DiagnosticsConfig
 from jaxrcnn.study.running import Plan, run_study
 from jaxrcnn.study.schemes import SCHEMES
@@ -35,6 +36,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
             together=arguments.sweep is not None,
             title=path.stem,
             command=shlex.join(["python", "-m", "jaxrcnn", *sys.argv[1:]]),
+            build=find_build(arguments.pieces),
         ),
         workdir,
     )

@@ -5,6 +5,7 @@ import shutil
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
+from jaxrcnn.cli.arguments.pieces import DEFAULT, HELP
 from jaxrcnn.cli.field_help import NO_BREAK_SPACE, FieldHelp, field_help
 from jaxrcnn.cli.flags import PREFIX
 from jaxrcnn.config import Config
@@ -71,7 +72,8 @@ COMMON_FIELDS: tuple[Section, ...] = (
 """The fields that people set most, which --help shows."""
 
 INTRODUCTION = """\
-usage: train.py [--config FILE] [--workdir DIR] [--config.FIELD VALUE ...]
+usage: train.py [--config FILE] [--workdir DIR] [--pieces MODULE:FUNCTION]
+                [--config.FIELD VALUE ...]
 
 Train a detector. An interrupted run continues from its last checkpoint when it
 is started again with the same --workdir.
@@ -110,6 +112,7 @@ def train_help(
     options = (
         ("--config FILE", f"{config_text} (default: {config_file})"),
         ("--workdir DIR", f"{workdir_text} (default: {workdir})"),
+        ("--pieces MODULE:FUNCTION", f"{HELP[0].upper()}{HELP[1:]}. (default: {DEFAULT})"),
         ("-h, --help", "Show the most common fields, and exit."),
         ("--help-all", "Show all fields, and exit."),
         ("--version", "Show the version, and exit."),

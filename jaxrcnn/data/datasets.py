@@ -36,7 +36,7 @@ def open_train_dataset(config: Config) -> Dataset:
         dataset = shapes_dataset(data.num_train_images, TRAIN_SEED)
     else:
         dataset = _read_splits(config, data.train_splits, data.classes)
-    _check_classes(dataset, config)
+    check_classes(dataset, config)
     if data.format == "coco":
         _check_categories(dataset)
     return _checked(dataset.without_empty() if data.skip_empty else dataset)
@@ -53,7 +53,7 @@ def open_eval_dataset(config: Config, class_names: Sequence[str]) -> Dataset:
         dataset = shapes_dataset(data.num_eval_images, EVAL_SEED)
     else:
         dataset = _read_splits(config, (data.eval_split,), class_names)
-    _check_classes(dataset, config)
+    check_classes(dataset, config)
     return _checked(dataset)
 
 
@@ -72,7 +72,12 @@ def _read_splits(config: Config, splits: Sequence[str], classes: Sequence[str]) 
     return read_coco(data.root, splits, classes, data.on_error, data.max_pixels)
 
 
-def _check_classes(dataset: Dataset, config: Config) -> None:
+def check_classes(dataset: Dataset, config: Config) -> None:
+    """See that a data set has as many classes as the model.
+
+    Raises:
+        ConfigError: it has others; names them.
+    """
     names = dataset.class_names
     if len(names) != config.model.num_classes:
         what = (

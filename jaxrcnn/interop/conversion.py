@@ -146,7 +146,14 @@ def _epsilon(model: ModelConfig, path: pathlib.Path) -> str:
 
 def _detectron2_assumptions(told: Told, model: ModelConfig) -> list[str]:
     rgb = told.peer is DETECTRON2_RGB
-    lines = [_line("channel order", "RGB" if rgb else "BGR")]
+    lines = [
+        _line("channel order", "RGB" if rgb else "BGR"),
+        _line(
+            "assumed",
+            f"model.box_head.class_loss {model.box_head.class_loss}, as "
+            "MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE of the named model; sigmoid if it was True",
+        ),
+    ]
     if model.backbone.name not in ("resnet18", "resnet34"):
         stride = f"model.backbone.stride_in_1x1 {model.backbone.stride_in_1x1}"
         recipe = "; Detectron2's recipe for torchvision's backbones has False" if rgb else ""

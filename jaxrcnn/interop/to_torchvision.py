@@ -26,6 +26,7 @@ FIXED = {
     "model.rpn.coder_weights": (1.0, 1.0, 1.0, 1.0),
     "model.roi.op": "align_unaligned",
     "model.box_head.class_agnostic": False,
+    "model.box_head.class_loss": "softmax",
     "model.detections.soft_nms": "none",
 }
 """Fields that torchvision has no argument for, and the only values that it computes."""

@@ -1,17 +1,23 @@
 """The heads: the region proposal network's, and the box head of the second stage."""
 
 import dataclasses
+import math
 
 import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxrcnn.config import BackboneConfig, BoxHeadConfig, ModelConfig
 from jaxrcnn.nets.conv import build_conv
-from jaxrcnn.nets.initializers import HE_NORMAL, XAVIER_UNIFORM, ZEROS, normal
+from jaxrcnn.nets.initializers import HE_NORMAL, XAVIER_UNIFORM, ZEROS, constant, normal
 from jaxrcnn.nets.norm import build_norm
 from jaxrcnn.nets.relu import relu
 from jaxrcnn.nets.resnet import residual_stage
 from jaxrcnn.types import Array, at_least_float32, precise_dtype
+
+FOCAL_PRIOR = 0.01
+"""Every class's first score with the focal loss (arXiv 1708.02002, section 3.3). Scores of 0.5
+would let the many negatives outweigh the rest in the first steps. Detectron2's sigmoid
+cross-entropy has no such prior."""
 
 
 class RpnHead(nn.Module):
@@ -74,8 +80,10 @@ class BoxHead(nn.Module):
             case "res5":
                 x = self._res5(x, train)
         x = at_least_float32(x)
+        focal = self.config.class_loss == "focal"
+        bias = constant(math.log(FOCAL_PRIOR / (1 - FOCAL_PRIOR))) if focal else ZEROS
         logits = nn.Dense(
-            self.num_classes + 1, kernel_init=normal(0.01), bias_init=ZEROS, name="cls_score"
+            self.num_classes + 1, kernel_init=normal(0.01), bias_init=bias, name="cls_score"
         )(x)
         boxes = 1 if self.config.class_agnostic else self.num_classes
         deltas = nn.Dense(4 * boxes, kernel_init=normal(0.001), bias_init=ZEROS, name="bbox_pred")(

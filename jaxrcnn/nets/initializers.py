@@ -9,6 +9,7 @@ import contextlib
 import contextvars
 import functools
 import math
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -36,7 +37,7 @@ class Initializer(NamedTuple):
         notes = _NOTES.get()
         if notes is not None:
             noted = jnp.zeros(shape, dtype)
-            notes.append((noted, self))
+            notes.append((weakref.ref(noted), self))  # a trace of flax's within must not leak
             return noted
         draw = _DRAWS.get(self.distribution)
         values = draw(*key, shape, dtype) if draw else jnp.ones(shape, dtype)
@@ -64,14 +65,19 @@ XAVIER_UNIFORM = Initializer("uniform", math.sqrt(3), "in")
 ZEROS, ONES = Initializer("constant", 0.0), Initializer("constant", 1.0)
 
 
+def constant(value: float) -> Initializer:
+    """This value everywhere."""
+    return Initializer("constant", value)
+
+
 def normal(deviation: float) -> Initializer:
     """Normal with this standard deviation."""
     return Initializer("normal", deviation)
 
 
-_NOTES: contextvars.ContextVar[list[tuple[Array, Initializer]] | None] = contextvars.ContextVar(
-    "notes", default=None
-)
+_Notes = list[tuple["weakref.ref[Array]", Initializer]]
+
+_NOTES: contextvars.ContextVar[_Notes | None] = contextvars.ContextVar("notes", default=None)
 """What the initialisers of a trace drew; None outside of `plan`."""
 
 
@@ -104,7 +110,8 @@ def plan(module: Any, sample: Any) -> tuple[Plan, Any]:
     def traced(key: Array, sample: Any) -> Any:
         with _notes() as notes:
             outputs, variables = module.init_with_output(key, sample)
-        by_array = {id(array): initializer for array, initializer in notes}
+        noted = ((array(), initializer) for array, initializer in notes)
+        by_array = {id(array): initializer for array, initializer in noted if array is not None}
         initializers.extend(by_array.get(id(leaf)) for leaf in jax.tree.leaves(variables))
         return outputs, variables
 
@@ -134,8 +141,8 @@ def draw(plans: Mapping[str, Plan], key: Array) -> dict[str, Mapping[str, Any]]:
 
 
 @contextlib.contextmanager
-def _notes() -> Iterator[list[tuple[Array, Initializer]]]:
-    notes: list[tuple[Array, Initializer]] = []
+def _notes() -> Iterator[_Notes]:
+    notes: _Notes = []
     token = _NOTES.set(notes)
     try:
         yield notes

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxrcnn.config import DetectionsConfig, ModelConfig
+from jaxrcnn.config import BoxHeadConfig, DetectionsConfig, ModelConfig
 from jaxrcnn.ops.boxes import clip, decode, has_area
 from jaxrcnn.ops.nms import Boxes, nms_in_rounds
 from jaxrcnn.ops.soft_nms import soft_nms
@@ -32,7 +32,7 @@ def detect(
         output: class_logits (N, R, K + 1) and deltas (N, R, K or 1, 4).
         proposals: (N, R, ...) what the deltas are relative to.
         image_sizes: (N, 2) height and width of the images inside the padding.
-        config: detections (thresholds and counts) and box_head.coder_weights.
+        config: detections (thresholds and counts), and of box_head class_loss and coder_weights.
 
     Returns:
         Detections (N, D, ...), D = max_detections.
@@ -42,11 +42,28 @@ def detect(
     return jax.vmap(of_image)(output, proposals, image_sizes)
 
 
+def class_scores(logits: Array, config: BoxHeadConfig) -> Array:
+    """Scores of the classes without the background, as the class loss trains them.
+
+    Args:
+        logits: (..., K + 1), the background's first.
+        config: class_loss. A softmax's scores and the background's add up to 1; sigmoids are
+            independent of each other.
+
+    Returns:
+        (..., K) float32.
+    """
+    logits = at_least_float32(logits)
+    if config.class_loss == "softmax":
+        return jax.nn.softmax(logits)[..., 1:]
+    return jax.nn.sigmoid(logits[..., 1:])
+
+
 def _detect_in_image(
     output: BoxOutput, proposals: Proposals, image_size: Array, config: ModelConfig
 ) -> Detections:
     wanted = config.detections
-    probabilities = jax.nn.softmax(at_least_float32(output.class_logits))[:, 1:]  # (R, K)
+    probabilities = class_scores(output.class_logits, config.box_head)  # (R, K)
     good = proposals.valid[:, None] & (probabilities > wanted.score_threshold)
     scores = jnp.where(good, probabilities, -jnp.inf).reshape(-1)  # (R, K) -> (R*K,)
     num_classes = probabilities.shape[1]

@@ -2,8 +2,9 @@
 
 Normalised as Detectron2 does: both RPN losses by the number of anchors that are asked for in all
 images (or as torchvision does, by those that were drawn: rpn.loss_mean), both losses of the
-second stage by the number of RoIs that were drawn, or mined. The weight of an image or a box
-scales its terms and not the normaliser; images of weight 0 are padding and do not count there.
+second stage by the number of RoIs that were drawn, or mined. The weight of an image, a box or a
+class scales its terms and not the normaliser; images of weight 0 are padding and do not count
+there.
 """
 
 from collections.abc import Callable, Sequence
@@ -63,6 +64,75 @@ def box_loss(
     return regression_loss(deltas - encode(targets, references, coder_weights), kind, beta).sum(-1)
 
 
+def softmax_loss(logits: Array, labels: Array, per_class_weights: Sequence[float] = ()) -> Array:
+    """Cross-entropy of a softmax over the background and the classes.
+
+    As `torch.nn.functional.cross_entropy` with `weight` and without reduction.
+
+    Args:
+        logits: (..., K + 1), the background's first.
+        labels: (...) int32, 0 is the background.
+        per_class_weights: K + 1 numbers, factors on the loss by the label; empty for none.
+
+    Returns:
+        (...) float32.
+    """
+    log_probabilities = jax.nn.log_softmax(at_least_float32(logits))
+    loss = -_take_class(log_probabilities, labels)
+    if per_class_weights:
+        loss *= jnp.asarray(per_class_weights, loss.dtype)[labels]
+    return loss
+
+
+def sigmoid_loss(logits: Array, labels: Array) -> Array:
+    """Binary cross-entropy of every class, summed over the classes.
+
+    Detectron2's MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE. The background has no term: it is what is of no
+    class, and its logit is ignored.
+
+    Args:
+        logits: (..., K + 1), the background's first.
+        labels: (...) int32, 0 is the background.
+
+    Returns:
+        (...) float32.
+    """
+    return jax.nn.softplus(-_signed_logits(logits, labels)).sum(-1)
+
+
+def focal_loss(logits: Array, labels: Array, alpha: float, gamma: float) -> Array:
+    """Sigmoid focal loss (arXiv 1708.02002, equation 5), summed over the classes.
+
+    As `torchvision.ops.sigmoid_focal_loss`. The background has no term, as in `sigmoid_loss`.
+
+    Args:
+        logits: (..., K + 1), the background's first.
+        labels: (...) int32, 0 is the background.
+        alpha: weight of the class that is the label; all others have 1 - alpha.
+        gamma: exponent of the probability of the wrong answer.
+
+    Returns:
+        (...) float32.
+    """
+    signed = _signed_logits(logits, labels)
+    # The probability of the wrong answer is sigmoid(-signed), its logarithm -softplus(signed). A
+    # power would have no gradient where it rounds to 0.
+    modulation = jnp.exp(-gamma * jax.nn.softplus(signed))
+    balance = jnp.where(_is_class(logits, labels), alpha, 1 - alpha).astype(signed.dtype)
+    return (balance * modulation * jax.nn.softplus(-signed)).sum(-1)
+
+
+def class_loss(logits: Array, labels: Array, config: BoxHeadConfig) -> Array:
+    """The class loss that the config asks for: logits (..., K + 1), labels (...) -> (...)."""
+    match config.class_loss:
+        case "softmax":
+            return softmax_loss(logits, labels, config.per_class_weights)
+        case "sigmoid":
+            return sigmoid_loss(logits, labels)
+        case "focal":
+            return focal_loss(logits, labels, config.focal_alpha, config.focal_gamma)
+
+
 @jax.named_scope("rpn_losses")
 def rpn_losses(
     rpn: RpnOutput,
@@ -114,8 +184,7 @@ def roi_losses(
         (N, S) float32 each, 0 where a RoI is invalid, and for the background's boxes.
     """
     weights = samples.weights * image_weights[:, None]
-    log_probabilities = jax.nn.log_softmax(at_least_float32(output.class_logits))
-    cross_entropy = -_take_class(log_probabilities, samples.labels)
+    classification = class_loss(output.class_logits, samples.labels, config)
     foreground = samples.valid & (samples.labels > 0)
     of_class = jnp.minimum(jnp.maximum(samples.labels - 1, 0), output.deltas.shape[2] - 1)
     deltas = jnp.take_along_axis(output.deltas, of_class[..., None, None], 2)[:, :, 0]
@@ -128,7 +197,7 @@ def roi_losses(
         config.box_loss_beta,
     )
     return (
-        config.class_weight * _masked(cross_entropy * weights, samples.valid),
+        config.class_weight * _masked(classification * weights, samples.valid),
         config.box_weight * _masked(regression * weights, foreground),
     )
 
@@ -157,8 +226,19 @@ def box_head_losses(
 
 
 def _take_class(values: Array, labels: Array) -> Array:
-    """values (N, S, K + 1) at labels (N, S) -> (N, S)."""
-    return jnp.take_along_axis(values, labels[..., None], 2)[..., 0]
+    """values (..., K + 1) at labels (...) -> (...)."""
+    return jnp.take_along_axis(values, labels[..., None], -1)[..., 0]
+
+
+def _is_class(logits: Array, labels: Array) -> Array:
+    """Which class is the label, (..., K) bool; none for the background."""
+    return jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)[..., 1:]
+
+
+def _signed_logits(logits: Array, labels: Array) -> Array:
+    """The classes' logits (..., K), negated where the class is not the label: larger is better."""
+    of_classes = at_least_float32(logits[..., 1:])
+    return jnp.where(_is_class(logits, labels), of_classes, -of_classes)
 
 
 def _masked(values: Array, mask: Array) -> Array:

@@ -28,6 +28,7 @@ from jaxrcnn.study.side_by_side import run_side_by_side
 from jaxrcnn.study.study_io import from_json, to_json
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.loop import NonFiniteLossError
+from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
 
 Sets = tuple[Dataset, Dataset]
 """The training and the evaluation set."""
@@ -41,6 +42,7 @@ class Plan(NamedTuple):
     together: bool  # run all schemes of a seed side by side; see jaxrcnn.study.side_by_side
     title: str
     command: str  # that runs it
+    build: Build = build  # makes the detector of every run
 
 
 def run_study(plan: Plan, workdir: pathlib.Path) -> Study:
@@ -64,9 +66,9 @@ def run_study(plan: Plan, workdir: pathlib.Path) -> Study:
             print(f"\n{', '.join(group)}, seed {seed} ({number} of {total})")
             if all((name, seed) in results for name in group):
                 for name, config in group.items():  # no run sees that it is of this config
-                    run_folder.claim(folder_of(workdir, name, seed), config)
+                    claim(folder_of(workdir, name, seed), config, plan.build)
                 continue
-            results |= run_group(group, seed, plan.together, workdir, sets)
+            results |= run_group(plan, group, seed, workdir, sets)
             workdir.joinpath("study.json").write_text(
                 to_json(gather(plan, results, sets)), encoding="utf-8"
             )
@@ -93,20 +95,34 @@ def folder_of(workdir: pathlib.Path, scheme: str, seed: int) -> pathlib.Path:
     return workdir / "runs" / f"{scheme}-{seed}"
 
 
+def claim(folder: pathlib.Path, config: Config, build: Build) -> None:
+    """See that the folder of a run that has ended is of this config and these pieces.
+
+    Raises:
+        ConfigError: it is of others.
+    """
+    run_folder.claim(folder, config)
+    claim_pieces(folder, own_pieces(build_detector(config.model, build, folder)), print)
+
+
 def run_group(
-    configs: Mapping[str, Config], seed: int, together: bool, workdir: pathlib.Path, sets: Sets
+    plan: Plan, configs: Mapping[str, Config], seed: int, workdir: pathlib.Path, sets: Sets
 ) -> Results:
     """Run schemes with one seed to their ends, whatever those are."""
     began = time.monotonic()
     folders = {name: folder_of(workdir, name, seed) for name in configs}
-    if together:
+    if plan.together:
         failures = run_side_by_side(
             {folders[name]: config for name, config in configs.items()},
             workdir / "together" / str(seed),
             *sets,
+            plan.build,
         )
     else:
-        ends = {folders[name]: run_alone(configs[name], folders[name], sets) for name in configs}
+        ends = {
+            folder: run_alone(configs[name], folder, sets, plan.build)
+            for name, folder in folders.items()
+        }
         failures = {folder: failure for folder, failure in ends.items() if failure}
     seconds = time.monotonic() - began
     return {
@@ -122,10 +138,10 @@ def run_group(
     }
 
 
-def run_alone(config: Config, folder: pathlib.Path, sets: Sets) -> Failure | None:
+def run_alone(config: Config, folder: pathlib.Path, sets: Sets, build: Build) -> Failure | None:
     """Run one scheme to its end; how it diverged, or None."""
     try:
-        run(config, folder, build(config.model), *sets)
+        run(config, folder, build_detector(config.model, build, folder), *sets)
     except NonFiniteLossError as error:
         print(error)
         return Failure(error.step, str(error))

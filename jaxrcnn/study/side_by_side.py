@@ -26,6 +26,7 @@ from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
 from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
 from jaxrcnn.training.program import Program
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs, compile_programs
@@ -39,6 +40,7 @@ def run_side_by_side(
     together: pathlib.Path,
     train_set: Dataset,
     eval_set: Dataset,
+    build: Build = build,
 ) -> dict[pathlib.Path, Failure]:
     """Train all runs to the end, or go on from the last checkpoint.
 
@@ -46,18 +48,20 @@ def run_side_by_side(
         configs: of each run, by its folder; of joint training, they differ in the gates alone.
         together: folder of the checkpoints that they share.
         train_set, eval_set: open.
+        build: makes their detector, with its pieces that the config does not describe.
 
     Returns:
         How runs diverged, by their folders; the others are finished.
 
     Raises:
-        ConfigError: a folder holds a run of another config.
+        ConfigError: a folder holds a run of another config or of other pieces.
         DataError: an image is unreadable and data.on_error is "raise".
     """
     folders, config = list(configs), next(iter(configs.values()))
+    detector = build_detector(config.model, build, together)
     for folder, own in configs.items():
         open_folder(own, folder, train_set)
-    detector = build(config.model)
+        claim_pieces(folder, own_pieces(detector), print)
     programs = compile_programs(detector, config)
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(Checkpoints(together, config.train.keep_checkpoints))

@@ -1,7 +1,8 @@
 """Pieces of one's own, in place of those that a config describes: a backbone, a loss, an optimiser.
 
 Code is not kept in a run's or a model's folder. It only says which pieces there were, by name and
-with a hash of their source, so that nothing else is taken in their place.
+with a hash of their source, so that nothing else is taken in their place. The values that a piece
+was made with, such as a module's fields or what a partial binds, are not part of that.
 """
 
 import functools
@@ -59,7 +60,8 @@ def _describe(piece: Any) -> Piece:
     if isinstance(piece, tuple) and not hasattr(piece, "_fields"):
         each = [_describe(part) for part in piece]
         sources = [part.source for part in each if part.source]
-        return Piece(", ".join(part.name for part in each), _digest("".join(sources)))
+        source = _digest("".join(sources)) if sources else None
+        return Piece(", ".join(part.name for part in each), source)
     while isinstance(piece, functools.partial):
         piece = piece.func
     defined: Any = piece if hasattr(piece, "__qualname__") else type(piece)
@@ -124,16 +126,41 @@ def fitting_detector(
     Raises:
         ConfigError: the folder's detector has other pieces, or `build` takes another config.
     """
-    detector = build(config)
-    if not isinstance(detector, Detector):
-        kind = type(detector).__name__
-        raise ConfigError(f"build must return what jaxrcnn.detector.build returns, not a {kind}")
-    check_model(config, detector, folder)
+    detector = build_detector(config, build, folder)
     written, own = _read_pieces(folder), own_pieces(detector)
     if written is not None:
         there, here = ({k: x for k, x in each.items() if k in USED} for each in (written, own))
         _compare(folder, there, here, say)
     return detector
+
+
+def build_detector(config: ModelConfig, build: Build, where: object) -> Detector:
+    """The detector that `build` makes of a config.
+
+    Raises:
+        ConfigError: it makes none, or one of another config; names the first field that differs.
+    """
+    detector = build(config)
+    if not isinstance(detector, Detector):
+        kind = type(detector).__name__
+        raise ConfigError(f"build must return what jaxrcnn.detector.build returns, not a {kind}")
+    check_model(config, detector, where)
+    return detector
+
+
+def losses_left_out(folder: pathlib.Path, detector: Detector) -> str:
+    """The own pieces that a folder's losses were computed with and a detector lacks, in words."""
+    own = own_pieces(detector)
+    written = _read_pieces(folder) or {}
+    return _listed(
+        {
+            name: piece
+            for name, piece in written.items()
+            if name in Detector._fields
+            and name not in USED
+            and (name not in own or own[name].name != piece.name)
+        }
+    )
 
 
 def _compare(
@@ -146,8 +173,8 @@ def _compare(
     ]
     if differ:
         there, here = (_listed({k: x[k] for k in differ if k in x}) for x in (written, own))
-        remedy = "give the same pieces: build=, optimizer= and data sets as they were in training"
-        if not here:
+        remedy = "give the same pieces as in training: --pieces or build=, optimizer= and data sets"
+        if not here and set(differ) <= set(Detector._fields):
             remedy = "their code is not in the folder: build=, or --pieces, takes what builds it"
         raise ConfigError(
             f"{folder} was made with {there or 'no pieces of its own'}, and here there is "
@@ -174,11 +201,17 @@ def _read_pieces(folder: pathlib.Path) -> dict[str, Piece] | None:
     path = folder / FILE
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
-        return {name: Piece(**piece) for name, piece in tree.items()}
+        return {name: _checked(Piece(**piece)) for name, piece in tree.items()}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} cannot be read ({error})") from error
+
+
+def _checked(piece: Piece) -> Piece:
+    if not isinstance(piece.name, str) or not isinstance(piece.source, str | None):
+        raise TypeError(f"a piece is {piece.name!r}, of source {piece.source!r}")
+    return piece
 
 
 def _listed(pieces: Pieces) -> str:

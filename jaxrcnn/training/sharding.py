@@ -72,12 +72,12 @@ def compile_programs(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=everywhere), state
         )
 
-    knobs, shared = knobs_of(config), without_knobs(config)
+    knobs, shared = put_everywhere(knobs_of(config)), without_knobs(config)
     # The gate matters to gradients alone: with it shut, all schemes share what takes none.
     shut = with_shut_gate(shared)
     trained, used = (detector._replace(config=x.model) for x in (shared, shut))
     return Programs(
-        create_state=lambda draw=0: create(used, shut, knobs, draw, optimizer),
+        create_state=lambda draw=0: create(used, shut, knobs, put_everywhere(draw), optimizer),
         train_step=Program(
             train,
             (trained, shared),

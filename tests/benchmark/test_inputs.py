@@ -59,7 +59,7 @@ def test_a_step_waits_where_its_batch_comes_late(dataset, monkeypatch, delays, l
             pass
 
     class Program:
-        def __init__(self, config, shape):
+        def __init__(self, config, shape, build):
             pass
 
         def step_on(self, batch):

@@ -38,7 +38,16 @@ from tests.tiny import FPN_MODEL, change, make_batch
         ("jit(train_step)/jvp(mine_hard_examples)/vmap(nms)/sort", "mine_hard_examples"),
         ("jit(train_step)/update/mul;jit(train_step)/update/add", "update"),
         ("jit(forward_propose)/not", "other"),
-        ("jit(train_step)/updates/mul", "other"),
+        ("jit(train_step)/jit(clip)/min", "other"),
+        ("jit(train_step)/vmap(jit(clip))/min", "other"),
+        ("jit(train_step)/jvp()/while/body/closed_call/add", "other"),
+        ("jit(train_step)/cond/branch_1_fun/add", "other"),
+        ("state.variables['params']/mine/kernel", "other"),
+        ("jit(train_step)/updates/mul", "updates"),
+        ("jit(train_step)/transpose(jvp(cascade))/Refine/Dense_0/dot_general", "cascade"),
+        ("jit(train_step)/jvp()/while/body/vmap(mine)/add", "mine"),
+        ("jit(infer)/transpose(jvp(mine/deeper))/add", "mine/deeper"),
+        ("jit(infer)/mine/box_head/Dense_0/dot_general", "box_head"),
         ("", "other"),
     ],
 )
@@ -58,6 +67,18 @@ def test_every_stage_is_a_scope_of_the_detector():
     )
     names = {name for x in lowered for name in re.findall('"(.+?)"', x.as_text(debug_info=True))}
     assert {stage_of(name) for name in names} == {*STAGES, "other"}
+
+
+def test_a_scope_of_a_forks_own_has_a_row_before_the_other():
+    names = {"a": "jit(f)/mine/add", "b": "jit(f)/add", "c": "jit(f)/jvp(detect)/mul"}
+    program = {name: Instruction("main", x, (), ()) for name, x in names.items()}
+    events = [Event("a", 0, 1), Event("b", 1, 3), Event("c", 3, 7)]
+    assert tabulate(program, events, seconds=8, steps=1).rows == (
+        StageTime("detect", 4, 0),
+        StageTime("mine", 1, 0),
+        StageTime("other", 2, 0),
+        StageTime("idle", 1, 0),
+    )
 
 
 def test_a_table_by_hand():

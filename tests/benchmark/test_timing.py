@@ -1,6 +1,6 @@
 import pytest
 
-from jaxrcnn.benchmark.timing import Timing, take_turns, time_calls
+from jaxrcnn.benchmark.timing import Timing, ratios_by_turn, take_turns, time_calls
 
 
 def test_median_and_quartiles_by_hand():
@@ -31,6 +31,13 @@ def test_sides_take_turns_until_each_has_its_steps():
     assert asked == [("a", 1), ("b", 1), *([("a", 3), ("b", 3)] * 3)]
     assert timings["a"].seconds == (3.0,) * 3 + (5.0,) * 3 + (7.0,) * 3
     assert timings["b"].seconds == (4.0,) * 3 + (6.0,) * 3 + (8.0,) * 3
+
+
+def test_two_sides_are_compared_turn_by_turn():
+    # In the third turn the machine was slow for both.
+    one = Timing((2.0, 4.0, 3.0, 8.0, 8.0, 8.0, 40.0, 60.0, 50.0))
+    other = Timing((4.0, 16.0, 40.0))
+    assert ratios_by_turn(one, other, turns=3) == [0.5, 0.75, 1.25]
 
 
 @pytest.mark.parametrize(("seconds", "steps"), [(0.1, 20), (1.5, 20), (4.0, 8), (100.0, 4)])

@@ -120,6 +120,63 @@ def test_a_cpu_has_nothing_to_be_checked_against():
     on_a_cpu = ("train", "predict", "stages", "gate", "ops", "input")
     assert names_of(parser.parse_args([])) == on_a_cpu
     assert names_of(parser.parse_args(["--what", "ops,check"])) == ("check", "ops")
+    against = ["--against", "my_fork:build"]
+    assert names_of(parser.parse_args(against)) == ("train", "predict", "stages")
+    assert names_of(parser.parse_args([*against, "--what", "gate"])) == ("gate",)
+
+
+FORK, OTHER = "tests.cli.fork:build", "tests.cli.fork:build_infer"
+
+
+def compare(config_file, folder, what, *words):
+    """What the command prints, and the figures that it writes."""
+    words = ["--config", str(config_file), "--what", what, "--steps", "4", *words]
+    words += ["--train", "1x64x64", "--predict", "1x64x64", "--json", str(folder / "all.json")]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert main(["benchmark", *words]) == 0
+    return out.getvalue(), json.loads((folder / "all.json").read_text())
+
+
+def test_a_fork_is_measured_beside_the_house_and_called_by_its_name(measured, tmp_path):
+    said, found = compare(measured[2] / "config.py", tmp_path, "predict", "--against", FORK)
+    assert found["pieces"] == {
+        "jaxrcnn": {},
+        FORK: {"roi_op": "tests.cli.fork.first_pixels"},
+    }
+    assert f"{FORK}: roi_op tests.cli.fork.first_pixels" in said
+    speed = found["figures"][f"predict 1x64x64: {FORK} beside jaxrcnn"]
+    assert speed["jaxrcnn"]["steps"] == speed[FORK]["steps"] == 4
+    assert len(speed["time_ratio_by_turn"]) == 4
+    cost = found["figures"][f"predict 1x64x64: cost of {FORK} beside jaxrcnn"]
+    assert cost[FORK]["flops"] < cost["jaxrcnn"]["flops"]  # it pools nothing
+
+
+@pytest.mark.slow
+def test_two_forks_are_compared_by_stages_and_drawn(measured, tmp_path, capsys):
+    words = ("--pieces", FORK, "--against", OTHER)
+    said, found = compare(measured[2] / "config.py", tmp_path, "train,stages", *words)
+    assert f"{OTHER} / {FORK}" in said
+    title = f"predict 1x64x64: stages of {OTHER} beside {FORK}, from profiles"
+    sides = found["figures"][title]["detectors"]
+    assert "mine" in sides[OTHER]["stages"]
+    assert "mine" not in sides[FORK]["stages"]
+    assert f"train 1x64x64: cost of {OTHER} beside {FORK}" in found["figures"]
+    assert main(["benchmark", "--plot", str(tmp_path / "all.json")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        str(tmp_path / f"{kind}_1x64x64_tests.cli.fork_{name}.png")
+        for kind in ("train", "predict")
+        for name in ("build", "build_infer")
+    ]
+
+
+@pytest.mark.slow
+def test_every_suite_measures_a_fork(measured, tmp_path):
+    what = "check,train,predict,stages,gate,input"
+    _, found = compare(measured[2] / "config.py", tmp_path, what, "--pieces", FORK)
+    assert found["not_measured"] == {}
+    assert FORK in found["figures"]["train 1x64x64"]
+    assert FORK in found["figures"]["predict 1x64x64"]
 
 
 CORE_ALONE = """
@@ -168,7 +225,20 @@ def test_it_needs_the_core_packages_alone(measured, tmp_path, what):
             "argument --what: got 'speed', takes some of check,train,predict",
         ),
         (["--train", "320x320"], "argument --train: got '320x320', takes images, height"),
-        (["--against", "detectron2"], "argument --against: invalid choice: 'detectron2'"),
+        (
+            ["--against", "detectron2"],
+            "argument --against: got 'detectron2', takes torchvision, none or MODULE:FUNCTION",
+        ),
+        (["--against", "no_fork:build"], "--against no_fork:build: there is no module no_fork in"),
+        (["--pieces", "tests.cli.fork"], "--pieces: got 'tests.cli.fork', takes MODULE:FUNCTION"),
+        (
+            ["--pieces", "tests.cli.fork:build", "--against", "tests.cli.fork:build"],
+            "--against: tests.cli.fork:build is the detector of --pieces, too; name another",
+        ),
+        (
+            ["--pieces", "tests.cli.fork:build_nothing"],
+            "build must return what jaxrcnn.detector.build returns, not a NoneType",
+        ),
         (["--json", "/nowhere/figures.json"], "--json: /nowhere is not a folder; make it first"),
         (["--json", "/tmp"], "--json: /tmp is a folder; name a file in it"),
         (["--plot", "/nowhere/figures.json"], "--plot: /nowhere/figures.json cannot be read"),

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+import jaxrcnn
 from jaxrcnn.cli import convert, main
 from jaxrcnn.config import ConfigError
 from jaxrcnn.config_io import config_from_json
 from jaxrcnn.detector import build
 from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.training.weights import load_variables
+from tests.cli import fork
 from tests.interop.detectors import state_dict
 from tests.interop.recorded import DATA
 from tests.interop.state_dicts import SHAPES, bits, random_tensors
@@ -52,7 +54,7 @@ def complaint(capsys, argv):
 
 def test_a_models_folder_holds_config_classes_and_weights(folder):
     names = sorted(path.name for path in folder.iterdir())
-    assert names == ["classes.json", "config.json", "kept.safetensors", "weights"]
+    assert names == ["classes.json", "config.json", "kept.safetensors", "pieces.json", "weights"]
     config = config_from_json((folder / "config.json").read_text())
     assert config.model.num_classes == 3
     assert config.model.backbone.name == "mobilenet_v3_large"
@@ -61,6 +63,30 @@ def test_a_models_folder_holds_config_classes_and_weights(folder):
     classes = json.loads((folder / "classes.json").read_text())
     assert classes == {"names": ["class 1", "class 2", "class 3"], "ids": [1, 2, 3]}
     assert [path.name for path in folder.parent.iterdir()] == ["mobile"]
+
+
+def test_weights_of_a_peer_in_a_detector_with_a_piece_of_ones_own(source, folder, tmp_path, capsys):
+    out, pieces = tmp_path / "own", ["--pieces", "tests.cli.fork:build_infer"]
+    assert main(["convert", str(source), "--model", NAME, "--out", str(out), *pieces]) == 0
+    assert json.loads((out / "pieces.json").read_text())["infer"]["name"] == "tests.cli.fork.infer"
+    own, plain = jaxrcnn.load(out, build=fork.build_infer), jaxrcnn.load(folder)
+    assert own.detector.infer is fork.infer
+    jax.tree.map(np.testing.assert_array_equal, own.variables, plain.variables)
+    capsys.readouterr()
+    back = tmp_path / "back.safetensors"
+    assert main(["convert", str(out), "--to", "torchvision", "--out", str(back), *pieces]) == 0
+    assert "differs: infer tests.cli.fork.infer is not written\n" in capsys.readouterr().out
+    assert load_file(back).keys() == load_file(source).keys()
+
+
+def test_a_piece_that_torchvision_lacks_is_named(source, tmp_path, capsys):
+    out, pieces = tmp_path / "own", ["--pieces", "tests.cli.fork:build"]
+    assert main(["convert", str(source), "--model", NAME, "--out", str(out), *pieces]) == 0
+    said = complaint(
+        capsys, ["convert", str(out), "--to", "torchvision", "--out", str(tmp_path / "x"), *pieces]
+    )
+    name = "roi_op tests.cli.fork.first_pixels"
+    assert said == f"error: torchvision has no {name}, which {out} was made with\n"
 
 
 def test_it_goes_back_bit_for_bit(folder, tensors, tmp_path, capsys):

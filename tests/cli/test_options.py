@@ -83,6 +83,14 @@ def test_config_and_workdir_are_taken_with_a_space_or_an_equals_sign(parse, tmp_
     assert parse("--config", str(other)).workdir == pathlib.Path("runs/other")
 
 
+def test_pieces_are_named_and_not_looked_for(parse, complain):
+    assert parse().pieces is None
+    assert parse("--pieces", "my_fork:build", "--config.seed", "6").pieces == "my_fork:build"
+    assert parse("--pieces=my_fork:build").pieces == "my_fork:build"
+    assert complain("--pieces", "a:b", "c:d") == "--pieces: got 'a:b c:d', takes str"
+    assert complain("--piece", "a:b").endswith("did you mean --pieces?")
+
+
 @pytest.mark.parametrize(
     ("words", "pick", "value"),
     [

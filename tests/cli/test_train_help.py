@@ -34,7 +34,7 @@ def test_the_common_fields_are_fields():
 def test_the_common_fields_are_shown_and_where_the_others_are(text):
     shown = text(100)
     assert rows(shown) == COMMON
-    assert shown.count("default:") == len(COMMON) + 2
+    assert shown.count("default:") == len(COMMON) + 3
     assert "--help-all" in shown.splitlines()[-1]
     for title, _ in COMMON_FIELDS:
         assert f"\n\n{title}:\n  --config." in shown

@@ -171,10 +171,11 @@ def test_a_mean_that_tells_no_order_stops_until_it_is_said(zoo):
     assert model.pixel_mean == (90, 100, 110)
 
 
-def test_the_stride_of_bottlenecks_is_said_to_be_assumed():
+def test_the_stride_of_bottlenecks_and_the_class_loss_are_said_to_be_assumed():
     tensors = {name: np.zeros(shape, bool) for name, shape in fpn("R_50").items()}
     said = "\n".join(lines_of(told(tensors, ZOO)))
     assert "assumed             model.backbone.stride_in_1x1 True" in said
+    assert "assumed             model.box_head.class_loss softmax, as MODEL.ROI_BOX_HEAD" in said
     assert "recipe" not in said
     said = "\n".join(lines_of(told(tensors | {"pixel_mean": three(*RGB)}, ZOO)))
     assert "stride_in_1x1 True" in said

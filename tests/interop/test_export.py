@@ -1,5 +1,6 @@
 """The exported program in a process that has jax and no jaxrcnn, beside loader and detector."""
 
+import dataclasses
 import functools
 import os
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from jaxrcnn.data import transforms
+from jaxrcnn.data.sample import empty_sample
 from jaxrcnn.detector import build, forward_infer
 from jaxrcnn.interop.export import (
     Preprocessing,
@@ -59,10 +61,12 @@ def padded(images):
 def expected(variables, images):
     """By the loader's resizing and the detector, the boxes taken back by hand."""
     batch = np.zeros((len(images), 64, 64, 3), np.float32)
-    sizes, boxes = [], np.zeros((0, 4), np.float32)
+    sizes = []
     for place, image in enumerate(images):
         size = transforms.resized_size(image.shape[:2], 48, 64, "torchvision")
-        batch[place, : size[0], : size[1]], _ = transforms.resize(image, boxes, size, "torchvision")
+        sample = dataclasses.replace(empty_sample(*image.shape[:2]), image=image)
+        resized = transforms.resize(sample, size, "torchvision").image
+        batch[place, : size[0], : size[1]] = resized
         sizes.append(size)
     infer = jax.jit(forward_infer, static_argnums=0)
     found = infer(DETECTOR, variables, batch, np.array(sizes, np.int32))

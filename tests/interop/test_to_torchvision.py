@@ -134,6 +134,7 @@ def test_a_pyramid_of_other_channels():
         ({"rpn": {"coder_weights": (1.0, 1.0, 2.0, 2.0)}}, ["model.rpn.coder_weights"]),
         ({"rpn": {"channels": 128}}, ["model.rpn.channels=128"]),
         ({"box_head": {"class_agnostic": True}}, ["model.box_head.class_agnostic=True"]),
+        ({"box_head": {"class_loss": "sigmoid"}}, ["model.box_head.class_loss=sigmoid, softmax"]),
         ({"neck": {"norm": "group"}}, ["model.neck.norm=group"]),
         ({"detections": {"soft_nms": "linear"}}, ["model.detections.soft_nms=linear"]),
         (

@@ -165,6 +165,19 @@ def test_predictors_begin_small():
     assert not any(np.any(layer["bias"]) for layer in params.values())
 
 
+def test_the_focal_loss_begins_with_scores_of_one_hundredth():
+    params = initialise(box_head(class_loss="focal"), POOLED)["params"]
+    bias = params["cls_score"]["bias"]
+    np.testing.assert_allclose(1 / (1 + np.exp(-bias)), np.full(4, 0.01), rtol=1e-5)
+    assert not np.any(params["bbox_pred"]["bias"])
+    # Nothing else is drawn otherwise, and Detectron2's sigmoid cross-entropy has no such bias.
+    for class_loss in ("softmax", "sigmoid"):
+        others = initialise(box_head(class_loss=class_loss), POOLED)["params"]
+        assert not np.any(others["cls_score"].pop("bias"))
+        same = {**params, "cls_score": {"kernel": params["cls_score"]["kernel"]}}
+        jax.tree.map(np.testing.assert_array_equal, others, same)
+
+
 def test_dropout_acts_in_training_only():
     head = box_head(dropout=0.5)
     variables = initialise(head, POOLED)

@@ -12,6 +12,7 @@ from jaxrcnn.nets.initializers import (
     XAVIER_UNIFORM,
     ZEROS,
     Initializer,
+    constant,
     draw,
     normal,
     plan,
@@ -115,6 +116,11 @@ def test_an_initializer_is_also_one_of_flax(initializer):
     assert isinstance(initializer, Initializer)
 
 
+def test_a_constant_is_this_value_everywhere():
+    array = constant(-4.5)(jax.random.key(0), (2, 3), jnp.float32)
+    np.testing.assert_array_equal(array, np.full((2, 3), -4.5))
+
+
 def test_he_normal_has_variance_two_over_fan_out():
     kernel = HE_NORMAL(jax.random.key(0), (3, 3, 16, 128), jnp.float32)
     np.testing.assert_allclose(np.std(kernel), np.sqrt(2 / (9 * 128)), rtol=0.03)
@@ -126,3 +132,18 @@ def test_xavier_uniform_fills_the_interval_of_kaiming_uniform_with_a_1():
     bound = np.sqrt(3 / (9 * 16))
     assert 0.99 * bound < np.max(np.abs(kernel)) <= bound
     np.testing.assert_allclose(np.std(kernel), bound / np.sqrt(3), rtol=0.03)
+
+
+class Shared(nn.Module):
+    """One layer on two maps: flax traces its initialisers once more for the second."""
+
+    @nn.compact
+    def __call__(self, x):
+        layer = nn.Dense(5, kernel_init=XAVIER_UNIFORM, bias_init=ZEROS, name="dense")
+        return layer(x), layer(x[:, ::2])
+
+
+def test_no_tracer_leaks_out_of_the_plan():
+    with jax.checking_leaks():
+        planned, _ = plan(Shared(), IMAGE)
+    assert [leaf.initializer for leaf in planned.leaves] == [ZEROS, XAVIER_UNIFORM]

@@ -2,9 +2,10 @@
 
 import jax
 import numpy as np
+import pytest
 
-from jaxrcnn.config import DetectionsConfig, ModelConfig
-from jaxrcnn.stages.detections import detect
+from jaxrcnn.config import BoxHeadConfig, DetectionsConfig, ModelConfig
+from jaxrcnn.stages.detections import class_scores, detect
 from jaxrcnn.types import BoxOutput, Proposals
 from tests.ops.test_nms import numpy_iou
 
@@ -138,3 +139,28 @@ def test_soft_nms_lowers_scores_instead():
     fallen = 0.45 * np.exp(-0.81 / 0.5)
     np.testing.assert_array_equal(labels, [1, 2, 2, 1])
     np.testing.assert_allclose(scores, [0.8, 0.6, 0.3, fallen], rtol=1e-5)
+
+
+def test_scores_of_a_softmax_add_up_to_one_with_the_background():
+    logits = np.log(np.array([[[0.1, 0.8, 0.1]]], np.float32)) + 3.0
+    np.testing.assert_allclose(class_scores(logits, BoxHeadConfig()), [[[0.8, 0.1]]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("class_loss", ["sigmoid", "focal"])
+def test_scores_of_sigmoids_are_independent_of_each_other_and_of_the_background(class_loss):
+    # Odds of 4 to 1, 1 to 3 and, by exp(-10000), of next to nothing.
+    logits = np.array([[50.0, np.log(4), -np.log(3)], [-9.0, 0.0, -1e4]], np.float32)
+    got = class_scores(logits, BoxHeadConfig(class_loss=class_loss))
+    np.testing.assert_allclose(got, [[0.8, 0.25], [0.5, 0.0]], rtol=1e-6)
+
+
+def test_a_roi_may_be_found_as_several_classes_by_sigmoids():
+    chances = np.array([[0.5, 0.9, 0.8], [0.5, 0.85, 0.04], [0.5, 0.3, 0.7]], np.float32)
+    logits = np.log(chances / (1 - chances))
+    logits[:, 0] = 1e4  # of no matter
+    proposals = Proposals(BOXES[None], np.zeros((1, 3), np.float32), np.ones((1, 3), bool))
+    config = ModelConfig(num_classes=2, box_head=BoxHeadConfig(class_loss="sigmoid"))
+    got = run(BoxOutput(logits[None], np.zeros((1, 3, 2, 4), np.float32)), proposals, SIZES, config)
+    assert int(got.valid.sum()) == 4
+    np.testing.assert_array_equal(got.labels[0, :4], [1, 2, 2, 1])
+    np.testing.assert_allclose(got.scores[0, :4], [0.9, 0.8, 0.7, 0.3], rtol=1e-5)

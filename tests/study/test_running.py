@@ -3,16 +3,21 @@
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from jaxrcnn.cli import main as jaxrcnn
 from jaxrcnn.cli.run import load_run
+from jaxrcnn.config import ConfigError
+from jaxrcnn.detector import build
+from jaxrcnn.study import running
 from jaxrcnn.study.running import Plan, run_study
 from jaxrcnn.study.schemes import SCHEMES
 from jaxrcnn.study.study_io import from_json
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.metrics import MetricsWriter
+from tests.cli import fork
 from tests.study.test_side_by_side import CONFIG
 
 CONFIG_FILE = """
@@ -165,6 +170,37 @@ def test_a_sweep_is_a_study_whose_schemes_are_widths(config_file, tmp_path):
         assert load_run(tmp_path / run.folder).config.model.proposals.pooling_gradient == width
 
 
+def test_every_run_has_the_plans_detector(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(running, "run", lambda *given: asked.append(given))
+    sets: Any = ("training", "evaluation")
+    assert running.run_alone(CONFIG, tmp_path, sets, fork.build) is None
+    assert asked == [(CONFIG, tmp_path, fork.build(CONFIG.model), *sets)]
+
+
+def test_a_run_that_has_ended_was_of_the_plans_detector(tmp_path):
+    running.claim(tmp_path, CONFIG, fork.build)
+    running.claim(tmp_path, CONFIG, fork.build)
+    with pytest.raises(ConfigError, match=r"here there is the default; .* --pieces, takes"):
+        running.claim(tmp_path, CONFIG, build)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "what", [("--schemes", "approximate"), ("--sweep", "pooling_gradient=0,1")]
+)
+def test_a_fork_is_studied_and_its_runs_say_so(config_file, tmp_path, capsys, what):
+    given = (*what, "--seeds", "1", "--pieces", "tests.cli.fork:build")
+    assert study(config_file, tmp_path, *given) == 0
+    (first, *others) = sorted((tmp_path / "runs").iterdir())
+    assert load_run(first, pieces="tests.cli.fork:build").detector.roi_op is fork.first_pixels
+    assert len(others) == (what[0] == "--sweep")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        study(config_file, tmp_path, *given[:-2])
+    assert "--pieces" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -173,6 +209,7 @@ def test_a_sweep_is_a_study_whose_schemes_are_widths(config_file, tmp_path):
         (("--sweep", "pooling_gradient=0,2"), "'2'"),
         (("--seeds", "0"), "'0'"),
         (("--nonsense",), "--nonsense"),
+        (("--pieces", "no_fork:build"), "there is no module no_fork"),
         (("--config.train.stepz", "4"), "train.steps"),
     ],
 )

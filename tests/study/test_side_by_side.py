@@ -7,14 +7,17 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrcnn.config import Config, DataConfig, EvalConfig, OptimizerConfig, TrainConfig
+from jaxrcnn.config import Config, ConfigError, DataConfig, EvalConfig, OptimizerConfig, TrainConfig
 from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.detector import build
 from jaxrcnn.runs import run
 from jaxrcnn.study.side_by_side import compile_side_by_side, diverged_before, run_side_by_side
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.pieces import write_pieces
 from jaxrcnn.training.sharding import compile_programs
+from jaxrcnn.training.workdir import claim
+from tests.cli import fork
 from tests.tiny import MODEL, change, make_batch
 
 WIDTHS = (0.0, 0.25, 1.0)
@@ -156,6 +159,14 @@ def test_together_under_a_vmap_is_as_one_by_one(sets):
         assert int(states.step) == 3
     assert len(set(losses[0].tolist())) == 3
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
+
+
+def test_runs_of_other_pieces_do_not_go_on(sets, tmp_path):
+    folder, config = tmp_path / "0", with_width(0.0)
+    claim(folder, config)
+    write_pieces(folder, {})
+    with pytest.raises(ConfigError, match=r"here there is roi_op tests.cli.fork.first_pixels"):
+        run_side_by_side({folder: config}, tmp_path / "together", *sets, fork.build)
 
 
 def test_runs_that_differ_in_more_than_their_gates_are_refused():

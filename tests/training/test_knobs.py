@@ -74,10 +74,11 @@ def test_a_shut_or_open_gate_is_all_that_changes():
 def losses(config, steps=3):
     """Losses of a few steps, with the programs of a run of its own."""
     programs = compile_programs(build(config.model, roi_op=counted_roi_align), config)
-    state, rows = programs.create_state(), []
-    for step in range(steps):
-        state, metrics = programs.train_step(state, programs.put_batch(make_batch(seed=step)))
-        rows.append(metrics["loss"])
+    with jax.transfer_guard("disallow"):  # nothing moves to the device that is not sent there
+        state, rows = programs.create_state(), []
+        for step in range(steps):
+            state, metrics = programs.train_step(state, programs.put_batch(make_batch(seed=step)))
+            rows.append(metrics["loss"])
     return np.array(jax.device_get(rows))
 
 

@@ -7,7 +7,14 @@ import optax
 import pytest
 
 from jaxrcnn.config import BackboneConfig, Config, ModelConfig, OptimizerConfig, TrainConfig
-from jaxrcnn.training.optimizer import build_optimizer, learning_rate
+from jaxrcnn.training.optimizer import (
+    build_optimizer,
+    default_optimizer,
+    learning_rate,
+    rate_at,
+    update_now,
+    with_rate,
+)
 
 
 def config_of(frozen_stages=0, batch_size=16, steps=100, **fields):
@@ -34,9 +41,9 @@ PARAMS = {
 }
 
 
-def run(config, gradients):
+def run(config, gradients, own=default_optimizer, first_step=0):
     """The parameters after some steps of given gradients."""
-    optimizer = build_optimizer(config)
+    optimizer = build_optimizer(config, first_step, own)
     params, state = jax.tree.map(jnp.asarray, PARAMS), optimizer.init(PARAMS)
 
     @jax.jit
@@ -142,3 +149,59 @@ def test_milestones_count_steps_when_batches_are_accumulated():
     kernel = PARAMS["rpn_head"]["conv"]["kernel"]
     got = run(config, (1.0,) * 6)["rpn_head"]["conv"]["kernel"]
     np.testing.assert_allclose(got, kernel - 0.1 - 0.1 - 0.01, rtol=1e-6)
+
+
+def own_rate(step):
+    return 0.5 / (1 + jnp.asarray(step, jnp.float32))
+
+
+def own(config, first_step):
+    every = config.train.optimizer.accumulate
+    return optax.sgd(lambda count: own_rate(first_step + count * every))
+
+
+def rated(config, first_step):
+    return with_rate(own(config, first_step), own_rate)
+
+
+def test_an_optimizer_of_ones_own_is_in_place_of_the_configs():
+    config = config_of(momentum=0.9, weight_decay=0.5, clip_norm=1.0)
+    kernel = PARAMS["rpn_head"]["conv"]["kernel"]
+    for optimizer in (own, rated):
+        got = run(config, (1.0, -2.0), optimizer)["rpn_head"]["conv"]["kernel"]
+        np.testing.assert_allclose(got, kernel - 0.5 * 1.0 + 0.25 * 2.0, rtol=1e-6)
+
+
+def test_an_optimizer_of_ones_own_counts_from_the_first_step():
+    kernel = PARAMS["rpn_head"]["conv"]["kernel"]
+    got = run(config_of(), (1.0, 1.0), own, first_step=4)["rpn_head"]["conv"]["kernel"]
+    np.testing.assert_allclose(got, kernel - 0.5 / 5 - 0.5 / 6, rtol=1e-6)
+
+
+def test_frozen_stages_and_accumulation_are_around_an_optimizer_of_ones_own():
+    got = run(config_of(frozen_stages=2, accumulate=2), (1.0, 3.0), own)
+    np.testing.assert_array_equal(got["backbone"]["body"]["conv1"]["kernel"], [[2.0, 2.0]])
+    bias = got["backbone"]["body"]["layer4_0"]["bias"]
+    np.testing.assert_allclose(bias, [3.0 - 0.5 * 2.0] * 2, rtol=1e-6)
+    again = run(config_of(accumulate=2), (1.0, 3.0, 1.0, 1.0), own)  # the second update: step 2
+    bias = again["backbone"]["body"]["layer4_0"]["bias"]
+    np.testing.assert_allclose(bias, [3.0 - 0.5 * 2.0 - 0.5 / 3] * 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_what_one_update_would_do_is_asked_of_an_optimizer_of_ones_own(accumulate):
+    config = config_of(accumulate=accumulate)
+    state = build_optimizer(config, 0, own).init(PARAMS)
+    gradients = jax.tree.map(np.ones_like, PARAMS)
+    got = update_now(config, 0, gradients, state, PARAMS, own)
+    expected = jax.tree.map(lambda x: x - 0.5, PARAMS)
+    jax.tree.map(np.testing.assert_allclose, got, expected)
+
+
+def test_a_rate_is_logged_where_the_optimizer_says_one():
+    config = config_of(warmup_steps=10, warmup_factor=0.2)
+    assert rate_at(config, jnp.asarray(3), own) == {}
+    assert rate_at(config, jnp.asarray(3), rated) == {"learning_rate": 0.125}
+    assert rate_at(config, jnp.asarray(5), default_optimizer)["learning_rate"] == pytest.approx(
+        0.06
+    )

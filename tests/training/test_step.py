@@ -1,16 +1,32 @@
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrcnn.config import Config, OptimizerConfig, TrainConfig
+from jaxrcnn.config import (
+    AlternatingConfig,
+    AlternatingStep,
+    Config,
+    OptimizerConfig,
+    TrainConfig,
+)
 from jaxrcnn.detector import build
 from jaxrcnn.training.optimizer import build_optimizer
 from jaxrcnn.training.state import TrainState, eval_variables
-from jaxrcnn.training.step import train_step
+from jaxrcnn.training.step import eval_step, train_step
+from jaxrcnn.types import (
+    Array,
+    BoxOutput,
+    Detections,
+    Flow,
+    Proposals,
+    RoiSamples,
+    RpnOutput,
+)
 from tests.tiny import MODEL, change, make_batch, make_variables
 
 CONFIG = Config(
@@ -120,3 +136,92 @@ def test_moving_average_has_a_short_memory_at_first(run):
         average = eval_variables(state)["params"]["box_head"]["fc6"]["kernel"]
         np.testing.assert_allclose(average, expected, 1e-4, 1e-6)
         assert state.step == step + 1
+
+
+class OwnLosses(NamedTuple):
+    rpn_box: Array
+    size: Array
+    drift: Array
+
+
+def sum_of_squares(tree):
+    return sum(jnp.sum(jnp.square(x)) for x in jax.tree.leaves(tree))
+
+
+def own_train(detector, variables, batch, key, train=True, gates=None, proposals=None):
+    """A training pass of three losses of which every parameter's gradient is plain."""
+    params, n = variables["params"], len(batch.images)
+    losses = OwnLosses(
+        rpn_box=sum_of_squares(params["rpn_head"]),
+        size=sum_of_squares(params["box_head"]) / 2,
+        drift=3 * sum(jnp.sum(x) for x in jax.tree.leaves(params["backbone"])),
+    )
+    zeros = jnp.zeros((n, 1))
+    box = jnp.zeros((n, 1, 4))
+    flow = Flow(
+        features=(jnp.zeros((n, 1, 1, 1)),),
+        rpn=RpnOutput(zeros, box),
+        proposals=Proposals(box, zeros, zeros > 0),
+        rois=RoiSamples(box, box, zeros.astype(int), box, zeros, zeros > 0, zeros.astype(int)),
+        output=BoxOutput(jnp.zeros((n, 1, 4)), jnp.zeros((n, 1, 3, 4))),
+        anchors=jnp.zeros((1, 4)),
+        anchor_foreground=zeros > 0,
+    )
+    return losses, variables, flow
+
+
+def own_infer(detector, variables, images, image_sizes, proposals=None):
+    zeros = jnp.zeros((len(images), 1))
+    return Detections(jnp.zeros((len(images), 1, 4)), zeros, zeros.astype(int), zeros > 0)
+
+
+@pytest.mark.parametrize("stage", ["joint", "rpn"])
+def test_every_loss_of_ones_own_is_trained_on_and_logged(stage):
+    detector = build(MODEL, train=own_train, infer=own_infer)
+    plain = OptimizerConfig(
+        learning_rate=0.1, warmup_steps=0, momentum=0.0, weight_decay=0.0, schedule="constant"
+    )
+    config = dataclasses.replace(
+        CONFIG, model=MODEL, train=dataclasses.replace(CONFIG.train, optimizer=plain)
+    )
+    variables = jax.tree.map(jnp.asarray, make_variables(detector))
+    params = variables["params"]
+    state = TrainState(jnp.int32(0), variables, build_optimizer(config).init(params), None)
+    if stage == "rpn":
+        config = dataclasses.replace(
+            config,
+            train=dataclasses.replace(
+                config.train,
+                scheme="alternating",
+                alternating=AlternatingConfig((AlternatingStep("rpn", steps=20),)),
+            ),
+        )
+    step = jax.jit(train_step, static_argnums=(0, 1), static_argnames="stage")
+    state, metrics = step(detector, config, state, make_batch(), stage=stage)
+    losses = own_train(detector, variables, make_batch(), None)[0]
+    trained = losses if stage == "joint" else losses[:1]
+    assert metrics["loss"] == pytest.approx(float(sum(trained)), rel=1e-5)
+    named = {name: float(x) for name, x in metrics.items() if name.startswith("loss_")}
+    fields = losses._fields[: len(trained)]
+    assert named == pytest.approx(
+        {f"loss_{x}": float(y) for x, y in zip(fields, trained, strict=True)}, rel=1e-5
+    )
+    share = {"backbone": 1.0, "rpn_head": 0.8, "box_head": 0.9}
+    moved = {"backbone": 0.3, "rpn_head": 0.0, "box_head": 0.0}
+    if stage == "rpn":  # whose loss is of the RPN's head alone
+        share, moved = {**share, "box_head": 1.0}, {**moved, "backbone": 0.0}
+    for part, after in state.variables["params"].items():
+        jax.tree.map(
+            lambda x, y, part=part: np.testing.assert_allclose(
+                y, share[part] * np.asarray(x) - moved[part], rtol=1e-4, atol=1e-6
+            ),
+            params[part],
+            after,
+        )
+
+
+def test_every_loss_of_ones_own_is_measured_in_an_evaluation():
+    detector = build(MODEL, train=own_train, infer=own_infer)
+    _, losses = eval_step(detector, make_variables(detector), make_batch(), 0)
+    assert list(losses) == ["loss", "loss_rpn_box", "loss_size", "loss_drift"]
+    assert losses["loss"] == pytest.approx(sum(float(x) for x in list(losses.values())[1:]))

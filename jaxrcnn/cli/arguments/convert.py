@@ -4,6 +4,7 @@ import argparse
 import pathlib
 
 from jaxrcnn.cli.arguments import FIELDS
+from jaxrcnn.cli.arguments.pieces import add_pieces_argument
 from jaxrcnn.interop.models import MODELS
 
 TAKES_FIELDS = True
@@ -27,7 +28,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """[SOURCE] [--model NAME] [--weights NAME] [--key NAME] [--input-format ORDER]
-    [--classes FILE] [--to torchvision] --out PATH.
+    [--classes FILE] [--pieces MODULE:FUNCTION] [--to torchvision] --out PATH.
     """
     names = {peer: "\n  ".join(_models_of(peer)) for peer in ("torchvision", "detectron2")}
     parser.epilog = EPILOG.format(**names, fields=FIELDS)
@@ -69,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="INPUT.FORMAT of a Detectron2 model, if pixel_mean in the file does not tell it",
     )
+    add_pieces_argument(parser)
     parser.add_argument(
         "--to", choices=("torchvision",), help="write a weight file that torchvision loads"
     )

@@ -4,13 +4,14 @@ import argparse
 import pathlib
 
 from jaxrcnn.cli.arguments import PREDICTION_FIELDS
+from jaxrcnn.cli.arguments.pieces import add_pieces_argument
 from jaxrcnn.cli.parsing import count, share
 
 TAKES_FIELDS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """MODEL IMAGES ... --out DIR [--score SCORE] [--batch N] [--font FILE]."""
+    """MODEL IMAGES ... --out DIR [--score SCORE] [--batch N] [--font FILE] [--pieces NAME]."""
     parser.epilog = PREDICTION_FIELDS
     parser.add_argument(
         "model",
@@ -53,3 +54,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="font file for class names that DejaVu Sans cannot write, such as Chinese ones "
         "(default: $JAXRCNN_FONT, if set)",
     )
+    add_pieces_argument(parser)

@@ -4,10 +4,11 @@ import argparse
 import pathlib
 
 from jaxrcnn.cli import parsing
+from jaxrcnn.cli.arguments.pieces import add_pieces_argument
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """WORKDIR [--step N] [--batch-size N]: what `jaxrcnn.cli.run.load_run` takes."""
+    """WORKDIR [--step N] [--batch-size N] [--pieces NAME], for `jaxrcnn.cli.run.load_run`."""
     parser.add_argument(
         "workdir",
         metavar="WORKDIR",
@@ -26,3 +27,4 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         type=parsing.count,
         help="images per batch (default: the run's eval.batch_size)",
     )
+    add_pieces_argument(parser)

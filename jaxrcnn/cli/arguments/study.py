@@ -5,6 +5,7 @@ import pathlib
 from typing import NamedTuple
 
 from jaxrcnn.cli.arguments import FIELDS
+from jaxrcnn.cli.arguments.pieces import add_pieces_argument
 from jaxrcnn.cli.parsing import count, share, some_of
 from jaxrcnn.study.schemes import SCHEMES
 
@@ -22,7 +23,9 @@ class Sweep(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--config FILE [--schemes NAMES | --sweep FIELD=VALUES] [--seeds N] [--workdir DIR]."""
+    """--config FILE [--schemes NAMES | --sweep FIELD=VALUES] [--seeds N] [--workdir DIR]
+    [--pieces NAME].
+    """
     parser.epilog = FIELDS
     parser.add_argument(
         "--config",
@@ -66,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         help="folder of the study, where an interrupted one continues (default: runs/study_CONFIG)",
     )
+    add_pieces_argument(parser)
 
 
 def sweep(text: str) -> Sweep:

@@ -13,6 +13,7 @@ def test_arguments_of_predict():
         "score": 0.5,
         "batch": 8,
         "font": None,
+        "pieces": None,
     }
     given = parse(predict, "w", "a.png", "--out", "o", "--score", "0", "--batch", "2")
     assert (given["score"], given["batch"]) == (0.0, 2)
