@@ -21,7 +21,7 @@ from jaxrcnn.config_io import replace_fields
 from jaxrcnn.data import eval_batches, open_datasets, train_batches
 from jaxrcnn.detector import init
 from jaxrcnn.types import BoxOutput, Flow, Losses, Proposals, RoiSamples
-from tests.contracts import check_backbone
+from tests.contracts import check_backbone, check_box_head, check_infer, check_train
 from tests.forks import PAGE, ROOT, code_lines, fork_blocks, run_fork
 from tests.tiny import MODEL, change, make_batch
 
@@ -86,6 +86,23 @@ def parameters(detector):
     """Shapes of the detector's parameters."""
     variables = jax.eval_shape(lambda key: init(detector, key), jax.random.key(0))
     return jax.tree.map(lambda x: x.shape, variables["params"])
+
+
+@pytest.mark.parametrize("name", ["cascade", "masks"])
+def test_the_box_head_keeps_its_contract(name, fork):
+    check_box_head(fork(name).build(MODEL).box_head, num_classes=3, side=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cascade", "masks"])
+def test_training_and_inference_keep_their_contracts(name, fork):
+    detector, batch = fork(name).build(MODEL), make_batch()
+    drawn, instance = np.zeros((2, 64, 64), np.uint8), np.array([[1, 2, 0]] * 2, np.uint8)
+    for n, g in np.argwhere(batch.box_valid):
+        x0, y0, x1, y1 = batch.boxes[n, g].astype(int)
+        drawn[n, y0:y1, x0:x1] = instance[n, g]
+    check_train(detector, batch._replace(extra={"instance_map": drawn, "instance": instance}))
+    check_infer(detector)
 
 
 # Cascade R-CNN
@@ -267,6 +284,9 @@ def test_the_loss_is_that_of_foreground_masks_alone(fork, monkeypatch):
     probability = 1 / (1 + np.exp(-logits[:, 0].astype(np.float64)))
     entropy = -np.where(targets == 1, np.log(probability), np.log(1 - probability)).mean((1, 2))
     np.testing.assert_allclose(losses.mask, (entropy[0] + 0.5 * entropy[1]) / 2, rtol=1e-5)
+    padded = batch._replace(image_weights=np.array([1, 0], np.float32))
+    losses, _, _ = module.train(detector, {}, padded, jax.random.key(0))
+    np.testing.assert_allclose(losses.mask, entropy[0], rtol=1e-5)
 
 
 def test_a_mask_is_that_of_its_label(fork, monkeypatch):
