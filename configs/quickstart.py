@@ -2,8 +2,8 @@
 
 Command   python train.py
 Hardware  two CPU cores (EPYC, AVX-512), jax 0.10.2
-Time      3 min 44 s in all, compilation included (2026-11-27)
-Score     AP .768, AP50 .941 on the held-back images (seed 0); docs/results.md has more
+Time      1 min 55 s in all, compilation included; 3 min 44 s on a slower one (2026-11-27)
+Score     AP .755, AP50 .925 on the held-back images (seed 0); docs/results.md has more
 
 Images are resized to 128 pixels on their longer side and padded to 128 x 128, landscape and
 portrait alike. shapes.py pads the two orientations to two shapes. Up to half of the sampled
