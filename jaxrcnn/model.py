@@ -35,7 +35,7 @@ from jaxrcnn.training.pieces import USED, Build, fitting_detector, own_pieces
 from jaxrcnn.training.sharding import Programs, compile_programs, put_everywhere
 from jaxrcnn.training.weights import holds_weights, load_variables
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
-from jaxrcnn.types import Array, Batch, Detections
+from jaxrcnn.types import Batch, Detections
 
 
 @functools.cache
@@ -43,33 +43,36 @@ def _program() -> Any:
     return jit_program(_infer, static_argnums=0)
 
 
-def _infer(detector: Detector, variables: Variables, images: Array, sizes: Array) -> Detections:
-    return detector.infer(detector, variables, images, sizes)
+def _infer(detector: Detector, variables: Variables, *batch: Any) -> Detections:
+    return detector.infer(detector, variables, *batch)
 
 
-_COMPILED: dict[tuple[Detector, tuple[int, ...], str], Any] = {}
-"""Compiled predictions of this process, by detector and by shape and dtype of the images."""
+_COMPILED: dict[tuple[Detector, str], Any] = {}
+"""Compiled predictions of this process, by detector and by shapes and dtypes of the batch."""
 
 
-def _compiled(detector: Detector, variables: Variables, images: Array, sizes: Array) -> Any:
+def _compiled(detector: Detector, variables: Variables, *batch: Any) -> Any:
     """The prediction for arguments of such shapes; what the config alone decides is kept on disk.
 
     Pieces of a fork are not known by a config, and are traced in every process.
     """
-    key = detector, images.shape, str(images.dtype)
+    key = detector, str(_shapes(batch))
     if key not in _COMPILED:
 
         def lower() -> Any:
-            return _program().lower(detector, variables, images, sizes)
+            return _program().lower(detector, variables, *batch)
 
         if not own_pieces(detector).keys() & set(USED):
             # What the checkpoint holds, a proposer for one, decides too.
-            arguments = jax.tree.map(lambda x: (x.shape, str(x.dtype)), (variables, images, sizes))
-            description = f"forward_infer {detector.config} {arguments}"
+            description = f"forward_infer {detector.config} {_shapes((variables, *batch))}"
             _COMPILED[key] = load_or_compile(description, lower)
         else:
             _COMPILED[key] = lower().compile()
     return _COMPILED[key]
+
+
+def _shapes(arrays: Any) -> Any:
+    return jax.tree.map(lambda x: (x.shape, str(x.dtype)), arrays)
 
 
 class Objects(NamedTuple):
@@ -190,11 +193,12 @@ class Model:
     def detect(self, batch: Batch) -> Detections:
         """What the detector's `infer` returns for a batch in numpy arrays, on all devices."""
         batch = self.programs.put_batch(batch)
-        images, sizes = batch.images, batch.image_sizes
+        given = [] if batch.proposals is None else [batch.proposals]
+        arguments = batch.images, batch.image_sizes, *given
         if jax.config.jax_disable_jit:  # type: ignore[attr-defined]
-            return _infer(self.detector, self.variables, images, sizes)
-        predict = _compiled(self.detector, self.variables, images, sizes)
-        return predict(self.variables, images, sizes)
+            return _infer(self.detector, self.variables, *arguments)
+        predict = _compiled(self.detector, self.variables, *arguments)
+        return predict(self.variables, *arguments)
 
 
 def load(folder: str | os.PathLike[str], *, build: Build = build, **fields: Any) -> Model:

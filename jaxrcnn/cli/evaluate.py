@@ -4,6 +4,7 @@ import argparse
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from jaxrcnn.cli.run import load_run, note, progress_bar, table
 from jaxrcnn.data.datasets import open_eval_dataset
@@ -13,7 +14,8 @@ from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
 from jaxrcnn.model import Model
 from jaxrcnn.training.alternating import takes_given
-from jaxrcnn.training.pieces import losses_left_out
+from jaxrcnn.training.pieces import missing_for_losses
+from jaxrcnn.types import Batch, Detections
 from jaxrcnn.validation import check
 
 GROUPS = (
@@ -40,8 +42,11 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     print(f"{arguments.workdir}, step {run.step}, on {dataset.summary()}", flush=True)
     if line := note_on_canvases(dataset, run.config):
         print(line, flush=True)
-    found = find_all(run, dataset, given_proposals(run, dataset))
-    metrics = own_metrics(measure(found, dataset, run.config), arguments.workdir, run)
+    missing = missing_for_losses(arguments.workdir, run.detector)
+    if missing:
+        note(f"losses are left out: the run's were computed with {missing}, which is not given")
+    found = find_all(run, dataset, given_proposals(run, dataset), with_losses=not missing)
+    metrics = measure(found, dataset, run.config)
     for line in found.unread:
         print(f"left out: {line}")
     print(table(grouped(metrics)))
@@ -56,27 +61,25 @@ def given_proposals(run: Model, dataset: Dataset) -> StoredProposals | None:
     return read_proposals(run.config.data.eval_proposals, dataset)
 
 
-def find_all(run: Model, dataset: Dataset, proposals: StoredProposals | None = None) -> Found:
-    """What the run's detector finds in a data set, and its losses there."""
-    programs = run.programs
-    with progress_bar(
-        lambda batch: programs.eval_step(run.variables, programs.put_batch(batch)), len(dataset)
-    ) as predict:
-        return find(predict, dataset, run.config, proposals)
+def find_all(
+    run: Model,
+    dataset: Dataset,
+    proposals: StoredProposals | None = None,
+    with_losses: bool = True,
+) -> Found:
+    """What the run's detector finds in a data set, and its losses there.
 
-
-def own_metrics(
-    metrics: Mapping[str, float], workdir: pathlib.Path, run: Model
-) -> Mapping[str, float]:
-    """The metrics without losses that are not the run's own; says so.
-
-    Objects are found without the pieces that only training needs, but no loss is computed without.
+    Objects are found without the pieces that only training needs; losses cannot be computed.
     """
-    lacking = losses_left_out(workdir, run.detector)
-    if not lacking:
-        return metrics
-    note(f"losses are left out: the run's were computed with {lacking}; --pieces takes what has it")
-    return {name: value for name, value in metrics.items() if not name.startswith("eval/loss")}
+    programs = run.programs
+
+    def predict(batch: Batch) -> tuple[Detections, Mapping[str, Any]]:
+        if not with_losses:
+            return run.detect(batch), {}
+        return programs.eval_step(run.variables, programs.put_batch(batch))
+
+    with progress_bar(predict, len(dataset)) as counted:
+        return find(counted, dataset, run.config, proposals)
 
 
 def grouped(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:

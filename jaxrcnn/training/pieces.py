@@ -148,15 +148,18 @@ def build_detector(config: ModelConfig, build: Build, where: object) -> Detector
     return detector
 
 
-def losses_left_out(folder: pathlib.Path, detector: Detector) -> str:
-    """The own pieces that a folder's losses were computed with and a detector lacks, in words."""
+def missing_for_losses(folder: pathlib.Path, detector: Detector) -> str:
+    """The own pieces that a folder's losses were computed with and a detector lacks, in words.
+
+    Transforms of the evaluation set are among them: what they add to a batch may be in a loss.
+    """
     own = own_pieces(detector)
     written = _read_pieces(folder) or {}
     return _listed(
         {
             name: piece
             for name, piece in written.items()
-            if name in Detector._fields
+            if name in (*Detector._fields, "eval_transforms")
             and name not in USED
             and (name not in own or own[name].name != piece.name)
         }

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrcnn import detector
+from jaxrcnn.detector import forward_train
 from jaxrcnn.ops.roi import flatten_levels
 from jaxrcnn.stages.losses import roi_losses
 
@@ -40,6 +41,17 @@ def build_losses(config):
 def build_infer(config):
     """With an inference pass of its own."""
     return detector.build(config, infer=infer)
+
+
+def train_with_masks(detector, variables, batch, *arguments, **options):
+    """Needs what the transforms of a data set add to its batches."""
+    assert batch.extra["mask"].any()
+    return forward_train(detector, variables, batch, *arguments, **options)
+
+
+def build_masks(config):
+    """With a training pass that only batches with masks can have."""
+    return build(config)._replace(train=train_with_masks)
 
 
 def build_nothing(config):

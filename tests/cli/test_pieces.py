@@ -4,20 +4,18 @@ import json
 import shutil
 import sys
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxrcnn import detector
-from jaxrcnn.cli import evaluate, export, main, proposals
+from jaxrcnn.cli import export, main, proposals
 from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.config import Config, ConfigError, DataConfig
 from jaxrcnn.data.synthetic import SHAPES
 from jaxrcnn.interop.model_folder import make_model
-from jaxrcnn.training.pieces import FILE
+from jaxrcnn.training.pieces import FILE, missing_for_losses, own_pieces, write_pieces
 from jaxrcnn.training.workdir import Classes
 from tests.cli import fork
 from tests.tiny import MODEL, make_variables, write_model
@@ -152,19 +150,30 @@ def test_losses_that_are_not_the_runs_are_left_out_of_an_evaluation(model, capsy
     assert main(["evaluate", str(model), "--batch-size", "2", *GIVEN, *fields]) == 0
     assert capsys.readouterr().err == (
         "note: losses are left out: the run's were computed with roi_losses "
-        "tests.cli.fork.halved; --pieces takes what has it\n"
+        "tests.cli.fork.halved, which is not given\n"
     )
     metrics = json.loads((model / "eval" / "step_0" / "metrics.json").read_text())
     assert "eval/AP" in metrics
     assert not [name for name in metrics if "loss" in name]
 
 
-def test_losses_of_the_runs_own_pieces_stay(model, tmp_path, capsys):
-    metrics = {"eval/AP": 0.5, "eval/loss": 2.0}
+def test_losses_of_the_runs_own_pieces_stay(model, tmp_path):
     for folder, built in ((model, fork.build_losses), (write_model(tmp_path), fork.build)):
-        run: Any = SimpleNamespace(detector=built(MODEL))
-        assert evaluate.own_metrics(metrics, folder, run) == metrics
-    assert capsys.readouterr().err == ""
+        assert missing_for_losses(folder, built(MODEL)) == ""
+
+
+def test_no_loss_is_computed_of_batches_without_the_runs_transforms(model, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(model, run)
+    own = own_pieces(fork.build_masks(MODEL), eval_transforms=(fork.halved,))
+    write_pieces(run, own)
+    fields = ["--config.data.format", "shapes", "--config.data.num_eval_images", "2"]
+    words = [str(run), "--pieces", "tests.cli.fork:build_masks", "--batch-size", "2"]
+    assert main(["evaluate", *words, *fields]) == 0
+    assert capsys.readouterr().err == (
+        "note: losses are left out: the run's were computed with eval_transforms "
+        "tests.cli.fork.halved, which is not given\n"
+    )
 
 
 def test_a_forks_proposals_are_measured(model, tmp_path, monkeypatch):
