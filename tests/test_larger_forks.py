@@ -20,10 +20,11 @@ from configs.tiny import get_config
 from jaxrcnn.config_io import replace_fields
 from jaxrcnn.data import eval_batches, open_datasets, train_batches
 from jaxrcnn.detector import init
+from jaxrcnn.interop.export import export_program, preprocessing_of
 from jaxrcnn.types import BoxOutput, Flow, Losses, Proposals, RoiSamples
 from tests.contracts import check_backbone, check_box_head, check_infer, check_train
 from tests.forks import PAGE, ROOT, code_lines, fork_blocks, run_fork
-from tests.tiny import MODEL, change, make_batch
+from tests.tiny import MODEL, change, make_batch, make_variables
 
 HEADINGS = {
     "cascade": "Cascade R-CNN",
@@ -103,6 +104,18 @@ def test_training_and_inference_keep_their_contracts(name, fork):
         drawn[n, y0:y1, x0:x1] = instance[n, g]
     check_train(detector, batch._replace(extra={"instance_map": drawn, "instance": instance}))
     check_infer(detector)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cascade", "masks"])
+def test_the_detector_is_exported_for_any_number_of_images(name, fork):
+    config = get_config()
+    detector = fork(name).build(config.model)
+    program = export_program(detector, preprocessing_of(config), make_variables(detector))
+    exported = jax.export.deserialize(bytearray(program))
+    found = exported.out_tree.unflatten(exported.out_avals)
+    assert str(found["boxes"].shape) == "(n, 10, 4)"
+    assert ("masks" in found) == (name == "masks")
 
 
 # Cascade R-CNN

@@ -17,7 +17,7 @@ from jaxrcnn.detector import Detector, Variables
 from jaxrcnn.ops.boxes import clip
 from jaxrcnn.ops.resize import resize
 from jaxrcnn.ops.resized_size import Method, resized_size
-from jaxrcnn.types import Array, Detections, precise_dtype
+from jaxrcnn.types import Array, Detections
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -60,7 +60,7 @@ def find_objects(
         image_sizes: (N, 2) int32, height and width of each image inside the padding.
 
     Returns:
-        Detections (N, D, ...), boxes in pixels of the images.
+        What the detector's `infer` does, Detections (N, D, ...), boxes in pixels of the images.
     """
     short_side, long_side, method = preprocessing
     sizes = jax.vmap(lambda size: resized_size(size, short_side, long_side, method))(image_sizes)
@@ -73,24 +73,14 @@ def find_objects(
             detector, method, variables, images, image_sizes, sizes, canvas
         )
 
-    found = nothing = _no_detections(detector, images.shape[0])
+    # A detector of one's own may find more than boxes: the shapes are what it returns.
+    shapes = jax.eval_shape(find_on(canvases[0]))
+    found = nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
     for number, canvas in enumerate(canvases):
         own = needed == number
         here = jax.lax.cond(jnp.any(own), find_on(canvas), lambda: nothing)
         found = jax.tree.map(functools.partial(_where_rows, own), here, found)
     return found
-
-
-def _no_detections(detector: Detector, number: Any) -> Detections:
-    """Padding alone, for so many images."""
-    most = detector.config.detections.max_detections
-    dtype = precise_dtype(detector.config.compute_dtype)
-    return Detections(
-        boxes=jnp.zeros((number, most, 4), dtype),
-        scores=jnp.zeros((number, most), dtype),
-        labels=jnp.zeros((number, most), jnp.int32),
-        valid=jnp.zeros((number, most), bool),
-    )
 
 
 def _where_rows(own: Array, chosen: Array, other: Array) -> Array:

@@ -5,6 +5,7 @@ import functools
 import os
 import subprocess
 import sys
+from collections import namedtuple
 
 import jax
 import numpy as np
@@ -20,6 +21,7 @@ from jaxrcnn.interop.export import (
     named_weights,
     unnamed_weights,
 )
+from jaxrcnn.types import Detections
 from tests.tiny import MODEL, make_variables
 
 DETECTOR = build(MODEL)
@@ -148,3 +150,21 @@ def test_weights_have_names_and_come_back(variables):
     assert "params/box_head/cls_score/kernel" in named
     back = unnamed_weights(named, variables)
     jax.tree.map(np.testing.assert_array_equal, back, variables)
+
+
+More = namedtuple("More", [*Detections._fields, "sides"])
+
+
+def infer_more(*arguments):
+    """Detections with the sides of their boxes."""
+    found = forward_infer(*arguments)
+    return More(*found, found.boxes[..., 2:] - found.boxes[..., :2])
+
+
+def test_a_detector_of_ones_own_may_find_more_than_boxes(variables):
+    detector, (array, sizes) = build(MODEL, infer=infer_more), padded(draw_images(SIZES["both"]))
+    found = jax.eval_shape(
+        lambda *batch: find_objects(detector, PREPROCESSING, variables, *batch), array, sizes
+    )
+    assert found._fields == More._fields
+    assert found.sides.shape == (2, 12, 2)
