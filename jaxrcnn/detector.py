@@ -172,6 +172,11 @@ def forward_infer(
     return detect(output, proposals, image_sizes, detector.config)
 
 
+def run_infer(detector: Detector, variables: Variables, *batch: Any) -> Any:
+    """What the detector's own `infer` finds; the same function for all, to be jitted."""
+    return detector.infer(detector, variables, *batch)
+
+
 def forward_propose(
     detector: Detector,
     variables: Variables,

@@ -23,7 +23,7 @@ from jaxrcnn.data.in_memory import ImageLike
 from jaxrcnn.data.loader import eval_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
-from jaxrcnn.detector import Detector, Variables, build
+from jaxrcnn.detector import Detector, Variables, build, run_infer
 from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.evaluate import find_each
 from jaxrcnn.prediction_fields import replace_prediction_fields
@@ -40,11 +40,7 @@ from jaxrcnn.types import Batch, Detections
 
 @functools.cache
 def _program() -> Any:
-    return jit_program(_infer, static_argnums=0)
-
-
-def _infer(detector: Detector, variables: Variables, *batch: Any) -> Detections:
-    return detector.infer(detector, variables, *batch)
+    return jit_program(run_infer, static_argnums=0)
 
 
 _COMPILED: dict[tuple[Detector, str], Any] = {}
@@ -196,7 +192,7 @@ class Model:
         given = [] if batch.proposals is None else [batch.proposals]
         arguments = batch.images, batch.image_sizes, *given
         if jax.config.jax_disable_jit:  # type: ignore[attr-defined]
-            return _infer(self.detector, self.variables, *arguments)
+            return run_infer(self.detector, self.variables, *arguments)
         predict = _compiled(self.detector, self.variables, *arguments)
         return predict(self.variables, *arguments)
 

@@ -20,6 +20,7 @@ from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.optimizer import default_optimizer
 from jaxrcnn.training.pieces import own_pieces, write_pieces
+from tests.killed import killed_after_a_checkpoint
 
 
 def own_gate(rois, config, gates=None):
@@ -71,20 +72,10 @@ def test_a_run_does_not_go_on_with_other_pieces(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_run_with_pieces_of_its_own_ends_as_if_it_had_not_been(
-    tmp_path, monkeypatch, capsys
-):
+def test_a_killed_run_with_pieces_of_its_own_ends_as_if_it_had_not_been(tmp_path, capsys):
     run_own(tmp_path / "whole")
-    save = Checkpoints.save
-
-    def save_and_die(self, state):
-        save(self, state)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", save_and_die)
-        with pytest.raises(KeyboardInterrupt):
-            run_own(tmp_path / "killed")
+    with killed_after_a_checkpoint(), pytest.raises(KeyboardInterrupt):
+        run_own(tmp_path / "killed")
     path = tmp_path / "killed" / "pieces.json"
     pieces = json.loads(path.read_text())
     assert list(pieces) == ["gate", "roi_losses", "optimizer", "train_transforms"]

@@ -7,11 +7,10 @@ meets both. What differs from turn to turn says how much of a difference is chan
 import functools
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from jaxrcnn.benchmark.cost import Cost, cache_apart, measure_cost
 from jaxrcnn.benchmark.programs import Program
-from jaxrcnn.benchmark.report import Section, milliseconds
+from jaxrcnn.benchmark.report import Section, speeds
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.stages import StageTable, StageTime, numbers_of, stage_table
 from jaxrcnn.benchmark.timing import TURNS, Timing, ratios_by_turn, take_turns
@@ -55,12 +54,7 @@ def compare_stages(name: str, programs: Programs) -> Section:
 def speed_section(title: str, shape: Shape, timings: Mapping[str, Timing]) -> Section:
     """How fast both are; the last row divides the second's numbers by the first's."""
     first, second = timings
-    rows: list[tuple[str, ...]] = [("", "images/s", "ms", "half of the steps")]
-    numbers: dict[str, Any] = {}
-    for side, timing in timings.items():
-        speed = shape.images / timing.median
-        rows.append((side, f"{speed:.4g}", *milliseconds(timing)))
-        numbers[side] = {"images_per_second": speed, **timing.numbers()}
+    rows, numbers = speeds(shape, timings)
     ratio = timings[second].median / timings[first].median
     turns = ratios_by_turn(timings[second], timings[first])
     rows.append(

@@ -8,11 +8,11 @@ from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.timing import time_calls
 from jaxrcnn.benchmark.workload import config_for, draw_batch
 from jaxrcnn.config import Config
-from jaxrcnn.detector import COLLECTIONS, Detector, Variables, build
+from jaxrcnn.detector import COLLECTIONS, Variables, build, run_infer
 from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.training.pieces import Build, build_detector
 from jaxrcnn.training.sharding import compile_programs
-from jaxrcnn.types import Array, Batch
+from jaxrcnn.types import Batch
 
 WHERE = "the config that is measured"
 
@@ -68,11 +68,6 @@ class Training:
         return time_calls(self.step, steps)
 
 
-def infer(detector: Detector, variables: Variables, images: Array, image_sizes: Array) -> Any:
-    """What the detector's own `infer` finds; a function at module level, to be jitted."""
-    return detector.infer(detector, variables, images, image_sizes)
-
-
 class Prediction:
     """The detector's `infer` at one shape, of images that lie on the device.
 
@@ -89,7 +84,7 @@ class Prediction:
         self._detector = build_detector(config.model, build, WHERE)
         batch = draw_batch(shape, config.model.num_classes)
         self._arguments = jax.device_put((variables, batch.images, batch.image_sizes))
-        self._predict = jit_program(infer, static_argnums=0)
+        self._predict = jit_program(run_infer, static_argnums=0)
 
     def lower(self) -> Any:
         """The traced program, a `jax.stages.Lowered`."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxrcnn import __version__
+from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.timing import Timing
 from jaxrcnn.runtime.machine import cores, processor_name
 from jaxrcnn.training.columns import aligned
@@ -51,6 +52,19 @@ def milliseconds(timing: Timing) -> tuple[str, str]:
     """Median and quartiles for a table."""
     low, high = (1e3 * x for x in timing.quartiles)
     return f"{1e3 * timing.median:.4g}", f"{low:.4g} .. {high:.4g}"
+
+
+def speeds(
+    shape: Shape, timings: Mapping[str, Timing]
+) -> tuple[list[tuple[str, ...]], dict[str, Any]]:
+    """How fast each is, by its name: the rows of a table with their head, and the numbers."""
+    rows: list[tuple[str, ...]] = [("", "images/s", "ms", "half of the steps")]
+    numbers: dict[str, Any] = {}
+    for side, timing in timings.items():
+        speed = shape.images / timing.median
+        rows.append((side, f"{speed:.4g}", *milliseconds(timing)))
+        numbers[side] = {"images_per_second": speed, **timing.numbers()}
+    return rows, numbers
 
 
 def ratio(ours: Timing, theirs: Timing) -> str:

@@ -16,7 +16,7 @@ from jaxrcnn.benchmark.cost import Cost, measure_cost, peak_bytes
 from jaxrcnn.benchmark.memory import forget_peak, peak_resident
 from jaxrcnn.benchmark.peer import Torchvision
 from jaxrcnn.benchmark.programs import Program
-from jaxrcnn.benchmark.report import Section, mebibytes, milliseconds, ratio
+from jaxrcnn.benchmark.report import Section, mebibytes, milliseconds, ratio, speeds
 from jaxrcnn.benchmark.session import HOUSE, Session
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.stages import StageTable, numbers_of, rows_of, stage_table
@@ -273,12 +273,7 @@ def _speed(
     tried: Tried | None = None,
 ) -> Section:
     """How fast, and with how much memory."""
-    rows: list[tuple[str, ...]] = [("", "images/s", "ms", "half of the steps")]
-    numbers: dict[str, Any] = {}
-    for side, timing in timings.items():
-        speed = shape.images / timing.median
-        rows.append((side, f"{speed:.4g}", *milliseconds(timing)))
-        numbers[side] = {"images_per_second": speed, **timing.numbers()}
+    rows, numbers = speeds(shape, timings)
     if tried:
         (ours,) = (timing for side, timing in timings.items() if side != PEER)
         rows.append(("ratio", ratio(ours, timings[PEER]), "", ""))

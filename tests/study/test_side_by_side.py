@@ -18,6 +18,7 @@ from jaxrcnn.training.pieces import write_pieces
 from jaxrcnn.training.sharding import compile_programs
 from jaxrcnn.training.workdir import claim
 from tests.cli import fork
+from tests.killed import killed_after_a_checkpoint
 from tests.tiny import MODEL, change, make_batch
 
 WIDTHS = (0.0, 0.25, 1.0)
@@ -92,18 +93,10 @@ def test_the_end_is_a_checkpoint_of_each_run(finished):
 
 
 @pytest.mark.slow
-def test_a_killed_sweep_ends_as_if_it_had_not_been(finished, sets, tmp_path, monkeypatch):
+def test_a_killed_sweep_ends_as_if_it_had_not_been(finished, sets, tmp_path):
     configs = {tmp_path / f"{width:g}": with_width(width) for width in WIDTHS}
-    save = Checkpoints.save
-
-    def save_and_die(self, state):
-        save(self, state)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", save_and_die)
-        with pytest.raises(KeyboardInterrupt):
-            run_side_by_side(configs, tmp_path / "together", *sets)
+    with killed_after_a_checkpoint(), pytest.raises(KeyboardInterrupt):
+        run_side_by_side(configs, tmp_path / "together", *sets)
     assert run_side_by_side(configs, tmp_path / "together", *sets) == {}
     for width in WIDTHS:
         assert rows_of(tmp_path / f"{width:g}") == rows_of(finished / f"{width:g}")
