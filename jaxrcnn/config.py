@@ -326,19 +326,36 @@ class ModelConfig:
 class DataConfig:
     """The data set, preprocessing and augmentation."""
 
-    format: Literal["shapes", "coco", "voc"] = "coco"
-    """Generated images of simple shapes ('shapes'), COCO's JSON ('coco'), or Pascal VOC's folders
-    ('voc')."""
-    root: str = ""
-    """Root folder of the data. For 'coco' it contains annotations/ and the image folders; for 'voc'
-    Annotations/, ImageSets/ and JPEGImages/, or folders such as VOC2007/ that contain them."""
+    format: Literal["shapes", "auto", "coco", "voc", "yolo", "table", "imagefolder"] = "coco"
+    """Generated images of simple shapes ('shapes'), COCO's JSON ('coco'), Pascal VOC's XML ('voc'),
+    YOLO's text files ('yolo'), a CSV, TSV or Parquet file ('table'), or Hugging Face's imagefolder
+    ('imagefolder'). 'auto' is whichever of them the root contains."""
+    root: str | tuple[str, ...] = ""
+    """Folder of the data set, see docs/data.md for the layouts. Several folders are joined, and
+    their classes are matched by name."""
     train_splits: tuple[str, ...] = ("train2017",)
-    """Splits to train on, such as train2017, trainval, or VOC2007/trainval VOC2012/trainval."""
+    """Splits to train on, such as train2017, trainval, or VOC2007/trainval VOC2012/trainval. Empty,
+    with format 'auto', uses those that the root contains."""
     eval_split: str = "val2017"
-    """Split to evaluate on."""
+    """Split to evaluate on. Empty holds out val_share of the training images."""
+    test_split: str = ""
+    """Split to evaluate once, after training; empty evaluates none."""
+    val_share: float = 0.2
+    """Share of the training images that is held out for evaluation if eval_split is empty. The
+    choice depends on the seed and is stored in split.json in the workdir."""
     classes: tuple[str, ...] = ()
-    """Class names in label order. Empty uses COCO's categories in order of id, VOC's 20 classes or,
-    if a VOC data set has other names, those in its annotations, sorted."""
+    """Class names in label order. Empty uses COCO's categories in order of id, YOLO's list of
+    names, VOC's 20 classes or otherwise the names in the annotations, sorted."""
+    rename: tuple[str, ...] = ()
+    """Classes to rename before anything else looks at them, each as OLD=NEW. Several classes may
+    get the same name."""
+    columns: tuple[str, ...] = ()
+    """Columns of a table (format 'table') whose names are not recognised, each as MEANING=COLUMN,
+    such as image=path label=species."""
+    repeat_threshold: float = 0.0
+    """Repeat training images with rare classes, as LVIS does (arXiv 1908.03195): an image whose
+    rarest class occurs in a share f of the images is used sqrt(repeat_threshold / f) times in each
+    epoch, and at least once. 0 repeats none."""
     short_side: int = 800
     """Length of an image's shorter side after resizing, in pixels, unless long_side limits it."""
     long_side: int = 1333
@@ -386,6 +403,11 @@ class DataConfig:
     num_eval_images: int = 64
     """Number of generated evaluation images (format 'shapes')."""
 
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The folders of the data set, one or several."""
+        return self.root if isinstance(self.root, tuple) else (self.root,)
+
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
@@ -408,6 +430,9 @@ class OptimizerConfig:
     """Apply weight decay to the biases of other layers, as Detectron2 does."""
     bias_rate_factor: float = 1.0
     """Factor on the learning rate of the biases of other layers; py-faster-rcnn uses 2."""
+    rate_factors: tuple[str, ...] = ()
+    """Factors on the learning rate of some layers, each as LAYERS=FACTOR, such as backbone=0.1 or
+    'backbone/body/layer4*=0.5'. If several match a parameter, the last one counts."""
     warmup_steps: int = 1000
     """Number of steps over which the learning rate rises linearly to its peak; 0 disables
     warm-up."""
@@ -491,6 +516,9 @@ class TrainConfig:
     """Training batch size (global, across devices)."""
     steps: int = 90000
     """Total number of training steps."""
+    epochs: float = 0.0
+    """Length of training in passes over the training images, from which train.steps is computed;
+    warm-up and milestones are then scaled by the same factor. 0 uses train.steps."""
     log_every: int = 20
     """Number of steps between log entries, which average the metrics in between."""
     eval_every: int = 5000
@@ -500,12 +528,31 @@ class TrainConfig:
     """Number of steps between checkpoints; the last step always writes one."""
     keep_checkpoints: int = 2
     """Number of checkpoints to keep."""
+    keep_best: str = ""
+    """Metric by which the best evaluated checkpoint is also kept, such as eval/AP. Evaluation and
+    prediction then use that checkpoint. Empty keeps only the last ones."""
+    patience: int = 0
+    """Number of evaluations without a better keep_best after which training ends; 0 never ends it
+    early."""
+    trackers: tuple[str, ...] = ("tensorboard",)
+    """Where metrics go besides metrics.jsonl: any of tensorboard, wandb and mlflow. The latter two
+    need jaxrcnn[wandb] or jaxrcnn[mlflow]."""
     init: str = ""
-    """Initial weights: a run's workdir, the folder of a converted model, or a weight file of
-    torchvision, Detectron2 or timm (.pth, .pkl, .safetensors). Empty starts from random weights."""
+    """Initial weights: a run's workdir, the folder of a converted model, a weight file of
+    torchvision, Detectron2 or timm (.pth, .pkl, .safetensors), or published weights such as
+    fasterrcnn_resnet50_fpn:COCO_V1. Empty starts from random weights."""
+    init_strict: bool = True
+    """Stop if the config differs from what the initial weights were trained with. False trains
+    nevertheless and lists the differences."""
+    init_keep_classes: bool = True
+    """If the classes differ from those of the initial weights, keep the rows of the last layers for
+    classes of the same name; False re-initialises those layers as a whole."""
     init_restart: tuple[str, ...] = ()
     """Parts to re-initialise instead of loading from init, for example because the classes differ:
     rpn_head, box_head, or a single layer such as box_head/cls_score."""
+    freeze: tuple[str, ...] = ()
+    """Layers that are not trained, by name or pattern, such as backbone/layer1, neck or
+    'backbone/body/layer3*', besides model.backbone.frozen_stages."""
     optimizer: OptimizerConfig = OptimizerConfig()
     diagnostics: DiagnosticsConfig = DiagnosticsConfig()
 

@@ -1,8 +1,10 @@
 """Configs as flat fields, as JSON and as changes to another config, and their differences."""
 
+import contextlib
 import dataclasses
 import difflib
 import json
+import types
 import typing
 import warnings
 from collections.abc import Collection, Mapping
@@ -36,13 +38,13 @@ split, none where it no longer exists."""
 
 def field_types(kind: type = Config, prefix: str = "") -> dict[str, Any]:
     """Dotted name of every leaf field, e.g. ``model.rpn.samples``, and its annotated type."""
-    types = {}
+    found = {}
     for name, annotation in typing.get_type_hints(kind).items():
         if dataclasses.is_dataclass(annotation):
-            types |= field_types(typing.cast(type, annotation), f"{prefix}{name}.")
+            found |= field_types(typing.cast(type, annotation), f"{prefix}{name}.")
         else:
-            types[prefix + name] = annotation
-    return types
+            found[prefix + name] = annotation
+    return found
 
 
 def field_values(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -67,11 +69,11 @@ def replace_fields(config: Config, fields: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: a name is not that of a field, or a value has the wrong type.
     """
-    types = field_types()
+    known = field_types()
     for name, value in fields.items():
-        if name not in types:
-            raise ConfigError(f"unknown field {name}{_hint(name, types)}")
-        config = _replaced(config, name.split("."), _field(value, types[name], name))
+        if name not in known:
+            raise ConfigError(f"unknown field {name}{_hint(name, known)}")
+        config = _replaced(config, name.split("."), _field(value, known[name], name))
     return config
 
 
@@ -105,6 +107,8 @@ def describe_type(annotation: Any) -> str:
     arguments = typing.get_args(annotation)
     if typing.get_origin(annotation) is Literal:
         return "one of " + ", ".join(map(str, arguments))
+    if isinstance(annotation, types.UnionType):
+        return " or ".join(map(describe_type, arguments))
     if typing.get_origin(annotation) is tuple:
         if dataclasses.is_dataclass(arguments[0]):
             names = ", ".join(field.name for field in dataclasses.fields(arguments[0]))
@@ -135,6 +139,8 @@ def convert(value: Any, annotation: Any) -> Any:
             raise ValueError(f"{value!r} is not a dict") from None
         except ConfigError as error:
             raise ValueError(str(error)) from None
+    if isinstance(annotation, types.UnionType):
+        return _convert_to_any(value, annotation)
     if typing.get_origin(annotation) is Literal:
         fits = isinstance(value, str) and value in arguments
         constructor = str
@@ -153,6 +159,14 @@ def convert(value: Any, annotation: Any) -> Any:
     return constructor(value)
 
 
+def _convert_to_any(value: Any, annotation: Any) -> Any:
+    """Convert a value to the first member of a union that it fits."""
+    for member in typing.get_args(annotation):
+        with contextlib.suppress(ValueError):
+            return convert(value, member)
+    raise ValueError(f"{value!r} is not {describe_type(annotation)}")
+
+
 def config_to_dict(config: Config) -> dict[str, Any]:
     """The config as nested dicts of plain values."""
     return dataclasses.asdict(config)
@@ -164,17 +178,17 @@ def config_from_dict(tree: Any, kind: Any = Config, prefix: str = "") -> Any:
     Raises:
         ConfigError: a field is unknown, missing or of the wrong type.
     """
-    types = typing.get_type_hints(kind)
+    annotations = typing.get_type_hints(kind)
     if not isinstance(tree, dict):
         raise ConfigError(
             f"{prefix.rstrip('.') or 'config'}={tree!r} is invalid: expected a group of fields"
         )
-    for name in [*tree, *types]:
-        if name not in types:
+    for name in [*tree, *annotations]:
+        if name not in annotations:
             raise ConfigError(f"unknown field {prefix}{name}")
         if name not in tree and prefix + name not in UNKEPT:
             raise ConfigError(f"missing field {prefix}{name}")
-    return kind(**{name: _field(tree[name], types[name], prefix + name) for name in tree})
+    return kind(**{name: _field(tree[name], annotations[name], prefix + name) for name in tree})
 
 
 def _field(value: Any, annotation: Any, name: str) -> Any:

@@ -77,6 +77,8 @@ NOT_NEGATIVE = (
     "model.box_head.mining.max_negatives_per_positive",
     "model.box_head.mining.min_negatives_per_image",
     "data.workers",
+    "train.epochs",
+    "train.patience",
     "train.eval_every",
     "train.diagnostics.every",
     "train.optimizer.learning_rate",
@@ -117,20 +119,28 @@ FROM_ZERO_TO_ONE = (
     "model.detections.nms_iou",
     "data.horizontal_flip",
     "data.vertical_flip",
+    "data.repeat_threshold",
     "train.optimizer.warmup_factor",
     "train.optimizer.drop_factor",
 )
 
 FROM_ZERO_BELOW_ONE = (
     "model.box_head.dropout",
+    "data.val_share",
     "train.optimizer.momentum",
     "train.optimizer.ema_decay",
 )
 
 ROOT_CONTENTS = {
+    "auto": "the images and their annotations",
     "coco": "annotations/",
     "voc": "Annotations/ and JPEGImages/ (or VOC2007/, for splits such as VOC2007/trainval)",
+    "yolo": "data.yaml, or images/ and labels/",
+    "table": "the CSV, TSV or Parquet file",
+    "imagefolder": "metadata.jsonl",
 }
+
+TRACKERS = ("tensorboard", "wandb", "mlflow")
 
 OPEN_GATE = ("pooling_gradient", "target_gradient", "open_after", "open_over", "delta_gradient")
 
@@ -363,8 +373,26 @@ def _files(data: DataConfig) -> Rules:
         f"data.root is empty: data.format={data.format} needs the folder that contains "
         f"{ROOT_CONTENTS[data.format]}",
     )
-    yield not data.train_splits, "data.train_splits is empty: name at least one split to train on"
-    yield not data.eval_split, "data.eval_split is empty: name the split to evaluate on"
+    yield (
+        not data.train_splits and data.format != "auto",
+        "data.train_splits is empty: name at least one split to train on",
+    )
+    yield (
+        not data.eval_split and data.val_share == 0,
+        "data.eval_split is empty and data.val_share=0: name the split to evaluate on, or give the "
+        "share of the training images to hold out",
+    )
+    for pair in data.columns:
+        yield data.format not in ("table", "auto"), f"data.columns={data.columns} requires a table"
+        yield not _is_pair(pair), f"data.columns: {pair!r} is not of the form MEANING=COLUMN"
+    for pair in data.rename:
+        yield not _is_pair(pair), f"data.rename: {pair!r} is not of the form OLD=NEW"
+
+
+def _is_pair(text: str) -> bool:
+    """Whether a text is NAME=VALUE."""
+    name, _, value = text.rpartition("=")
+    return bool(name.strip() and value.strip())
 
 
 def _given_proposals(config: Config) -> Rules:
@@ -418,6 +446,13 @@ def _alternating(train: TrainConfig) -> Rules:
 
 
 def _training(train: TrainConfig) -> Rules:
+    yield from _kept(train)
+    yield from _layers(train)
+    yield (
+        train.scheme == "alternating" and train.epochs > 0,
+        f"train.epochs={train.epochs:g} does not work with train.scheme=alternating, whose steps "
+        "are given by train.alternating.steps: use 0",
+    )
     if train.scheme == "alternating":
         yield from _alternating(train)
     curvature, name = train.diagnostics.curvature, "train.diagnostics.curvature"
@@ -445,6 +480,42 @@ def _training(train: TrainConfig) -> Rules:
         f"train.optimizer.milestones={milestones} must not be below "
         f"train.optimizer.warmup_steps={optimizer.warmup_steps}",
     )
+
+
+def _kept(train: TrainConfig) -> Rules:
+    """What becomes of checkpoints and metrics."""
+    best = train.keep_best
+    yield (
+        bool(best) and not best.startswith("eval/"),
+        f"train.keep_best={best} must name a metric of the evaluation, such as eval/AP",
+    )
+    yield (
+        train.patience > 0 and not best,
+        f"train.patience={train.patience} has no effect unless train.keep_best names a metric",
+    )
+    for tracker in train.trackers:
+        yield (
+            tracker not in TRACKERS,
+            f"train.trackers: {tracker!r} is unknown, use any of {', '.join(TRACKERS)}",
+        )
+
+
+def _layers(train: TrainConfig) -> Rules:
+    """What is said of some layers; whether they exist is known only once the model is built."""
+    yield any(not name.strip() for name in train.freeze), "train.freeze contains an empty name"
+    for pair in train.optimizer.rate_factors:
+        yield (
+            not _is_pair(pair) or not _is_factor(pair.rpartition("=")[2]),
+            f"train.optimizer.rate_factors: {pair!r} is not of the form LAYERS=FACTOR, such as "
+            "backbone=0.1",
+        )
+
+
+def _is_factor(text: str) -> bool:
+    try:
+        return 0 <= float(text) < math.inf
+    except ValueError:
+        return False
 
 
 def _profile(config: Config) -> Rules:

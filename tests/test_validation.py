@@ -174,7 +174,8 @@ def test_every_number_has_a_range_or_may_be_anything():
     }
     # Those of an alternating step have rules of their own.
     free = {"model.pixel_mean", "model.backbone.width", "data.classes", "train.alternating.steps"}
-    free |= {"train.init_restart"}
+    free |= {"train.init_restart", "train.freeze", "train.trackers", "data.rename", "data.columns"}
+    free |= {"train.optimizer.rate_factors"}
     assert numbers - free == set(RANGED)
     assert len(set(RANGED)) == len(RANGED)
 
@@ -343,8 +344,34 @@ def test_every_number_has_a_range_or_may_be_anything():
             "data.train_splits is empty: name at least one split to train on",
         ),
         (
-            {"data.format": "coco", "data.root": "x", "data.eval_split": ""},
-            "data.eval_split is empty: name the split to evaluate on",
+            {"data.format": "coco", "data.root": "x", "data.eval_split": "", "data.val_share": 0.0},
+            "data.eval_split is empty and data.val_share=0: name the split to evaluate on, or give "
+            "the share of the training images to hold out",
+        ),
+        (
+            {"data.format": "coco", "data.root": "x", "data.columns": ("label=class",)},
+            "data.columns=('label=class',) requires a table",
+        ),
+        (
+            {"data.format": "coco", "data.root": "x", "data.rename": ("cell",)},
+            "data.rename: 'cell' is not of the form OLD=NEW",
+        ),
+        (
+            {"train.optimizer.rate_factors": ("backbone=fast",)},
+            "train.optimizer.rate_factors: 'backbone=fast' is not of the form LAYERS=FACTOR, such "
+            "as backbone=0.1",
+        ),
+        (
+            {"train.keep_best": "AP"},
+            "train.keep_best=AP must name a metric of the evaluation, such as eval/AP",
+        ),
+        (
+            {"train.patience": 3},
+            "train.patience=3 has no effect unless train.keep_best names a metric",
+        ),
+        (
+            {"train.trackers": ("tensorbord",)},
+            "train.trackers: 'tensorbord' is unknown, use any of tensorboard, wandb, mlflow",
         ),
         (
             {"train.steps": 3, "train.optimizer.warmup_steps": 0, "train.optimizer.accumulate": 4},

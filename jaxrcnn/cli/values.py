@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pathlib
 import shlex
+import types
 import typing
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +26,10 @@ def read_value(words: Sequence[str], kind: Any) -> Any:
     Raises:
         ValueError: they are no such value.
     """
+    if isinstance(kind, types.UnionType):  # one word or, as a tuple, several
+        alone, several = typing.get_args(kind)
+        literal = len(words) == 1 and words[0].startswith(("(", "["))
+        return read_value(words, alone if len(words) == 1 and not literal else several)
     if typing.get_origin(kind) is tuple:
         return _read_tuple(words, kind)
     if len(words) != 1:

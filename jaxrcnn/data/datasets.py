@@ -61,7 +61,7 @@ def _read_splits(config: Config, splits: Sequence[str], classes: Sequence[str]) 
     data = config.data
     if data.format == "voc":
         return read_voc(
-            data.root,
+            data.roots[0],
             splits,
             classes,
             keep_difficult=data.keep_difficult,
@@ -69,7 +69,7 @@ def _read_splits(config: Config, splits: Sequence[str], classes: Sequence[str]) 
             one_based=data.voc_one_based,
             max_pixels=data.max_pixels,
         )
-    return read_coco(data.root, splits, classes, data.on_error, data.max_pixels)
+    return read_coco(data.roots[0], splits, classes, data.on_error, data.max_pixels)
 
 
 def check_classes(dataset: Dataset, config: Config) -> None:

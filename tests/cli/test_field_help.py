@@ -20,7 +20,11 @@ def string_below(line):
     ("name", "line", "ending"),
     [
         ("seed", "seed: int = 0", "(int; default: 0)"),
-        ("data.root", 'root: str = ""', "(str; default: 'my data')"),
+        (
+            "data.root",
+            'root: str | tuple[str, ...] = ""',
+            "(str or any number of str values; default: 'my data')",
+        ),
         ("data.skip_empty", "skip_empty: bool = True", "(True or False; default: True)"),
         (
             "model.rpn.coder_weights",

@@ -25,6 +25,9 @@ from jaxrcnn.config_io import field_types, field_values
         (["[3, 4]"], tuple[int, ...], (3, 4)),
         (["1", "2"], tuple[float, float], (1.0, 2.0)),
         (["((8,), [16, 32])"], tuple[tuple[float, ...], ...], ((8.0,), (16.0, 32.0))),
+        (["a b"], str | tuple[str, ...], "a b"),
+        (["a", "b"], str | tuple[str, ...], ("a", "b")),
+        (["('a b',)"], str | tuple[str, ...], ("a b",)),
         (["({'steps': 3},)"], tuple[AlternatingStep, ...], (AlternatingStep(steps=3),)),
     ],
 )
