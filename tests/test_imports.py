@@ -72,6 +72,9 @@ MAY_IMPORT = {
         *("runtime.executables", "runtime.xla", "jax", "numpy"),
     },
     "saving": {"config", "detector", "training", "interop", "jax"},
+    "recipe": {"config", "config_io", "data", "nets.backbone", "numpy"},
+    "recipe.anchor_fit": {"config", "ops.anchors", "numpy"},
+    "recipe.timing": {"config", "data", "detector", "training", "jax"},
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
         *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "jinja2"),
