@@ -39,7 +39,7 @@ def find_splits(root: str) -> dict[str, str]:
         if name != "annotations":
             files = list(_coco_files(os.path.join(root, name)))
             roboflow = [path for path in files if os.path.basename(path) == ROBOFLOW]
-            if roboflow or len(files) == 1:
+            if roboflow or (len(files) == 1 and role_of(name)):
                 found.setdefault(name, below(root, (roboflow or files)[0]))
     for name, path in _named(root, found):
         found.setdefault(name, below(root, path))

@@ -36,8 +36,8 @@ class Splits(NamedTuple):
 def role_of(name: str) -> Role:
     """What a split is for by its name, such as "valid", "train2017" or "VOC2007/test"."""
     words = re.split(r"[^a-z]+", name.lower())
-    roles = {WORDS[word] for word in words if word in WORDS}
-    return roles.pop() if len(roles) == 1 else ""
+    roles: set[Role] = {WORDS[word] for word in words if word in WORDS}
+    return next(iter(roles)) if len(roles) == 1 else ""
 
 
 def choose_splits(names: Collection[str]) -> Splits:

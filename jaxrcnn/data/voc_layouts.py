@@ -7,7 +7,7 @@ from typing import NamedTuple
 from jaxrcnn.data.errors import DataError, fault
 from jaxrcnn.data.folders import below, existing, is_image, list_folder
 from jaxrcnn.data.foreign import MOST, identify
-from jaxrcnn.data.splits import ALL, missing_split
+from jaxrcnn.data.splits import ALL, missing_split, role_of
 from jaxrcnn.data.text import read_text
 
 LISTS = os.path.join("ImageSets", "Main")
@@ -27,7 +27,8 @@ def find_splits(root: str) -> dict[str, str]:
     """The splits of a folder in Pascal VOC's format, each with its list or its folder of XML files,
     relative to the folder.
 
-    Without lists, subfolders with XML files are splits, and files that are in none are "all".
+    Without lists, folders named for a split, such as train/ and valid/, are splits, and XML files
+    in none of them are "all".
     """
     lists = dict(_lists(root))
     if lists:
@@ -87,7 +88,7 @@ def _unlisted(root: str) -> dict[str, Unlisted]:
             for split in list_folder(folder).folders:
                 places = [os.path.join(place, split) for place in images]
                 _add(found, split, root, os.path.join(name, split), [*places, *images, split])
-        else:
+        elif role_of(name):
             _add_folder(found, name, folder)
     _add_folder(found, ALL, root)
     return found
