@@ -62,7 +62,7 @@ def train(config: Config, workdir: pathlib.Path, pieces: str | None = None) -> N
         DataError: the data cannot be read.
         NonFiniteLossError: training diverged.
     """
-    from jaxrcnn.data.datasets import open_datasets
+    from jaxrcnn.data.datasets import describe_datasets, open_datasets
     from jaxrcnn.runs import run
     from jaxrcnn.training.pieces import build_detector
     from jaxrcnn.training.progress import Progress
@@ -72,8 +72,8 @@ def train(config: Config, workdir: pathlib.Path, pieces: str | None = None) -> N
         Progress(config.train.steps) as progress,
         progress.activity("reading the data", "read the data"),
     ):
-        train_set, eval_set = open_datasets(config)
-    print(f"training    {train_set.summary()}", f"evaluation  {eval_set.summary()}", sep="\n")
+        train_set, eval_set = open_datasets(config, workdir)
+    print(*describe_datasets(train_set, eval_set), sep="\n")
     unread = run(config, workdir, detector, train_set, eval_set)
     report(config, workdir, unread, pieces)
 

@@ -374,10 +374,6 @@ def _files(data: DataConfig) -> Rules:
         f"{ROOT_CONTENTS[data.format]}",
     )
     yield (
-        not data.train_splits and data.format != "auto",
-        "data.train_splits is empty: name at least one split to train on",
-    )
-    yield (
         not data.eval_split and data.val_share == 0,
         "data.eval_split is empty and data.val_share=0: name the split to evaluate on, or give the "
         "share of the training images to hold out",

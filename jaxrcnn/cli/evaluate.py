@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxrcnn.cli.run import load_run, note, progress_bar, table
-from jaxrcnn.data.datasets import open_eval_dataset
+from jaxrcnn.config import Config
+from jaxrcnn.data.datasets import open_eval_dataset, warn_of_training_split
 from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
@@ -15,6 +16,7 @@ from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write
 from jaxrcnn.model import Model
 from jaxrcnn.training.alternating import takes_given
 from jaxrcnn.training.pieces import missing_for_losses
+from jaxrcnn.training.workdir import read_config
 from jaxrcnn.types import Batch, Detections
 from jaxrcnn.validation import check
 
@@ -38,8 +40,12 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         arguments.workdir, arguments.step, arguments.batch_size, fields, arguments.pieces
     )
     check(run.config)
-    dataset = open_eval_dataset(run.config, run.classes.names)
+    dataset = open_eval_dataset(
+        run.config, run.classes.names, split_folder(arguments.workdir, run.config)
+    )
     print(f"{arguments.workdir}, step {run.step}, on {dataset.summary()}", flush=True)
+    if line := warn_of_training_split(run.config):
+        print(line, flush=True)
     if line := note_on_canvases(dataset, run.config):
         print(line, flush=True)
     missing = missing_for_losses(arguments.workdir, run.detector)
@@ -52,6 +58,15 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     print(table(grouped(metrics)))
     write(arguments.workdir / "eval" / f"step_{run.step}", run, dataset, found, metrics)
     return 0
+
+
+def split_folder(workdir: pathlib.Path, config: Config) -> pathlib.Path | None:
+    """The folder whose split.json says what is held out: none where other data was asked for."""
+    trained, asked = (
+        (data.format, data.roots, data.train_splits, data.val_share)
+        for data in (read_config(workdir).data, config.data)
+    )
+    return workdir if trained == asked else None
 
 
 def given_proposals(run: Model, dataset: Dataset) -> StoredProposals | None:

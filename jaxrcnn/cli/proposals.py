@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> int:
     """
     run = load_run(arguments.workdir, arguments.step, arguments.batch_size, pieces=arguments.pieces)
     check_proposes(run)
-    dataset = open_split(run, arguments.split)
+    dataset = open_split(run, arguments.split, arguments.workdir)
     if arguments.dump:
         make_room(arguments.dump)
     print(f"{arguments.workdir}, step {run.step}, on {dataset.summary()}", flush=True)
@@ -43,11 +43,11 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def open_split(run: Model, split: str) -> Dataset:
+def open_split(run: Model, split: str, workdir: pathlib.Path) -> Dataset:
     """The run's training or evaluation set."""
     if split == "train":
-        return open_train_dataset(run.config)
-    return open_eval_dataset(run.config, run.classes.names)
+        return open_train_dataset(run.config, workdir)
+    return open_eval_dataset(run.config, run.classes.names, workdir)
 
 
 def make_room(path: pathlib.Path) -> None:
