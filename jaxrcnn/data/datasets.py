@@ -10,7 +10,7 @@ from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.data.voc import read_voc
 
-TRAIN_SEED, EVAL_SEED = 0, 1
+TRAIN_SEED, EVAL_SEED, TEST_SEED = 0, 1, 2
 """Of the drawn sets, so that runs of any seed train and are judged on the same images."""
 
 
@@ -53,6 +53,21 @@ def open_eval_dataset(config: Config, class_names: Sequence[str]) -> Dataset:
         dataset = shapes_dataset(data.num_eval_images, EVAL_SEED)
     else:
         dataset = _read_splits(config, (data.eval_split,), class_names)
+    check_classes(dataset, config)
+    return _checked(dataset)
+
+
+def open_test_dataset(config: Config, class_names: Sequence[str]) -> Dataset:
+    """Open data.test_split, its labels numbered like `class_names` (of the training set).
+
+    Raises:
+        ConfigError, DataError: see `open_datasets`.
+    """
+    data = config.data
+    if data.format == "shapes":
+        dataset = shapes_dataset(data.num_eval_images, TEST_SEED)
+    else:
+        dataset = _read_splits(config, (data.test_split,), class_names)
     check_classes(dataset, config)
     return _checked(dataset)
 
