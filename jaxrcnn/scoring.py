@@ -102,7 +102,7 @@ class Evaluations:
         self._writer.write(step, metrics)
         if is_best:
             self._checkpoints.keep_best(step)
-        if (sheet := self._workdir / SHEET).exists():
+        if self._config.eval.images and (sheet := self._workdir / SHEET).exists():
             self._trackers.write_image(step, "eval/detections", sheet)
         progress.message(f"step {step}  {score_line(metrics)}{'  (best)' if is_best else ''}")
         if self.so_far.is_over:

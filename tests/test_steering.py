@@ -23,6 +23,7 @@ from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.history import read_history
 from jaxrcnn.training.sharding import compile_programs
 from jaxrcnn.training.workdir import read_config
+from tests.events import events
 from tests.killed import killed_after_a_checkpoint
 from tests.steered import (
     CONFIG,
@@ -321,6 +322,16 @@ def test_more_steps_give_the_run_that_had_them_from_the_start_bit_for_bit(longer
     assert len(jax.tree.leaves(states[0].opt_state)) > 10
     jax.tree.map(np.testing.assert_array_equal, *states)
     assert json.loads((parts / "history.json").read_text())[0]["field"] == "train.steps"
+
+
+def test_tensorboard_has_an_image_of_each_evaluation(longer):
+    shown = [
+        (event.step, value.image.width > 0)
+        for event in events(longer / "whole")
+        for value in event.summary.value
+        if value.tag == "eval/detections"
+    ]
+    assert shown == [(2, True), (4, True), (6, True)]
 
 
 @pytest.mark.slow

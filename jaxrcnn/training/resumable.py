@@ -60,8 +60,14 @@ def resumed_config(there: Config, here: Config, step: int) -> tuple[Config, list
 
 
 def describe_changes(config: Config, changes: Sequence[Change]) -> list[str]:
-    """A line for each change, and one where a schedule is stretched."""
+    """A line for each change, and what becomes of a schedule that depends on the length."""
     lines = [f"from step {x.step} on, {x.field}={x.after} (was {x.before})" for x in changes]
+    if any(change.field == "train.epochs" for change in changes):
+        wanted = config.train.optimizer
+        lines.append(
+            f"train.optimizer.warmup_steps={wanted.warmup_steps} and milestones="
+            f"{wanted.milestones} stay as they were, whatever train.epochs is"
+        )
     steps = [change for change in changes if change.field == "train.steps" and change.step]
     if steps and config.train.optimizer.schedule == "cosine":
         lines.append(
@@ -84,11 +90,15 @@ def _check(there: Config, here: Config, step: int) -> None:
         line for line in config_differences(there, here) if line.partition(" ")[0] not in free
     ]
     if refused:
-        done = f"the {step} steps that are done" if step else "the run from its first step"
+        done = f", which decides the {step} steps that are done" if step else ""
+        weights = (
+            "; --config.train.init with this workdir starts that one from the weights of this one"
+            if step
+            else ""
+        )
         raise ConfigError(
-            f"it holds a run with a different config ({'; '.join(refused)}), which decides "
-            f"{done}. Use the same values to resume it, or another --workdir to start a new run; "
-            "--config.train.init with this workdir starts that one from the weights of this one"
+            f"it holds a run with a different config ({'; '.join(refused)}){done}. Use the same "
+            f"values to resume it, or another --workdir to start a new run{weights}"
         )
     if here.train.steps < step:
         raise ConfigError(

@@ -103,6 +103,15 @@ def _with(config, name, value):
     return changed if not group else _with(config, group, changed)
 
 
+def test_before_the_first_step_there_are_no_weights_to_start_from():
+    with pytest.raises(ConfigError) as caught:
+        resumed_config(Config(), Config(seed=1), 0)
+    assert str(caught.value) == (
+        "it holds a run with a different config (seed is 0 there, 1 here). Use the same values to "
+        "resume it, or another --workdir to start a new run"
+    )
+
+
 def test_only_what_is_refused_is_named():
     here = replace_fields(Config(), {"seed": 1, "train.steps": 95000, "train.log_every": 5})
     with pytest.raises(ConfigError) as caught:
@@ -180,6 +189,11 @@ def test_changes_are_said_and_a_stretched_cosine_too():
     constant = Config(train=TrainConfig(optimizer=OptimizerConfig(schedule="constant")))
     assert describe_changes(constant, changes) == [lines[0], f"{lines[1]} (was 20)"]
     cosine = Config(train=TrainConfig(optimizer=OptimizerConfig(schedule="cosine")))
+    (kept,) = describe_changes(cosine, [Change(60, "train.epochs", 6.0, 9.0)])[1:]
+    assert kept == (
+        "train.optimizer.warmup_steps=1000 and milestones=(60000, 80000) stay as they were, "
+        "whatever train.epochs is"
+    )
     last = describe_changes(cosine, changes)[-1]
     assert last.startswith("train.optimizer.schedule=cosine depends on train.steps: the first 60")
     assert "the rate jumps here" in last

@@ -12,6 +12,7 @@ from PIL import Image
 from jaxrcnn.config import Config
 from jaxrcnn.config_io import field_types
 from jaxrcnn.training.tracker_kinds import Mlflow, TensorBoard, Wandb
+from tests.events import events
 
 
 @pytest.fixture
@@ -20,21 +21,6 @@ def sheet(tmp_path):
     path = tmp_path / "sheet.png"
     Image.fromarray(pixels).save(path)
     return path, pixels
-
-
-def events(folder):
-    """TensorBoard's events: each record is a length (8 bytes), its checksum (4), an Event, and its
-    checksum (4)."""
-    from tensorboardX.proto.event_pb2 import Event
-
-    found = []
-    for path in sorted((folder / "tensorboard").iterdir()):
-        data = path.read_bytes()
-        while data:
-            length = int.from_bytes(data[:8], "little")
-            found.append(Event.FromString(data[12 : 12 + length]))
-            data = data[16 + length :]
-    return found
 
 
 def test_tensorboard_gets_the_same_values_and_the_image(tmp_path, sheet):
