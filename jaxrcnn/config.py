@@ -531,8 +531,9 @@ class TrainConfig:
     keep_checkpoints: int = 2
     """Number of checkpoints to keep."""
     keep_best: str = ""
-    """Metric by which the best evaluated checkpoint is also kept, such as eval/AP. Evaluation and
-    prediction then use that checkpoint. Empty keeps only the last ones."""
+    """Metric by which the best evaluated checkpoint is also kept, such as eval/AP; losses count as
+    better when lower. Evaluation and prediction then use that checkpoint. Empty keeps only the last
+    ones."""
     patience: int = 0
     """Number of evaluations without a better keep_best after which training ends; 0 never ends it
     early."""

@@ -489,6 +489,11 @@ def _kept(train: TrainConfig) -> Rules:
         train.patience > 0 and not best,
         f"train.patience={train.patience} has no effect unless train.keep_best names a metric",
     )
+    yield (
+        train.patience > 0 and train.scheme == "alternating",
+        f"train.patience={train.patience} does not work with train.scheme=alternating, whose steps "
+        "are given by train.alternating.steps: use 0",
+    )
     for tracker in train.trackers:
         yield (
             tracker not in TRACKERS,

@@ -12,7 +12,7 @@ from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.sources import Source, find_sources
 from jaxrcnn.data.synthetic import shapes_dataset
 
-TRAIN_SEED, EVAL_SEED = 0, 1
+TRAIN_SEED, EVAL_SEED, TEST_SEED = 0, 1, 2
 """Of the drawn sets, so that runs of any seed train and are judged on the same images."""
 
 
@@ -90,6 +90,10 @@ def open_test_dataset(config: Config, class_names: Sequence[str]) -> Dataset:
         ConfigError: there is no test split; see also `open_datasets`.
         DataError: see `open_datasets`.
     """
+    if config.data.format == "shapes":
+        dataset = shapes_dataset(config.data.num_eval_images, TEST_SEED)
+        check_classes(dataset, config)
+        return _checked(dataset)
     sources = [source for source in find_sources(config.data) if source.test]
     if not sources:
         raise ConfigError("data.test_split is empty: name the split to test on")

@@ -143,6 +143,7 @@ def run_group(
 
 def run_alone(config: Config, folder: pathlib.Path, sets: Sets, build: Build) -> Failure | None:
     """Run one scheme to its end; how it diverged, or None."""
+    run_folder.claim(folder, config)  # a run by itself could be resumed with more steps
     try:
         run(config, folder, build_detector(config.model, build, folder), *sets)
     except NonFiniteLossError as error:
