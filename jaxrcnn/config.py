@@ -6,11 +6,23 @@ that are out of range or do not work together.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 
 class ConfigError(ValueError):
     """An invalid config, command line or input file; the message is a single line."""
+
+
+class ListedError(ConfigError):
+    """An error with a list: `head` says what is wrong, `items` are one line each.
+
+    As a string, it is a single line too.
+    """
+
+    def __init__(self, head: str, items: Sequence[str]) -> None:
+        super().__init__(f"{head}: {'; '.join(items)}")
+        self.head, self.items = head, tuple(items)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,10 +8,11 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jaxrcnn.config import Config
 from jaxrcnn.data.datasets import check_classes
@@ -26,7 +27,7 @@ from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import COLLECTIONS, Detector, Variables
 from jaxrcnn.evaluation.evaluate import draw_images, find, measure, write_detections
 from jaxrcnn.evaluation.proposals import find_proposals
-from jaxrcnn.interop.sources import read_init
+from jaxrcnn.interop.initial_weights import check_init, read_init
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.activity import Activity
 from jaxrcnn.training.alternating import (
@@ -37,8 +38,9 @@ from jaxrcnn.training.alternating import (
     stage_of,
     takes_given,
 )
-from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.checkpoint import Checkpoints, has_checkpoints
 from jaxrcnn.training.gates import describe_gate
+from jaxrcnn.training.layers import check_layers
 from jaxrcnn.training.loop import Log, evaluates_after, orientation, run_steps
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer
@@ -73,8 +75,9 @@ def run(
 
     Raises:
         ConfigError: the folder holds a run of another config or of other pieces, a data set has
-            another number of classes than the model, a part to restart is missing, or a batch
-            cannot be shared out evenly among the devices.
+            another number of classes than the model, the initial weights do not fit the config, a
+            layer to freeze or a part to restart is missing, or a batch cannot be shared out evenly
+            among the devices.
         DataError: an image is unreadable and data.on_error is "raise", or a file of proposals is
             not for these sets.
         NonFiniteLossError: training diverged.
@@ -84,6 +87,8 @@ def run(
         check_classes(dataset, config)
     programs = compile_programs(detector, config, optimizer)
     given = read_given(config, train_set, eval_set)
+    if not has_checkpoints(workdir):
+        check_start(config, programs, train_set.class_names)
     open_folder(config, workdir, train_set)
     own = own_pieces(
         detector,
@@ -98,7 +103,7 @@ def run(
         claim_pieces(workdir, own, progress.message)
         for line in [*describe_gate(config.model), *describe_phases(config)]:
             progress.message(line)
-        first = functools.partial(first_state, config, programs, progress)
+        first = functools.partial(first_state, config, programs, progress, train_set.class_names)
         state = restore(programs, checkpoints, progress) if checkpoints.steps else first()
         check_restarts(config, state.variables)
         step = int(state.step)
@@ -311,17 +316,46 @@ class Feed:
             self._stream = None
 
 
-def first_state(config: Config, programs: Programs, progress: Progress) -> TrainState:
-    """The state at step 0, with train.init's weights if any."""
+def check_start(config: Config, programs: Programs, class_names: Sequence[str]) -> None:
+    """See that a new run can start, before anything is written or compiled.
+
+    Raises:
+        ConfigError: the initial weights do not fit the config, a frozen norm has none, or there is
+            no such layer as train.freeze or train.optimizer.rate_factors names.
+    """
+    layers = config.train.freeze or config.train.optimizer.rate_factors
+    if config.train.init or layers or config.model.backbone.norm == "frozen":
+        shapes = programs.state_shapes().variables
+        check_layers(config, shapes)
+        own = {collection: shapes[collection] for collection in COLLECTIONS}
+        check_init(config, own, class_names)
+
+
+def first_state(
+    config: Config,
+    programs: Programs,
+    progress: Progress,
+    class_names: Sequence[str] | None = None,
+) -> TrainState:
+    """The state at step 0, with train.init's weights if any.
+
+    Args:
+        config: of the run.
+        programs: compiled for it.
+        progress: says what was loaded and drawn anew.
+        class_names: of the run, in label order; without them all rows of train.init's last layers
+            are taken as they are.
+    """
     with progress.activity("initialising the parameters", "initialised the parameters"):
         state = jax.block_until_ready(programs.create_state())
     if not config.train.init:
         return state
     own = {collection: state.variables[collection] for collection in COLLECTIONS}
-    variables, lines = read_init(config, own)
+    variables, lines = read_init(config, own, class_names)
     for line in lines:
         progress.message(line)
-    return state._replace(variables={**state.variables, **variables})
+    average = None if state.average is None else jax.tree.map(jnp.copy, variables["params"])
+    return state._replace(variables={**state.variables, **variables}, average=average)
 
 
 def evaluate_state(

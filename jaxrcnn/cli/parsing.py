@@ -8,10 +8,15 @@ import textwrap
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
+from jaxrcnn.config import ListedError
 
-def fail(message: str) -> NoReturn:
-    """Ends the program: the message on one line of stderr, exit code 2."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+
+def fail(error: str | Exception) -> NoReturn:
+    """Ends the program: the message on one line of stderr, a list's items below it, exit code 2."""
+    listed = isinstance(error, ListedError)
+    message, items = (f"{error.head}:", error.items) if listed else (str(error), ())
+    for line in ("error: " + " ".join(message.split()), *(f"  {item}" for item in items)):
+        print(line, file=sys.stderr)
     raise SystemExit(2)
 
 

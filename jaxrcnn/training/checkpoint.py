@@ -14,6 +14,11 @@ from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.weights import check_shapes, merged, one_line, placed
 
 
+def has_checkpoints(workdir: pathlib.Path) -> bool:
+    """Whether a run's folder has a checkpoint to go on from."""
+    return any((workdir / "checkpoints").glob("[0-9]*"))
+
+
 class Checkpoints:
     """The checkpoints of a run, in WORKDIR/checkpoints/STEP.
 
