@@ -105,8 +105,8 @@ def _numbered(count: int) -> tuple[str, ...]:
 
 
 def _of_file(source: str, path: pathlib.Path, named: Recognised | None = None) -> Initial:
+    tensors = read_weights(path).tensors
     try:
-        tensors = read_weights(path).tensors
         peer = peer_of(tensors)
         if peer in (TORCHVISION_BACKBONE, DETECTRON2_BACKBONE):
             fields = backbone_fields(tensors, peer, path)
@@ -170,8 +170,12 @@ def check_differences(initial: Initial, config: Config) -> None:
             "them and start from the model's folder"
         )
         raise ListedError(
-            f"{initial.source} was trained with other values of {len(lines)} fields: use those of "
-            "the weights, as --from does, or train nevertheless with --config.train.init_strict "
+            f"{initial.source} was trained with other values of {_fields(len(lines))}: use those "
+            "of the weights, as --from does, or train nevertheless with --config.train.init_strict "
             f"False{files if initial.kind == 'detector file' else ''}",
             lines,
         )
+
+
+def _fields(count: int) -> str:
+    return "1 field" if count == 1 else f"{count} fields"

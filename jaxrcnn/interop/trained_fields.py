@@ -65,7 +65,7 @@ def trained_fields(config: Config) -> dict[str, Any]:
 def differing(fields: Mapping[str, Any], config: Config) -> list[str]:
     """Names of the strict fields among `fields` that the config has other values of.
 
-    A field that has no effect, neither with these fields nor in the config, does not differ.
+    A field that had no effect in training, such as the beta of an L1 loss, does not count.
     """
     here = field_values(config)
     there = {**here, **fields}
@@ -74,8 +74,9 @@ def differing(fields: Mapping[str, Any], config: Config) -> list[str]:
         for name in here
         if name in fields
         and is_strict(name)
+        and here[name] != there[name]
+        and _has_effect(name, there)
         and _meaning(name, here) != _meaning(name, there)
-        and (_has_effect(name, here) or _has_effect(name, there))
     ]
 
 
