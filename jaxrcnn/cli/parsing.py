@@ -12,11 +12,12 @@ from jaxrcnn.config import ListedError
 
 
 def fail(error: str | Exception) -> NoReturn:
-    """Ends the program: the message on one line of stderr, a list's items below it, exit code 2."""
-    listed = isinstance(error, ListedError)
-    message, items = (f"{error.head}:", error.items) if listed else (str(error), ())
-    for line in ("error: " + " ".join(message.split()), *(f"  {item}" for item in items)):
-        print(line, file=sys.stderr)
+    """Ends the program, exit code 2: the message on one line of stderr, a list on one line each."""
+    lines = [str(error)]
+    if isinstance(error, ListedError):
+        lines = [f"{error.head}:", *error.items, error.remedy]
+    for indent, line in zip(("error: ", *["  "] * len(lines)), lines, strict=False):
+        print(indent + " ".join(line.split()), file=sys.stderr)
     raise SystemExit(2)
 
 

@@ -165,15 +165,16 @@ def check_differences(initial: Initial, config: Config) -> None:
     """
     lines = differences(initial, config)
     if lines and config.train.init_strict:
-        files = (
-            "; if the file is of a model with other fields than the published one, convert it with "
-            "them and start from the model's folder"
+        remedy = (
+            "use the values of the weights (jaxrcnn train --from does), or train nevertheless with "
+            "--config.train.init_strict False"
         )
+        if initial.kind == "detector file":
+            remedy += "; if the file is of a model with other fields, convert it with them first"
         raise ListedError(
-            f"{initial.source} was trained with other values of {_fields(len(lines))}: use those "
-            "of the weights, as --from does, or train nevertheless with --config.train.init_strict "
-            f"False{files if initial.kind == 'detector file' else ''}",
+            f"{initial.source} was trained with other values of {_fields(len(lines))}",
             lines,
+            remedy,
         )
 
 

@@ -182,7 +182,7 @@ def test_another_config_than_the_weights_stops_with_the_list(folder):
         "model.rpn.samples: 8 here | 24 in the weights",
         "model.roi.op: pool here | align in the weights",
     )
-    assert "train.init_strict False" in caught.value.head
+    assert "train.init_strict False" in caught.value.remedy
     assert "\n" not in str(caught.value)
     check_init(config_of(folder, other), shapes, NAMES)
     _, lines, _ = init_from(folder, other)
