@@ -32,8 +32,9 @@ def check_init(config: Config, shapes: Variables, class_names: Sequence[str]) ->
     """
     variables = shapes
     if config.train.init:
-        check_differences(find_initial(config.train.init), config)
-        variables, _ = read_init(config, shapes, class_names)
+        initial = find_initial(config.train.init)
+        check_differences(initial, config)
+        variables, _ = _read_initial(initial, config, shapes, class_names)
     undefined = [
         path_of(path)
         for path, x in jax.tree_util.tree_leaves_with_path(variables.get("constants", {}))
@@ -65,7 +66,12 @@ def read_init(
     Raises:
         ConfigError: it cannot be read, or does not fit.
     """
-    initial = find_initial(config.train.init)
+    return _read_initial(find_initial(config.train.init), config, like, class_names)
+
+
+def _read_initial(
+    initial: Initial, config: Config, like: Variables, class_names: Sequence[str] | None
+) -> tuple[Variables, list[str]]:
     model, restart, lines = config.model, config.train.init_restart, [f"{initial.path}:"]
     rows = None
     if initial.num_classes is not None:

@@ -14,7 +14,7 @@ LARGE, SMALL = "fasterrcnn_mobilenet_v3_large_fpn", "fasterrcnn_mobilenet_v3_lar
 """Two models of torchvision's whose weights have the same names and shapes."""
 
 EPSILON = 1e-5
-"""That of every ImageNet backbone's norm."""
+"""That of the norms in ResNets."""
 
 
 class Recognised(NamedTuple):
@@ -68,7 +68,8 @@ def backbone_fields(tensors: Tensors, peer: Peer, path: pathlib.Path) -> dict[st
     """The fields, by dotted name, that an ImageNet backbone's weights need.
 
     The pixels of a VGG16 are among them only if torchvision published the file: the original
-    weights, whose pixels are not divided by a deviation, have the same names.
+    weights, whose pixels are not divided by a deviation, have the same names. The epsilon of a
+    MobileNetV3 is left open: its classifier has 1e-3, torchvision's detectors with it 1e-5.
 
     Raises:
         ConfigError: there is no such backbone here.
@@ -78,10 +79,10 @@ def backbone_fields(tensors: Tensors, peer: Peer, path: pathlib.Path) -> dict[st
     fields: dict[str, Any] = {
         "backbone.name": backbone.name,
         "backbone.norm": backbone.norm,
-        "backbone.norm_epsilon": EPSILON,
         "backbone.stride_in_1x1": False,
     }
     if backbone.name.startswith("res"):
+        fields["backbone.norm_epsilon"] = EPSILON
         fields |= resnet_fields(peer.modernise(tensors, config), peer, config)
         backbone = BackboneConfig(fields["backbone.name"])
     trained = peer.trained_with(ModelConfig(backbone=backbone))
