@@ -89,6 +89,7 @@ def get_config() -> Config:
                 schedule="step",
                 milestones=(1200, 1700),
                 drop_factor=0.1,
+                clip_norm=10.0,
             ),
         ),
         eval=EvalConfig(metric="coco", batch_size=2),

@@ -65,7 +65,8 @@ def find_initial(source: str) -> Initial:
             "docs/weights.md lists those that there are"
         )
     file = find(model, weights or _only_weights(model))
-    named = Recognised(file.model, f"{file.model} {file.weights}, published at {file.url}")
+    line = f"{file.model} {file.weights}, published at {file.url}"
+    named = Recognised(file.model, line, published=True)
     return _of_file(source, fetch(file), named)
 
 
@@ -126,9 +127,11 @@ def of_detector(source: str, path: pathlib.Path, tensors: Tensors, named: Recogn
     told = read_model(tensors, named.name, find_model(named.name))
     number = len(tensors[LOGITS]) - 1
     classes = guess_classes(number) if number in (80, 90) else None
-    lines = [f"  {'model':18}  {named.line}", *describe_model(told, told.config, path)]
-    if classes is not None:
-        lines.append(f"  {'assumed':18}  the classes of COCO, by their number")
+    lines = [f"  {'model':18}  {named.line}"]
+    if not named.published:
+        lines += describe_model(told, told.config, path)
+        if classes is not None:
+            lines.append(f"  {'assumed':18}  the classes of COCO, by their number")
     fields = trained_fields(told.config)
     return Initial(source, path, "detector file", fields, number, classes, lines)
 

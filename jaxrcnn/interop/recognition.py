@@ -22,6 +22,7 @@ class Recognised(NamedTuple):
 
     name: str
     line: str  # how it was found out, for a person
+    published: bool = False  # whether its weights are, too, so that nothing is assumed
 
 
 def detector_name(tensors: Tensors, peer: Peer, path: pathlib.Path) -> Recognised:
@@ -34,7 +35,8 @@ def detector_name(tensors: Tensors, peer: Peer, path: pathlib.Path) -> Recognise
     """
     published = published_as(path)
     if published is not None and published.kind == "detector":
-        return Recognised(published.model, f"{published.model} {published.weights}, by its hash")
+        line = f"{published.model} {published.weights}, by its hash"
+        return Recognised(published.model, line, published=True)
     name = _torchvision(tensors) if peer is TORCHVISION else _detectron2(tensors)
     if name != LARGE:
         return Recognised(name, f"{name}, by its tensors")

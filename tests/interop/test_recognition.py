@@ -62,7 +62,7 @@ def published_file(tmp_path, monkeypatch, model):
 def test_of_two_with_the_same_tensors_the_hash_decides(tmp_path, monkeypatch):
     path = published_file(tmp_path, monkeypatch, SMALL)
     found = detector_name(tensors_of(SHAPES[LARGE]), TORCHVISION, path)
-    assert found == (SMALL, f"{SMALL} COCO_V1, by its hash")
+    assert found == (SMALL, f"{SMALL} COCO_V1, by its hash", True)
 
 
 @pytest.mark.parametrize(
