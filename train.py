@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_devices()
         train(config, workdir, arguments.pieces)
     except (ConfigError, DataError, NonFiniteLossError) as error:
-        fail(str(error))
+        fail(error)
     except KeyboardInterrupt:
         stop("; the same command continues from the last checkpoint, if there is one by now")
 

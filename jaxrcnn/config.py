@@ -6,11 +6,23 @@ that are out of range or do not work together.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 
 class ConfigError(ValueError):
     """An invalid config, command line or input file; the message is a single line."""
+
+
+class ListedError(ConfigError):
+    """An error with a list: `head` says what is wrong, `items` are one line each, then a remedy.
+
+    As a string, it is a single line too.
+    """
+
+    def __init__(self, head: str, items: Sequence[str], remedy: str) -> None:
+        super().__init__(f"{head}: {'; '.join(items)}; {remedy}")
+        self.head, self.items, self.remedy = head, tuple(items), remedy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -543,16 +555,17 @@ class TrainConfig:
     init: str = ""
     """Initial weights: a run's workdir, the folder of a converted model, a weight file of
     torchvision, Detectron2 or timm (.pth, .pkl, .safetensors), or published weights such as
-    fasterrcnn_resnet50_fpn:COCO_V1. Empty starts from random weights."""
+    fasterrcnn_resnet50_fpn:COCO_V1. MODEL:FILE says which model a file is of. Empty starts from
+    random weights."""
     init_strict: bool = True
-    """Stop if the config differs from what the initial weights were trained with. False trains
-    nevertheless and lists the differences."""
+    """Stop if the config differs from what the initial weights were trained with, or if a frozen
+    norm has no weights. False trains nevertheless and lists the differences."""
     init_keep_classes: bool = True
     """If the classes differ from those of the initial weights, keep the rows of the last layers for
     classes of the same name; False re-initialises those layers as a whole."""
     init_restart: tuple[str, ...] = ()
-    """Parts to re-initialise instead of loading from init, for example because the classes differ:
-    rpn_head, box_head, or a single layer such as box_head/cls_score."""
+    """Parts to re-initialise instead of loading from init: rpn_head, box_head, or a single layer
+    such as box_head/fc6. The last layers follow the classes by themselves."""
     freeze: tuple[str, ...] = ()
     """Layers that are not trained, by name or pattern, such as backbone/layer1, neck or
     'backbone/body/layer3*', besides model.backbone.frozen_stages."""

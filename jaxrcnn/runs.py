@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jaxrcnn.config import Config
 from jaxrcnn.data.datasets import check_classes
@@ -25,7 +26,7 @@ from jaxrcnn.data.proposals import StoredProposals, join_proposals, read_proposa
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import COLLECTIONS, Detector
 from jaxrcnn.evaluation.proposals import find_proposals
-from jaxrcnn.interop.sources import read_init
+from jaxrcnn.interop.initial_weights import check_init, read_init
 from jaxrcnn.scoring import (
     Evaluations,
     check_keep_best,
@@ -47,6 +48,7 @@ from jaxrcnn.training.alternating import (
 from jaxrcnn.training.best import best_so_far
 from jaxrcnn.training.checkpoint import Checkpoints, last_step
 from jaxrcnn.training.gates import describe_gate
+from jaxrcnn.training.layers import check_layers
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer
@@ -88,9 +90,9 @@ def run(
 
     Raises:
         ConfigError: the folder holds a run of another config or of other pieces, a data set has
-            another number of classes than the model, a part to restart is missing, a batch
-            cannot be shared out evenly among the devices, train.keep_best is no metric, or a
-            tracker is not installed.
+            another number of classes than the model, the initial weights do not fit the config, a
+            layer to freeze or a part to restart is missing, a batch cannot be shared out evenly
+            among the devices, train.keep_best is no metric, or a tracker is not installed.
         DataError: an image is unreadable and data.on_error is "raise", or a file of proposals is
             not for these sets.
         NonFiniteLossError: training diverged.
@@ -105,6 +107,8 @@ def run(
     require_trackers(config)
     programs = compile_programs(detector, config, optimizer)
     given = read_given(config, train_set, eval_set)
+    if not last_step(workdir):
+        check_start(config, programs, train_set.class_names)
     own = own_pieces(
         detector,
         optimizer=None if optimizer is default_optimizer else optimizer,
@@ -123,7 +127,7 @@ def run(
             progress.message(line)
         for line in [*describe_gate(config.model), *describe_phases(config)]:
             progress.message(line)
-        first = functools.partial(first_state, config, programs, progress)
+        first = functools.partial(first_state, config, programs, progress, train_set.class_names)
         state = restore(programs, checkpoints, progress) if checkpoints.steps else first()
         check_restarts(config, state.variables)
         step = int(state.step)
@@ -343,14 +347,43 @@ class Feed:
             self._stream = None
 
 
-def first_state(config: Config, programs: Programs, progress: Progress) -> TrainState:
-    """The state at step 0, with train.init's weights if any."""
+def check_start(config: Config, programs: Programs, class_names: Sequence[str]) -> None:
+    """See that a new run can start, before anything is written or compiled.
+
+    Raises:
+        ConfigError: the initial weights do not fit the config, a frozen norm has none, or there is
+            no such layer as train.freeze or train.optimizer.rate_factors names.
+    """
+    layers = config.train.freeze or config.train.optimizer.rate_factors
+    if config.train.init or layers or config.model.backbone.norm == "frozen":
+        shapes = programs.state_shapes().variables
+        check_layers(config, shapes)
+        own = {collection: shapes[collection] for collection in COLLECTIONS}
+        check_init(config, own, class_names)
+
+
+def first_state(
+    config: Config,
+    programs: Programs,
+    progress: Progress,
+    class_names: Sequence[str] | None = None,
+) -> TrainState:
+    """The state at step 0, with train.init's weights if any.
+
+    Args:
+        config: of the run.
+        programs: compiled for it.
+        progress: says what was loaded and drawn anew.
+        class_names: of the run, in label order; without them all rows of train.init's last layers
+            are taken as they are.
+    """
     with progress.activity("initialising the parameters", "initialised the parameters"):
         state = jax.block_until_ready(programs.create_state())
     if not config.train.init:
         return state
     own = {collection: state.variables[collection] for collection in COLLECTIONS}
-    variables, lines = read_init(config, own)
+    variables, lines = read_init(config, own, class_names)
     for line in lines:
         progress.message(line)
-    return state._replace(variables={**state.variables, **variables})
+    average = None if state.average is None else jax.tree.map(jnp.copy, variables["params"])
+    return state._replace(variables={**state.variables, **variables}, average=average)

@@ -9,6 +9,8 @@ from jaxrcnn import validation
 from jaxrcnn.config import ConfigError
 from jaxrcnn.config_file import load_config
 from jaxrcnn.config_io import config_from_json, config_to_json, field_values
+from jaxrcnn.interop import models, published
+from jaxrcnn.interop.trained_fields import trained_fields
 
 FOLDER = pathlib.Path(__file__).parents[1] / "configs"
 FILES = sorted(FOLDER.glob("*.py"))
@@ -311,6 +313,20 @@ CHANGES = {
     ("coco_r50_fpn_1x", "coco_r50_dc5_1x"): ONE_MAP_FIELDS | {"model.backbone.dilated_res5"},
     ("coco_r50_fpn_1x", "coco_r50_c4_1x"): ONE_MAP_FIELDS
     | {"model.roi.output_size", "model.box_head.name"},
+    ("finetune_r50_fpn", "finetune_mobilenet_320_fpn"): {
+        "model.backbone.name",
+        "model.backbone.norm_epsilon",
+        "model.backbone.frozen_stages",
+        "model.anchors.sizes",
+        "model.proposals.pre_nms_test",
+        "model.proposals.post_nms_test",
+        "model.proposals.score_threshold",
+        "data.short_side",
+        "data.long_side",
+        "train.init",
+        "train.batch_size",
+        "eval.batch_size",
+    },
     ("coco_r50_c4_1x", "voc0712_r50_c4"): {
         "model.num_classes",
         "data.format",
@@ -363,7 +379,8 @@ def test_a_config_passes_the_check_and_can_be_a_static_argument(name):
 def test_no_config_knows_a_folder_of_some_machine(name):
     config = load(name)
     assert config.data.root == ""
-    assert config.train.init == ""
+    model, _, weights = config.train.init.partition(":")
+    assert config.train.init == "" or published.find(model, weights).kind == "detector"
     if config.data.format != "shapes":
         with pytest.raises(ConfigError, match=r"^data\.root is empty: "):
             validation.check(config)
@@ -391,6 +408,17 @@ def test_a_config_differs_from_its_base_in_what_its_file_says(base, name):
     differing = {field for field in here if here[field] != there[field]}
     assert differing == CHANGES[base, name]
     assert {field for field in here if f'"{field}": ' in source} == differing
+
+
+@pytest.mark.parametrize("name", ["finetune_r50_fpn", "finetune_mobilenet_320_fpn"])
+def test_fine_tuning_has_all_fields_of_the_weights(name):
+    """Beside the table of the peers' values in tests/interop, those that a run may choose."""
+    config = load(name)
+    model, _, _ = config.train.init.partition(":")
+    weights = models.find_model(model).config(90)
+    assert trained_fields(config) == trained_fields(weights)
+    assert config.model.num_classes == 90
+    assert config.train.optimizer.reference_batch_size == 2
 
 
 @pytest.mark.parametrize("name", NAMES)

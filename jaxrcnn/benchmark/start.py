@@ -119,10 +119,17 @@ def measure_waits(
 
 
 def _run_of(config: Config, train: Shape) -> Config:
-    """The config of a run on drawn images, which have classes of their own."""
+    """The config of a run on drawn images, which have classes of their own.
+
+    Its weights are random, of frozen norms too: only the time counts.
+    """
     config = config_for(config, train)
-    model = replace(config.model, num_classes=len(SHAPES))
-    return replace(config, model=model, data=replace(config.data, format="shapes"))
+    return replace(
+        config,
+        model=replace(config.model, num_classes=len(SHAPES)),
+        data=replace(config.data, format="shapes"),
+        train=replace(config.train, init="", init_strict=False),
+    )
 
 
 def _wait(folder: pathlib.Path, times: int, code: str, *arguments: str, until: str = "") -> Wait:

@@ -63,7 +63,7 @@ def _run(name: str, *given: Any) -> int:
         check_devices()
         return command.main(*given)
     except (ConfigError, DataError) as error:
-        fail(str(error))
+        fail(error)
 
 
 def not_fields(words: Sequence[str]) -> list[str]:

@@ -122,7 +122,12 @@ def read_detector(
         variables, changed, rescaled = without_denormals(variables, told.peer, config.model)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-    lines = [*describe(account, told.peer), *notes, *rescaled, *describe_model(told, config, path)]
+    lines = [
+        *describe(account, told.peer.title),
+        *notes,
+        *rescaled,
+        *describe_model(told, config, path),
+    ]
     kept = {**account.kept, **changed}
     return Source(tensors, told.peer, config, detector, variables, kept, lines)
 

@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from jaxrcnn.training.checkpoint import Checkpoint
 
+from jaxrcnn.config import ListedError
 
-def fail(message: str) -> NoReturn:
-    """Ends the program: the message on one line of stderr, exit code 2."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+
+def fail(error: str | Exception) -> NoReturn:
+    """Ends the program, exit code 2: the message on one line of stderr, a list on one line each."""
+    lines = [str(error)]
+    if isinstance(error, ListedError):
+        lines = [f"{error.head}:", *error.items, error.remedy]
+    for indent, line in zip(("error: ", *["  "] * len(lines)), lines, strict=False):
+        print(indent + " ".join(line.split()), file=sys.stderr)
     raise SystemExit(2)
 
 

@@ -26,17 +26,19 @@ def with_architecture(tensors: Tensors, peer: Peer, config: ModelConfig) -> Mode
         ConfigError: the backbone or the pyramid is another than any of ours.
     """
     tensors = peer.modernise(tensors, config)
+    changes = _norm(tensors, peer, config)
+    if config.backbone.name != "mobilenet_v3_large":
+        changes |= resnet_fields(tensors, peer, config)
+    changes |= dict(_channels(_shapes(tensors, peer, config), config))
+    return replace_groups(config, changes)
 
+
+def _shapes(tensors: Tensors, peer: Peer, config: ModelConfig) -> Shape:
     def shape(path: str) -> tuple[int, ...] | None:
         name = peer.name_of(path, config)
         return tensors[name].shape if name and name in tensors else None
 
-    if config.backbone.name == "mobilenet_v3_large":
-        changes = _norm(tensors, peer, config)
-    else:
-        changes = _resnet(shape, config) | _norm(tensors, peer, config)
-    changes |= dict(_channels(shape, config))
-    return replace_groups(config, changes)
+    return shape
 
 
 def replace_groups(config: ModelConfig, changes: dict[str, Any]) -> ModelConfig:
@@ -49,8 +51,18 @@ def replace_groups(config: ModelConfig, changes: dict[str, Any]) -> ModelConfig:
     return config
 
 
-def _resnet(shape: Shape, config: ModelConfig) -> dict[str, Any]:
-    """The depth and the width of a ResNet."""
+def resnet_fields(tensors: Tensors, peer: Peer, config: ModelConfig) -> dict[str, Any]:
+    """The name and the width of a ResNet: fields of a model, by dotted name.
+
+    Args:
+        tensors: of a detector or a backbone, with the names of today.
+        peer: whose they are.
+        config: of the model that they are said to be of.
+
+    Raises:
+        ConfigError: it is no ResNet, or none of ours.
+    """
+    shape = _shapes(tensors, peer, config)
     stem = shape("backbone/body/conv1/kernel")
     if stem is None:
         raise ConfigError(

@@ -115,8 +115,8 @@ def _assumptions(told: Told, model: ModelConfig, path: pathlib.Path) -> list[str
         lines.append(
             _line(
                 "assumed",
-                f"{_anchors(model)}, which such a file does not say; set them by --config if those "
-                "of its training were others",
+                f"{_anchors(model)}, which such a file does not say; convert it with --config if "
+                "those of its training were others",
             )
         )
     if told.peer is not TORCHVISION:
@@ -140,7 +140,7 @@ def _epsilon(model: ModelConfig, path: pathlib.Path) -> str:
     return _line(
         "assumed",
         f"{epsilon}; it is 0 for a model that was built with weights=COCO_V1, fine-tuned or not, "
-        "and 1e-5 for any other: --config.model.backbone.norm_epsilon 1e-5",
+        "and 1e-5 for any other: convert it with --config.model.backbone.norm_epsilon 1e-5",
     )
 
 

@@ -44,6 +44,8 @@ def without_denormals(
         module, _, field = path.rpartition("/")
         if field != "var" or not path.startswith("backbone/body/"):
             continue
+        if isinstance(arrays[place], jax.ShapeDtypeStruct):  # it is drawn later
+            continue
         name = peer.name_of(path, config)
         variance, scale = np.asarray(arrays[place]), np.asarray(arrays[places[f"{module}/scale"]])
         total = variance.astype(np.float64) + config.backbone.norm_epsilon

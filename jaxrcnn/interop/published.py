@@ -158,12 +158,24 @@ def find(model: str, weights: str) -> PublishedFile:
     raise ConfigError(f"{model} has no weights {weights!r}; it has {', '.join(there[model])}")
 
 
+def published_as(path: pathlib.Path) -> PublishedFile | None:
+    """The published file that a file is a copy of, by its hash; None for any other."""
+    found: dict[str, str] = {}
+    for file in FILES:
+        algorithm, _, digits = file.hash.partition(":")
+        if digits and algorithm not in found:
+            with path.open("rb") as stream:
+                found[algorithm] = hashlib.file_digest(stream, algorithm).hexdigest()
+        if digits and found[algorithm].startswith(digits):
+            return file
+    return None
+
+
 def is_published(path: pathlib.Path, weights: str) -> bool:
     """Whether a file is one of torchvision's detectors with these weights, by its hash."""
-    hashes = [
-        file.hash.removeprefix("sha256:")
-        for file in FILES
-        if (file.peer, file.kind, file.weights) == ("torchvision", "detector", weights)
-    ]
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest().startswith(tuple(hashes))
+    file = published_as(path)
+    return file is not None and (file.peer, file.kind, file.weights) == (
+        "torchvision",
+        "detector",
+        weights,
+    )

@@ -7,7 +7,6 @@ import jax
 import numpy as np
 
 from jaxrcnn.config import ConfigError, ModelConfig
-from jaxrcnn.config_io import field_values
 from jaxrcnn.detector import Variables
 from jaxrcnn.interop.naming import Peer, Tensors, fits_any
 from jaxrcnn.interop.remedies import remedy
@@ -68,7 +67,7 @@ def load(
         return fitted
 
     loaded = jax.tree_util.tree_map_with_path(value, like)
-    _check_restart(restart, paths["restarted"])
+    check_restart(restart, paths["restarted"])
     others = sorted(theirs.keys() - used)
     skipped = [name for name in others if fits_any(name, peer.skipped)]
     unknown = [name for name in others if name not in skipped]
@@ -116,7 +115,12 @@ def _check_finite(broken: Sequence[str]) -> None:
         )
 
 
-def _check_restart(restart: Iterable[str], restarted: Collection[str]) -> None:
+def check_restart(restart: Iterable[str], restarted: Collection[str]) -> None:
+    """See that each part to draw anew has an array among the paths that were.
+
+    Raises:
+        ConfigError: one has none.
+    """
     for part in restart:
         if not any(is_in(path, [part]) for path in restarted):
             raise ConfigError(f"there is no part {part} to draw anew")
@@ -149,30 +153,14 @@ def dump(
     return dict(peer.complete(tensors, kept or {}, config))
 
 
-def mismatches(peer: Peer, config: ModelConfig, told: Mapping[str, Any] | None = None) -> list[str]:
-    """A line for each field that is another than the weights were trained with.
-
-    Args:
-        peer: whose weights.
-        config: of the detector.
-        told: fields that the file itself says, by dotted name.
-    """
-    ours = field_values(config)
-    return [
-        f"  trained with        model.{name} {wanted}, here {ours[name]}"
-        for name, wanted in {**peer.trained_with(config), **(told or {})}.items()
-        if ours[name] != wanted
-    ]
-
-
-def describe(account: Account, peer: Peer) -> list[str]:
-    """The account as lines of a table, by the parts of the detector."""
+def describe(account: Account, title: str) -> list[str]:
+    """The account as lines of a table, by the parts of the detector, below a title."""
     kinds: Mapping[str, Collection[str]] = {
         "loaded": account.loaded,
         "drawn anew": account.restarted,
         "not in such a file": account.absent,
     }
-    lines = [peer.title]
+    lines = [title]
     for kind, paths in kinds.items():
         counts: dict[str, int] = {}
         for path in paths:

@@ -19,11 +19,11 @@ from jaxrcnn.config import Config
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import Detector, build
-from jaxrcnn.runs import first_state, open_folder
+from jaxrcnn.runs import check_start, first_state, open_folder
 from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.scoring import evaluate_state, score_line, scores
 from jaxrcnn.study.results import Failure
-from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.checkpoint import Checkpoints, last_step
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
 from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter
@@ -61,14 +61,17 @@ def run_side_by_side(
     """
     folders, config = list(configs), next(iter(configs.values()))
     detector = build_detector(config.model, build, together)
+    programs = compile_programs(detector, config)
+    if not last_step(together):
+        check_start(config, programs, train_set.class_names)
     for folder, own in configs.items():
         open_folder(own, folder, train_set)
         claim_pieces(folder, own_pieces(detector), print)
-    programs = compile_programs(detector, config)
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(Checkpoints(together, config.train.keep_checkpoints))
         progress = stack.enter_context(Progress(config.train.steps))
-        first = functools.partial(_first_states, config, programs, len(folders), progress)
+        names = train_set.class_names
+        first = functools.partial(_first_states, config, programs, len(folders), progress, names)
         state = checkpoints.restore(first()) if checkpoints.steps else first()
         step = int(state.step)
         writers = [
@@ -76,8 +79,8 @@ def run_side_by_side(
             for folder, own in configs.items()
         ]
         batches = stack.enter_context(contextlib.closing(train_batches(train_set, config, step)))
-        names = [record.name for record in train_set.records]
-        logs: Any = Logs(config, writers, progress, names)
+        images = [record.name for record in train_set.records]
+        logs: Any = Logs(config, writers, progress, images)
         logs.failures |= {k: bad for k, f in enumerate(folders) if (bad := diverged_before(f))}
 
         def evaluate(states: TrainState) -> None:
@@ -156,10 +159,10 @@ def _steps(
 
 
 def _first_states(
-    config: Config, programs: Programs, number: int, progress: Progress
+    config: Config, programs: Programs, number: int, progress: Progress, names: Sequence[str]
 ) -> TrainState:
     """So many copies of the state at step 0."""
-    state = first_state(config, programs, progress)
+    state = first_state(config, programs, progress, names)
     copies = jax.tree.map(lambda x: jnp.stack([x] * number), state)
     return copies._replace(step=state.step)
 

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxrcnn.config import Config, OptimizerConfig
-from jaxrcnn.nets.backbone import frozen_modules
 from jaxrcnn.runtime.xla import computed_once
 from jaxrcnn.training.alternating import phases
+from jaxrcnn.training.layers import is_frozen, names_of, rate_factor
 
 Optimizer = Callable[[Config, "jax.Array | int"], Any]
 """What makes the transformation of an update: (config, first_step) -> optax's.
@@ -108,11 +108,28 @@ def _of_one_update(
     config: Config, first_step: jax.Array | int, optimizer: Optimizer
 ) -> optax.GradientTransformationExtraArgs:
     return optax.partition(
-        {"trained": optimizer(config, first_step), "frozen": optax.set_to_zero()},
+        {
+            "trained": _with_rate_factors(config, optimizer(config, first_step)),
+            "frozen": optax.set_to_zero(),
+        },
         lambda params: jax.tree_util.tree_map_with_path(
-            lambda path, _: "frozen" if _is_frozen(path, config) else "trained", params
+            lambda path, _: "frozen" if is_frozen(names_of(path), config) else "trained", params
         ),
     )
+
+
+def _with_rate_factors(config: Config, transformation: Any) -> Any:
+    """The transformation, with its updates of some layers scaled; as it is without any factors."""
+
+    def mask(factor: float) -> Callable[[Any], Any]:
+        return lambda params: jax.tree_util.tree_map_with_path(
+            lambda path, _: rate_factor(names_of(path), config) == factor, params
+        )
+
+    pairs = config.train.optimizer.rate_factors
+    factors = dict.fromkeys(float(pair.rpartition("=")[2]) for pair in pairs)
+    scales = [optax.masked(optax.scale(x), mask(x)) for x in factors if x != 1]
+    return optax.chain(transformation, *scales) if scales else transformation
 
 
 def _momentum(decay: float) -> optax.GradientTransformation:
@@ -179,10 +196,3 @@ def _kinds(params: Any) -> Any:
         return "norm" if path[:-1] in norms else "bias"
 
     return jax.tree_util.tree_map_with_path(kind, params)
-
-
-def _is_frozen(path: tuple[Any, ...], config: Config) -> bool:
-    """Whether a parameter belongs to a frozen stage of the backbone's body."""
-    names = [entry.key for entry in path]
-    frozen = frozen_modules(config.model.backbone)
-    return any(names[:3] == ["backbone", "body", module] for module in frozen)

@@ -20,6 +20,7 @@ from jaxrcnn.training.diagnostics import diagnostics_at
 from jaxrcnn.training.divergence import Wrong, origin, wrong_outputs
 from jaxrcnn.training.gates import gates_at
 from jaxrcnn.training.knobs import Knobs, knobs_of, step_key
+from jaxrcnn.training.layers import without_frozen_gradients
 from jaxrcnn.training.optimizer import Optimizer, build_optimizer, default_optimizer, rate_at
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Array, Batch, Detections
@@ -99,6 +100,7 @@ def _gradients(
         proposals = proposals_for(detector, state.variables, batch)
 
     def total_loss(trained: Any) -> tuple[Array, _Results]:
+        trained = without_frozen_gradients(trained, config)
         variables = {**state.variables, "params": {**params, **trained}}
         losses, variables, flow = detector.train(
             detector, variables, batch, key, gates=gates, proposals=proposals

@@ -3,7 +3,8 @@ import os
 
 import pytest
 
-from jaxrcnn.cli.parsing import OneLineParser, show
+from jaxrcnn.cli.parsing import OneLineParser, fail, show
+from jaxrcnn.config import ConfigError, ListedError
 
 
 def test_an_error_is_one_line(capsys):
@@ -11,6 +12,17 @@ def test_an_error_is_one_line(capsys):
         OneLineParser("x", "y").parse_args(["--z"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == "error: unrecognized arguments: --z; see x --help\n"
+
+
+def test_the_items_of_a_list_are_lines_below_the_error(capsys):
+    listed = ListedError("two fields\ndiffer", ["a: 1 | 2", "b: 3 | 4"], "choose")
+    for error in (listed, ConfigError("x: y")):
+        with pytest.raises(SystemExit) as stop:
+            fail(error)
+        assert stop.value.code == 2
+    lines = ["error: two fields differ:", "  a: 1 | 2", "  b: 3 | 4", "  choose", "error: x: y"]
+    assert capsys.readouterr().err.splitlines() == lines
+    assert str(ListedError("two", ["a", "b"], "c")) == "two: a; b; c"
 
 
 def test_texts_have_paragraphs_and_lists_and_break_at_no_hyphen(monkeypatch):

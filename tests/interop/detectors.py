@@ -17,6 +17,17 @@ TINY = change(
 """ResNet-18 of width 8 with frozen norms, a pyramid of 16 channels, three classes."""
 
 
+def shape_dict(peer: Peer, model) -> dict[str, np.ndarray]:
+    """Tensors of a detector by the peer's names, of its shapes and next to no memory."""
+    shapes = jax.eval_shape(lambda key: init(build(model), key), jax.random.key(0))
+    tensors = {}
+    for tree_path, x in jax.tree_util.tree_leaves_with_path(shapes):
+        path = path_of(tree_path)
+        theirs = peer.layout_of(path, model).theirs(np.empty(x.shape, bool))
+        tensors[peer.name_of(path, model)] = np.broadcast_to(np.float32(0), theirs.shape)
+    return dict(peer.complete(tensors, {}, model)) if peer.complete else tensors
+
+
 def state_dict(peer: Peer, model=TINY, seed=0) -> dict[str, np.ndarray]:
     """Tensors of a detector by the peer's names, drawn; variances and scales are near 1."""
     rng = np.random.default_rng(seed)

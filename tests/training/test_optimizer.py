@@ -1,5 +1,7 @@
 """The optimiser against plain numpy."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -100,6 +102,50 @@ def test_frozen_stages_stay_and_do_not_decay():
     body = got["backbone"]["body"]
     np.testing.assert_array_equal(body["conv1"]["kernel"], np.full((1, 2), 2.0))
     assert (np.asarray(body["layer4_0"]["bias"]) < 3.0).all()
+
+
+def with_train(config, **fields):
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, **fields))
+
+
+@pytest.mark.parametrize("own", [default_optimizer, lambda *_: optax.adamw(0.1)])
+def test_frozen_layers_stay_under_any_optimizer(own):
+    config = with_train(config_of(weight_decay=0.5), freeze=("rpn/hidden",))
+    got = run(config, (1.0, 1.0), own)
+    jax.tree.map(np.testing.assert_array_equal, got["rpn_head"], PARAMS["rpn_head"])
+    assert (np.asarray(got["backbone"]["body"]["conv1"]["kernel"]) < 2.0).all()
+
+
+def test_frozen_gradients_do_not_count_when_the_norm_is_clipped():
+    config = config_of(clip_norm=1.0, momentum=0.0, weight_decay=0.0)
+    got = run(with_train(config, freeze=("rpn",)), (5.0,))
+    # Four entries of 5 are left: each becomes 1 / 2.
+    np.testing.assert_allclose(got["backbone"]["body"]["conv1"]["kernel"], 2.0 - 0.05, rtol=1e-6)
+
+
+@pytest.mark.parametrize("own", [default_optimizer, lambda *_: optax.sgd(0.1)])
+def test_layers_may_learn_at_a_rate_of_their_own(own):
+    factors = ("backbone=0.5", "rpn_head/norm=0", "backbone/body/layer4*=2")
+    got = run(config_of(momentum=0.0, weight_decay=0.0, rate_factors=factors), (1.0,), own)
+    np.testing.assert_allclose(got["backbone"]["body"]["conv1"]["kernel"], 1.95, rtol=1e-6)
+    np.testing.assert_allclose(got["backbone"]["body"]["layer4_0"]["bias"], 2.8, rtol=1e-6)
+    np.testing.assert_allclose(got["rpn_head"]["conv"]["kernel"], [[0.9, -2.1]], rtol=1e-6)
+    jax.tree.map(np.testing.assert_array_equal, got["rpn_head"]["norm"], PARAMS["rpn_head"]["norm"])
+
+
+def test_the_decay_of_a_layer_follows_its_rate():
+    config = config_of(momentum=0.0, weight_decay=0.5, rate_factors=("rpn=0.1",))
+    got = run(config, (0.0,))
+    kernel = PARAMS["rpn_head"]["conv"]["kernel"]
+    np.testing.assert_allclose(
+        got["rpn_head"]["conv"]["kernel"], kernel * (1 - 0.1 * 0.1 * 0.5), rtol=1e-6
+    )
+
+
+def test_a_factor_of_1_changes_no_state():
+    one = build_optimizer(config_of(rate_factors=("rpn=1",))).init(PARAMS)
+    other = build_optimizer(config_of()).init(PARAMS)
+    assert jax.tree.structure(one) == jax.tree.structure(other)
 
 
 def test_gradient_is_clipped_by_the_norm_of_all_of_it():

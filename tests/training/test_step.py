@@ -225,3 +225,17 @@ def test_every_loss_of_ones_own_is_measured_in_an_evaluation():
     _, losses = eval_step(detector, make_variables(detector), make_batch(), 0)
     assert list(losses) == ["loss", "loss_rpn_box", "loss_size", "loss_drift"]
     assert losses["loss"] == pytest.approx(sum(float(x) for x in list(losses.values())[1:]))
+
+
+def test_frozen_layers_have_no_gradient_and_stay(run):
+    frozen = ("backbone", "rpn/hidden")
+    config = dataclasses.replace(CONFIG, train=dataclasses.replace(CONFIG.train, freeze=frozen))
+    states, metrics = train([make_batch()] * 2, config)
+    before, after = states[0].variables["params"], states[-1].variables["params"]
+    jax.tree.map(np.testing.assert_array_equal, after["backbone"], before["backbone"])
+    conv = [x["rpn_head"]["conv"] for x in (after, before)]
+    jax.tree.map(np.testing.assert_array_equal, *conv)
+    assert not np.array_equal(
+        after["box_head"]["fc6"]["kernel"], before["box_head"]["fc6"]["kernel"]
+    )
+    assert 0 < metrics[0]["gradient_norm"] < run[0][1][0]["gradient_norm"]

@@ -1,0 +1,40 @@
+r"""Fine-tune torchvision's MobileNetV3 for small images, trained on COCO, on your own data.
+
+Command   python train.py --config configs/finetune_mobilenet_320_fpn.py \
+              --config.data.root DIR --config.model.num_classes 3
+Hardware  not yet run here
+Time      not yet measured here
+Score     not yet measured here
+
+The weights are those that torchvision publishes (COCO_V1), downloaded at the first use. What
+differs from finetune_r50_fpn.py is the detector, which a CPU can train, and the batch: four images,
+with a learning rate that follows it.
+"""
+
+import pathlib
+
+from jaxrcnn.config import Config
+from jaxrcnn.config_file import load_config
+from jaxrcnn.config_io import replace_fields
+
+BASE = pathlib.Path(__file__).with_name("finetune_r50_fpn.py")
+
+
+def get_config() -> Config:
+    return replace_fields(
+        load_config(BASE),
+        {
+            "model.backbone.name": "mobilenet_v3_large",
+            "model.backbone.norm_epsilon": 1e-5,
+            "model.backbone.frozen_stages": 3,
+            "model.anchors.sizes": ((32.0, 64.0, 128.0, 256.0, 512.0),) * 3,
+            "model.proposals.pre_nms_test": 150,
+            "model.proposals.post_nms_test": 150,
+            "model.proposals.score_threshold": 0.05,
+            "data.short_side": 320,
+            "data.long_side": 640,
+            "train.init": "fasterrcnn_mobilenet_v3_large_320_fpn:COCO_V1",
+            "train.batch_size": 4,
+            "eval.batch_size": 4,
+        },
+    )
