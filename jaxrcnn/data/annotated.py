@@ -82,7 +82,8 @@ NOT_UTF8 = "it is not text in UTF-8 (byte {})"
 
 def lines_of(text: str) -> list[str]:
     """The lines of a text, without blanks around; they end as on any system."""
-    return [line.strip() for line in text.replace("\r", "\n").split("\n")]
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return [line.strip() for line in text.split("\n")]
 
 
 def look_at_listed(

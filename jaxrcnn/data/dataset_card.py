@@ -56,7 +56,10 @@ def _names(node: "Node | None") -> tuple[str, ...]:
     """The names of a class_label: a list, or a mapping of '0', '1', ... to names."""
     if is_mapping(node):
         entries = mapping(node, "names")
-        return tuple(scalar(entries[str(place)], "a name") for place in range(len(entries)))
+        numbers = [str(place) for place in range(len(entries))]
+        if set(entries) != set(numbers):
+            raise ValueError("names are not numbered from 0")
+        return tuple(scalar(entries[number], "a name") for number in numbers)
     if node is not None and is_sequence(node):
         return tuple(scalar(item, "a name") for item in sequence(node, "names"))
     raise ValueError("names is neither a list nor a mapping")

@@ -131,7 +131,9 @@ def _class_order(found: set[str], known: Sequence[str]) -> Sequence[str]:
     """The names of the classes in order: as README.md has them, by number, or sorted."""
     if known and found <= set(known):
         return known
-    return sorted(found, key=lambda name: (not name.isdecimal(), name.isdecimal() * len(name), name))
+    return sorted(
+        found, key=lambda name: (not name.isdecimal(), name.isdecimal() * len(name), name)
+    )
 
 
 def _notes(

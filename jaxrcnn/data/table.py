@@ -68,10 +68,11 @@ def read_table(
     tables: dict[str, list[Entry]] = {}
     entries: list[Entry] = []
     for split in splits:
-        source = _source(root, split, sources)
+        chosen = choose_split(split, sources, root)
+        source = _source(root, chosen, sources[chosen])
         if source.file not in tables:
-            tables[source.file] = _read(source.file, columns, one_class, log, notes)
-        places = image_places(root, source.file, split)
+            tables[source.file] = _read(source, columns, one_class, log, notes)
+        places = image_places(root, source.file, chosen)
         entries += [
             entry._replace(places=places)
             for entry in tables[source.file]
@@ -97,9 +98,8 @@ def read_table(
     return make_dataset(root, splits, pages, found, classes, log, max_pixels, notes)
 
 
-def _source(root: str, split: str, sources: dict[str, list[Source]]) -> Source:
-    """The table of a split; DataError where none or several have it."""
-    found = sources[choose_split(split, sources, root)]
+def _source(root: str, split: str, found: Sequence[Source]) -> Source:
+    """The only table of a split; DataError where several have it."""
     if len(found) > 1:
         files = quoted(os.path.relpath(source.file, root) for source in found)
         raise fault(root, f"split {split}", f"{files} may each be its table", "keep one of them")
@@ -107,11 +107,14 @@ def _source(root: str, split: str, sources: dict[str, list[Source]]) -> Source:
 
 
 def _read(
-    file: str, given: Sequence[str], one_class: str, log: FaultLog, notes: list[str]
+    source: Source, given: Sequence[str], one_class: str, log: FaultLog, notes: list[str]
 ) -> list[Entry]:
     """The images of a table, of all its splits, by their names."""
+    file = source.file
     sheet = read_sheet(file)
     columns = find_columns(sheet.header, given, file)
+    if not source.value:
+        columns = columns._replace(split=None)
     rows = read_rows(sheet, columns, one_class, log)
     within, number = are_shares(rows)
     in_shares = columns.in_shares or within * 2 > number

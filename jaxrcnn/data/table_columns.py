@@ -37,8 +37,9 @@ CORNER_NAMES = (
 SIDE_NAMES = tuple(
     (*corner, *sides)
     for corner in (("x", "y"), ("left", "top"), ("xmin", "ymin"))
-    for sides in (("width", "height"), ("w", "h"))
+    for sides in (("w", "h"), ("width", "height"))
 )
+"""Beside others that start alike, width and height are those of the image."""
 PREFIXES = ("", "bbox", "box", "bndbox", "boundingbox")
 OPEN_IMAGES = {"imageid", "labelname", *CORNERS}
 """Of a table whose coordinates are shares of the image."""
@@ -169,10 +170,10 @@ def _find_box(
             raise _fault(f"no column is known as {quoted(missing)}", header, file)
         return kind, tuple(named.get(name, _place(plain, name)) for name in names)
     found = [("bbox", (place,)) for place, name in enumerate(plain) if name in BOXES]
-    corners = [("corners", places) for places in _families(plain, CORNER_NAMES)]
-    taken = {places[:2] for _, places in corners}
-    sides = [("sides", places) for places in _families(plain, SIDE_NAMES)]
-    found += corners + [each for each in sides if each[1][:2] not in taken]
+    found += [("corners", places) for places in _families(plain, CORNER_NAMES)]
+    for places in _families(plain, SIDE_NAMES):
+        if not any(places[:2] == others[:2] for _, others in found):
+            found.append(("sides", places))
     if not found:
         raise _fault("no columns have the boxes", header, file)
     twice = [header[place] for place in found[0][1] if plain.count(plain[place]) > 1]

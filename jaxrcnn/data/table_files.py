@@ -38,8 +38,7 @@ def find_sources(root: str, columns: Sequence[str]) -> dict[str, list[Source]]:
         header = peek_header(file)
         if header is None or not (columns or has_boxes(header)):
             continue
-        place = split_column(header, columns, file)
-        values = [] if place is None else _values(file, place)
+        values = _values(file, header, columns)
         for value in values:
             found.setdefault(value, []).append(Source(file, value))
         if not values:
@@ -60,14 +59,23 @@ def _tables(root: str) -> list[str]:
     return [file for place in places for file in find_sheets(place)]
 
 
-def _values(file: str, place: int) -> list[str]:
-    """The splits in a column, in their order; none where the table cannot be read."""
+def _values(file: str, header: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """The splits in the column that has them, in their order.
+
+    None where there is no such column, or the table cannot be read. Unless data.columns says so,
+    a column has splits only where one is called as splits are.
+    """
+    place = split_column(header, columns, file)
+    if place is None:
+        return []
     try:
         rows = read_sheet(file).rows
     except DataError:
         return []
     cells = (row.values[place] for row in rows if place < len(row.values))
-    return list(dict.fromkeys(str(cell).strip() for cell in cells if not is_blank(cell)))
+    values = list(dict.fromkeys(str(cell).strip() for cell in cells if not is_blank(cell)))
+    given = any(pair.partition("=")[0].strip() == "split" for pair in columns)
+    return values if given or any(map(is_split, values)) else []
 
 
 def _split_of(root: str, file: str) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from jaxrcnn.data.written import is_blank, written_number
 
 ENDINGS = (".csv", ".tsv", ".parquet")
 DELIMITERS = (",", ";", "\t")
+QUOTED = re.compile(r'"[^"]*"')
 BEGINNING = 2**16
 """Bytes in which a header must end."""
 SETS = ("TRAIN", "VALIDATION", "VALIDATE", "TEST", "UNASSIGNED")
@@ -108,10 +110,10 @@ def _with_header(file: str, rows: list[Cells]) -> Sheet:
 
 def _parse(text: str, file: str) -> Iterator[Cells]:
     """The rows that are not blank, of text with the delimiter that the first line has most of."""
-    first = text.lstrip().split("\n", 1)[0]
-    delimiter = max(DELIMITERS, key=lambda each: len(next(csv.reader([first], delimiter=each), [])))
-    stream = io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n"))
-    reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=True, strict=True)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    first = QUOTED.sub("", text.lstrip().split("\n", 1)[0])
+    delimiter = max(DELIMITERS, key=first.count)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)
     while True:
         line = reader.line_num + 1
         try:

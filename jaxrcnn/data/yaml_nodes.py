@@ -34,7 +34,7 @@ def parse_yaml(text: str) -> "Node | None":
     except RecursionError as error:
         raise ValueError("it is not YAML (it is nested too deeply)") from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise ValueError(f"it is not YAML ({error})") from error
+        raise ValueError(f"it is not YAML ({str(error).splitlines()[0]})") from error
 
 
 def mapping(node: "Node | None", name: str) -> "dict[str, Node]":

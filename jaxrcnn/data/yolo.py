@@ -17,6 +17,7 @@ from jaxrcnn.data.yolo_description import Description
 from jaxrcnn.data.yolo_images import Listed, label_file, list_images
 from jaxrcnn.data.yolo_labels import Labels, are_oriented, parse_labels
 from jaxrcnn.data.yolo_layouts import (
+    NAME_FILES,
     describe_folders,
     find_description_files,
     find_folders,
@@ -87,6 +88,7 @@ def read_yolo(
 
     labelled = look_at_listed(listed, look, log)
     _check_labels(labelled, description.file, notes)
+    notes += _unused_labels(listed)
     names = description.names.values()
     pages = [each.page for each in labelled]
     return make_dataset(root, splits, pages, names, classes, log, max_pixels, notes)
@@ -131,3 +133,19 @@ def _check_labels(labelled: Sequence[_Labelled], file: str, notes: list[str]) ->
     if labelled and not any(each.labels for each in labelled):
         first = labelled[0].page.boxes_file
         notes.append(f"no image has a label file (the first would be {first})")
+
+
+def _unused_labels(listed: Sequence[Listed]) -> list[str]:
+    """A note of how many label files belong to no image, beside those of folders of images."""
+    used = {label_file(image.name) for image in listed if not image.places}
+    found = {
+        os.path.join(folder, name)
+        for folder in {os.path.dirname(file) for file in used}
+        if os.path.isdir(folder)
+        for name in os.listdir(folder)
+        if name.endswith(".txt") and name not in NAME_FILES
+    }
+    unused = sorted(found - used)
+    if not unused or len(unused) == len(found):  # else these are texts of another kind
+        return []
+    return [f"{len(unused)} label files belong to no image (the first is {unused[0]})"]

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jaxrcnn.data.annotated import lines_of, read_annotation
-from jaxrcnn.data.errors import fault, quoted
+from jaxrcnn.data.annotated import below, lines_of, read_annotation
+from jaxrcnn.data.errors import fault, quoted, shortened
 from jaxrcnn.data.image_index import FoundImage, ImageIndex, clean_parts, images_below
 from jaxrcnn.data.yolo_description import Description
 from jaxrcnn.data.yolo_layouts import what_is_there
@@ -45,7 +45,7 @@ def list_images(
         if not images:
             paths = quoted(description.splits[split])
             raise fault(description.file, f"split {split}", f"no images are in {paths}", LOOK)
-        images.sort(key=lambda image: image.name.replace("\\", "/"))
+        images.sort(key=lambda image: clean_parts(below(root, image.name)))
         listed += images
     return [image._replace(image_id=place) for place, image in enumerate(listed, 1)]
 
@@ -60,9 +60,11 @@ def _images_of(
         raise fault(description.file, f"split {split}", what, LOOK)
     base = os.path.join(root, description.path)
     if os.path.normpath(path) != os.path.normpath(os.path.join(base, written)):
-        notes.append(f"split {split} is read from {path}, not {written}")
+        notes.append(f"split {split} is read from {path}, not {shortened(written)}")
+    elif below(root, path) == path:
+        notes.append(f"split {split} is read from {path}, outside of {root}")
     if os.path.isfile(path):
-        places = tuple(dict.fromkeys((base, root, os.path.dirname(path))))
+        places = tuple(dict.fromkeys(map(os.path.normpath, (base, root, os.path.dirname(path)))))
         for number, line in enumerate(lines_of(read_annotation(path, f"split {split}")), 1):
             if line:
                 yield Listed(0, path, f"line {number}", line, places)
@@ -89,7 +91,7 @@ def _find(root: str, description: Description, written: str) -> str:
     exists = os.path.isfile if is_list else os.path.isdir
     for path in [*order, beside, *inside]:
         if parts and exists(path) and not _is_above(path, root):
-            return path
+            return os.path.normpath(path)
     return root if not parts and not _is_above(as_written, root) else ""
 
 
