@@ -74,10 +74,12 @@ def read_annotation(file: str, record: str) -> str:
             file, record, f"cannot be read ({error.strerror})", "check data.root"
         ) from error
     except UnicodeDecodeError as error:
-        raise fault(file, record, NOT_UTF8.format(error.start), "save it as UTF-8") from error
+        raise fault(file, record, not_text(error), "save it as UTF-8") from error
 
 
-NOT_UTF8 = "it is not text in UTF-8 (byte {})"
+def not_text(error: UnicodeDecodeError) -> str:
+    """What to say of a file that is of another encoding."""
+    return f"it is not text in {error.encoding.upper()} (byte {error.start})"
 
 
 def lines_of(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from jaxrcnn.data.dataset_card import read_class_names
 from jaxrcnn.data.errors import fault
 from jaxrcnn.data.image_files import check_size
 from jaxrcnn.data.image_folder_metadata import Entry, read_metadata
-from jaxrcnn.data.image_index import ImageIndex
+from jaxrcnn.data.image_index import ImageIndex, what_is_there
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.split_names import ALL, choose_split, is_split
@@ -61,7 +61,7 @@ def read_image_folder(
     log = FaultLog(on_error)
     sources = _find_sources(root)
     if not sources:
-        what = f"no {', '.join(FILES)} has objects"
+        what = f"no {', '.join(FILES)} has objects; {what_is_there(root)}"
         raise fault(root, "the data set", what, "check data.root and data.format")
     known = read_class_names(root)
     files: dict[str, list[Entry]] = {}

@@ -48,7 +48,7 @@ def read_metadata(file: str, names: Sequence[str], log: FaultLog) -> list[Entry]
             entries.append(_read_entry(file, where, read, names))
         except ValueError as error:
             log.add(fault(file, where, str(error)))
-    return sorted(entries, key=lambda entry: entry.name)
+    return sorted(entries, key=lambda entry: entry.name.split("/"))
 
 
 def _lines(file: str) -> Iterator[tuple[str, dict[str, Any] | ValueError]]:

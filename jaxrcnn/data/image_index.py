@@ -83,6 +83,18 @@ def is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in ENDINGS
 
 
+def what_is_there(folder: str) -> str:
+    """What a folder holds, for a message."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError as error:
+        return f"{folder} cannot be read ({error.strerror})"
+    images = sum(map(is_image, names))
+    parts = [quoted(name for name in names if not is_image(name))] if images < len(names) else []
+    parts += [f"{images} images"] if images else []
+    return f"there are {' and '.join(parts)}" if parts else "it is empty"
+
+
 def clean_parts(path: str) -> list[str]:
     """The names in a path, without those that lead upwards or to the root."""
     parts = posixpath.normpath(path.replace("\\", "/").strip()).split("/")

@@ -41,6 +41,6 @@ def choose_split(split: str, found: Iterable[str], file: str) -> str:
     same = [name for name in names if same_split(name, split)]
     if len(same) == 1:
         return same[0]
-    what = f"there are the splits {quoted(names)}" if names else "there are no splits"
+    what = f"the splits are {quoted(names)}" if names else "there are no splits"
     remedy = "name them in data.train_splits and data.eval_split"
     raise fault(file, f"split {split}", what, remedy)

@@ -8,14 +8,14 @@ from jaxrcnn.data.annotated import Page, look_at_listed, make_dataset
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError, fault, quoted
 from jaxrcnn.data.image_files import check_size
-from jaxrcnn.data.image_index import ImageIndex, is_image
+from jaxrcnn.data.image_index import ImageIndex, is_image, what_is_there
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.split_names import choose_split
 from jaxrcnn.data.table_columns import find_columns
-from jaxrcnn.data.table_files import Source, find_sources, image_places
+from jaxrcnn.data.table_files import Source, find_sources, find_tables, image_places
 from jaxrcnn.data.table_rows import OBJECT, Entry, are_shares, group_rows, read_rows
-from jaxrcnn.data.table_sheet import ENDINGS, read_sheet
+from jaxrcnn.data.table_sheet import peek_header, read_sheet
 
 
 def find_splits(root: str, columns: Sequence[str] = ()) -> dict[str, str]:
@@ -62,8 +62,7 @@ def read_table(
     log, notes = FaultLog(on_error), []
     sources = find_sources(root, columns)
     if not sources:
-        what = f"no {', '.join(ENDINGS)} has columns of boxes"
-        raise fault(root, "the data set", what, "name them with data.columns")
+        raise _no_table(root)
     one_class = classes[0] if len(classes) == 1 else OBJECT
     tables: dict[str, list[Entry]] = {}
     entries: list[Entry] = []
@@ -82,9 +81,7 @@ def read_table(
     index = ImageIndex(root)
 
     def look(entry: Entry) -> Page:
-        if len(entry.sides) > 1:
-            raise ValueError("the rows of the image give different sizes of it")
-        height, width = next(iter(entry.sides), (None, None))
+        height, width = _size(entry)
         path, renamed = index.find(entry.name, entry.places)
         image = check_size(path, height, width, max_pixels)._replace(renamed=renamed)
         where = entry.image_id, entry.file, entry.where
@@ -96,6 +93,18 @@ def read_table(
     named = [entry.name for table in tables.values() for entry in table]
     notes += _unnamed(pages, [*named, *(name for file in others for name in _names(file, columns))])
     return make_dataset(root, splits, pages, found, classes, log, max_pixels, notes)
+
+
+def _no_table(root: str) -> DataError:
+    """The error of a folder without tables of boxes; says what is there."""
+    headers = {file: peek_header(file) for file in find_tables(root)}
+    there = [
+        f"{os.path.relpath(file, root)} has the columns {quoted(header)}"
+        for file, header in headers.items()
+        if header
+    ]
+    what = f"no table has columns of boxes; {'; '.join(there) or what_is_there(root)}"
+    return fault(root, "the data set", what, "name them with data.columns, each MEANING=COLUMN")
 
 
 def _source(root: str, split: str, found: Sequence[Source]) -> Source:
@@ -129,6 +138,14 @@ def _read(
             "taken as shares of the width and height of the image"
         )
     return group_rows(file, rows, in_shares, log)
+
+
+def _size(entry: Entry) -> tuple[int | None, int | None]:
+    """Height and width of an image as its rows say; ValueError where they differ."""
+    heights, widths = ({side for side in sides if side} for sides in zip(*entry.sides, strict=True))
+    if len(heights) > 1 or len(widths) > 1:
+        raise ValueError("the rows of the image give different sizes of it")
+    return next(iter(heights), None), next(iter(widths), None)
 
 
 def _names(file: str, given: Sequence[str]) -> list[str]:

@@ -34,7 +34,7 @@ def find_sources(root: str, columns: Sequence[str]) -> dict[str, list[Source]]:
         columns: data.columns; where it is given, any table may be one of boxes.
     """
     found: dict[str, list[Source]] = {}
-    for file in _tables(root):
+    for file in find_tables(root):
         header = peek_header(file)
         if header is None or not (columns or has_boxes(header)):
             continue
@@ -48,7 +48,7 @@ def find_sources(root: str, columns: Sequence[str]) -> dict[str, list[Source]]:
     return found
 
 
-def _tables(root: str) -> list[str]:
+def find_tables(root: str) -> list[str]:
     """The tables in the root, and in folders that are named for a split or for annotations."""
     try:
         names = sorted(os.listdir(root))

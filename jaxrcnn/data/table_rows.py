@@ -37,7 +37,7 @@ class Entry(NamedTuple):
     split: str
     boxes: list[Box]
     faults: list[BadBox]
-    sides: frozenset[tuple[int | None, int | None]]  # as its rows say
+    sides: list[tuple[int | None, int | None]]  # height and width of the image, of each row
     in_shares: bool
     places: Sequence[str] = ()  # folders where the image may be
 
@@ -124,7 +124,7 @@ def group_rows(file: str, rows: Sequence[Row], in_shares: bool, log: FaultLog) -
     for row in rows:
         grouped.setdefault(row.image, []).append(row)
     entries: list[Entry] = []
-    for name in sorted(grouped):
+    for name in sorted(grouped, key=lambda name: name.split("/")):
         entry = _entry(file, name, grouped[name], in_shares)
         splits = list(dict.fromkeys(row.split for row in grouped[name]))
         if len(splits) > 1:
@@ -138,10 +138,9 @@ def group_rows(file: str, rows: Sequence[Row], in_shares: bool, log: FaultLog) -
 def _entry(file: str, name: str, rows: Sequence[Row], in_shares: bool) -> Entry:
     boxes: list[Box] = []
     faults = [BadBox(row.where, row.fault) for row in rows if row.fault]
-    good = [row for row in rows if not row.fault]
     with_box = [row for row in rows if row.fault or row.corners]
     for place, row in enumerate(with_box, 1):
         if row.corners and not row.fault:
             boxes.append(Box(place, row.where, row.label, row.corners))
-    sides = frozenset(row.sides for row in good if row.sides != (None, None))
+    sides = [row.sides for row in rows]
     return Entry(0, file, rows[0].where, name, rows[0].split, boxes, faults, sides, in_shares)

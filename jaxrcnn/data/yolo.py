@@ -4,11 +4,11 @@ import os
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from jaxrcnn.data.annotated import NOT_UTF8, Page, look_at_listed, make_dataset
+from jaxrcnn.data.annotated import Page, look_at_listed, make_dataset, not_text
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import fault, quoted
 from jaxrcnn.data.image_files import check_size
-from jaxrcnn.data.image_index import ImageIndex
+from jaxrcnn.data.image_index import ImageIndex, what_is_there
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.split_names import choose_split
@@ -23,7 +23,6 @@ from jaxrcnn.data.yolo_layouts import (
     find_folders,
     read_description,
     splits_of_file,
-    what_is_there,
 )
 
 
@@ -118,7 +117,7 @@ def _read_labels(file: str, description: Description) -> Labels | None:
     except OSError as error:
         raise ValueError(f"its label file {file} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"its label file {file}: {NOT_UTF8.format(error.start)}") from error
+        raise ValueError(f"its label file {file}: {not_text(error)}") from error
     return parse_labels(text, description.names, description.keypoint_numbers)
 
 

@@ -6,9 +6,14 @@ from typing import NamedTuple
 
 from jaxrcnn.data.annotated import below, lines_of, read_annotation
 from jaxrcnn.data.errors import fault, quoted, shortened
-from jaxrcnn.data.image_index import FoundImage, ImageIndex, clean_parts, images_below
+from jaxrcnn.data.image_index import (
+    FoundImage,
+    ImageIndex,
+    clean_parts,
+    images_below,
+    what_is_there,
+)
 from jaxrcnn.data.yolo_description import Description
-from jaxrcnn.data.yolo_layouts import what_is_there
 
 LOOK = "correct the path, or move the images there"
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from jaxrcnn.data.annotated import lines_of, read_annotation
-from jaxrcnn.data.errors import DataError, fault, quoted
-from jaxrcnn.data.image_index import images_below, is_image
+from jaxrcnn.data.errors import DataError, fault
 from jaxrcnn.data.split_names import ALL, is_split
 from jaxrcnn.data.text import read_text
 from jaxrcnn.data.yolo_description import (
@@ -191,18 +190,3 @@ def _listed(folder: str) -> list[str]:
         return sorted(os.listdir(folder))
     except OSError:
         return []
-
-
-def what_is_there(folder: str) -> str:
-    """What a folder holds, for a message."""
-    names = [name for name in _listed(folder) if not name.startswith(".")]
-    images = sum(is_image(name) for name in names)
-    others = [name for name in names if not is_image(name)]
-    parts = [quoted(others)] if others else []
-    parts += [f"{images} images"] if images else []
-    return f"there are {' and '.join(parts)}" if parts else "it is empty"
-
-
-def has_images(folder: str) -> bool:
-    """Whether there is an image in a folder or below it."""
-    return any(True for _ in islice(images_below(folder), 1))

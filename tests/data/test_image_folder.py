@@ -120,12 +120,14 @@ def test_metadata_without_objects_is_of_another_kind(tmp_path):
     text = '{"file_name": "a.png", "text": "a cat"}\n'
     root = write(tmp_path, {"metadata.jsonl": text, "train/metadata.csv": "file_name,label\n"})
     assert find_splits(root) == {}
-    with pytest.raises(DataError, match=r"no metadata\.jsonl, .* has objects; check data\.root"):
+    with pytest.raises(
+        DataError, match=r"no metadata\.jsonl, .* has objects; there are 'm.* check"
+    ):
         read_image_folder(root, ["all"])
     assert find_splits(str(tmp_path / "none")) == {}
 
 
 def test_the_splits_that_are_there_are_named(tmp_path):
     root = write(tmp_path, FILES, IMAGES)
-    with pytest.raises(DataError, match="split test: there are the splits 'train', 'validation'"):
+    with pytest.raises(DataError, match="split test: the splits are 'train', 'validation'"):
         read_image_folder(root, ["test"])

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from jaxrcnn.data.image_index import ImageIndex, clean_parts, images_below
+from jaxrcnn.data.image_index import ImageIndex, clean_parts, images_below, what_is_there
 from tests.data.folders import write
 
 
@@ -70,3 +70,11 @@ def test_images_are_listed_in_order_without_hidden_ones(tmp_path):
 )
 def test_parts_of_a_path(path, parts):
     assert clean_parts(path) == parts
+
+
+def test_what_a_folder_holds(tmp_path):
+    assert what_is_there(str(tmp_path)) == "it is empty"
+    write(tmp_path, {"a.csv": "", ".b": ""}, ("c.png", "d.png", "e/f.png"))
+    assert what_is_there(str(tmp_path)) == "there are 'a.csv', 'e' and 2 images"
+    none = str(tmp_path / "none")
+    assert what_is_there(none) == f"{none} cannot be read (No such file or directory)"

@@ -29,8 +29,8 @@ def test_the_very_name_is_chosen_or_the_only_one_of_its_meaning():
 @pytest.mark.parametrize(
     ("found", "what"),
     [
-        (["train", "test"], r"^DIR: split val: there are the splits 'train', 'test'; name them in"),
-        (["valid", "validation"], "there are the splits 'valid', 'validation'"),
+        (["train", "test"], r"^DIR: split val: the splits are 'train', 'test'; name them in"),
+        (["valid", "validation"], "the splits are 'valid', 'validation'"),
         ([], "there are no splits"),
     ],
 )

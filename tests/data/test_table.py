@@ -212,6 +212,12 @@ def test_an_image_at_fault_costs_that_image(tmp_path, line, what):
     assert len(dataset.skipped) == 1
 
 
+def test_a_size_may_be_given_in_part(tmp_path):
+    text = HEAD + "a.png,40,,cat,1,2,3,4\na.png,,30,cat,1,2,3,4\na.png,0,,,,,,\n"
+    root = write(tmp_path, {"train.csv": text}, IMAGES)
+    assert len(read_table(root, ["train"]).records[0].boxes) == 2
+
+
 def test_an_image_annotated_as_it_is_stored_is_read_so(tmp_path):
     root = write(tmp_path, {"train.csv": HEAD + "a.png,40,30,cat,1,2,39,4\n"}, IMAGES)
     exif = Image.Exif()
@@ -224,7 +230,7 @@ def test_an_image_annotated_as_it_is_stored_is_read_so(tmp_path):
 @pytest.mark.parametrize(
     ("files", "split", "what"),
     [
-        (FILES, "val", "split val: there are the splits 'test', 'train'"),
+        (FILES, "val", "split val: the splits are 'test', 'train'"),
         (
             {"train.csv": TRAIN, "train/a.csv": TRAIN},
             "train",
@@ -235,10 +241,11 @@ def test_an_image_annotated_as_it_is_stored_is_read_so(tmp_path):
             "all",
             "split all: 'a.csv', 'b.csv' may each be its table",
         ),
+        ({}, "train", "no table has columns of boxes; there are 'images'; name them with data"),
         (
             {"x.csv": "a,b\n"},
             "train",
-            r"no \.csv, \.tsv, \.parquet has columns of boxes; name them",
+            r"no table has columns of boxes; x\.csv has the columns 'a', 'b'; name them",
         ),
         (
             {"train.csv": HEAD.replace("filename", "bild")},

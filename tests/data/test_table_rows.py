@@ -71,7 +71,7 @@ def test_a_box_that_cannot_be_understood_is_left_to_its_image(line, what):
     (entry,) = group_rows("a.csv", rows, False, FaultLog("raise"))
     assert [(box.place, box.name) for box in entry.boxes] == [(2, "dog")]
     assert entry.faults == [("line 2", what)]
-    assert entry.sides == {(30, 40)}
+    assert entry.sides[1] == (30, 40)
 
 
 @pytest.mark.parametrize(

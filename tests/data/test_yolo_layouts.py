@@ -10,7 +10,6 @@ from jaxrcnn.data.yolo_layouts import (
     read_description,
     read_names,
     splits_of_file,
-    what_is_there,
 )
 from tests.data.folders import write
 
@@ -143,9 +142,3 @@ def test_what_is_wrong_with_names_is_named(tmp_path, text, what):
     write(tmp_path, {"classes.txt": text})
     with pytest.raises(DataError, match=rf"classes\.txt: names of classes: {what}; correct it"):
         read_names(str(tmp_path / "classes.txt"))
-
-
-def test_what_a_folder_holds(tmp_path):
-    assert what_is_there(str(tmp_path)) == "it is empty"
-    write(tmp_path, {"a.csv": "", ".b": ""}, ("c.png", "d.png", "e/f.png"))
-    assert what_is_there(str(tmp_path)) == "there are 'a.csv', 'e' and 2 images"
