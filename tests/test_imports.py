@@ -62,7 +62,9 @@ MAY_IMPORT = {
     "training.trackers": {"config"},
     "training.tracker_kinds": {"config", "config_io", "tensorboardX", "numpy", "PIL"},
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
-    "data": {"types", "config", "numpy", "PIL", "absl", "grain", "pycocotools"},
+    "data": {
+        *("types", "config", "numpy", "PIL", "absl", "grain", "pyarrow", "pycocotools", "yaml"),
+    },
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
     "fonts": {"config", "matplotlib", "PIL"},
     "tags": {"fonts", "numpy", "PIL"},
@@ -128,8 +130,8 @@ FOR_TYPES_ONLY = {
 # Slow to load, or missing where only a part of the package is used: imported inside the function
 # that needs them.
 HEAVY = {
-    *("PIL", "filelock", "grain", "jinja2", "matplotlib", "pooch", "pycocotools", "requests"),
-    *("rich", "safetensors", "tensorboardX", "torch"),
+    *("PIL", "filelock", "grain", "jinja2", "matplotlib", "pooch", "pyarrow", "pycocotools"),
+    *("requests", "rich", "safetensors", "tensorboardX", "torch", "yaml"),
 }
 
 CORE_ROOMS = ([], ["types"], ["config"], ["ops"], ["nets"], ["stages"])

@@ -87,7 +87,7 @@ def _root_category(categories: Sequence[Entry], annotations: Sequence[Entry]) ->
             for other in categories
             if other is not category
         ]
-        if above and all(above):
+        if above and all(above) and category.get("name") is not None:
             used = any(a.get("category_id") == category.get("id") for a in annotations)
             return None if used else category
     return None

@@ -165,3 +165,10 @@ def test_missing_files_and_folders_are_named(tmp_path):
     (tmp_path / "train").rename(tmp_path / "elsewhere")
     with pytest.raises(DataError, match="split train: no folder of images among train, "):
         read(tmp_path)
+
+
+def test_a_single_category_without_a_name_is_a_fault_and_no_root(tmp_path):
+    tables = {**TABLES, "annotations": [], "categories": [{"id": 1}, {"id": 2, "name": "dog"}]}
+    write(tmp_path, tables)
+    with pytest.raises(DataError, match=r"the name of a category is None \(NoneType\), not a name"):
+        read(tmp_path)
