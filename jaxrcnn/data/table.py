@@ -75,7 +75,7 @@ def read_table(
         entries += [
             entry._replace(places=places)
             for entry in tables[source.file]
-            if source.value in ("", entry.split)
+            if source.value.lower() in ("", entry.split)
         ]
     entries = [each._replace(image_id=place) for place, each in enumerate(entries, 1)]
     index = ImageIndex(root)

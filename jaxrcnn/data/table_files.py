@@ -60,7 +60,7 @@ def find_tables(root: str) -> list[str]:
 
 
 def _values(file: str, header: Sequence[str], columns: Sequence[str]) -> list[str]:
-    """The splits in the column that has them, in their order.
+    """The splits in the column that has them, in their order; letters of any case are the same.
 
     None where there is no such column, or the table cannot be read. Unless data.columns says so,
     a column has splits only where one is called as splits are.
@@ -73,9 +73,12 @@ def _values(file: str, header: Sequence[str], columns: Sequence[str]) -> list[st
     except DataError:
         return []
     cells = (row.values[place] for row in rows if place < len(row.values))
-    values = list(dict.fromkeys(str(cell).strip() for cell in cells if not is_blank(cell)))
+    values: dict[str, str] = {}
+    for cell in cells:
+        if not is_blank(cell):
+            values.setdefault(str(cell).strip().lower(), str(cell).strip())
     given = any(pair.partition("=")[0].strip() == "split" for pair in columns)
-    return values if given or any(map(is_split, values)) else []
+    return list(values.values()) if given or any(map(is_split, values)) else []
 
 
 def _split_of(root: str, file: str) -> str:

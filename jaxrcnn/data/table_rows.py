@@ -20,7 +20,7 @@ class Row(NamedTuple):
 
     where: str
     image: str
-    split: str  # "" in a table without such a column
+    split: str  # in small letters; "" in a table without such a column
     label: str
     corners: Corners | None  # None where the row has no box
     sides: tuple[int | None, int | None]  # height and width of the image
@@ -66,7 +66,8 @@ def _read_row(cells: Cells, width: int, columns: Columns, one_class: str) -> Row
     if len(values) < width or not all(map(is_blank, values[width:])):
         raise ValueError(f"it has {len(values)} cells, the header has {width}")
     image = written_name(values[columns.image], "the image").replace("\\", "/")
-    split = "" if columns.split is None else written_name(values[columns.split], "the split")
+    place = columns.split
+    split = "" if place is None else written_name(values[place], "the split").lower()
     label, corners, sides, what = "", None, (None, None), ""
     try:
         sides = _side(values, columns.height, "height"), _side(values, columns.width, "width")

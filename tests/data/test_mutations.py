@@ -149,6 +149,10 @@ def check_line(line):
     assert len(line) < 3000, line
 
 
+def too_long(*_):
+    raise TimeoutError(f"a reading took more than {LONGEST} seconds")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "folder", "file", "reader", "parts"), CASES)
 def test_a_damaged_file_is_read_rightly_or_refused_in_one_line(
@@ -161,6 +165,7 @@ def test_a_damaged_file_is_read_rightly_or_refused_in_one_line(
     split = next(iter(find(root)))
     check(read(reader, root, split, "raise"))
     rng = np.random.default_rng(list(name.encode()))
+    signal.signal(signal.SIGALRM, too_long)
     turns = READINGS * parts // PARTS + 1
     refusals = []
     for turn in range(turns):

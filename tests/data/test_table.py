@@ -156,6 +156,13 @@ def test_a_table_without_a_header_is_noted(tmp_path):
     )
 
 
+def test_splits_in_a_column_may_be_in_letters_of_any_case(tmp_path):
+    text = "split,filename,bbox\nTRAIN,a.png,\nVal,b.png,\ntrain,c.png,\n"
+    root = write(tmp_path, {"a.csv": text}, IMAGES)
+    assert find_splits(root) == {"TRAIN": "a.csv", "Val": "a.csv"}
+    assert list(boxes_of(read_table(root, ["train"]))) == ["images/a.png", "images/c.png"]
+
+
 def test_a_set_is_not_divided_by_a_column_of_something_else(tmp_path):
     text = "set,filename,bbox\n10,a.png,1 2 3 4\n21,a.png,5 6 7 8\n"
     root = write(tmp_path, {"lego.csv": text}, IMAGES[:1])

@@ -6,7 +6,7 @@ from jaxrcnn.data.table_files import find_sources, image_places
 from tests.data.folders import write
 
 HEAD = "filename,class,xmin,ymin,xmax,ymax\n"
-DIVIDED = "split,filename,bbox\nTRAIN,a.png,1 1 1 1\n,b.png,\nTest,c.png,\n"
+DIVIDED = "split,filename,bbox\nTRAIN,a.png,1 1 1 1\n,b.png,\nTest,c.png,\ntrain,d.png,\n"
 
 
 def sources(root, *columns):
