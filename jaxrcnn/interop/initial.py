@@ -19,6 +19,7 @@ from jaxrcnn.interop.sources import peer_of
 from jaxrcnn.interop.trained_fields import differing, trained_fields
 from jaxrcnn.interop.weight_files import read_weights
 from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.pieces import named_pieces
 from jaxrcnn.training.weights import holds_weights
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
 
@@ -95,6 +96,8 @@ def _of_folder(source: str, path: pathlib.Path) -> Initial:
             step = checkpoints.steps[-1] if checkpoints.steps else 0
         ended = "" if step == config.train.steps else ", which is not finished"
         line = f"a run after step {step} of {config.train.steps}{ended}"
+    pieces = named_pieces(path)
+    line += f", made with {pieces}" if pieces else ""
     known = classes if classes.names != _numbered(len(classes.names)) else None
     fields = trained_fields(config)
     return Initial(source, path, kind, fields, config.model.num_classes, known, [f"  {line}"])
@@ -169,8 +172,8 @@ def check_differences(initial: Initial, config: Config) -> None:
     lines = differences(initial, config)
     if lines and config.train.init_strict:
         remedy = (
-            "use the values of the weights (jaxrcnn train --from does), or train nevertheless with "
-            "--config.train.init_strict False"
+            "leave these fields to the weights (jaxrcnn train --from takes them from there), or "
+            "train nevertheless with --config.train.init_strict False"
         )
         if initial.kind == "detector file":
             remedy += "; if the file is of a model with other fields, convert it with them first"

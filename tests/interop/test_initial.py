@@ -16,6 +16,7 @@ from jaxrcnn.interop.initial import (
 )
 from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.weight_files import write_safetensors
+from jaxrcnn.training.pieces import Piece, write_pieces
 from jaxrcnn.training.weights import save_variables
 from jaxrcnn.training.workdir import claim, write_classes
 from tests.interop.detectors import TINY, state_dict
@@ -66,6 +67,13 @@ def test_a_runs_folder_says_how_far_it_came(tmp_path):
     assert found.kind == "run"
     assert found.lines == ["  a run after step 0 of 90000, which is not finished"]
     assert found.classes is None  # names that stand for unknown ones
+
+
+def test_a_folder_names_the_pieces_that_it_was_made_with(tmp_path):
+    folder = write_model(tmp_path)
+    write_pieces(folder, {"roi_op": Piece("my_fork.pool", None), "optimizer": Piece("x.y", None)})
+    (line,) = find_initial(str(folder)).lines
+    assert line == "  a model of 3 classes, made with roi_op my_fork.pool"
 
 
 def test_a_detectors_file_is_recognised_and_says_what_is_assumed(detector_file):
