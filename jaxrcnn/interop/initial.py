@@ -10,7 +10,7 @@ from jaxrcnn.interop.coco_classes import guess_classes
 from jaxrcnn.interop.conversion import describe_model, read_model
 from jaxrcnn.interop.download import fetch
 from jaxrcnn.interop.families import LOGITS
-from jaxrcnn.interop.models import MODELS, find_model
+from jaxrcnn.interop.models import find_model
 from jaxrcnn.interop.naming import Tensors
 from jaxrcnn.interop.of_imagenet import DETECTRON2_BACKBONE, TORCHVISION_BACKBONE
 from jaxrcnn.interop.published import find, names
@@ -56,27 +56,20 @@ def find_initial(source: str) -> Initial:
         return _of_file(source, path)
     model, colon, weights = source.partition(":")
     if colon and pathlib.Path(weights).is_file():
-        if model not in MODELS:
-            hint = str(_error_of(find_model, model)).removeprefix("--model: ")
-            raise ConfigError(f"{source}: {hint}")
+        try:
+            find_model(model)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {str(error).removeprefix('--model: ')}") from None
         return _of_file(source, pathlib.Path(weights), Recognised(model, f"{model}, as given"))
     if not colon and model not in names():
         raise ConfigError(
             f"{source}: there is no such file or folder, and no published weights have this name; "
             "docs/weights.md lists those that there are"
         )
-    file = find(model, weights or _only_weights(model))
+    file = find(model, weights if colon else _only_weights(model))
     line = f"{file.model} {file.weights}, published at {file.url}"
     named = Recognised(file.model, line, published=True)
     return _of_file(source, fetch(file), named)
-
-
-def _error_of(function: Any, *arguments: Any) -> ConfigError | None:
-    try:
-        function(*arguments)
-    except ConfigError as error:
-        return error
-    return None
 
 
 def _only_weights(model: str) -> str:

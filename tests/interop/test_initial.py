@@ -140,6 +140,7 @@ def test_names_that_are_none_say_what_there_is(tmp_path):
     assert "resnet50:IMAGENET1K_V1 or resnet50:IMAGENET1K_V2 or resnet50:MSRA" in complaint(
         "resnet50"
     )
+    assert complaint("resnet18:").startswith("resnet18 has no weights ''; it has IMAGENET1K_V1")
     assert complaint("resnet50:COCO_V1").startswith("resnet50 has no weights 'COCO_V1'")
     assert "nearest: fasterrcnn_resnet50_fpn" in complaint("fasterrcnn_resnet50:COCO_V1")
     missing = tmp_path / "nothing.pth"
