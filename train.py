@@ -62,7 +62,7 @@ def train(config: Config, workdir: pathlib.Path, pieces: str | None = None) -> N
         DataError: the data cannot be read.
         NonFiniteLossError: training diverged.
     """
-    from jaxrcnn.data.datasets import open_datasets
+    from jaxrcnn.data.datasets import describe_datasets, open_datasets, open_test_dataset
     from jaxrcnn.runs import run
     from jaxrcnn.training.pieces import build_detector
     from jaxrcnn.training.progress import Progress
@@ -72,9 +72,11 @@ def train(config: Config, workdir: pathlib.Path, pieces: str | None = None) -> N
         Progress(config.train.steps) as progress,
         progress.activity("reading the data", "read the data"),
     ):
-        train_set, eval_set = open_datasets(config)
-    print(f"training    {train_set.summary()}", f"evaluation  {eval_set.summary()}", sep="\n")
-    unread = run(config, workdir, detector, train_set, eval_set)
+        train_set, eval_set = open_datasets(config, workdir)
+        names, test_split = train_set.class_names, config.data.test_split
+        test_set = open_test_dataset(config, names) if test_split else None
+    print(*describe_datasets(train_set, eval_set), sep="\n")
+    unread = run(config, workdir, detector, train_set, eval_set, test_set=test_set)
     report(config, workdir, unread, pieces)
 
 
@@ -83,6 +85,7 @@ def report(
 ) -> None:
     """Draw the curves; say where everything is, and which commands come next."""
     from jaxrcnn.curves import plot_curves
+    from jaxrcnn.scoring import describe_result
     from jaxrcnn.training.metrics import MetricsWriter
 
     plot_curves(MetricsWriter.read(workdir / "metrics.jsonl"), workdir / "plots")
@@ -90,9 +93,13 @@ def report(
         print(f"left out: {line}")
     curves = [workdir / "plots" / f"{name}.png" for name in ("losses", "ap", "diagnostics")]
     images = workdir / "plots" / "detections.png"
-    print()
+    tensorboard = "tensorboard" in config.train.trackers
+    print("", *describe_result(config, workdir), sep="\n")
     print("curves   ", ", ".join(str(path) for path in curves if path.exists()))
-    print(f"metrics   {workdir / 'metrics.jsonl'}; for TensorBoard, {workdir / 'tensorboard'}")
+    print(
+        f"metrics   {workdir / 'metrics.jsonl'}"
+        + (f"; for TensorBoard, {workdir / 'tensorboard'}" if tensorboard else "")
+    )
     print(f"weights   {workdir / 'checkpoints'}")
     if images.exists():  # an RPN alone detects nothing
         print(f"images    {images}: open it to see detections beside the ground truth")

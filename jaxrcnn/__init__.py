@@ -11,18 +11,27 @@ if TYPE_CHECKING:
     from jaxrcnn.config import Config
     from jaxrcnn.detector import Detector, Variables
     from jaxrcnn.model import Model
+    from jaxrcnn.training.checkpoint import Checkpoint
     from jaxrcnn.training.pieces import Build
     from jaxrcnn.training.workdir import Classes
 
 
-def load(folder: str | os.PathLike[str], *, build: "Build | None" = None, **fields: Any) -> "Model":
-    """Load the detector of a run, at its last checkpoint, or of a converted or saved model.
+def load(
+    folder: str | os.PathLike[str],
+    *,
+    checkpoint: "Checkpoint | None" = None,
+    build: "Build | None" = None,
+    **fields: Any,
+) -> "Model":
+    """Load the detector of a run or of a converted or saved model.
 
     >>> model = jaxrcnn.load("runs/shapes", score_threshold=0.01, max_detections=300)
     >>> model = jaxrcnn.load("runs/shapes", **{"model.proposals.nms_iou": 0.8})
 
     Args:
         folder: of the run or the model.
+        checkpoint: of a run: "best", "last" or a step. By default it is the best one if the run was
+            trained with train.keep_best, else the last; ``model.step`` and ``model.best_by`` tell.
         build: makes the detector of the folder's config, `jaxrcnn.detector.build` by default. It
             is needed where the detector has pieces that the config does not describe, such as a
             backbone of your own, since their code is not in the folder.
@@ -33,12 +42,13 @@ def load(folder: str | os.PathLike[str], *, build: "Build | None" = None, **fiel
             those of the detections, not of the proposals.
 
     Raises:
-        ConfigError: it is no such folder, it holds no checkpoint, a field cannot be changed, or the
-            detector's pieces are not the folder's.
+        ConfigError: it is no such folder, it holds no such checkpoint, a field cannot be changed,
+            or the detector's pieces are not the folder's.
     """
     from jaxrcnn import model  # jax is loaded when it is needed, and not by `import jaxrcnn`
 
-    return model.load(folder, **({"build": build} if build else {}), **fields)
+    given = {"build": build} if build else {}
+    return model.load(folder, checkpoint=checkpoint, **given, **fields)
 
 
 def save(

@@ -346,10 +346,12 @@ class DataConfig:
     """Folder of the data set, see docs/data.md for the layouts. Several folders are joined, and
     their classes are matched by name."""
     train_splits: tuple[str, ...] = ("train2017",)
-    """Splits to train on, such as train2017, trainval, or VOC2007/trainval VOC2012/trainval. Empty,
-    with format 'auto', uses those that the root contains."""
+    """Splits to train on, such as train2017, trainval, or VOC2007/trainval VOC2012/trainval. Empty
+    chooses the training split among those that the root contains, and the evaluation and the test
+    split too if they are empty."""
     eval_split: str = "val2017"
-    """Split to evaluate on. Empty holds out val_share of the training images."""
+    """Split to evaluate on. Empty, or if there is none to choose, holds out val_share of the
+    training images."""
     test_split: str = ""
     """Split to evaluate once, after training; empty evaluates none."""
     val_share: float = 0.2
@@ -541,8 +543,9 @@ class TrainConfig:
     keep_checkpoints: int = 2
     """Number of checkpoints to keep."""
     keep_best: str = ""
-    """Metric by which the best evaluated checkpoint is also kept, such as eval/AP. Evaluation and
-    prediction then use that checkpoint. Empty keeps only the last ones."""
+    """Metric by which the best evaluated checkpoint is also kept, such as eval/AP; losses count as
+    better when lower. Evaluation and prediction then use that checkpoint. Empty keeps only the last
+    ones."""
     patience: int = 0
     """Number of evaluations without a better keep_best after which training ends; 0 never ends it
     early."""

@@ -20,6 +20,9 @@ Rows = Sequence[Mapping[str, Any]]
 AP_NAMES = ("eval/AP", "eval/AP50", "eval/AP75")
 """The metrics that ap.png draws."""
 
+AP_TOPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+"""Where the axis of ap.png may end: at the lowest of these that the data do not exceed."""
+
 LINE_COLORS = (
     *("#222222", "#2185ee", "#e63946", "#2aa763", "#9657e8"),
     *("#f2a104", "#12b5b0", "#b5526e", "#7a8b2e", "#5c6ac4"),
@@ -88,6 +91,12 @@ def clean_axes(axes: "Axes", title: str) -> None:
     axes.tick_params(which="both", labelsize=9, color="#999999")
 
 
+def _fit_steps(axes: "Axes", steps: Sequence[int]) -> None:
+    """Begin and end an axis of steps where the data do; a single step stays in the middle."""
+    if len(set(steps)) > 1:
+        axes.set_xlim(min(steps), max(steps))
+
+
 def _plot_losses(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathlib.Path:
     from matplotlib.figure import Figure
 
@@ -112,13 +121,20 @@ def _plot_losses(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathl
     if len(steps):
         everything.append(values)
         losses.plot(
-            steps, values, "o--", color="#222222", linewidth=1, markersize=4, label="total, eval"
+            *(steps, values, "o--"),
+            color="#222222",
+            linewidth=1,
+            markersize=4,
+            clip_on=False,
+            label="total, eval",
         )
     values = np.concatenate(everything)
     if len(values) and values.min() > 0 and values.max() > 20 * values.min():
         losses.set_yscale("log")
     if len(values):
         losses.legend(frameon=False, fontsize=9, ncols=2)
+    drawn = ("train/", "eval/loss")
+    _fit_steps(losses, [row["step"] for row in rows if any(k.startswith(drawn) for k in row)])
     clean_axes(losses, "losses")
     for rate in below:
         rate.plot(*rates, color="#767f8c", linewidth=1.5)
@@ -134,15 +150,18 @@ def _plot_precision(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pa
 
     figure = Figure(figsize=(9, 4.5), dpi=120, layout="constrained")
     axes = figure.subplots()
-    last_points = []
+    last_points, seen, best = [], [], 0.0
     for name, color in zip(AP_NAMES, LINE_COLORS, strict=False):
         steps, values = _series(rows, name)
         if len(steps):
-            axes.plot(steps, values, "o-", color=color, linewidth=1.8, markersize=4)
+            axes.plot(steps, values, "o-", color=color, linewidth=1.8, markersize=4, clip_on=False)
             last_points.append((values[-1], steps[-1], name.removeprefix("eval/"), color))
+            best = max(best, values.max())
+            seen += list(steps)
+    top = next(top for top in AP_TOPS if top >= min(best, 1.0))
     height = -1.0
     for value, step, label, color in sorted(last_points):
-        height = max(value, height + 0.05)  # names stand apart where the lines do not
+        height = max(value, height + 0.05 * top)  # names stand apart where the lines do not
         axes.annotate(
             f"{label} {value:.3f}",
             (step, height),
@@ -152,9 +171,11 @@ def _plot_precision(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pa
             va="center",
             annotation_clip=False,
         )
-    axes.set_ylim(0, 1)
+    axes.set_ylim(0, top)
+    _fit_steps(axes, seen)
     axes.set_xlabel("step", fontsize=9)
-    clean_axes(axes, "average precision")
+    axis = "" if top == 1 else f" (the axis ends at {top:g})"
+    clean_axes(axes, f"average precision{axis}")
     figure.savefig(path, bbox_inches="tight", pad_inches=0.2)
     return path
 
@@ -176,6 +197,7 @@ def _plot_diagnostics(
     grid = figure.subplots(height, 2, squeeze=False).ravel()
     for axes, (title, draw) in zip(grid, panels, strict=False):
         draw(axes, rows)
+        _fit_steps(axes, [row["step"] for row in rows if _there([row], [""])])
         clean_axes(axes, title)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(fontsize=8, ncols=2, framealpha=0.8, edgecolor="none")

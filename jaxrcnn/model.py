@@ -30,7 +30,8 @@ from jaxrcnn.prediction_fields import replace_prediction_fields
 from jaxrcnn.runtime.executables import load_or_compile
 from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.training.alternating import finished, takes_given
-from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.best import choose
+from jaxrcnn.training.checkpoint import Checkpoint, Checkpoints
 from jaxrcnn.training.pieces import USED, Build, fitting_detector, own_pieces
 from jaxrcnn.training.sharding import Programs, compile_programs, put_everywhere
 from jaxrcnn.training.weights import holds_weights, load_variables
@@ -102,6 +103,8 @@ class Model:
     "batch_stats", in each of them "backbone", "rpn_head" and "box_head"."""
     folder: pathlib.Path | None = None
     """Where it was read."""
+    best_by: str = ""
+    """Metric by which the checkpoint is the run's best, such as ``eval/AP``; else empty."""
 
     def __repr__(self) -> str:
         model = self.detector.config
@@ -109,7 +112,8 @@ class Model:
         parts = [own.name if own else f"{model.backbone.name} {model.neck.name}"]
         names = ", ".join(self.classes.names[:3]) + (", ..." if len(self.classes.names) > 3 else "")
         parts.append(f"{len(self.classes.names)} classes ({names})")
-        parts += [f"step {self.step}"] if self.step else []
+        best = f" (best {self.best_by})" if self.best_by else ""
+        parts += [f"step {self.step}{best}"] if self.step else []
         parts += [f"from {str(self.folder)!r}"] if self.folder else []
         return f"<Model: {', '.join(parts)}>"
 
@@ -197,11 +201,17 @@ class Model:
         return predict(self.variables, *arguments)
 
 
-def load(folder: str | os.PathLike[str], *, build: Build = build, **fields: Any) -> Model:
-    """Read a run's folder, at its last checkpoint, or a model's; see `jaxrcnn.load`."""
+def load(
+    folder: str | os.PathLike[str],
+    *,
+    checkpoint: Checkpoint | None = None,
+    build: Build = build,
+    **fields: Any,
+) -> Model:
+    """Read a run's folder, at its best or last checkpoint, or a model's; see `jaxrcnn.load`."""
     folder = pathlib.Path(folder)
     config = replace_prediction_fields(read_config(folder), fields)
-    return restore(folder, config, build=build, say=_warn)
+    return restore(folder, config, checkpoint, build, _warn)
 
 
 def _warn(line: str) -> None:
@@ -211,7 +221,7 @@ def _warn(line: str) -> None:
 def restore(
     folder: pathlib.Path,
     config: Config,
-    step: int | None = None,
+    checkpoint: Checkpoint | None = None,
     build: Build = build,
     say: Callable[[str], None] = print,
 ) -> Model:
@@ -221,7 +231,8 @@ def restore(
         folder: of the run or the model.
         config: in place of the folder's own; batch sizes are rounded up to multiples of the
             devices.
-        step: of a run's checkpoint, by default the last.
+        checkpoint: of a run: "best", "last" or a step; by default the best where there is one, else
+            the last.
         build: makes the detector, with its pieces that the config does not describe.
         say: takes a line for each piece whose source has changed.
 
@@ -238,15 +249,18 @@ def restore(
     detector = fitting_detector(folder, config.model, build, say)
     like = compile_programs(detector, config).state_shapes().variables
     if holds_weights(folder):
-        if step is not None:
-            raise ConfigError(f"--step: {folder} holds a model and no checkpoints of a run")
-        variables, step = load_variables(folder, like), 0
+        if checkpoint is not None:
+            raise ConfigError(
+                f"checkpoint={checkpoint}: {folder} holds a model and no checkpoints of a run"
+            )
+        variables, step, best_by = load_variables(folder, like), 0, ""
     else:
         with Checkpoints(folder) as checkpoints:
+            chosen, best_by = choose(folder, config, checkpoints.steps, checkpoint)
+            step = checkpoints.find(chosen)
             variables = checkpoints.restore_variables(like, step)
-            step = checkpoints.steps[-1] if step is None else step
     variables = finished(config, variables, step)
-    return Model(config, classes, step, detector, variables, folder)
+    return Model(config, classes, step, detector, variables, folder, best_by)
 
 
 def check_proposes(model: Model) -> None:

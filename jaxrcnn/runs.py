@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -24,12 +24,19 @@ from jaxrcnn.data.loader import (
 )
 from jaxrcnn.data.proposals import StoredProposals, join_proposals, read_proposals
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.detector import COLLECTIONS, Detector, Variables
-from jaxrcnn.evaluation.evaluate import draw_images, find, measure, write_detections
+from jaxrcnn.detector import COLLECTIONS, Detector
 from jaxrcnn.evaluation.proposals import find_proposals
 from jaxrcnn.interop.initial_weights import check_init, read_init
+from jaxrcnn.scoring import (
+    Evaluations,
+    check_keep_best,
+    check_test,
+    predictor,
+    score_line,
+    score_test,
+    scores,
+)
 from jaxrcnn.training import workdir as run_folder
-from jaxrcnn.training.activity import Activity
 from jaxrcnn.training.alternating import (
     Stage,
     check_restarts,
@@ -38,18 +45,20 @@ from jaxrcnn.training.alternating import (
     stage_of,
     takes_given,
 )
-from jaxrcnn.training.checkpoint import Checkpoints, has_checkpoints
+from jaxrcnn.training.best import best_so_far
+from jaxrcnn.training.checkpoint import Checkpoints, last_step
 from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.layers import check_layers
-from jaxrcnn.training.loop import Log, evaluates_after, orientation, run_steps
+from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer
 from jaxrcnn.training.pieces import claim_pieces, own_pieces
 from jaxrcnn.training.profiling import Profiler
-from jaxrcnn.training.program import Program
 from jaxrcnn.training.progress import Progress
+from jaxrcnn.training.resumable import describe_changes
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.state import TrainState, eval_variables
+from jaxrcnn.training.trackers import Tracker, open_trackers, require_trackers
 from jaxrcnn.types import Batch
 
 
@@ -60,15 +69,21 @@ def run(
     train_set: Dataset,
     eval_set: Dataset,
     optimizer: Optimizer = default_optimizer,
+    *,
+    test_set: Dataset | None = None,
+    trackers: Sequence[Tracker] = (),
 ) -> Collection[str]:
     """Train, or go on from the workdir's last checkpoint; everything made lies in the workdir.
 
     Args:
-        config: of the run.
+        config: of the run. A run that goes on may have other values of the fields in
+            `jaxrcnn.training.resumable`.
         workdir: its folder.
         detector: built for the config, perhaps with pieces of your own.
         train_set, eval_set: open.
         optimizer: in place of the one that the config describes.
+        test_set: open; scored once, at the end, with the best state or else the last.
+        trackers: of your own, besides those of train.trackers.
 
     Returns:
         A line for each image that could not be read.
@@ -76,39 +91,49 @@ def run(
     Raises:
         ConfigError: the folder holds a run of another config or of other pieces, a data set has
             another number of classes than the model, the initial weights do not fit the config, a
-            layer to freeze or a part to restart is missing, or a batch cannot be shared out evenly
-            among the devices.
+            layer to freeze or a part to restart is missing, a batch cannot be shared out evenly
+            among the devices, train.keep_best is no metric, or a tracker is not installed.
         DataError: an image is unreadable and data.on_error is "raise", or a file of proposals is
             not for these sets.
         NonFiniteLossError: training diverged.
     """
     workdir = pathlib.Path(workdir)
-    for dataset in (train_set, eval_set):
+    for dataset in (train_set, eval_set, *([test_set] if test_set else [])):
         check_classes(dataset, config)
+    config, changes = run_folder.change(workdir, config, last_step(workdir))
+    check_keep_best(config, eval_set)
+    if test_set is not None:
+        check_test(config)
+    require_trackers(config)
     programs = compile_programs(detector, config, optimizer)
     given = read_given(config, train_set, eval_set)
-    if not has_checkpoints(workdir):
+    if not last_step(workdir):
         check_start(config, programs, train_set.class_names)
-    open_folder(config, workdir, train_set)
     own = own_pieces(
         detector,
         optimizer=None if optimizer is default_optimizer else optimizer,
         train_transforms=train_set.transforms,
         eval_transforms=eval_set.transforms,
     )
+    if not changes:  # else it is there, and of this config but for those
+        open_folder(config, workdir, train_set)
     with (
         Progress(config.train.steps) as progress,
         Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints,
     ):
         claim_pieces(workdir, own, progress.message)
+        run_folder.write_changes(workdir, config, changes)
+        for line in describe_changes(config, changes):
+            progress.message(line)
         for line in [*describe_gate(config.model), *describe_phases(config)]:
             progress.message(line)
         first = functools.partial(first_state, config, programs, progress, train_set.class_names)
         state = restore(programs, checkpoints, progress) if checkpoints.steps else first()
         check_restarts(config, state.variables)
         step = int(state.step)
+        followers = open_trackers(config, workdir, step, trackers, progress.message)
         with (
-            MetricsWriter(workdir, step) as writer,
+            MetricsWriter(workdir, step, followers) as writer,
             contextlib.closing(Feed(config, programs, train_set, progress, given.train)) as feed,
             contextlib.closing(
                 LookAhead(config, programs, train_set, eval_set, given.eval)
@@ -116,27 +141,30 @@ def run(
             contextlib.closing(Profiler(config, workdir, progress.message, step)) as profiler,
         ):
             log = Log(config, writer, progress, lambda index: train_set.records[index].name)
+            evaluate = Evaluations(
+                *(config, programs, eval_set, workdir, progress),
+                *(writer, followers, checkpoints, given.eval),
+            )
 
             def batches(state: TrainState) -> Iterator[Batch]:
                 look.close()  # a phase begins: what the last one would have needed is in its way
                 return feed.start(state)
 
-            def evaluate(state: TrainState) -> None:
-                metrics = evaluate_state(
-                    config, programs, state, eval_set, workdir, progress, given.eval
-                )
-                writer.write(int(state.step), metrics)
-                progress.message(f"step {int(state.step)}  {score_line(metrics)}")
-
             for line in describe_start(config, workdir, step):
                 progress.message(line)
             if evaluates_after(config, step) and not scores(workdir, step):
                 evaluate(state)  # the run died between this checkpoint and its evaluation
-            run_steps(
-                *(config, programs, state, batches, checkpoints, log, evaluate, first),
-                look,
-                profiler,
-            )
+            if not evaluate.so_far.is_over:
+                state = run_steps(
+                    *(config, programs, state, batches, checkpoints, log, evaluate, first),
+                    look,
+                    profiler,
+                )
+            if test_set is not None:
+                score_test(
+                    *(config, programs, state, evaluate.so_far.best, checkpoints),
+                    *(test_set, workdir, progress, writer),
+                )
     return feed.unread
 
 
@@ -144,6 +172,9 @@ def describe_start(config: Config, workdir: pathlib.Path, step: int) -> list[str
     """What there is to say of a run that goes on from a step; nothing of a new one."""
     if step == 0:
         return []
+    so_far = best_so_far(workdir, config)
+    if so_far.is_over and scores(workdir, step):
+        return [f"{workdir}: {so_far.describe_end(step)}; a larger value, or 0, continues it"]
     if step < config.train.steps:
         return [f"{workdir}: continuing after step {step} of {config.train.steps}"]
     last = [f"step {step}  {score_line(row)}" for row in scores(workdir, step)]
@@ -356,73 +387,3 @@ def first_state(
         progress.message(line)
     average = None if state.average is None else jax.tree.map(jnp.copy, variables["params"])
     return state._replace(variables={**state.variables, **variables}, average=average)
-
-
-def evaluate_state(
-    config: Config,
-    programs: Programs,
-    state: TrainState,
-    dataset: Dataset,
-    workdir: pathlib.Path,
-    progress: Progress,
-    given: StoredProposals | None = None,
-) -> dict[str, float]:
-    """Evaluate a state and write its detections, as numbers and as images."""
-    step, images = int(state.step), len(dataset)
-    variables = finished(config, eval_variables(state), step)
-    with progress.activity("evaluating", f"evaluated {images} images", images) as activity:
-        predict = predictor(
-            programs, programs.eval_step, "the evaluation", variables, progress, activity
-        )
-        found = find(predict, dataset, config, given if takes_given(config, step - 1) else None)
-        write_detections(workdir / "eval" / "detections.json", dataset, found.detections)
-        draw_images(workdir / "plots" / "detections.png", dataset, found, config.eval.images)
-        return measure(found, dataset, config)
-
-
-def predictor(
-    programs: Programs,
-    program: Program,
-    name: str,
-    variables: Variables,
-    progress: Progress,
-    activity: Activity,
-    **options: Any,
-) -> Callable[[Batch], Any]:
-    """A program as a function of batches in host memory, which a person can follow.
-
-    Args:
-        programs: place the batches.
-        program: to call with the variables, a batch on the devices, and the options.
-        name: what is compiled, for a person.
-        variables: for all calls.
-        progress: shows that it is compiled.
-        activity: counts the images.
-        options: for all calls.
-    """
-
-    def predict(batch: Batch) -> Any:
-        placed = programs.put_batch(batch)
-        kind = f" for {orientation(batch)} images" if activity.done else ""
-        progress.compile(name + kind, program, variables, placed, **options)
-        found = jax.block_until_ready(program(variables, placed, **options))
-        activity.advance(int((batch.image_weights > 0).sum()))
-        return found
-
-    return predict
-
-
-def scores(workdir: pathlib.Path, step: int | None = None) -> list[dict[str, Any]]:
-    """The evaluations among a run's metrics: all, or those of one step."""
-    rows = MetricsWriter.read(workdir / "metrics.jsonl")
-    return [row for row in rows if "eval/loss" in row and step in (None, row["step"])]
-
-
-def score_line(metrics: Mapping[str, float]) -> str:
-    """The main scores in a few words."""
-    names = ("eval/AP", "eval/AP50", "eval/AP75", "eval/mAP", "eval/loss")
-    return "  ".join(
-        f"{name.removeprefix('eval/')} {metrics[name]:.3f}"
-        for name in names
-        if metrics.get(name) is not None
-    )

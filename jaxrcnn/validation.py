@@ -374,10 +374,6 @@ def _files(data: DataConfig) -> Rules:
         f"{ROOT_CONTENTS[data.format]}",
     )
     yield (
-        not data.train_splits and data.format != "auto",
-        "data.train_splits is empty: name at least one split to train on",
-    )
-    yield (
         not data.eval_split and data.val_share == 0,
         "data.eval_split is empty and data.val_share=0: name the split to evaluate on, or give the "
         "share of the training images to hold out",
@@ -492,6 +488,11 @@ def _kept(train: TrainConfig) -> Rules:
     yield (
         train.patience > 0 and not best,
         f"train.patience={train.patience} has no effect unless train.keep_best names a metric",
+    )
+    yield (
+        train.patience > 0 and train.scheme == "alternating",
+        f"train.patience={train.patience} does not work with train.scheme=alternating, whose steps "
+        "are given by train.alternating.steps: use 0",
     )
     for tracker in train.trackers:
         yield (

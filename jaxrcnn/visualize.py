@@ -112,6 +112,8 @@ def draw_comparison(
 ) -> np.ndarray:
     """The ground truth and the detections of an image, side by side under their titles.
 
+    Where there are no detections to draw, their title says so.
+
     Args:
         image: (H, W, 3) uint8, RGB.
         detections: what is found, in pixels of the image.
@@ -128,9 +130,11 @@ def draw_comparison(
     boxes, scores, labels = (values[kept] for values in detections)
     panels = {
         "ground truth": draw_boxes(image, truth.boxes, truth.labels, None, class_names),
-        "detections": draw_boxes(image, boxes, labels, scores, class_names),
+        "detections" if len(boxes) else f"nothing above {min_score:.2f}": draw_boxes(
+            image, boxes, labels, scores, class_names
+        ),
     }
-    height, width = panels["detections"].shape[:2]
+    height, width = panels["ground truth"].shape[:2]
     font = Fonts(1.3 * font_size(max(height, width), 0)).of("")
     strip, gap = tag_size("", font)[1] * 3 // 2, max(4, width // 80)
     sheet = Image.new("RGB", (2 * width + gap, strip + height), "white")

@@ -70,6 +70,46 @@ def test_losses_of_ones_own_are_drawn_under_their_names_and_a_rate_where_there_i
     assert list(panels_of(monkeypatch, lines, tmp_path)) == ["losses", "learning rate"]
 
 
+def axes_of(monkeypatch, lines, tmp_path):
+    """What is said of each panel of the last figure: its title, and the limits of its axes."""
+    from matplotlib.figure import Figure
+
+    seen = {}
+    monkeypatch.setattr(
+        Figure,
+        "savefig",
+        lambda figure, *_, **__: seen.update(
+            {axes.get_title("left"): (axes.get_xlim(), axes.get_ylim()) for axes in figure.axes}
+        ),
+    )
+    curves.plot_curves(lines, tmp_path)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("best", "title", "top"),
+    [
+        (0.0, "average precision (the axis ends at 0.02)", 0.02),
+        (0.03, "average precision (the axis ends at 0.05)", 0.05),
+        (0.1, "average precision (the axis ends at 0.1)", 0.1),
+        (0.61, "average precision (the axis ends at 0.8)", 0.8),
+        (0.97, "average precision", 1.0),
+    ],
+)
+def test_precision_ends_near_the_best_and_its_axis_is_said(best, title, top, monkeypatch, tmp_path):
+    lines = [{"step": 40, "eval/AP": 0.0}, {"step": 90, "eval/AP": best, "eval/AP75": None}]
+    lines.append({"step": 100, "train/learning_rate": 0.1})
+    assert axes_of(monkeypatch, lines, tmp_path) == {title: ((40, 90), (0, top))}
+
+
+def test_losses_and_diagnostics_begin_and_end_where_the_data_do(monkeypatch, tmp_path):
+    lines = [{"step": step, "train/loss": 1.0, "train/learning_rate": 0.1} for step in (20, 80)]
+    lines += [measured(step) for step in (1, 61)]
+    seen = axes_of(monkeypatch, lines, tmp_path)
+    assert seen["losses"][0] == seen["learning rate"][0] == (20, 80)
+    assert seen["recall of proposals"][0] == (1, 61)
+
+
 def test_curves_need_something_to_draw(tmp_path):
     assert curves.plot_curves([], tmp_path) == []
     assert curves.plot_curves([{"step": 1, "eval/AP": 0.5}], tmp_path) == [tmp_path / "ap.png"]

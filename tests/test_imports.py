@@ -59,6 +59,8 @@ MAY_IMPORT = {
     "training.state": {"types", "config", "detector", "jax"},
     "training.step": {"types", "config", "detector", "jax", "optax"},
     "training.program": {"jax"},
+    "training.trackers": {"config"},
+    "training.tracker_kinds": {"config", "config_io", "tensorboardX", "numpy", "PIL"},
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
     "data": {"types", "config", "numpy", "PIL", "absl", "grain", "pycocotools"},
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
@@ -66,14 +68,22 @@ MAY_IMPORT = {
     "tags": {"fonts", "numpy", "PIL"},
     "visualize": {"tags", "fonts", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
-    "runs": {"types", "config", "detector", "training", "data", "evaluation", "interop", "jax"},
+    "scoring": {"types", "config", "detector", "training", "data", "evaluation", "jax"},
+    "runs": {
+        *("types", "config", "detector", "training", "data", "evaluation", "interop", "scoring"),
+        "jax",
+    },
     "model": {
         *("types", "config", "detector", "training", "data", "evaluation", "prediction_fields"),
         *("runtime.executables", "runtime.xla", "jax", "numpy"),
     },
     "saving": {"config", "detector", "training", "interop", "jax"},
+    "recipe": {"config", "config_io", "data", "nets.backbone", "numpy"},
+    "recipe.anchor_fit": {"config", "ops.anchors", "numpy"},
+    "recipe.timing": {"config", "data", "detector", "training", "jax"},
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
+        "scoring",
         *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "jinja2"),
     },
     "benchmark": {

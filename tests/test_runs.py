@@ -25,7 +25,8 @@ from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.proposals import ImageProposals, join_proposals
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import COLLECTIONS, build
-from jaxrcnn.runs import Feed, LookAhead, describe_start, first_state, predictor, run
+from jaxrcnn.runs import Feed, LookAhead, describe_start, first_state, run
+from jaxrcnn.scoring import predictor
 from jaxrcnn.training.activity import Activity
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.progress import Progress

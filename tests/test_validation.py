@@ -340,10 +340,6 @@ def test_every_number_has_a_range_or_may_be_anything():
             "JPEGImages/ (or VOC2007/, for splits such as VOC2007/trainval)",
         ),
         (
-            {"data.format": "coco", "data.root": "x", "data.train_splits": ()},
-            "data.train_splits is empty: name at least one split to train on",
-        ),
-        (
             {"data.format": "coco", "data.root": "x", "data.eval_split": "", "data.val_share": 0.0},
             "data.eval_split is empty and data.val_share=0: name the split to evaluate on, or give "
             "the share of the training images to hold out",

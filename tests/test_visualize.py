@@ -170,6 +170,25 @@ def test_comparison_has_the_truth_on_the_left_and_good_detections_on_the_right()
     assert tuple(low[top + 75, middle + 350]) == visualize.class_color(2)
 
 
+def test_where_nothing_is_drawn_the_title_says_so(monkeypatch):
+    from PIL import ImageDraw
+
+    titles = []
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw, "text", lambda self, place, text, *_, **__: titles.append(text)
+    )
+    truth = make_record(1, "a", "", GREY.shape[:2], [], [], [])
+    none = ImageDetections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int))
+    low = ImageDetections(np.array([[2, 2, 9, 9]]), np.array([0.29]), np.array([1]))
+    for found in (none, low):
+        titles.clear()
+        visualize.draw_comparison(GREY, found, truth, NAMES)
+        assert titles == ["ground truth", "nothing above 0.30"]
+    titles.clear()
+    visualize.draw_comparison(GREY, low, truth, NAMES, min_score=0.2)
+    assert "detections" in titles
+
+
 def test_sheet_holds_every_image_whatever_its_size(tmp_path):
     colors = [(200, 10 * i, 30) for i in range(5)]
     sizes = [(60, 80), (80, 60), (10, 10), (60, 80), (4000, 10)]

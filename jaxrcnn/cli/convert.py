@@ -12,7 +12,7 @@ import jax
 from jaxrcnn import validation
 from jaxrcnn.cli.options import apply_fields
 from jaxrcnn.cli.pieces import find_build
-from jaxrcnn.cli.run import load_run
+from jaxrcnn.cli.run import load_run, say_checkpoint
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Detector, Variables, build, init
 from jaxrcnn.interop.coco_classes import guess_classes
@@ -39,6 +39,8 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     """
     if arguments.to:
         return convert_back(arguments, fields)
+    if arguments.checkpoint is not None:
+        raise ConfigError("--checkpoint has no effect without --to: it is of a run")
     if not arguments.model:
         raise ConfigError("--model: missing, takes the name of the detector that the source is of")
     if (arguments.source is None) == (arguments.weights is None):
@@ -164,7 +166,8 @@ def convert_back(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     if unused or fields:
         option = fields[0] if fields else f"--{unused[0].replace('_', '-')}"
         raise ConfigError(f"{option} has no effect with --to: the model's folder says it")
-    run = load_run(arguments.source, pieces=arguments.pieces)
+    run = load_run(arguments.source, arguments.checkpoint, pieces=arguments.pieces)
+    say_checkpoint(run)
     check_is_torchvisions(run.config)
     own = {name: x.name for name, x in own_pieces(run.detector).items() if name in USED}
     infer = own.pop("infer", "")

@@ -6,15 +6,18 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxrcnn.cli.run import load_run, note, progress_bar, table
-from jaxrcnn.data.datasets import open_eval_dataset
+from jaxrcnn.cli.run import describe_checkpoint, load_run, note, progress_bar, table
+from jaxrcnn.config import Config, DataConfig
+from jaxrcnn.data.datasets import open_eval_dataset, warn_of_training_split
 from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
 from jaxrcnn.model import Model
+from jaxrcnn.scoring import score_line, split_name
 from jaxrcnn.training.alternating import takes_given
 from jaxrcnn.training.pieces import missing_for_losses
+from jaxrcnn.training.workdir import read_config
 from jaxrcnn.types import Batch, Detections
 from jaxrcnn.validation import check
 
@@ -35,11 +38,16 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         DataError: the evaluation set cannot be read, or data.eval_proposals.
     """
     run = load_run(
-        arguments.workdir, arguments.step, arguments.batch_size, fields, arguments.pieces
+        arguments.workdir, arguments.checkpoint, arguments.batch_size, fields, arguments.pieces
     )
     check(run.config)
-    dataset = open_eval_dataset(run.config, run.classes.names)
-    print(f"{arguments.workdir}, step {run.step}, on {dataset.summary()}", flush=True)
+    dataset = open_eval_dataset(
+        run.config, run.classes.names, split_folder(arguments.workdir, run.config)
+    )
+    checkpoint = describe_checkpoint(run)
+    print(f"{arguments.workdir}, {checkpoint}, on {dataset.summary()}", flush=True)
+    if line := warn_of_training_split(run.config):
+        print(line, flush=True)
     if line := note_on_canvases(dataset, run.config):
         print(line, flush=True)
     missing = missing_for_losses(arguments.workdir, run.detector)
@@ -50,8 +58,26 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     for line in found.unread:
         print(f"left out: {line}")
     print(table(grouped(metrics)))
+    if chose_checkpoint(run, read_config(arguments.workdir).data):
+        print(f"{score_line(metrics)}, on {split_name(run.config)}, which chose this checkpoint\n")
     write(arguments.workdir / "eval" / f"step_{run.step}", run, dataset, found, metrics)
     return 0
+
+
+def split_folder(workdir: pathlib.Path, config: Config) -> pathlib.Path | None:
+    """The folder whose split.json says what is held out: none where other data was asked for."""
+    trained, asked = (
+        (data.format, data.roots, data.train_splits, data.val_share)
+        for data in (read_config(workdir).data, config.data)
+    )
+    return workdir if trained == asked else None
+
+
+def chose_checkpoint(run: Model, data: DataConfig) -> bool:
+    """Whether the set of a run's evaluation chose its checkpoint, given the run's own data."""
+    names = ("format", "root", "eval_split", "val_share", "num_eval_images")
+    same = all(getattr(run.config.data, name) == getattr(data, name) for name in names)
+    return bool(run.best_by) and same
 
 
 def given_proposals(run: Model, dataset: Dataset) -> StoredProposals | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from jaxrcnn.cli.run import load_model
+from jaxrcnn.cli.run import load_model, say_checkpoint
 from jaxrcnn.config import ConfigError
 from jaxrcnn.interop.export import export_program, named_weights, preprocessing_of
 from jaxrcnn.interop.weight_files import write_safetensors
@@ -70,7 +70,10 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         ConfigError: there is no such model, it makes no proposals, a field cannot be changed, or
             --out is there already.
     """
-    run = load_model(arguments.model, fields, arguments.pieces, arguments.dtype)
+    run = load_model(
+        arguments.model, fields, arguments.pieces, arguments.checkpoint, arguments.dtype
+    )
+    say_checkpoint(run)
     check_proposes(run)
     out = arguments.out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

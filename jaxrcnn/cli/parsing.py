@@ -6,7 +6,10 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from jaxrcnn.training.checkpoint import Checkpoint
 
 from jaxrcnn.config import ListedError
 
@@ -85,10 +88,12 @@ class Renamed(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def step(text: str) -> int:
-    """The type of an argument that is a whole number from 0."""
+def checkpoint(text: str) -> "Checkpoint":
+    """The type of an argument that is best, last or a step."""
+    if text == "best" or text == "last":
+        return text
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"got {text!r}, takes a whole number from 0")
+        raise argparse.ArgumentTypeError(f"got {text!r}, takes best, last or a step such as 5000")
     return int(text)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxrcnn.cli.image_files import file_names, find_images, image_ids
-from jaxrcnn.cli.run import counting, load_model
+from jaxrcnn.cli.run import counting, load_model, say_checkpoint
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
@@ -32,7 +32,8 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         DataError: not one image can be read.
     """
     images = find_images(arguments.images, arguments.out)
-    model = load_model(arguments.model, fields, arguments.pieces)
+    model = load_model(arguments.model, fields, arguments.pieces, arguments.checkpoint)
+    say_checkpoint(model)
     check_proposes(model)
     check_font(arguments.font, model.classes.names)
     faults = FaultLog("skip")

@@ -5,7 +5,7 @@ import json
 import pathlib
 from collections.abc import Mapping
 
-from jaxrcnn.cli.run import load_run, progress_bar, table
+from jaxrcnn.cli.run import describe_checkpoint, load_run, progress_bar, table
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.datasets import open_eval_dataset, open_train_dataset
 from jaxrcnn.data.proposals import write_proposals
@@ -26,12 +26,15 @@ def main(arguments: argparse.Namespace) -> int:
             written.
         DataError: the data set cannot be read.
     """
-    run = load_run(arguments.workdir, arguments.step, arguments.batch_size, pieces=arguments.pieces)
+    run = load_run(
+        arguments.workdir, arguments.checkpoint, arguments.batch_size, pieces=arguments.pieces
+    )
     check_proposes(run)
-    dataset = open_split(run, arguments.split)
+    dataset = open_split(run, arguments.split, arguments.workdir)
     if arguments.dump:
         make_room(arguments.dump)
-    print(f"{arguments.workdir}, step {run.step}, on {dataset.summary()}", flush=True)
+    checkpoint = describe_checkpoint(run)
+    print(f"{arguments.workdir}, {checkpoint}, on {dataset.summary()}", flush=True)
     found = find_all(run, dataset)
     metrics = proposal_metrics(dataset, found.proposals)
     for line in found.unread:
@@ -43,11 +46,11 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def open_split(run: Model, split: str) -> Dataset:
+def open_split(run: Model, split: str, workdir: pathlib.Path) -> Dataset:
     """The run's training or evaluation set."""
     if split == "train":
-        return open_train_dataset(run.config)
-    return open_eval_dataset(run.config, run.classes.names)
+        return open_train_dataset(run.config, workdir)
+    return open_eval_dataset(run.config, run.classes.names, workdir)
 
 
 def make_room(path: pathlib.Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxrcnn.cli.options import apply_fields, apply_prediction_fields
 from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.model import Model, restore
+from jaxrcnn.training.checkpoint import Checkpoint
 from jaxrcnn.training.workdir import read_config
 from jaxrcnn.types import Batch
 
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 def load_run(
     workdir: pathlib.Path,
-    step: int | None = None,
+    checkpoint: Checkpoint | None = None,
     batch_size: int | None = None,
     fields: Sequence[str] = (),
     pieces: str | None = None,
@@ -30,7 +31,7 @@ def load_run(
 
     Args:
         workdir: the folder.
-        step: of a run's checkpoint, by default the last.
+        checkpoint: of a run, as `restore` takes it.
         batch_size: images at a time, by default the run's own; rounded up to a multiple of the
             devices.
         fields: ``--config.FIELD VALUE ...`` on top of its config.
@@ -43,13 +44,14 @@ def load_run(
     config = apply_fields(read_config(workdir), fields)
     if batch_size is not None:
         config = replace(config, eval=replace(config.eval, batch_size=batch_size))
-    return restore(workdir, config, step, find_build(pieces), note)
+    return restore(workdir, config, checkpoint, find_build(pieces), note)
 
 
 def load_model(
     folder: pathlib.Path,
     fields: Sequence[str],
     pieces: str | None = None,
+    checkpoint: Checkpoint | None = None,
     dtype: Any = None,
 ) -> Model:
     """Read a run's folder, or a model's, to predict with it.
@@ -58,6 +60,7 @@ def load_model(
         folder: of the run or the model.
         fields: ``--config.FIELD VALUE ...`` on top of its config.
         pieces: what builds its detector, as `find_build` takes it.
+        checkpoint: of a run, as `restore` takes it.
         dtype: model.compute_dtype in place of the config's.
 
     Raises:
@@ -67,7 +70,18 @@ def load_model(
     config = apply_prediction_fields(read_config(folder), fields)
     if dtype is not None:
         config = replace(config, model=replace(config.model, compute_dtype=dtype))
-    return restore(folder, config, build=find_build(pieces), say=note)
+    return restore(folder, config, checkpoint, find_build(pieces), note)
+
+
+def describe_checkpoint(model: Model) -> str:
+    """Which checkpoint of a run was read, such as "step 40 (best eval/AP)"."""
+    return f"step {model.step}" + (f" (best {model.best_by})" if model.best_by else "")
+
+
+def say_checkpoint(model: Model) -> None:
+    """Say which checkpoint was read, if the run has a best one besides the last."""
+    if model.config.train.keep_best and model.step:
+        print(f"checkpoint  {describe_checkpoint(model)}", flush=True)
 
 
 def note(line: str) -> None:

@@ -50,7 +50,8 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
 def paced(config: Config, evaluations: int) -> Config:
     """The config with so many evaluations, evenly over its steps, and as many checkpoints.
 
-    Gradients are measured as often, unless the config says how often.
+    Gradients are measured as often, unless the config says how often. All runs have the same
+    number of steps, and their last states are compared: no best one is kept, and none ends early.
     """
     every = max(config.train.steps // evaluations, 1)
     diagnostics = config.train.diagnostics
@@ -58,7 +59,12 @@ def paced(config: Config, evaluations: int) -> Config:
     return replace(
         config,
         train=replace(
-            config.train, eval_every=every, checkpoint_every=every, diagnostics=diagnostics
+            config.train,
+            eval_every=every,
+            checkpoint_every=every,
+            diagnostics=diagnostics,
+            keep_best="",
+            patience=0,
         ),
     )
 

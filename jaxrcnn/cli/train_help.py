@@ -54,6 +54,7 @@ COMMON_FIELDS: tuple[Section, ...] = (
             "train.log_every",
             "train.eval_every",
             "train.checkpoint_every",
+            "train.keep_best",
         ),
     ),
     (

@@ -44,7 +44,8 @@ def read_coco(
 
     Args:
         root: the folder. A split is annotations/instances_SPLIT.json, with its images in
-            SPLIT/, images/SPLIT/, images/ or JPEGImages/, the first that exists.
+            SPLIT/, images/SPLIT/, images/ or JPEGImages/, the first that exists, or in another of
+            the layouts that `find_splits` knows.
         splits: names of the splits, in this order.
         classes: names of the categories in the order of their labels; boxes of others are left
             out and counted. Empty takes all, by ascending id.

@@ -23,9 +23,10 @@ def look_at_images(root: str, split: Split, max_pixels: int) -> list[ImageFile |
             os.path.join(split.folder, name),
             os.path.join(split.folder, _slashed(name)),
             os.path.join(root, _slashed(name)),
+            *(os.path.join(folder, _slashed(name)) for folder in split.more),
         ]
-        alone = [os.path.join(split.folder, _base(name))] if counts[_base(name)] == 1 else []
-        path = first_file([*places, *alone])
+        alone = (split.folder, *split.more) if counts[_base(name)] == 1 else ()
+        path = first_file([*places, *(os.path.join(folder, _base(name)) for folder in alone)])
         file = check_size(path, _side(image, "height"), _side(image, "width"), max_pixels)
         return file._replace(renamed=path not in places)
 

@@ -1,19 +1,19 @@
 """The json file of a split in COCO's format: its tables, with ids that are checked."""
 
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from jaxrcnn.data.checks import FaultLog
+from jaxrcnn.data.coco_layouts import LOOK, locate
 from jaxrcnn.data.errors import fault
+from jaxrcnn.data.foreign import identify
 from jaxrcnn.data.text import read_text
 from jaxrcnn.data.values import described, string, whole_number
 
 Entry = dict[str, Any]
 Id = int | str
-LOOK = "check data.root and the names of the splits"
 
 
 class Split(NamedTuple):
@@ -26,6 +26,7 @@ class Split(NamedTuple):
     images: list[Entry]  # "id" is an integer of 64 bits or a string
     annotations: dict[Id, list[Entry]]  # by the id of their image; "id" is an integer of 64 bits
     notes: list[str]
+    more: tuple[str, ...] = ()  # folders where images may be too
 
 
 def read_split(root: str, name: str, log: FaultLog) -> Split:
@@ -35,7 +36,7 @@ def read_split(root: str, name: str, log: FaultLog) -> Split:
         DataError: the file, a table or a category is unusable; with log.on_error "raise" also an
             entry.
     """
-    file = os.path.join(root, "annotations", f"instances_{name}.json")
+    file, folder, more = locate(root, name)
     try:
         tables = json.loads(read_text(file))
         images, annotations, categories = (
@@ -46,12 +47,12 @@ def read_split(root: str, name: str, log: FaultLog) -> Split:
     except OSError as error:
         raise fault(file, f"split {name}", f"cannot be read ({error.strerror})", LOOK) from error
     except (ValueError, RecursionError) as error:  # json's own errors are ValueErrors
-        what = f"is not COCO's json ({error})"
+        kind = identify(file)[1]
+        what = f"it is {kind}" if kind else f"is not COCO's json ({error})"
         raise fault(file, f"split {name}", what, "correct it") from error
-    folder = image_folder(root, name)
     known, unique = _check_images(images, file, log)
     grouped = _group_annotations(annotations, known, file, log)
-    return Split(name, file, folder, names, unique, grouped, notes)
+    return Split(name, file, folder, names, unique, grouped, notes, more)
 
 
 def _table(tables: object, name: str) -> list[Entry]:
@@ -90,16 +91,6 @@ def _root_category(categories: Sequence[Entry], annotations: Sequence[Entry]) ->
             used = any(a.get("category_id") == category.get("id") for a in annotations)
             return None if used else category
     return None
-
-
-def image_folder(root: str, split: str) -> str:
-    """The first folder that exists of those where the images of a split may be."""
-    places = [split, os.path.join("images", split), "images", "JPEGImages"]
-    for place in places:
-        folder = os.path.join(root, place)
-        if os.path.isdir(folder):
-            return folder
-    raise fault(root, f"split {split}", f"no folder of images among {', '.join(places)}", LOOK)
 
 
 def _check_images(images: Sequence[Entry], file: str, log: FaultLog) -> tuple[set[Id], list[Entry]]:

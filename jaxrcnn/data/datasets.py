@@ -1,48 +1,69 @@
-"""The training and the evaluation set of a config."""
+"""The training, the evaluation and the test set of a config."""
 
 from collections.abc import Sequence
 
 from jaxrcnn.config import Config, ConfigError
-from jaxrcnn.data.coco import read_coco
 from jaxrcnn.data.coco_categories import FILLER
+from jaxrcnn.data.dividing import Divided, Workdir, divide
 from jaxrcnn.data.errors import DataError, quoted
+from jaxrcnn.data.joining import join
+from jaxrcnn.data.reading import read_parts, unite
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.sources import Source, find_sources
 from jaxrcnn.data.synthetic import shapes_dataset
-from jaxrcnn.data.voc import read_voc
 
-TRAIN_SEED, EVAL_SEED = 0, 1
+TRAIN_SEED, EVAL_SEED, TEST_SEED = 0, 1, 2
 """Of the drawn sets, so that runs of any seed train and are judged on the same images."""
 
 
-def open_datasets(config: Config) -> tuple[Dataset, Dataset]:
+def open_datasets(
+    config: Config, workdir: Workdir = None, any_classes: bool = False
+) -> tuple[Dataset, Dataset]:
     """Open the training and the evaluation set; both number their classes alike.
 
+    Args:
+        config: of the run.
+        workdir: its folder. If images are held out for evaluation, split.json in it says which, and
+            is written if there is none.
+        any_classes: take any number of classes, whatever model.num_classes is.
+
     Raises:
-        ConfigError: the data has another number of classes than the model.
+        ConfigError: the data has another number of classes than the model, or a class or a split
+            that the config names does not exist.
         DataError: something cannot be read, or a set holds no images.
     """
-    train = open_train_dataset(config)
-    return train, open_eval_dataset(config, train.class_names)
+    if config.data.format == "shapes":
+        return open_train_dataset(config), open_eval_dataset(config, ())
+    sources = find_sources(config.data)
+    divided = divide(config, sources, config.data.classes, workdir, training=True)
+    train = _training(config, sources, divided, any_classes)
+    evaluation = _evaluation(config, sources, train.class_names, divided)
+    return train, evaluation
 
 
-def open_train_dataset(config: Config) -> Dataset:
+def open_train_dataset(
+    config: Config, workdir: Workdir = None, any_classes: bool = False
+) -> Dataset:
     """Open the training set; with data.skip_empty without images that hold nothing to train on.
+
+    Images that are held out for evaluation are not part of it.
 
     Raises:
         ConfigError, DataError: see `open_datasets`.
     """
     data = config.data
     if data.format == "shapes":
-        dataset = shapes_dataset(data.num_train_images, TRAIN_SEED)
+        sources = []
+        divided = Divided(shapes_dataset(data.num_train_images, TRAIN_SEED), None)
     else:
-        dataset = _read_splits(config, data.train_splits, data.classes)
-    check_classes(dataset, config)
-    if data.format == "coco":
-        _check_categories(dataset)
-    return _checked(dataset.without_empty() if data.skip_empty else dataset)
+        sources = find_sources(data)
+        divided = divide(config, sources, data.classes, workdir, training=True)
+    return _training(config, sources, divided, any_classes)
 
 
-def open_eval_dataset(config: Config, class_names: Sequence[str]) -> Dataset:
+def open_eval_dataset(
+    config: Config, class_names: Sequence[str], workdir: Workdir = None
+) -> Dataset:
     """Open the evaluation set, its labels numbered like `class_names` (of the training set).
 
     Raises:
@@ -51,25 +72,58 @@ def open_eval_dataset(config: Config, class_names: Sequence[str]) -> Dataset:
     data = config.data
     if data.format == "shapes":
         dataset = shapes_dataset(data.num_eval_images, EVAL_SEED)
-    else:
-        dataset = _read_splits(config, (data.eval_split,), class_names)
-    check_classes(dataset, config)
-    return _checked(dataset)
+        check_classes(dataset, config)
+        return _checked(dataset)
+    sources = find_sources(data)
+    divided = None
+    if any(source.eval == "" for source in sources):
+        divided = divide(config, sources, class_names, workdir, training=False)
+    evaluation = _evaluation(config, sources, class_names, divided)
+    check_classes(evaluation, config)
+    return evaluation
 
 
-def _read_splits(config: Config, splits: Sequence[str], classes: Sequence[str]) -> Dataset:
-    data = config.data
-    if data.format == "voc":
-        return read_voc(
-            data.roots[0],
-            splits,
-            classes,
-            keep_difficult=data.keep_difficult,
-            on_error=data.on_error,
-            one_based=data.voc_one_based,
-            max_pixels=data.max_pixels,
-        )
-    return read_coco(data.roots[0], splits, classes, data.on_error, data.max_pixels)
+def open_test_dataset(config: Config, class_names: Sequence[str]) -> Dataset:
+    """Open data.test_split, its labels numbered like `class_names` (of the training set).
+
+    Raises:
+        ConfigError: there is no test split; see also `open_datasets`.
+        DataError: see `open_datasets`.
+    """
+    if config.data.format == "shapes":
+        dataset = shapes_dataset(config.data.num_eval_images, TEST_SEED)
+        check_classes(dataset, config)
+        return _checked(dataset)
+    sources = [source for source in find_sources(config.data) if source.test]
+    if not sources:
+        raise ConfigError("data.test_split is empty: name the split to test on")
+    parts = [(source, (source.test or "",)) for source in sources]
+    sets = read_parts(config.data, parts, class_names)
+    return _checked(unite(config.data, sets, class_names))
+
+
+def _training(
+    config: Config, sources: Sequence[Source], divided: Divided, any_classes: bool
+) -> Dataset:
+    """The training set, checked."""
+    if not any_classes:
+        check_classes(divided.whole, config)
+    if any(source.format != "voc" for source in sources):  # VOC has no list of its names
+        _check_categories(divided.whole)
+    train = divided.train()
+    return _checked(train.without_empty() if config.data.skip_empty else train)
+
+
+def _evaluation(
+    config: Config, sources: Sequence[Source], class_names: Sequence[str], divided: Divided | None
+) -> Dataset:
+    """The images of the evaluation splits, and those held out."""
+    parts = [(source, (source.eval,)) for source in sources if source.eval]
+    sets = [] if divided is None else divided.held_out()
+    if parts:
+        read = read_parts(config.data, parts, class_names)
+        sets = [unite(config.data, read, class_names), *sets]
+    return _checked(sets[0] if len(sets) == 1 else join(sets, class_names))
 
 
 def check_classes(dataset: Dataset, config: Config) -> None:
@@ -102,3 +156,21 @@ def _checked(dataset: Dataset) -> Dataset:
     if not len(dataset):
         raise DataError(f"{dataset.summary()}; check data.root, the splits and their annotations")
     return dataset
+
+
+WARNING = "warning: evaluation uses training images{}: its scores say nothing about new images"
+
+
+def warn_of_training_split(config: Config) -> str:
+    """A line where the evaluation split is one of the training splits, else ""."""
+    return WARNING.format("") if config.data.eval_split in config.data.train_splits else ""
+
+
+def describe_datasets(train: Dataset, evaluation: Dataset) -> list[str]:
+    """Lines that say what was read, with a warning if images of both are the same."""
+    lines = [f"training    {train.summary()}", f"evaluation  {evaluation.summary()}"]
+    files = {record.file for record in train.records} - {""}
+    shared = sum(record.file in files for record in evaluation.records)
+    if shared:
+        lines.append(WARNING.format(f" ({shared} of {len(evaluation)})"))
+    return lines

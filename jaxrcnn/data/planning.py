@@ -14,12 +14,15 @@ from jaxrcnn.data.buckets import (
 )
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.repeats import repeat_factors
 from jaxrcnn.data.transforms import Size
 
 PADDING = -1
 """Place in the data set of an image that only fills a batch."""
 ORDER_STREAM = 1
 """Second word of the seeds of the orders; other draws from a seed have another."""
+REPEAT_STREAM = 4
+"""The same for the draws of how often an epoch has an image."""
 
 
 class Plan(NamedTuple):
@@ -78,13 +81,29 @@ def plan_training(dataset: Dataset, config: Config) -> Plan:
         DataError: there are no images.
     """
     buckets, train = training_buckets(dataset, config.data), config.train
-    return Plan(
-        plan_batches(config.seed, train.steps, train.batch_size, buckets.of_record), buckets
-    )
+    factors = training_factors(dataset, config)
+    rows = plan_batches(config.seed, train.steps, train.batch_size, buckets.of_record, factors)
+    return Plan(rows, buckets)
+
+
+def images_per_epoch(dataset: Dataset, config: Config) -> float:
+    """How many images an epoch has on average; with data.repeat_threshold some more than once."""
+    factors = training_factors(dataset, config)
+    return float(len(dataset)) if factors is None else float(factors.sum())
+
+
+def training_factors(dataset: Dataset, config: Config) -> np.ndarray | None:
+    """How often an epoch has each image, see `repeat_factors`; None where each comes once."""
+    threshold = config.data.repeat_threshold
+    return repeat_factors(dataset, threshold) if threshold else None
 
 
 def plan_batches(
-    seed: int, num_steps: int, batch_size: int, bucket_of_record: np.ndarray
+    seed: int,
+    num_steps: int,
+    batch_size: int,
+    bucket_of_record: np.ndarray,
+    factors: np.ndarray | None = None,
 ) -> np.ndarray:
     """Which records each step gets.
 
@@ -97,6 +116,7 @@ def plan_batches(
         num_steps: rows of the plan.
         batch_size: images of a step.
         bucket_of_record: (n,) int, bucket of every record.
+        factors: (n,) at least 1, how often an epoch has each record on average; by default once.
 
     Returns:
         (num_steps, batch_size) int32, places in the data set.
@@ -104,16 +124,16 @@ def plan_batches(
     Raises:
         DataError: there are no records.
     """
-    if len(bucket_of_record) == 0:
+    size = len(bucket_of_record)
+    if size == 0:
         raise DataError("the training set holds no images; check data.root and the splits")
-    counts = np.bincount(bucket_of_record)
-    epochs = num_steps * batch_size // len(bucket_of_record)
-    while (epochs * counts // batch_size).sum() < num_steps:
-        epochs += 1
-    stream = np.concatenate(
-        [_permutation(seed, epoch, len(bucket_of_record)) for epoch in range(epochs)]
-        or [np.zeros(0, np.int64)]
-    )
+    epochs: list[np.ndarray] = [np.zeros(0, np.int64)]
+    counts = np.zeros(bucket_of_record.max() + 1, np.int64)
+    while (counts // batch_size).sum() < num_steps:
+        repeated = _repeated(factors, size, seed, len(epochs) - 1)
+        epochs.append(repeated[_permutation(seed, len(epochs) - 1, len(repeated))])
+        counts += np.bincount(bucket_of_record[repeated], minlength=len(counts))
+    stream = np.concatenate(epochs)
     rows, filled_at = [], []
     for bucket in range(len(counts)):
         places = np.flatnonzero(bucket_of_record[stream] == bucket)
@@ -127,6 +147,16 @@ def plan_batches(
 
 def _permutation(seed: int, epoch: int, size: int) -> np.ndarray:
     return np.random.default_rng((seed, ORDER_STREAM, epoch)).permutation(size)
+
+
+def _repeated(factors: np.ndarray | None, size: int, seed: int, epoch: int) -> np.ndarray:
+    """The records of an epoch in their order, each as often as the epoch has it."""
+    places = np.arange(size)
+    if factors is None:
+        return places
+    whole = np.floor(factors)
+    drawn = np.random.default_rng((seed, REPEAT_STREAM, epoch)).random(size)
+    return np.repeat(places, (whole + (drawn < factors - whole)).astype(np.int64))
 
 
 def plan_evaluation(dataset: Dataset, config: Config) -> Plan:

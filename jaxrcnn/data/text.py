@@ -22,3 +22,26 @@ def read_text(path: str | os.PathLike[str]) -> str:
         content = stream.read()
     encodings = (encoding for mark, encoding in MARKS if content.startswith(mark))
     return content.decode(next(encodings, "utf-8"))
+
+
+def read_ends(path: str | os.PathLike[str], first: int = 2**16, last: int = 2**12) -> str:
+    """The beginning and the end of a text file, to tell what it is without reading all of it.
+
+    Args:
+        path: of the file, in UTF-8 or in what its byte order mark says.
+        first: bytes at its beginning.
+        last: bytes at its end.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as stream:
+        content = stream.read(first)
+        encodings = (encoding for mark, encoding in MARKS if content.startswith(mark))
+        encoding = next(encodings, "utf-8")
+        if encoding == "utf-16":
+            content += stream.read()
+        elif size := os.fstat(stream.fileno()).st_size - len(content):
+            stream.seek(-min(size, last), os.SEEK_END)
+            content += b"\n" + stream.read()
+    return content.decode(encoding, "ignore")

@@ -12,6 +12,7 @@ from jaxrcnn.data.errors import fault, quoted
 from jaxrcnn.data.image_files import look_at
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
+from jaxrcnn.data.voc_layouts import Unlisted, find_unlisted, spare_images
 from jaxrcnn.data.voc_pages import Page, list_pages, read_page
 
 VOC_CLASSES = (
@@ -33,12 +34,13 @@ def read_voc(
     """Open splits of a folder in Pascal VOC's format as one data set.
 
     Args:
-        root: the folder that holds Annotations/, ImageSets/Main/ and JPEGImages/.
+        root: the folder that holds Annotations/, ImageSets/Main/ and JPEGImages/, or XML files in
+            another of the layouts that `find_splits` knows.
         splits: names of lists in ImageSets/Main, in this order; "VOC2007/trainval" is the list
-            trainval of the folder VOC2007 below the root.
+            trainval of the folder VOC2007 below the root. Without lists, folders of XML files.
         classes: class names in the order of their labels; boxes of others are left out and
             counted. Empty takes VOC's twenty, or the names found in these splits, sorted, where
-            others than the twenty are among them.
+            others than the twenty are among them or there are no lists.
         keep_difficult: train on objects marked difficult instead of ignoring them.
         on_error: what to do with a faulty image or box: stop, or leave it out and note it.
         one_based: coordinates count pixels from 1 and xmax and ymax are part of the box, so that
@@ -62,7 +64,8 @@ def read_voc(
         else:
             pages.append(page)
     found = {item.name for page in pages for item in page.objects}
-    names = tuple(classes) or (VOC_CLASSES if found <= set(VOC_CLASSES) else tuple(sorted(found)))
+    unlisted = [place for split in splits if (place := find_unlisted(root, split))]
+    names = tuple(classes) or _name_classes(found, bool(unlisted))
     labels = {name: label for label, name in enumerate(names, 1)}
     counts: Counter[str] = Counter()
     records = [_make_record(page, labels, keep_difficult, one_based, log, counts) for page in pages]
@@ -76,9 +79,26 @@ def read_voc(
         clipped=counts["cut"],
         other_boxes=counts["other"],
         empty_boxes=counts["empty"],
-        notes=(*_absent(classes, found), *_notes(records, counts)),
+        notes=(
+            *_absent(classes, found),
+            *_notes(records, counts),
+            *_unannotated(unlisted, {page.image.path for page in pages}),
+        ),
         source_classes=tuple(sorted(found)),
     )
+
+
+def _name_classes(found: set[str], unlisted: bool) -> tuple[str, ...]:
+    """VOC's twenty classes, or the names that were found where there are others or no lists."""
+    if found <= set(VOC_CLASSES) and not unlisted:
+        return VOC_CLASSES
+    return tuple(sorted(found))
+
+
+def _unannotated(splits: Sequence[Unlisted], used: set[str]) -> list[str]:
+    """A note where images of splits without lists have no XML file."""
+    number = sum(spare_images(split, used) for split in splits)
+    return [f"{number} images without an XML file left out"] if number else []
 
 
 def _make_record(

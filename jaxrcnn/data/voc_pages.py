@@ -3,27 +3,31 @@
 import os
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import fault
+from jaxrcnn.data.folders import list_folder
+from jaxrcnn.data.foreign import ROOTS
 from jaxrcnn.data.image_files import ImageFile, check_size
 from jaxrcnn.data.images import ENDINGS
 from jaxrcnn.data.text import read_text
 from jaxrcnn.data.values import flag, whole_number
+from jaxrcnn.data.voc_layouts import Unlisted, find_list, find_unlisted, no_list
 
 FLAGGED = re.compile(r"(.*\S)\s+(?:-1|0|1)")
 """A line of a list for one class: the name of an image, and whether it holds the class."""
 
 
 class Listed(NamedTuple):
-    """An image of a list."""
+    """An image of a split."""
 
     image_id: int
     stem: str  # VOC's id
     file: str  # XML
-    images: Mapping[str, str]  # paths of the image files in its folder, see `_images_in`
+    images: Mapping[str, str]  # paths of the image files in its folders, see `_images_in`
+    folder: str  # where its image should be
 
 
 class Object(NamedTuple):
@@ -51,37 +55,55 @@ def list_pages(root: str, splits: Sequence[str], log: FaultLog) -> list[Listed]:
     """The images of all splits in order, numbered from 1; one that is listed twice goes to the log.
 
     Raises:
-        DataError: a list cannot be read.
+        DataError: a list cannot be read, or there is no such split.
     """
     pages: list[Listed] = []
     seen: set[str] = set()
-    folders: dict[str, dict[str, str]] = {}
     image_id = 0
     for split in splits:
-        folder, name = os.path.split(split)
-        folder = os.path.join(root, folder)
-        list_file = os.path.join(folder, "ImageSets", "Main", f"{name}.txt")
-        for line in _read_list(list_file, split):
+        for page in _pages_of(root, split):
             image_id += 1
-            stem, file = _annotation_file(os.path.join(folder, "Annotations"), line)
-            if file in seen:
-                log.add(fault(list_file, f"image {stem}", "is listed twice"))
+            if page.file in seen:
+                log.add(fault(find_list(root, split), f"image {page.stem}", "is listed twice"))
                 continue
-            seen.add(file)
-            place = os.path.dirname(os.path.join(folder, "JPEGImages", stem))
-            if place not in folders:
-                folders[place] = _images_in(place)
-            pages.append(Listed(image_id, stem, file, folders[place]))
+            seen.add(page.file)
+            pages.append(page._replace(image_id=image_id))
     return pages
 
 
-def _read_list(file: str, split: str) -> list[str]:
+def _pages_of(root: str, split: str) -> Iterator[Listed]:
+    """The images of a split in order; their ids are still 0."""
+    unlisted = find_unlisted(root, split)
+    return _all_pages(unlisted) if unlisted else _listed_pages(root, split)
+
+
+def _listed_pages(root: str, split: str) -> Iterator[Listed]:
+    base = os.path.join(root, os.path.dirname(split))
+    folder = os.path.join(base, "JPEGImages")
+    images: dict[str, dict[str, str]] = {}
+    for line in _read_list(root, split):
+        stem, file = _annotation_file(os.path.join(base, "Annotations"), line)
+        place = os.path.dirname(os.path.join(folder, stem))
+        if place not in images:
+            images[place] = _images_in(place)
+        yield Listed(0, stem, file, images[place], folder)
+
+
+def _all_pages(split: Unlisted) -> Iterator[Listed]:
+    images = {
+        name: path for place in reversed(split.images) for name, path in _images_in(place).items()
+    }
+    for name in list_folder(split.folder).ending(".xml"):
+        file = os.path.join(split.folder, name)
+        yield Listed(0, os.path.splitext(name)[0], file, images, split.images[-1])
+
+
+def _read_list(root: str, split: str) -> list[str]:
     """The lines of a list that are not blank, without blanks around."""
     try:
-        lines = read_text(file).splitlines()
+        lines = read_text(find_list(root, split)).splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        remedy = "check data.root and the names of the splits"
-        raise fault(file, f"split {split}", f"cannot be read ({error})", remedy) from error
+        raise no_list(root, split, error) from error
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -96,12 +118,8 @@ def _annotation_file(folder: str, line: str) -> tuple[str, str]:
 
 def _images_in(folder: str) -> dict[str, str]:
     """Paths of the image files in a folder by their names, with endings in lower case."""
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError:
-        return {}
     found = {}
-    for name in names:
+    for name in list_folder(folder).files:
         stem, ending = os.path.splitext(name)
         if ending.lower() in ENDINGS:
             found.setdefault(stem + ending.lower(), os.path.join(folder, name))
@@ -122,9 +140,10 @@ def read_page(listed: Listed, max_pixels: int) -> Page:
     except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise ValueError(f"the annotation is not XML ({error})") from error
     if page.tag != "annotation":
-        raise ValueError(f"it holds <{page.tag}> and not VOC's <annotation>")
+        kind = f": {ROOTS[page.tag]}" if page.tag in ROOTS else ""
+        raise ValueError(f"it holds <{page.tag}> and not VOC's <annotation>{kind}")
     height, width = (_side(page, name) for name in ("height", "width"))
-    image = check_size(_image_file(listed), height, width, max_pixels)
+    image = check_size(_image_file(listed, page), height, width, max_pixels)
     objects, faults = [], []
     items = page.findall("object")
     for place, item in enumerate(items, 1):
@@ -135,14 +154,20 @@ def read_page(listed: Listed, max_pixels: int) -> Page:
     return Page(listed.image_id, listed.stem, listed.file, image, objects, len(items), faults)
 
 
-def _image_file(listed: Listed) -> str:
-    """Path of an image, whatever kind it is of."""
+def _image_file(listed: Listed, page: ElementTree.Element) -> str:
+    """Path of an image, whatever kind it is of: of the XML file's name, or of what the file says.
+
+    Its <folder> and <path> are of the machine on which it was written.
+    """
     name = os.path.basename(listed.stem)
     for ending in ENDINGS:
         if name + ending in listed.images:
             return listed.images[name + ending]
-    folder = os.path.join(os.path.dirname(os.path.dirname(listed.file)), "JPEGImages")
-    path = os.path.join(folder, listed.stem)
+    written = os.path.basename((page.findtext("filename") or "").replace("\\", "/").strip())
+    stem, ending = os.path.splitext(written)
+    if stem + ending.lower() in listed.images:
+        return listed.images[stem + ending.lower()]
+    path = os.path.join(listed.folder, listed.stem)
     raise ValueError(f"the image file is missing: {path} with any of {' '.join(ENDINGS)}")
 
 

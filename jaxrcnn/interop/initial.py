@@ -18,6 +18,7 @@ from jaxrcnn.interop.recognition import Recognised, backbone_fields, detector_na
 from jaxrcnn.interop.sources import peer_of
 from jaxrcnn.interop.trained_fields import differing, trained_fields
 from jaxrcnn.interop.weight_files import read_weights
+from jaxrcnn.training.best import choose
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.pieces import named_pieces
 from jaxrcnn.training.weights import holds_weights
@@ -36,6 +37,7 @@ class Initial(NamedTuple):
     num_classes: int | None  # of the weights; None for a backbone
     classes: Classes | None  # by label, where the names are known
     lines: list[str]  # what was found and assumed, for a person
+    step: int | None = None  # of a run's checkpoint: the best one where there is one, else the last
 
 
 def find_initial(source: str) -> Initial:
@@ -83,17 +85,20 @@ def _only_weights(model: str) -> str:
 def _of_folder(source: str, path: pathlib.Path) -> Initial:
     config, classes = read_config(path), read_classes(path)
     kind: Kind = "model" if holds_weights(path) else "run"
-    line = f"a model of {config.model.num_classes} classes"
+    line, step = f"a model of {config.model.num_classes} classes", None
     if kind == "run":
         with Checkpoints(path) as checkpoints:
-            step = checkpoints.steps[-1] if checkpoints.steps else 0
-        ended = "" if step == config.train.steps else ", which is not finished"
-        line = f"a run after step {step} of {config.train.steps}{ended}"
+            step, metric = choose(path, config, checkpoints.steps)
+            last = max(checkpoints.steps, default=0)
+        which = f", its best by {metric}" if metric else ""
+        ended = "" if last == config.train.steps else "; it is not finished"
+        line = f"a run at step {step or 0} of {config.train.steps}{which}{ended}"
     pieces = named_pieces(path)
     line += f", made with {pieces}" if pieces else ""
     known = classes if classes.names != _numbered(len(classes.names)) else None
     fields = trained_fields(config)
-    return Initial(source, path, kind, fields, config.model.num_classes, known, [f"  {line}"])
+    number, lines = config.model.num_classes, [f"  {line}"]
+    return Initial(source, path, kind, fields, number, known, lines, step)
 
 
 def _numbered(count: int) -> tuple[str, ...]:

@@ -98,7 +98,7 @@ def _read(
         variables: Variables = load_variables(initial.path, like, restart)
     else:
         with Checkpoints(initial.path) as checkpoints:
-            variables = checkpoints.restore_variables(like, restart=restart)
+            variables = checkpoints.restore_variables(like, initial.step, restart)
     paths = [path_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(like)]
     restarted = tuple(path for path in paths if is_in(path, restart))
     check_restart(config.train.init_restart, restarted)

@@ -3,14 +3,14 @@
 import dataclasses
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.config import Config
 from jaxrcnn.config_io import field_values
 from jaxrcnn.study.speed import seconds_until, step_costs
 from jaxrcnn.training.alternating import phases
-from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.metrics import read_rows
 from jaxrcnn.training.workdir import read_config
 
 Status = Literal["finished", "diverged", "waiting"]
@@ -159,18 +159,6 @@ def read_run(
             if (values := finite_values(row, "diagnostics/"))
         ),
     )
-
-
-def read_rows(path: pathlib.Path) -> Sequence[Mapping[str, Any]]:
-    """The lines of a metrics.jsonl; none where the run wrote none.
-
-    Raises:
-        ConfigError: it cannot be read.
-    """
-    try:
-        return MetricsWriter.read(path) if path.exists() else ()
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
 
 
 def is_finite(row: Mapping[str, Any], name: str) -> bool:

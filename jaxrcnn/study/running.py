@@ -19,6 +19,7 @@ import jax
 from jaxrcnn.config import Config
 from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.split_file import copy_split
 from jaxrcnn.detector import build
 from jaxrcnn.runs import run
 from jaxrcnn.runtime.machine import processor_name
@@ -54,7 +55,7 @@ def run_study(plan: Plan, workdir: pathlib.Path) -> Study:
         ConfigError: a folder holds a run of another config, or study.json cannot be read.
         DataError: the data cannot be read.
     """
-    sets = open_datasets(next(iter(plan.configs.values())))
+    sets = open_datasets(next(iter(plan.configs.values())), workdir)
     results = known_results(workdir)
     number = 0
     total = len(plan.seeds) * len(plan.configs)
@@ -111,6 +112,8 @@ def run_group(
     """Run schemes with one seed to their ends, whatever those are."""
     began = time.monotonic()
     folders = {name: folder_of(workdir, name, seed) for name in configs}
+    for folder in folders.values():
+        copy_split(workdir, folder)  # all runs are judged on the same images, also by `evaluate`
     if plan.together:
         failures = run_side_by_side(
             {folders[name]: config for name, config in configs.items()},
@@ -140,6 +143,7 @@ def run_group(
 
 def run_alone(config: Config, folder: pathlib.Path, sets: Sets, build: Build) -> Failure | None:
     """Run one scheme to its end; how it diverged, or None."""
+    run_folder.claim(folder, config)  # a run by itself could be resumed with more steps
     try:
         run(config, folder, build_detector(config.model, build, folder), *sets)
     except NonFiniteLossError as error:

@@ -19,10 +19,11 @@ from jaxrcnn.config import Config
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import Detector, build
-from jaxrcnn.runs import check_start, evaluate_state, first_state, open_folder, score_line, scores
+from jaxrcnn.runs import check_start, first_state, open_folder
 from jaxrcnn.runtime.xla import jit_program
+from jaxrcnn.scoring import evaluate_state, score_line, scores
 from jaxrcnn.study.results import Failure
-from jaxrcnn.training.checkpoint import Checkpoints, has_checkpoints
+from jaxrcnn.training.checkpoint import Checkpoints, last_step
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
 from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter
@@ -32,6 +33,7 @@ from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.step import train_step
+from jaxrcnn.training.trackers import open_trackers
 from jaxrcnn.types import Array, Batch
 
 
@@ -60,7 +62,7 @@ def run_side_by_side(
     folders, config = list(configs), next(iter(configs.values()))
     detector = build_detector(config.model, build, together)
     programs = compile_programs(detector, config)
-    if not has_checkpoints(together):
+    if not last_step(together):
         check_start(config, programs, train_set.class_names)
     for folder, own in configs.items():
         open_folder(own, folder, train_set)
@@ -72,7 +74,10 @@ def run_side_by_side(
         first = functools.partial(_first_states, config, programs, len(folders), progress, names)
         state = checkpoints.restore(first()) if checkpoints.steps else first()
         step = int(state.step)
-        writers = [stack.enter_context(MetricsWriter(folder, step)) for folder in folders]
+        writers = [
+            stack.enter_context(MetricsWriter(folder, step, open_trackers(own, folder, step)))
+            for folder, own in configs.items()
+        ]
         batches = stack.enter_context(contextlib.closing(train_batches(train_set, config, step)))
         images = [record.name for record in train_set.records]
         logs: Any = Logs(config, writers, progress, images)

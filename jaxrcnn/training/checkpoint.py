@@ -1,8 +1,8 @@
 """Checkpoints of a run: the whole training state, written by orbax."""
 
 import pathlib
-from collections.abc import Collection
-from typing import Any, Self
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, Self
 
 import jax
 from orbax.checkpoint.experimental import v1 as ocp
@@ -13,10 +13,8 @@ from jaxrcnn.training.files import AGAIN, check_whole, write_list
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.weights import check_shapes, merged, one_line, placed
 
-
-def has_checkpoints(workdir: pathlib.Path) -> bool:
-    """Whether a run's folder has a checkpoint to go on from."""
-    return any((workdir / "checkpoints").glob("[0-9]*"))
+Checkpoint = Literal["best", "last"] | int
+"""Which checkpoint of a run: the best evaluated one, the last one, or that of a step."""
 
 
 class Checkpoints:
@@ -26,8 +24,8 @@ class Checkpoints:
 
     Args:
         workdir: the run's folder.
-        keep: how many are kept, the last ones; None is for reading only, beside a run that may be
-            writing: nothing is made or cleaned up.
+        keep: how many are kept, the last ones, besides that of `keep_best`; None is for reading
+            only, beside a run that may be writing: nothing is made or cleaned up.
 
     Raises:
         ConfigError: there is nothing to read.
@@ -38,10 +36,11 @@ class Checkpoints:
         self.folder = (workdir / "checkpoints").resolve()  # orbax wants an absolute path
         if keep is None and not self.folder.is_dir():
             raise ConfigError(f"{workdir} has no checkpoints, nor the weights/ of a model")
+        self._kept = _Kept(keep or 1)
         self._checkpointer = training.Checkpointer(
             self.folder,
             save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
-            preservation_policy=training.preservation_policies.LatestN(keep or 1),
+            preservation_policy=self._kept,
             cleanup_tmp_directories=keep is not None,
         )
 
@@ -63,6 +62,14 @@ class Checkpoints:
             raise OSError(f"{self.folder}: the checkpoint for step {step} was not written")
         write_list(self.folder / str(step))
 
+    def keep_best(self, step: int) -> None:
+        """Keep the checkpoint of a step, whatever comes later, in place of the best one before."""
+        self._kept.best = step
+        steps = self.steps
+        for other, kept in zip(steps, self._kept.choose(steps), strict=True):
+            if not kept:
+                self._checkpointer.delete(other)
+
     def restore(self, like: TrainState) -> TrainState:
         """The state of the last step.
 
@@ -72,7 +79,7 @@ class Checkpoints:
         Raises:
             ConfigError: there is no checkpoint, or it does not fit.
         """
-        step = self._find(None)
+        step = self.find(None)
         check_shapes(self.folder, self._saved(step), like)
         with one_line(self.folder / str(step)):
             return self._checkpointer.load(step, like)
@@ -91,7 +98,7 @@ class Checkpoints:
         Raises:
             ConfigError: there is no such checkpoint, or it does not fit.
         """
-        step = self._find(step)
+        step = self.find(step)
         saved = self._saved(step)
         averaged = saved["average"] is not None
         there = {name: saved["variables"].get(name) for name in like}
@@ -117,8 +124,12 @@ class Checkpoints:
                 raise ConfigError(f"{path} cannot be read (it lists no arrays); {AGAIN}")
             return saved
 
-    def _find(self, step: int | None) -> int:
-        """The step asked for, or the last one, if there is such a checkpoint."""
+    def find(self, step: int | None) -> int:
+        """The step asked for, or the last one.
+
+        Raises:
+            ConfigError: there is no such checkpoint; lists those that are there.
+        """
         steps = self.steps
         if steps and step is None:
             return steps[-1]
@@ -137,3 +148,25 @@ class Checkpoints:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Kept:
+    """Orbax' preservation policy: the last checkpoints and the best one."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        self.best: int | None = None
+
+    def choose(self, steps: Sequence[int]) -> list[bool]:
+        """Whether each of the steps, ascending, is kept."""
+        return [step == self.best or step in steps[-self._last :] for step in steps]
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        """What orbax asks before it deletes checkpoints."""
+        return self.choose([checkpoint.step for checkpoint in checkpoints])
+
+
+def last_step(workdir: pathlib.Path) -> int:
+    """Step of a run's last checkpoint; 0 where there is none."""
+    names = [path.name for path in (workdir / "checkpoints").glob("*")]
+    return max((int(name) for name in names if name.isdecimal()), default=0)

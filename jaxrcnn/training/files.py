@@ -1,9 +1,11 @@
-"""A list of a folder's files and their sizes: a copy that was cut short is found before it is read.
+"""Files that are whole: written at once, and listed with their sizes.
 
-What reads the files themselves says it late, of an array and not of a file, or not at all.
+From the list, a copy that was cut short is found before it is read. What reads the files themselves
+says it late, of an array and not of a file, or not at all.
 """
 
 import json
+import os
 import pathlib
 
 from jaxrcnn.config import ConfigError
@@ -41,3 +43,13 @@ def check_whole(folder: pathlib.Path) -> None:
             raise ConfigError(f"{folder / name}: {error.strerror}; {AGAIN}") from error
         if found != size:
             raise ConfigError(f"{folder / name} has {found} bytes, not {size}; {AGAIN}")
+
+
+def replace_text(path: pathlib.Path, text: str) -> None:
+    """Rewrite a file so that a crash leaves the old one or the new one."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -124,12 +124,12 @@ def run_steps(
     batches: Callable[[TrainState], Iterator[Batch]],
     checkpoints: Checkpoints,
     log: Log,
-    evaluate: Callable[[TrainState], None],
+    evaluate: Callable[[TrainState], bool | None],
     first_state: Callable[[], TrainState],
     look_ahead: Callable[[TrainState, Batch, Stage], None] | None = None,
     profiler: Profiler | None = None,
 ) -> TrainState:
-    """Train from the state's step to the end.
+    """Train from the state's step to the end, or until an evaluation ends it.
 
     Args:
         config: of the run.
@@ -139,14 +139,16 @@ def run_steps(
             step and, since a phase of alternating training may need others, as each phase begins.
         checkpoints: where the states go.
         log: where the metrics go.
-        evaluate: called every train.eval_every steps and at the end.
+        evaluate: called every train.eval_every steps and at the end; training ends early if it
+            returns True.
         first_state: makes the run's state at step 0; phases of alternating training return to it.
         look_ahead: called after the first step of each phase, with the state that it gave and the
             batch that it took, to begin to compile what later steps will need.
         profiler: traces some of the steps; None traces none.
 
     Returns:
-        The last state, which has a checkpoint.
+        The last state, which has a checkpoint, unless an evaluation ended the training: that one
+        saves it.
 
     Raises:
         NonFiniteLossError: training diverged.
@@ -185,7 +187,8 @@ def run_steps(
                 look_ahead(state, batch, stage)
         elif not ahead and step % config.train.log_every == 0:
             log.flush(step)
-        _end_step(config, state, step, checkpoints, log, evaluate, profiler)
+        if _end_step(config, state, step, checkpoints, log, evaluate, profiler):
+            break
     return state
 
 
@@ -232,20 +235,20 @@ def _end_step(
     step: int,
     checkpoints: Checkpoints,
     log: Log,
-    evaluate: Callable[[TrainState], None],
+    evaluate: Callable[[TrainState], bool | None],
     profiler: Profiler | None,
-) -> None:
-    """Save and evaluate what the config wants after so many steps."""
+) -> bool:
+    """Save and evaluate what the config wants after so many steps; whether training ends early."""
     save = step == config.train.steps or step % config.train.checkpoint_every == 0
     judge = evaluates_after(config, step)
     traced = profiler is not None and profiler.ends(step)
     if not (save or judge or traced):
-        return
+        return False
     log.flush(step)
     if profiler and traced:
         profiler.end(state)
     if save:
         checkpoints.save(state)
-    if judge:
-        evaluate(state)
+    over = judge and bool(evaluate(state))
     log.restart()
+    return over

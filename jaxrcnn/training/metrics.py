@@ -1,4 +1,4 @@
-"""Where a run's numbers go: metrics.jsonl and TensorBoard."""
+"""Where a run's numbers go: metrics.jsonl, and then its trackers."""
 
 import json
 import math
@@ -7,9 +7,13 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, Self
 
+from jaxrcnn.config import ConfigError
+from jaxrcnn.training.files import replace_text
+from jaxrcnn.training.trackers import Trackers
+
 
 class MetricsWriter:
-    """Appends metrics to ``metrics.jsonl`` and to TensorBoard's events in ``tensorboard/``.
+    """Appends metrics to ``metrics.jsonl``, and gives those that are finite to the trackers.
 
     A line is one JSON object: ``step``, then the metrics; a value that is not finite is written
     as null, since JSON has no word for it. Every line is flushed, so that it survives a crash.
@@ -18,19 +22,23 @@ class MetricsWriter:
         workdir: the run's folder, made where missing.
         resume_step: the step that the run goes on from, 0 for a new one. What the workdir holds of
             later steps is dropped, and so is a last line that a crash tore.
+        trackers: where the metrics go as well; they are closed with the file.
     """
 
-    def __init__(self, workdir: str | os.PathLike[str], resume_step: int) -> None:
-        from tensorboardX import SummaryWriter
-
+    def __init__(
+        self,
+        workdir: str | os.PathLike[str],
+        resume_step: int,
+        trackers: Trackers | None = None,
+    ) -> None:
         folder = pathlib.Path(workdir)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "metrics.jsonl"
         if path.exists():
             kept = [row for row in self.read(path) if row["step"] <= resume_step]
-            _replace(path, "".join(json.dumps(row) + "\n" for row in kept))
+            replace_text(path, "".join(json.dumps(row) + "\n" for row in kept))
         self._file = path.open("a", encoding="utf-8")
-        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step + 1)
+        self._trackers = trackers or Trackers()
 
     @staticmethod
     def read(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -55,15 +63,13 @@ class MetricsWriter:
         finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
         self._file.write(json.dumps({"step": int(step), **finite}, allow_nan=False) + "\n")
         self._file.flush()
-        for key, value in finite.items():
-            if value is not None:  # for NaN, tensorboardX prints a warning
-                self._events.add_scalar(key, value, step)
-        self._events.flush()
+        known = {key: value for key, value in finite.items() if value is not None}
+        self._trackers.write(int(step), known)
 
     def close(self) -> None:
-        """Close both files."""
+        """Close the file and the trackers."""
         self._file.close()
-        self._events.close()
+        self._trackers.close()
 
     def __enter__(self) -> Self:
         return self
@@ -72,11 +78,13 @@ class MetricsWriter:
         self.close()
 
 
-def _replace(path: pathlib.Path, text: str) -> None:
-    """Rewrite a file so that a crash leaves the old one or the new one."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+def read_rows(path: pathlib.Path) -> list[dict[str, Any]]:
+    """The lines of a metrics.jsonl; none where the run wrote none.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return MetricsWriter.read(path) if path.exists() else []
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error

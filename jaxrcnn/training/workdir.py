@@ -1,4 +1,4 @@
-"""A run's folder: its config and its class names."""
+"""A run's folder: its config, how that changed, and its class names."""
 
 import json
 import pathlib
@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_io import config_differences, config_from_json, config_to_json
+from jaxrcnn.training.files import replace_text
+from jaxrcnn.training.history import Change, append_history
+from jaxrcnn.training.resumable import resumed_config
 
 
 class Classes(NamedTuple):
@@ -33,6 +36,35 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
         return
     workdir.mkdir(parents=True, exist_ok=True)
     path.write_text(config_to_json(config), encoding="utf-8")
+
+
+def change(workdir: pathlib.Path, config: Config, step: int) -> tuple[Config, list[Change]]:
+    """See with which config a run can be resumed; nothing is written.
+
+    Args:
+        workdir: the run's folder; a new one has nothing to change.
+        config: that is asked for.
+        step: steps done.
+
+    Returns:
+        The config to go on with, and what changes with it.
+
+    Raises:
+        ConfigError: it would change what is done; names the fields.
+    """
+    if not (workdir / "config.json").exists():
+        return config, []
+    try:
+        return resumed_config(read_config(workdir), config, step)
+    except ConfigError as error:
+        raise ConfigError(f"{workdir}: {error}") from None
+
+
+def write_changes(workdir: pathlib.Path, config: Config, changes: Sequence[Change]) -> None:
+    """Write changes to a run's history.json, and then its config.json."""
+    if changes:
+        append_history(workdir, changes)
+        replace_text(workdir / "config.json", config_to_json(config))
 
 
 def read_config(workdir: pathlib.Path) -> Config:

@@ -176,10 +176,10 @@ def test_an_unknown_command_is_named(capsys):
     [
         (["evaluate"], "WORKDIR"),
         (["evaluate", "w", "--batch-size", "0"], "--batch-size: got '0', takes a whole number"),
-        (["evaluate", "w", "--step", "-1"], "--step: got '-1', takes a whole number"),
+        (["evaluate", "w", "--step", "-1"], "--step: got '-1', takes best, last or a step"),
         (["evaluate", "w", "--st", "1"], "--st"),
         (["proposals"], "WORKDIR"),
-        (["proposals", "w", "--step", "x"], "--step: got 'x', takes a whole number"),
+        (["proposals", "w", "--checkpoint", "x"], "--checkpoint: got 'x', takes best, last or a"),
         (["proposals", "w", "--split", "test"], "--split: invalid choice: 'test'"),
         (["proposals", "w", "--dump", "a.json"], "--dump: got 'a.json', takes a path that ends in"),
         (["predict", "w", "--out", "o"], "IMAGES"),

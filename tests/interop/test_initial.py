@@ -1,6 +1,7 @@
 """Where a run starts, and what its weights were trained with."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -65,7 +66,20 @@ def test_a_runs_folder_says_how_far_it_came(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     found = find_initial(str(tmp_path))
     assert found.kind == "run"
-    assert found.lines == ["  a run after step 0 of 90000, which is not finished"]
+    assert found.lines == ["  a run at step 0 of 90000; it is not finished"]
+
+
+def test_of_a_runs_checkpoints_the_best_is_taken(tmp_path):
+    claim(tmp_path, replace_fields(Config(), {"train.keep_best": "eval/AP"}))
+    write_classes(tmp_path, [f"class {i}" for i in range(1, 6)], range(1, 6))
+    for step in (60000, 90000):
+        (tmp_path / "checkpoints" / str(step)).mkdir(parents=True)
+    rows = [{"step": 60000, "eval/AP": 0.4}, {"step": 90000, "eval/AP": 0.3}]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "metrics.jsonl").write_text(text, encoding="utf-8")
+    found = find_initial(str(tmp_path))
+    assert found.step == 60000
+    assert found.lines == ["  a run at step 60000 of 90000, its best by eval/AP"]
     assert found.classes is None  # names that stand for unknown ones
 
 

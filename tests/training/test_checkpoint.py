@@ -5,7 +5,7 @@ import pytest
 
 from jaxrcnn.config import Config, ConfigError, OptimizerConfig, TrainConfig
 from jaxrcnn.detector import build
-from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.checkpoint import Checkpoints, last_step
 from jaxrcnn.training.optimizer import build_optimizer
 from jaxrcnn.training.sharding import compile_programs
 from jaxrcnn.training.state import TrainState
@@ -64,6 +64,36 @@ def test_the_last_ones_are_kept(tmp_path):
     with Checkpoints(tmp_path, keep=1) as checkpoints:
         assert checkpoints.steps == [2, 3]
         assert_same(checkpoints.restore(make_state()), make_state(3))
+
+
+def test_the_best_one_is_kept_besides_the_last_ones(tmp_path):
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        checkpoints.save(make_state(1))
+        checkpoints.keep_best(1)
+        for step in (2, 3, 4):
+            checkpoints.save(make_state(step))
+        assert checkpoints.steps == [1, 3, 4]
+        checkpoints.save(make_state(5))  # the best one until it is said that this one is
+        assert checkpoints.steps == [1, 4, 5]
+        checkpoints.keep_best(5)
+        assert checkpoints.steps == [4, 5]
+        assert sorted(path.name for path in checkpoints.folder.iterdir()) == ["4", "5"]
+        for step in (6, 7):
+            checkpoints.save(make_state(step))
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        assert checkpoints.steps == [5, 6, 7]
+        checkpoints.keep_best(5)
+        checkpoints.save(make_state(8))
+        assert checkpoints.steps == [5, 7, 8]
+        variables = checkpoints.restore_variables(make_state().variables, step=5)
+        assert_same(variables["params"], make_state(5).average)
+
+
+def test_the_last_step_is_that_of_whole_checkpoints(tmp_path):
+    assert last_step(tmp_path) == 0
+    for name in ("8", "10", "12.orbax-checkpoint-tmp-1"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+    assert last_step(tmp_path) == 10
 
 
 def test_a_restart_ends_where_the_whole_run_ends(tmp_path):

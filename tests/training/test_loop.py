@@ -262,6 +262,27 @@ def test_batches_are_asked_for_at_the_first_step_and_as_each_phase_begins():
         ]
 
 
+def test_an_evaluation_may_end_the_training():
+    config = Config(train=TrainConfig(steps=9, log_every=9, eval_every=2, checkpoint_every=3))
+
+    def train_step(state, batch, stage):
+        return state._replace(step=state.step + 1), LOSS
+
+    programs = Programs(None, train_step, None, lambda batch: batch, None, None)
+    kept, judged = Kept(), []
+
+    def evaluate(state):
+        judged.append(int(state.step))
+        return state.step == 6
+
+    state = run_steps(
+        *(config, programs, TrainState(0, None, None, None)),
+        *(lambda _: iter([batch_of("")] * 9), kept, kept, evaluate, None),
+    )
+    assert (state.step, judged) == (6, [2, 4, 6])
+    assert kept.saved == [3, 6]
+
+
 def test_a_trace_ends_behind_the_metrics_of_its_steps_and_before_those_of_others():
     config = Config(train=TrainConfig(steps=5, log_every=9, eval_every=0))
     calls = mock.Mock()

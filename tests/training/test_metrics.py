@@ -3,8 +3,10 @@ import json
 import numpy as np
 import pytest
 
+from jaxrcnn.config import ConfigError
 from jaxrcnn.training import metrics
-from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.metrics import MetricsWriter, read_rows
+from jaxrcnn.training.trackers import Trackers
 
 
 def strict_rows(path):
@@ -42,7 +44,7 @@ def test_resume_drops_later_steps_and_goes_on(tmp_path):
         writer.write(30, {"loss": -1})
     rows = MetricsWriter.read(tmp_path / "metrics.jsonl")
     assert [(row["step"], row["loss"]) for row in rows] == [(10, 10), (20, 20), (30, -1)]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.jsonl", "tensorboard"]
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -87,31 +89,34 @@ def test_a_crash_while_rewriting_leaves_the_old_file(tmp_path, monkeypatch):
     assert [row["step"] for row in strict_rows(path)] == [10, 20]
 
 
-def events(folder):
-    """(tag, step, value) of TensorBoard's event files: each record is a length (8 bytes), its
-    checksum (4), an Event, and its checksum (4)."""
-    from tensorboardX.proto.event_pb2 import Event
+class Kept:
+    """A tracker that notes what it is given."""
 
-    values, purged = [], []
-    for path in sorted((folder / "tensorboard").iterdir()):
-        data = path.read_bytes()
-        while data:
-            length = int.from_bytes(data[:8], "little")
-            event = Event.FromString(data[12 : 12 + length])
-            values += [(value.tag, event.step, value.simple_value) for value in event.summary.value]
-            if event.WhichOneof("what") == "session_log":
-                purged.append(event.step)
-            data = data[16 + length :]
-    return values, purged
+    def __init__(self):
+        self.calls = []
+
+    def write(self, step, metrics):
+        self.calls.append((step, dict(metrics)))
+
+    def close(self):
+        self.calls.append("closed")
 
 
-def test_tensorboard_gets_the_same_values(tmp_path):
-    with MetricsWriter(tmp_path, 0) as writer:
-        writer.write(20, {"loss": 0.5, "eval/AP": 0.25})
-    assert events(tmp_path)[0] == [("loss", 20, 0.5), ("eval/AP", 20, 0.25)]
+def test_trackers_get_what_is_finite_once_it_is_written(tmp_path):
+    class Reads(Kept):
+        def write(self, step, metrics):
+            super().write(step, metrics)
+            assert strict_rows(tmp_path / "metrics.jsonl")[-1]["step"] == step
+
+    kept = Reads()
+    with MetricsWriter(tmp_path, 0, Trackers([kept])) as writer:
+        writer.write(20, {"loss": np.float32(0.5), "eval/AP": float("nan")})
+    assert kept.calls == [(20, {"loss": 0.5}), "closed"]
 
 
-def test_tensorboard_is_told_which_steps_a_resumed_run_does_again(tmp_path):
-    with MetricsWriter(tmp_path, 200):
-        pass
-    assert events(tmp_path)[1] == [201]
+def test_rows_of_a_run_that_wrote_none_and_of_one_that_cannot_be_read(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    assert read_rows(path) == []
+    path.write_text("broken\n{}\n")
+    with pytest.raises(ConfigError, match=rf"^{path} cannot be read: .*line 1"):
+        read_rows(path)

@@ -3,7 +3,15 @@ import dataclasses
 import pytest
 
 from jaxrcnn.config import Config, ConfigError, ProfileConfig, TrainConfig
-from jaxrcnn.training.workdir import claim, read_classes, read_config, write_classes
+from jaxrcnn.training.history import Change, read_history
+from jaxrcnn.training.workdir import (
+    change,
+    claim,
+    read_classes,
+    read_config,
+    write_changes,
+    write_classes,
+)
 
 
 def test_a_run_goes_on_in_its_own_folder(tmp_path):
@@ -34,6 +42,29 @@ def test_a_run_goes_on_with_another_profile(tmp_path):
     claim(tmp_path, Config(profile=ProfileConfig(3, 5)))
     claim(tmp_path, Config(profile=ProfileConfig(7, 1)))
     assert read_config(tmp_path) == Config()
+
+
+def test_a_run_that_goes_on_longer_has_the_new_config_and_a_history(tmp_path):
+    longer = Config(train=TrainConfig(steps=9))
+    assert change(tmp_path / "new", longer, 0) == (longer, [])
+    claim(tmp_path, Config(train=TrainConfig(steps=7)))
+    config, changes = change(tmp_path, longer, 7)
+    assert (config, changes) == (longer, [Change(7, "train.steps", 7, 9)])
+    assert read_config(tmp_path).train.steps == 7  # nothing is written yet
+    write_changes(tmp_path, config, changes)
+    claim(tmp_path, longer)
+    assert read_history(tmp_path) == changes
+    write_changes(tmp_path, longer, [])
+    assert read_history(tmp_path) == changes
+
+
+def test_what_a_run_does_not_go_on_with_is_said_with_its_folder(tmp_path):
+    claim(tmp_path, Config())
+    with pytest.raises(ConfigError) as caught:
+        change(tmp_path, Config(seed=1), 7)
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path}: it holds a run with a different config (seed is 0 there")
+    assert "\n" not in said
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):

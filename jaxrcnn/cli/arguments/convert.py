@@ -5,6 +5,7 @@ import pathlib
 
 from jaxrcnn.cli.arguments import FIELDS
 from jaxrcnn.cli.arguments.pieces import add_pieces_argument
+from jaxrcnn.cli.parsing import checkpoint
 from jaxrcnn.interop.models import MODELS
 
 TAKES_FIELDS = True
@@ -28,7 +29,8 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """[SOURCE] [--model NAME] [--weights NAME] [--key NAME] [--input-format ORDER]
-    [--classes FILE] [--pieces MODULE:FUNCTION] [--to torchvision] --out PATH.
+    [--classes FILE] [--pieces MODULE:FUNCTION] [--to torchvision [--checkpoint NAME]]
+    --out PATH.
     """
     names = {peer: "\n  ".join(_models_of(peer)) for peer in ("torchvision", "detectron2")}
     parser.epilog = EPILOG.format(**names, fields=FIELDS)
@@ -73,6 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pieces_argument(parser)
     parser.add_argument(
         "--to", choices=("torchvision",), help="write a weight file that torchvision loads"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="best|last|STEP",
+        type=checkpoint,
+        help="with --to, checkpoint of a run to write (default: the best if it was trained with "
+        "train.keep_best, else the last)",
     )
     parser.add_argument(
         "--out",

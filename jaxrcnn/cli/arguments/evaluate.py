@@ -17,6 +17,6 @@ WORKDIR may also be the folder of a converted model. It has no data set of its o
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """WORKDIR [--step N] [--batch-size N] [--pieces NAME]."""
+    """WORKDIR [--checkpoint NAME] [--batch-size N] [--pieces NAME]."""
     parser.epilog = EPILOG
     add_run_arguments(parser)

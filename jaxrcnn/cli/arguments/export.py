@@ -5,12 +5,15 @@ import pathlib
 
 from jaxrcnn.cli.arguments import PREDICTION_FIELDS
 from jaxrcnn.cli.arguments.pieces import add_pieces_argument
+from jaxrcnn.cli.arguments.run import add_checkpoint_argument
 
 TAKES_FIELDS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """MODEL --out DIR [--dtype TYPE] [--weights inside|beside] [--pieces NAME]."""
+    """MODEL --out DIR [--checkpoint NAME] [--dtype TYPE] [--weights inside|beside]
+    [--pieces NAME].
+    """
     parser.epilog = f"A README.md beside the program shows how to run it.\n\n{PREDICTION_FIELDS}"
     parser.add_argument(
         "model",
@@ -36,4 +39,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="inside",
         help="store the weights inside the program, or in a file beside it (default: %(default)s)",
     )
+    add_checkpoint_argument(parser)
     add_pieces_argument(parser)

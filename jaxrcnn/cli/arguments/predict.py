@@ -5,13 +5,16 @@ import pathlib
 
 from jaxrcnn.cli.arguments import PREDICTION_FIELDS
 from jaxrcnn.cli.arguments.pieces import add_pieces_argument
+from jaxrcnn.cli.arguments.run import add_checkpoint_argument
 from jaxrcnn.cli.parsing import count, share
 
 TAKES_FIELDS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """MODEL IMAGES ... --out DIR [--score SCORE] [--batch N] [--font FILE] [--pieces NAME]."""
+    """MODEL IMAGES ... --out DIR [--checkpoint NAME] [--score SCORE] [--batch N] [--font FILE]
+    [--pieces NAME].
+    """
     parser.epilog = PREDICTION_FIELDS
     parser.add_argument(
         "model",
@@ -54,4 +57,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="font file for class names that DejaVu Sans cannot write, such as Chinese ones "
         "(default: $JAXRCNN_FONT, if set)",
     )
+    add_checkpoint_argument(parser)
     add_pieces_argument(parser)

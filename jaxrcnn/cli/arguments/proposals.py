@@ -9,7 +9,9 @@ SPLITS = ("eval", "train")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """WORKDIR [--step N] [--batch-size N] [--pieces NAME] [--split SPLIT] [--dump FILE]."""
+    """WORKDIR [--checkpoint NAME] [--batch-size N] [--pieces NAME] [--split SPLIT]
+    [--dump FILE].
+    """
     parser.epilog = "The metrics are written to WORKDIR/eval/step_N."
     add_run_arguments(parser)
     parser.add_argument(

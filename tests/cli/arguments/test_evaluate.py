@@ -8,9 +8,14 @@ def test_arguments_of_evaluate():
     plain = parse(evaluate, "w")
     assert plain == {
         "workdir": pathlib.Path("w"),
-        "step": None,
+        "checkpoint": None,
         "batch_size": None,
         "pieces": None,
     }
-    full = parse(evaluate, "w", "--step", "0", "--batch-size", "2", "--pieces", "a.b:c")
-    assert (full["step"], full["batch_size"], full["pieces"]) == (0, 2, "a.b:c")
+    full = parse(evaluate, "w", "--checkpoint", "0", "--batch-size", "2", "--pieces", "a.b:c")
+    assert (full["checkpoint"], full["batch_size"], full["pieces"]) == (0, 2, "a.b:c")
+
+
+def test_the_earlier_name_of_checkpoint_is_read_with_a_note(capsys):
+    assert parse(evaluate, "w", "--step", "40")["checkpoint"] == 40
+    assert capsys.readouterr().err == "note: --step is now called --checkpoint\n"

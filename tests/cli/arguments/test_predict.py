@@ -13,7 +13,10 @@ def test_arguments_of_predict():
         "score": 0.5,
         "batch": 8,
         "font": None,
+        "checkpoint": None,
         "pieces": None,
     }
     given = parse(predict, "w", "a.png", "--out", "o", "--score", "0", "--batch", "2")
     assert (given["score"], given["batch"]) == (0.0, 2)
+    for word in ("best", "last"):
+        assert parse(predict, "w", "a", "--out", "o", "--checkpoint", word)["checkpoint"] == word

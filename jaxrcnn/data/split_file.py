@@ -1,0 +1,81 @@
+"""split.json in a run's folder: which training images were held out, for when the run goes on."""
+
+import json
+import pathlib
+import shutil
+from collections.abc import Sequence
+
+from jaxrcnn.data.errors import fault
+from jaxrcnn.data.held_out import Halves
+from jaxrcnn.data.records import Dataset
+
+FILE = "split.json"
+
+
+def write_split(
+    workdir: pathlib.Path, dataset: Dataset, halves: Halves, seed: int, share: float
+) -> None:
+    """Write the names of the images on both sides, and what they were chosen by."""
+    names = {
+        side: [dataset.records[place].name for place in places]
+        for side, places in halves._asdict().items()
+    }
+    workdir.mkdir(parents=True, exist_ok=True)
+    partial = workdir / f".{FILE}"  # a run that is killed here leaves no half of a file
+    partial.write_text(
+        json.dumps({"seed": seed, "share": share, **names}, indent=1, ensure_ascii=False) + "\n",
+        encoding="utf-8",
+    )
+    partial.replace(workdir / FILE)
+
+
+def copy_split(workdir: pathlib.Path, folder: pathlib.Path) -> None:
+    """Give a folder the split.json of another, if that has one and the folder has none."""
+    if (workdir / FILE).exists() and not (folder / FILE).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(workdir / FILE, folder / FILE)
+
+
+def has_split(workdir: pathlib.Path) -> bool:
+    """Whether a folder has a split.json."""
+    return (workdir / FILE).exists()
+
+
+def read_split(workdir: pathlib.Path, dataset: Dataset) -> tuple[Halves, list[str]]:
+    """The sides of a data set's images as split.json says, and a line for images that it lacks.
+
+    Raises:
+        DataError: the file is unusable, or images that it names are gone.
+    """
+    file = str(workdir / FILE)
+    try:
+        tree = json.loads((workdir / FILE).read_text(encoding="utf-8"))
+        train, val = _names(tree, "train"), _names(tree, "val")
+    except (OSError, ValueError, RecursionError) as error:
+        remedy = "start a new run in another --workdir"
+        raise fault(file, "the images held out", f"it cannot be read ({error})", remedy) from error
+    names = [record.name for record in dataset.records]
+    gone = sorted((train | val) - set(names))
+    if gone:
+        what = f"{_some(gone)} of this file cannot be found in the data set"
+        remedy = "bring them back, or start a new run in another --workdir"
+        raise fault(file, f"image {gone[0]}", what, remedy)
+    new = [name for name in names if name not in train and name not in val]
+    lines = [f"{_some(new)} newer than {file} left out: a new --workdir takes them"] if new else []
+    sides = ([place for place, name in enumerate(names) if name in side] for side in (train, val))
+    return Halves(*sides), lines
+
+
+def _names(tree: object, side: str) -> set[str]:
+    names = tree.get(side) if isinstance(tree, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"'{side}' is no list of names")
+    if not names:
+        raise ValueError(f"'{side}' is empty")
+    return set(names)
+
+
+def _some(names: Sequence[str]) -> str:
+    """How many images, and the first of them."""
+    number = f"{len(names)} image{'s' if len(names) > 1 else ''}"
+    return f"{number} (the first: {names[0]})"

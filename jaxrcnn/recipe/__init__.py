@@ -1,0 +1,1 @@
+"""A config for a folder of images that nobody has described: what the data decide."""

@@ -1,0 +1,259 @@
+"""What a state of a run is worth: its evaluation, and the score on the test set at the end."""
+
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.data.proposals import StoredProposals
+from jaxrcnn.data.records import Dataset
+from jaxrcnn.detector import Variables
+from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
+from jaxrcnn.training.activity import Activity
+from jaxrcnn.training.alternating import finished, stage_of, takes_given
+from jaxrcnn.training.best import Best, best_so_far, check_metric
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.loop import orientation
+from jaxrcnn.training.metrics import MetricsWriter, read_rows
+from jaxrcnn.training.program import Program
+from jaxrcnn.training.progress import Progress
+from jaxrcnn.training.sharding import Programs
+from jaxrcnn.training.state import TrainState, eval_variables
+from jaxrcnn.training.trackers import Trackers
+from jaxrcnn.types import Batch
+
+SHEET = pathlib.Path("plots", "detections.png")
+"""Detections of the last evaluation beside the ground truth, in a run's folder."""
+
+
+def evaluate_state(
+    config: Config,
+    programs: Programs,
+    state: TrainState,
+    dataset: Dataset,
+    workdir: pathlib.Path,
+    progress: Progress,
+    given: StoredProposals | None = None,
+) -> dict[str, float]:
+    """Evaluate a state and write its detections, as numbers and as images."""
+    step, images = int(state.step), len(dataset)
+    variables = finished(config, eval_variables(state), step)
+    with progress.activity("evaluating", f"evaluated {images} images", images) as activity:
+        predict = predictor(
+            programs, programs.eval_step, "the evaluation", variables, progress, activity
+        )
+        found = find(predict, dataset, config, given if takes_given(config, step - 1) else None)
+        write_detections(workdir / "eval" / "detections.json", dataset, found.detections)
+        draw_images(workdir / SHEET, dataset, found, config.eval.images)
+        return measure(found, dataset, config)
+
+
+class Evaluations:
+    """Evaluates the states of a run; the best is kept, and training ends if none gets better.
+
+    Args:
+        config: of the run.
+        programs: compiled for it.
+        dataset: the evaluation set.
+        workdir: the run's folder.
+        progress: shows the evaluation and its score.
+        writer: where the metrics go; metrics.jsonl ends at the state that the run goes on from.
+        trackers: where the image of detections goes.
+        checkpoints: where the best state is kept.
+        given: proposals for the evaluation set from a file, if any.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        programs: Programs,
+        dataset: Dataset,
+        workdir: pathlib.Path,
+        progress: Progress,
+        writer: MetricsWriter,
+        trackers: Trackers,
+        checkpoints: Checkpoints,
+        given: StoredProposals | None = None,
+    ) -> None:
+        self._config, self._programs, self._dataset = config, programs, dataset
+        self._workdir, self._progress, self._writer = workdir, progress, writer
+        self._trackers, self._checkpoints, self._given = trackers, checkpoints, given
+        self.so_far = best_so_far(workdir, config)
+        if self.so_far.best:
+            checkpoints.keep_best(self.so_far.best.step)
+
+    def __call__(self, state: TrainState) -> bool:
+        """Evaluate a state; whether training ends with it.
+
+        Raises:
+            ConfigError: train.keep_best is not among the metrics.
+        """
+        step, progress = int(state.step), self._progress
+        metrics = evaluate_state(
+            *(self._config, self._programs, state, self._dataset, self._workdir),
+            *(progress, self._given),
+        )
+        check_metric(self._config, metrics)
+        is_best = self.so_far.add(step, metrics)
+        if is_best or self.so_far.is_over:
+            self._checkpoints.save(state)  # before its score, which would decide without it
+        self._writer.write(step, metrics)
+        if is_best:
+            self._checkpoints.keep_best(step)
+        if self._config.eval.images and (sheet := self._workdir / SHEET).exists():
+            self._trackers.write_image(step, "eval/detections", sheet)
+        progress.message(f"step {step}  {score_line(metrics)}{'  (best)' if is_best else ''}")
+        if self.so_far.is_over:
+            progress.message(self.so_far.describe_end(step))
+        return self.so_far.is_over
+
+
+def check_keep_best(config: Config, dataset: Dataset) -> None:
+    """See before training that train.keep_best is a metric of evaluations on a data set.
+
+    The names of the losses are those of the detector; they are checked at the first evaluation.
+
+    Raises:
+        ConfigError: it is not; lists those that are.
+    """
+    wanted = config.train.keep_best
+    if wanted and not wanted.startswith("eval/loss"):
+        check_metric(config, {*measure(Found({}, {}, ()), dataset, config), "eval/loss"})
+
+
+def check_test(config: Config) -> None:
+    """See that a run can be scored on a test set.
+
+    Raises:
+        ConfigError: at its end it detects nothing, or only among proposals of other images.
+    """
+    last = config.train.steps - 1
+    if stage_of(config, last) == "rpn" or takes_given(config, last):
+        raise ConfigError(
+            f"data.test_split={config.data.test_split} cannot be scored: at the end of "
+            "train.alternating.steps there is no detector with proposals of its own"
+        )
+
+
+def score_test(
+    config: Config,
+    programs: Programs,
+    state: TrainState,
+    best: Best | None,
+    checkpoints: Checkpoints,
+    dataset: Dataset,
+    workdir: pathlib.Path,
+    progress: Progress,
+    writer: MetricsWriter,
+) -> None:
+    """Score the best state of a run that is over, or else its last, on the test set, once.
+
+    Its detections are written to eval/test_detections.json. Its metrics are named ``test/`` in
+    place of ``eval/``; ``test/step`` is the step of the state.
+    """
+    last, images = int(state.step), len(dataset)
+    earlier = [row["step"] for row in held_out_scores(workdir)]
+    if last in earlier:
+        return
+    if earlier:
+        progress.message(
+            f"note: {held_out_name(config)} was scored before, at step {earlier[-1]}: if that "
+            "decided whether to go on, the next score is too good"
+        )
+    step, variables = last, eval_variables(state)
+    if best and best.step != last:
+        step = best.step
+        variables = checkpoints.restore_variables(programs.state_shapes().variables, step)
+    variables = finished(config, variables, step)
+    with progress.activity("testing", f"tested {images} images", images) as activity:
+        predict = predictor(
+            programs, programs.eval_step, "the evaluation", variables, progress, activity
+        )
+        found = find(predict, dataset, config)
+        write_detections(workdir / "eval" / "test_detections.json", dataset, found.detections)
+        metrics = measure(found, dataset, config)
+    named = {f"test/{name.removeprefix('eval/')}": value for name, value in metrics.items()}
+    writer.write(last, {**named, "test/step": step})
+
+
+def held_out_scores(workdir: pathlib.Path) -> list[dict[str, Any]]:
+    """The lines of a run's metrics with a score on the test set."""
+    return [row for row in read_rows(workdir / "metrics.jsonl") if "test/step" in row]
+
+
+def predictor(
+    programs: Programs,
+    program: Program,
+    name: str,
+    variables: Variables,
+    progress: Progress,
+    activity: Activity,
+    **options: Any,
+) -> Callable[[Batch], Any]:
+    """A program as a function of batches in host memory, which a person can follow.
+
+    Args:
+        programs: place the batches.
+        program: to call with the variables, a batch on the devices, and the options.
+        name: what is compiled, for a person.
+        variables: for all calls.
+        progress: shows that it is compiled.
+        activity: counts the images.
+        options: for all calls.
+    """
+
+    def predict(batch: Batch) -> Any:
+        placed = programs.put_batch(batch)
+        kind = f" for {orientation(batch)} images" if activity.done else ""
+        progress.compile(name + kind, program, variables, placed, **options)
+        found = jax.block_until_ready(program(variables, placed, **options))
+        activity.advance(int((batch.image_weights > 0).sum()))
+        return found
+
+    return predict
+
+
+def scores(workdir: pathlib.Path, step: int | None = None) -> list[dict[str, Any]]:
+    """The evaluations among a run's metrics: all, or those of one step."""
+    rows = read_rows(workdir / "metrics.jsonl")
+    return [row for row in rows if "eval/loss" in row and step in (None, row["step"])]
+
+
+def score_line(metrics: Mapping[str, float], kind: str = "eval") -> str:
+    """The main scores in a few words; their names begin with the kind."""
+    names = ("AP", "AP50", "AP75", "mAP", "loss")
+    return "  ".join(
+        f"{name} {metrics[f'{kind}/{name}']:.3f}"
+        for name in names
+        if metrics.get(f"{kind}/{name}") is not None
+    )
+
+
+def split_name(config: Config) -> str:
+    """What to call the evaluation set."""
+    drawn = config.data.format == "shapes" or not config.data.eval_split
+    return "the evaluation set" if drawn else config.data.eval_split
+
+
+def held_out_name(config: Config) -> str:
+    """What to call the test set."""
+    return config.data.test_split or "the test set"
+
+
+def describe_result(config: Config, workdir: pathlib.Path) -> list[str]:
+    """The score of a run's best state, and that on the test set, a line each if there is one."""
+    best, lines = best_so_far(workdir, config).best, []
+    if best:
+        (row,) = scores(workdir, best.step)
+        lines.append(
+            f"best      step {best.step}: {score_line(row)}, on {split_name(config)}, which chose "
+            f"this checkpoint by {config.train.keep_best}"
+        )
+    for row in held_out_scores(workdir)[-1:]:
+        lines.append(
+            f"test      step {row['test/step']:.0f}: {score_line(row, 'test')}, on "
+            f"{held_out_name(config)}"
+        )
+    return lines

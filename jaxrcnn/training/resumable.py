@@ -1,0 +1,118 @@
+"""Which fields of a run may change as it is resumed: those that leave what is done as it was."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.config_io import UNKEPT, config_differences, field_values
+from jaxrcnn.training.history import Change
+
+ANY_TIME = (
+    "data.test_split",
+    "data.workers",
+    "train.log_every",
+    "train.eval_every",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "train.keep_best",
+    "train.patience",
+    "train.trackers",
+    "train.diagnostics.every",
+    "train.diagnostics.curvature",
+    "eval.metric",
+    "eval.batch_size",
+    "eval.images",
+)
+"""Fields that no training step depends on."""
+
+STILL_AHEAD = ("train.steps", "train.epochs", "train.optimizer.milestones")
+"""Fields of which the part that is still ahead may change, in joint training."""
+
+
+def resumed_config(there: Config, here: Config, step: int) -> tuple[Config, list[Change]]:
+    """The config with which a run is resumed, and what changes with it.
+
+    The warm-up and the milestones are computed from train.epochs. Where that changes, those of the
+    run's own config are kept, because they have shaped what is done.
+
+    Args:
+        there: config that the run has.
+        here: config that is asked for.
+        step: steps done.
+
+    Raises:
+        ConfigError: a field differs that may not, or less is asked for than is done.
+    """
+    if there.train.epochs != here.train.epochs and "train.epochs" in _changeable(here):
+        own = there.train.optimizer
+        optimizer = replace(
+            here.train.optimizer, warmup_steps=own.warmup_steps, milestones=own.milestones
+        )
+        here = replace(here, train=replace(here.train, optimizer=optimizer))
+    _check(there, here, step)
+    theirs, ours = field_values(there), field_values(here)
+    return here, [
+        Change(step, name, theirs[name], ours[name])
+        for name in ours
+        if theirs[name] != ours[name] and name.split(".")[0] not in UNKEPT
+    ]
+
+
+def describe_changes(config: Config, changes: Sequence[Change]) -> list[str]:
+    """A line for each change, and what becomes of a schedule that depends on the length."""
+    lines = [f"from step {x.step} on, {x.field}={x.after} (was {x.before})" for x in changes]
+    if any(change.field == "train.epochs" for change in changes):
+        wanted = config.train.optimizer
+        lines.append(
+            f"train.optimizer.warmup_steps={wanted.warmup_steps} and milestones="
+            f"{wanted.milestones} stay as they were, whatever train.epochs is"
+        )
+    steps = [change for change in changes if change.field == "train.steps" and change.step]
+    if steps and config.train.optimizer.schedule == "cosine":
+        lines.append(
+            f"train.optimizer.schedule=cosine depends on train.steps: the first {steps[0].step} "
+            f"steps were trained with the learning rates of a run of {steps[0].before} steps, the "
+            f"others get those of a run of {steps[0].after}, so the rate jumps here"
+        )
+    return lines
+
+
+def _changeable(config: Config) -> tuple[str, ...]:
+    """Names of the fields that may change, at least in part."""
+    # An alternating run's steps are those of its phases, which decide what was trained.
+    return ANY_TIME + (() if config.train.scheme == "alternating" else STILL_AHEAD)
+
+
+def _check(there: Config, here: Config, step: int) -> None:
+    free = _changeable(here)
+    refused = [
+        line for line in config_differences(there, here) if line.partition(" ")[0] not in free
+    ]
+    if refused:
+        done = f", which decides the {step} steps that are done" if step else ""
+        weights = (
+            "; --config.train.init with this workdir starts that one from the weights of this one"
+            if step
+            else ""
+        )
+        raise ConfigError(
+            f"it holds a run with a different config ({'; '.join(refused)}){done}. Use the same "
+            f"values to resume it, or another --workdir to start a new run{weights}"
+        )
+    if here.train.steps < step:
+        raise ConfigError(
+            f"train.steps={here.train.steps} is less than the {step} steps that are done: use at "
+            f"least {step} to resume the run, or another --workdir to start a new one"
+        )
+    past = _past_milestones(there, step)
+    if _past_milestones(here, step) != past:
+        raise ConfigError(
+            f"train.optimizer.milestones={here.train.optimizer.milestones} changes the learning "
+            f"rate of the {step} steps that are done: below step {step}, keep {past}"
+        )
+
+
+def _past_milestones(config: Config, step: int) -> tuple[Any, ...]:
+    """Those that the steps done have seen: step s, from 0, is behind milestone s."""
+    return tuple(m for m in config.train.optimizer.milestones if m < step)

@@ -1,0 +1,19 @@
+from jaxrcnn.recipe.settings import Remark, Setting, describe
+
+
+def test_a_table_with_one_column_each_for_names_values_and_reasons():
+    found = [
+        Setting("data.classes", ("cat", "dog"), "in the order of the data"),
+        Remark("2.0% of the boxes are missed"),
+        Setting("train.epochs", 12.0, "for 300 images"),
+        Setting("model.anchors.sizes", ((8.0,), (16.0,)), "smaller"),
+        Setting("train.freeze", (), "no layer"),
+    ]
+    assert describe(found) == [
+        "  data.classes         cat dog  in the order of the data",
+        "  2.0% of the boxes are missed",
+        "  train.epochs         12       for 300 images",
+        "  model.anchors.sizes  8 16     smaller",
+        "  train.freeze         none     no layer",
+    ]
+    assert describe([]) == []
