@@ -25,7 +25,7 @@ from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.proposals import ImageProposals, join_proposals
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import COLLECTIONS, build
-from jaxrcnn.runs import Feed, LookAhead, describe_start, run
+from jaxrcnn.runs import Feed, LookAhead, describe_start, first_state, run
 from jaxrcnn.scoring import predictor
 from jaxrcnn.training.activity import Activity
 from jaxrcnn.training.metrics import MetricsWriter
@@ -33,6 +33,7 @@ from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Batch, Proposals
+from tests.tiny import MODEL, change, make_variables, write_model
 
 RPN, FAST_RCNN = AlternatingStep("rpn", steps=2), AlternatingStep("fast_rcnn", steps=2)
 SIZE = (16, 24)  # of all images; resized to twice as much
@@ -303,3 +304,50 @@ def test_a_data_set_of_ones_own_has_as_many_classes_as_the_model(tmp_path):
     with pytest.raises(ConfigError, match=message):
         run(config, tmp_path / "run", build(config.model), dataset_of("one"), dataset_of("one"))
     assert not (tmp_path / "run").exists()
+
+
+def config_from(folder, **fields):
+    """Of a run that starts from a model's folder, which has three classes."""
+    data = dataclasses.replace(Config().data, resize="torchvision")
+    train = TrainConfig(init=str(folder), batch_size=1, **fields)
+    return Config(model=MODEL, data=data, train=train, eval=EvalConfig(batch_size=1))
+
+
+@pytest.mark.parametrize(
+    ("fields", "model", "message"),
+    [
+        ({}, change(MODEL, roi={"op": "pool"}), "1 field: model.roi.op: pool here [|] align in"),
+        ({}, change(MODEL, box_head={"channels": 8}), "box_head.channels: 8 here [|] 16 in"),
+        ({"freeze": ("neck",)}, MODEL, "train.freeze: there is no layer 'neck'"),
+        ({"init": ""}, change(MODEL, backbone={"norm": "frozen"}), "needs pretrained weights"),
+        ({"init": "nowhere"}, MODEL, "nowhere: there is no such file or folder"),
+        (
+            {"init_strict": False},
+            change(MODEL, box_head={"channels": 8}),
+            r"weights does not fit this model: params.box_head.* is \(.*\) there",
+        ),
+    ],
+)
+def test_a_run_that_cannot_start_leaves_no_folder(fields, model, message, tmp_path):
+    config = config_from(write_model(tmp_path / "model"))
+    train = dataclasses.replace(config.train, **fields)
+    config = dataclasses.replace(config, model=model, train=train)
+    names = ("cat", "dog", "bird")
+    dataset = dataclasses.replace(dataset_of("one"), class_names=names, category_ids=(1, 2, 3))
+    with pytest.raises(ConfigError, match=message):
+        run(config, tmp_path / "run", build(config.model), dataset, dataset)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_moving_average_starts_from_the_weights(tmp_path):
+    config = config_from(write_model(tmp_path / "model"))
+    drawn = jax.tree.map(jnp.asarray, make_variables(build(MODEL), seed=7))
+    state = TrainState(jnp.int32(0), drawn, (), jax.tree.map(jnp.copy, drawn["params"]))
+    programs, progress = mock.Mock(), mock.MagicMock()
+    programs.create_state.return_value = state
+    first = first_state(config, programs, progress, ("cat", "dog", "bird"))
+    loaded = make_variables(build(MODEL))["params"]
+    jax.tree.map(np.testing.assert_array_equal, first.variables["params"], loaded)
+    jax.tree.map(np.testing.assert_array_equal, first.average, loaded)
+    said = [call.args[0] for call in progress.message.call_args_list]
+    assert said[0] == f"{tmp_path / 'model'}:"

@@ -10,7 +10,7 @@ from jaxrcnn.interop.coco_classes import guess_classes
 from jaxrcnn.interop.conversion import describe_model, read_model
 from jaxrcnn.interop.download import fetch
 from jaxrcnn.interop.families import LOGITS
-from jaxrcnn.interop.models import MODELS, find_model
+from jaxrcnn.interop.models import find_model
 from jaxrcnn.interop.naming import Tensors
 from jaxrcnn.interop.of_imagenet import DETECTRON2_BACKBONE, TORCHVISION_BACKBONE
 from jaxrcnn.interop.published import find, names
@@ -20,6 +20,7 @@ from jaxrcnn.interop.trained_fields import differing, trained_fields
 from jaxrcnn.interop.weight_files import read_weights
 from jaxrcnn.training.best import choose
 from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.pieces import named_pieces
 from jaxrcnn.training.weights import holds_weights
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
 
@@ -57,27 +58,20 @@ def find_initial(source: str) -> Initial:
         return _of_file(source, path)
     model, colon, weights = source.partition(":")
     if colon and pathlib.Path(weights).is_file():
-        if model not in MODELS:
-            hint = str(_error_of(find_model, model)).removeprefix("--model: ")
-            raise ConfigError(f"{source}: {hint}")
+        try:
+            find_model(model)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {str(error).removeprefix('--model: ')}") from None
         return _of_file(source, pathlib.Path(weights), Recognised(model, f"{model}, as given"))
     if not colon and model not in names():
         raise ConfigError(
             f"{source}: there is no such file or folder, and no published weights have this name; "
             "docs/weights.md lists those that there are"
         )
-    file = find(model, weights or _only_weights(model))
+    file = find(model, weights if colon else _only_weights(model))
     line = f"{file.model} {file.weights}, published at {file.url}"
     named = Recognised(file.model, line, published=True)
     return _of_file(source, fetch(file), named)
-
-
-def _error_of(function: Any, *arguments: Any) -> ConfigError | None:
-    try:
-        function(*arguments)
-    except ConfigError as error:
-        return error
-    return None
 
 
 def _only_weights(model: str) -> str:
@@ -99,6 +93,8 @@ def _of_folder(source: str, path: pathlib.Path) -> Initial:
         which = f", its best by {metric}" if metric else ""
         ended = "" if last == config.train.steps else "; it is not finished"
         line = f"a run at step {step or 0} of {config.train.steps}{which}{ended}"
+    pieces = named_pieces(path)
+    line += f", made with {pieces}" if pieces else ""
     known = classes if classes.names != _numbered(len(classes.names)) else None
     fields = trained_fields(config)
     number, lines = config.model.num_classes, [f"  {line}"]
@@ -174,8 +170,8 @@ def check_differences(initial: Initial, config: Config) -> None:
     lines = differences(initial, config)
     if lines and config.train.init_strict:
         remedy = (
-            "use the values of the weights (jaxrcnn train --from does), or train nevertheless with "
-            "--config.train.init_strict False"
+            "leave these fields to the weights (jaxrcnn train --from takes them from there), or "
+            "train nevertheless with --config.train.init_strict False"
         )
         if initial.kind == "detector file":
             remedy += "; if the file is of a model with other fields, convert it with them first"

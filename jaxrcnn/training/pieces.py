@@ -166,6 +166,12 @@ def missing_for_losses(folder: pathlib.Path, detector: Detector) -> str:
     )
 
 
+def named_pieces(folder: pathlib.Path) -> str:
+    """The own pieces that a folder's detector finds objects with, in words; empty without any."""
+    written = _read_pieces(folder) or {}
+    return _listed({name: piece for name, piece in written.items() if name in USED})
+
+
 def _compare(
     folder: pathlib.Path, written: Pieces, own: Pieces, say: Callable[[str], None]
 ) -> None:

@@ -8,7 +8,7 @@ from jaxrcnn.benchmark.session import HOUSE, Measured
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.config import Config, DataConfig, OptimizerConfig, TrainConfig
 from tests.cli import fork
-from tests.tiny import MODEL
+from tests.tiny import MODEL, change
 
 SIGN = """
 import os, pathlib, sys
@@ -60,8 +60,9 @@ def test_a_process_that_fails_is_no_figure(tmp_path, until):
 def test_every_wait_of_a_tiny_detector(detector):
     data = DataConfig(format="shapes", num_train_images=4, num_eval_images=2)
     optimizer = OptimizerConfig(warmup_steps=0, milestones=())
-    train = TrainConfig(batch_size=2, steps=2, optimizer=optimizer)
-    config = Config(model=MODEL, data=data, train=train)
+    train = TrainConfig(batch_size=2, steps=2, init="nowhere", optimizer=optimizer)
+    model = change(MODEL, backbone={"norm": "frozen"})  # of random weights here
+    config = Config(model=model, data=data, train=train)
     shape = Shape(2, 64, 64)
     waits = start.measure_waits(
         *(config, shape, Shape(1, 64, 64), draw_variables(config)), times=1, detector=detector

@@ -17,6 +17,7 @@ from jaxrcnn.interop.initial import (
 )
 from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.weight_files import write_safetensors
+from jaxrcnn.training.pieces import Piece, write_pieces
 from jaxrcnn.training.weights import save_variables
 from jaxrcnn.training.workdir import claim, write_classes
 from tests.interop.detectors import TINY, state_dict
@@ -80,6 +81,13 @@ def test_of_a_runs_checkpoints_the_best_is_taken(tmp_path):
     assert found.step == 60000
     assert found.lines == ["  a run at step 60000 of 90000, its best by eval/AP"]
     assert found.classes is None  # names that stand for unknown ones
+
+
+def test_a_folder_names_the_pieces_that_it_was_made_with(tmp_path):
+    folder = write_model(tmp_path)
+    write_pieces(folder, {"roi_op": Piece("my_fork.pool", None), "optimizer": Piece("x.y", None)})
+    (line,) = find_initial(str(folder)).lines
+    assert line == "  a model of 3 classes, made with roi_op my_fork.pool"
 
 
 def test_a_detectors_file_is_recognised_and_says_what_is_assumed(detector_file):
@@ -146,6 +154,7 @@ def test_names_that_are_none_say_what_there_is(tmp_path):
     assert "resnet50:IMAGENET1K_V1 or resnet50:IMAGENET1K_V2 or resnet50:MSRA" in complaint(
         "resnet50"
     )
+    assert complaint("resnet18:").startswith("resnet18 has no weights ''; it has IMAGENET1K_V1")
     assert complaint("resnet50:COCO_V1").startswith("resnet50 has no weights 'COCO_V1'")
     assert "nearest: fasterrcnn_resnet50_fpn" in complaint("fasterrcnn_resnet50:COCO_V1")
     missing = tmp_path / "nothing.pth"
