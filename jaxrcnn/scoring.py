@@ -245,11 +245,11 @@ def held_out_name(config: Config) -> str:
 def describe_result(config: Config, workdir: pathlib.Path) -> list[str]:
     """The score of a run's best state, and that on the test set, a line each if there is one."""
     best, lines = best_so_far(workdir, config).best, []
-    if best:
-        (row,) = scores(workdir, best.step)
+    for row in scores(workdir, best.step) if best else ():
+        split = split_name(config)
         lines.append(
-            f"best      step {best.step}: {score_line(row)}, on {split_name(config)}, which chose "
-            f"this checkpoint by {config.train.keep_best}"
+            f"best      step {row['step']}: {score_line(row)}, on {split}, which chose this "
+            f"checkpoint by {config.train.keep_best}"
         )
     for row in held_out_scores(workdir)[-1:]:
         lines.append(

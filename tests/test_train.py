@@ -206,7 +206,7 @@ def test_another_config_is_refused_by_the_name_of_its_field(finished, capsys):
     assert fingerprint(finished) == before
 
 
-@pytest.mark.parametrize("words", [(), ("--step", "4", "--batch-size", "2")])
+@pytest.mark.parametrize("words", [(), ("--checkpoint", "4", "--batch-size", "2")])
 def test_evaluate_gives_the_numbers_of_training(finished, words, capsys):
     files = finished / "config.json", finished / "metrics.jsonl", finished / "checkpoints"
     before = fingerprint(*files)
@@ -277,7 +277,7 @@ def overlap_of(box, boxes):
 
 def test_proposals_are_those_of_the_step(finished):
     for step in ("2", "4"):
-        assert jaxrcnn(["proposals", str(finished), "--step", step]) == 0
+        assert jaxrcnn(["proposals", str(finished), "--checkpoint", step]) == 0
         folder = finished / "eval" / f"step_{step}"
         assert json.loads((folder / "proposals.json").read_text())["step"] == int(step)
 
@@ -306,7 +306,7 @@ def test_a_dump_that_finds_no_room_is_one_line_after_the_metrics(
 
 @pytest.mark.parametrize("command", ["evaluate", "proposals"])
 def test_a_missing_checkpoint_is_one_line_that_lists_those_there(finished, command, capsys):
-    said = complaint(capsys, lambda: jaxrcnn([command, str(finished), "--step", "3"]))
+    said = complaint(capsys, lambda: jaxrcnn([command, str(finished), "--checkpoint", "3"]))
     assert "for step 3" in said
     assert "4" in said.split("available:")[1]
 

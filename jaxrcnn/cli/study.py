@@ -10,6 +10,7 @@ from dataclasses import replace
 from jaxrcnn import validation
 from jaxrcnn.cli.options import parse_train_arguments
 from jaxrcnn.cli.pieces import find_build
+from jaxrcnn.cli.run import note
 from jaxrcnn.config import Config, DiagnosticsConfig
 from jaxrcnn.study.running import Plan, run_study
 from jaxrcnn.study.schemes import SCHEMES
@@ -25,6 +26,8 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     """
     path = arguments.config
     base = parse_train_arguments(["--config", str(path), *fields]).config
+    if base.train.keep_best:
+        note("a study compares last states: train.keep_best and train.patience are not used")
     workdir = arguments.workdir or pathlib.Path("runs") / f"study_{path.stem}"
     configs = configs_of(paced(base, arguments.evaluations), arguments)
     for config in configs.values():

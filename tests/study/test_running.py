@@ -220,3 +220,29 @@ def test_wrong_arguments_are_one_line(config_file, tmp_path, capsys, words, said
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert said in error
+
+
+def test_a_study_compares_last_states_after_equal_steps(config_file, tmp_path, monkeypatch, capsys):
+    class Planned(Exception):
+        pass
+
+    def planned(plan, workdir):
+        raise Planned(plan)
+
+    monkeypatch.setattr("jaxrcnn.cli.study.run_study", planned)
+    best = ("--config.train.keep_best", "eval/AP", "--config.train.patience", "3")
+    with pytest.raises(Planned) as stop:
+        study(config_file, tmp_path, *best)
+    configs = stop.value.args[0].configs.values()
+    assert {(x.train.keep_best, x.train.patience) for x in configs} == {("", 0)}
+    assert capsys.readouterr().err == (
+        "note: a study compares last states: train.keep_best and train.patience are not used\n"
+    )
+
+
+def test_a_study_of_more_steps_does_not_go_on_with_shorter_runs(tmp_path):
+    folder = tmp_path / "run"
+    running.run_folder.claim(folder, CONFIG)
+    longer = replace(CONFIG, train=replace(CONFIG.train, steps=2 * CONFIG.train.steps))
+    with pytest.raises(ConfigError, match=r"train\.steps is"):
+        running.run_alone(longer, folder, None, build)
