@@ -38,6 +38,7 @@ from jaxrcnn.training.alternating import (
     takes_given,
 )
 from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.epochs import describe_epochs, describe_schedule, with_epochs
 from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.loop import Log, evaluates_after, orientation, run_steps
 from jaxrcnn.training.metrics import MetricsWriter
@@ -62,7 +63,7 @@ def run(
     """Train, or go on from the workdir's last checkpoint; everything made lies in the workdir.
 
     Args:
-        config: of the run.
+        config: of the run. If it has train.epochs, the steps are computed here.
         workdir: its folder.
         detector: built for the config, perhaps with pieces of your own.
         train_set, eval_set: open.
@@ -82,6 +83,7 @@ def run(
     workdir = pathlib.Path(workdir)
     for dataset in (train_set, eval_set):
         check_classes(dataset, config)
+    config = with_epochs(config, len(train_set))
     programs = compile_programs(detector, config, optimizer)
     given = read_given(config, train_set, eval_set)
     open_folder(config, workdir, train_set)
@@ -96,7 +98,7 @@ def run(
         Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints,
     ):
         claim_pieces(workdir, own, progress.message)
-        for line in [*describe_gate(config.model), *describe_phases(config)]:
+        for line in describe_training(config, train_set, optimizer):
             progress.message(line)
         first = functools.partial(first_state, config, programs, progress)
         state = restore(programs, checkpoints, progress) if checkpoints.steps else first()
@@ -133,6 +135,13 @@ def run(
                 profiler,
             )
     return feed.unread
+
+
+def describe_training(config: Config, train_set: Dataset, optimizer: Optimizer) -> list[str]:
+    """What a person should know about the gate, the phases and the schedule before training."""
+    lines = [*describe_gate(config.model), *describe_phases(config)]
+    lines += describe_epochs(config, len(train_set))
+    return lines + (describe_schedule(config) if optimizer is default_optimizer else [])
 
 
 def describe_start(config: Config, workdir: pathlib.Path, step: int) -> list[str]:
