@@ -1,27 +1,72 @@
-"""A config file: Python with get_config() -> Config, on its own or as a change of another file."""
+"""A config from a file: Python with get_config() -> Config, or a config.json that a run wrote."""
 
 import difflib
 import pathlib
 import runpy
 import traceback
+import warnings
+from collections.abc import Sequence
 
 from jaxrcnn.config import Config, ConfigError
-from jaxrcnn.config_io import RENAMED, config_from_dict, config_to_dict, what_became_of
+from jaxrcnn.config_io import (
+    RENAMED,
+    config_from_dict,
+    config_to_dict,
+    read_config_json,
+    what_became_of,
+)
+from jaxrcnn.config_names import config_path, named_configs
+
+NAMED_FIELDS = 3
+"""How many of the fields that a file lacks are named."""
 
 
-def load_config(path: pathlib.Path) -> Config:
-    """Run a config file and return what its get_config() returns, every field's type checked.
+def load_config(source: str | pathlib.Path) -> Config:
+    """Return the config of a name or a file, every field's type checked.
 
-    A config file may itself load another one and change it, see `config_io.replace_fields`; for
-    one in the same folder the path is ``pathlib.Path(__file__).with_name("other.py")``.
+    A Python file is run; its get_config() returns the config. It may itself load another one and
+    change it, see `config_io.replace_fields`; for one in the same folder the path is
+    ``pathlib.Path(__file__).with_name("other.py")``. A file that ends in .json is the config.json
+    of a run or a model.
+
+    Args:
+        source: the name of a config that comes with jaxrcnn, such as ``"shapes"``, or a file; see
+            `config_path`.
 
     Raises:
-        ConfigError: there is no such file, it fails, or what it returns is no sound Config.
+        ConfigError: there is no such config, its file fails, or it is no sound Config.
+
+    Warns:
+        FutureWarning: a config.json was written before some fields existed; names them.
     """
+    path = config_path(source)
     if not path.is_file():
-        there = [str(file) for file in path.parent.glob("*.py")]
-        nearest = difflib.get_close_matches(str(path), there, n=1)
-        raise ConfigError(f"no config file {path}" + "".join(f"; nearest: {n}" for n in nearest))
+        raise ConfigError(_missing(path))
+    return _load_json(path) if path.suffix == ".json" else _run_python(path)
+
+
+def _load_json(path: pathlib.Path) -> Config:
+    try:
+        config, lacking = read_config_json(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, ValueError) as error:  # a ConfigError is a ValueError
+        raise ConfigError(f"{path}: {error}") from error
+    if lacking:
+        warnings.warn(
+            f"{path} was written before {_some(lacking)} existed: the defaults are used",
+            FutureWarning,
+            stacklevel=3,
+        )
+    return config
+
+
+def _some(fields: Sequence[str]) -> str:
+    """The names of a few fields, and how many more there are."""
+    more = len(fields) - NAMED_FIELDS
+    named = [*fields[:NAMED_FIELDS], *([f"{more} more fields"] if more > 0 else [])]
+    return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+
+
+def _run_python(path: pathlib.Path) -> Config:
     try:
         config = runpy.run_path(str(path))["get_config"]()
     except Exception as error:
@@ -32,6 +77,19 @@ def load_config(path: pathlib.Path) -> Config:
         return config_from_dict(config_to_dict(config))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _missing(path: pathlib.Path) -> str:
+    """What is wrong with a path that is no file, and what may have been meant."""
+    if (path / "config.json").is_file():
+        return f"{path} is a folder; to use its config, write {path / 'config.json'}"
+    if path.is_dir():
+        return f"{path} is a folder, not a config file"
+    there = [str(file) for file in path.parent.glob("*.py")]
+    nearest = difflib.get_close_matches(str(path), there, n=1)
+    if not nearest and path.stem in named_configs():
+        return f"no config file {path}; the config of that name is given as {path.stem}"
+    return f"no config file {path}" + "".join(f"; nearest: {n}" for n in nearest)
 
 
 def _complaint(path: pathlib.Path, error: Exception) -> str:

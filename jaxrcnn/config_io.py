@@ -18,7 +18,7 @@ UNKEPT = ("profile",)
 that a run can be resumed with other values."""
 
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Version of the layout of a run's or model's folder, stored in its config.json. Earlier ones used
 the old names in `RENAMED`, and lacked the fields that are newer; version 1 was not stored."""
 
@@ -211,6 +211,16 @@ def config_to_json(config: Config) -> str:
 def config_from_json(text: str, source: str = "config.json") -> Config:
     """The inverse of `config_to_json`; also reads files written by earlier versions.
 
+    Fields that are newer than the file have their defaults; `read_config_json` names them.
+
+    Args, raises, warns: see `read_config_json`.
+    """
+    return read_config_json(text, source)[0]
+
+
+def read_config_json(text: str, source: str = "config.json") -> tuple[Config, list[str]]:
+    """The config in a config.json, and the fields that did not exist when it was written.
+
     Args:
         text: contents of the file.
         source: name of the file, for the warning.
@@ -232,14 +242,15 @@ def config_from_json(text: str, source: str = "config.json") -> Config:
             f"format_version={version} was written by a newer version of jaxrcnn; this one reads "
             f"up to {FORMAT_VERSION}: install the newer version"
         )
+    added = []
     if isinstance(tree, dict):
         renamed = [name for name in RENAMED if _rename(tree, name)]
         if renamed:
             changes = ", ".join(f"{name} {what_became_of(name)}" for name in renamed)
             warnings.warn(f"{source}: {changes}", FutureWarning, stacklevel=2)
         if version < FORMAT_VERSION:
-            _add_missing(tree, config_to_dict(Config()))
-    return config_from_dict(tree)
+            added = _add_missing(tree, config_to_dict(Config()))
+    return config_from_dict(tree), added
 
 
 def _rename(tree: dict[str, Any], old: str) -> bool:
@@ -255,13 +266,20 @@ def _rename(tree: dict[str, Any], old: str) -> bool:
     return True
 
 
-def _add_missing(tree: dict[str, Any], defaults: dict[str, Any]) -> None:
-    """Give the fields that a group lacks their defaults; groups that are missing stay missing."""
+def _add_missing(tree: dict[str, Any], defaults: dict[str, Any], prefix: str = "") -> list[str]:
+    """Give the fields that a group lacks their defaults, and return their dotted names.
+
+    Groups that are missing stay missing.
+    """
+    added = []
     for name, default in defaults.items():
         if not isinstance(default, dict):
-            tree.setdefault(name, default)
+            if name not in tree:
+                tree[name] = default
+                added.append(prefix + name)
         elif isinstance(tree.get(name), dict):
-            _add_missing(tree[name], default)
+            added += _add_missing(tree[name], default, f"{prefix}{name}.")
+    return added
 
 
 def config_differences(there: Config, here: Config) -> list[str]:

@@ -22,6 +22,7 @@ from jaxrcnn.data.loader import (
     empty_train_batches,
     train_batches,
 )
+from jaxrcnn.data.planning import images_per_epoch
 from jaxrcnn.data.proposals import StoredProposals, join_proposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import COLLECTIONS, Detector
@@ -47,6 +48,7 @@ from jaxrcnn.training.alternating import (
 )
 from jaxrcnn.training.best import best_so_far
 from jaxrcnn.training.checkpoint import Checkpoints, last_step
+from jaxrcnn.training.epochs import describe_epochs, describe_schedule, with_epochs
 from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.layers import check_layers
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
@@ -76,8 +78,8 @@ def run(
     """Train, or go on from the workdir's last checkpoint; everything made lies in the workdir.
 
     Args:
-        config: of the run. A run that goes on may have other values of the fields in
-            `jaxrcnn.training.resumable`.
+        config: of the run. If it has train.epochs, the steps are computed here. A run that goes on
+            may have other values of the fields in `jaxrcnn.training.resumable`.
         workdir: its folder.
         detector: built for the config, perhaps with pieces of your own.
         train_set, eval_set: open.
@@ -100,6 +102,7 @@ def run(
     workdir = pathlib.Path(workdir)
     for dataset in (train_set, eval_set, *([test_set] if test_set else [])):
         check_classes(dataset, config)
+    config = with_epochs(config, epoch_length(train_set, config))
     config, changes = run_folder.change(workdir, config, last_step(workdir))
     check_keep_best(config, eval_set)
     if test_set is not None:
@@ -125,7 +128,7 @@ def run(
         run_folder.write_changes(workdir, config, changes)
         for line in describe_changes(config, changes):
             progress.message(line)
-        for line in [*describe_gate(config.model), *describe_phases(config)]:
+        for line in describe_training(config, train_set, optimizer):
             progress.message(line)
         first = functools.partial(first_state, config, programs, progress, train_set.class_names)
         state = restore(programs, checkpoints, progress) if checkpoints.steps else first()
@@ -166,6 +169,18 @@ def run(
                     *(test_set, workdir, progress, writer),
                 )
     return feed.unread
+
+
+def epoch_length(train_set: Dataset, config: Config) -> int:
+    """Images of an epoch on average, repeated ones counted as often as they are used."""
+    return round(images_per_epoch(train_set, config))
+
+
+def describe_training(config: Config, train_set: Dataset, optimizer: Optimizer) -> list[str]:
+    """What a person should know about the gate, the phases and the schedule before training."""
+    lines = [*describe_gate(config.model), *describe_phases(config)]
+    lines += describe_epochs(config, epoch_length(train_set, config))
+    return lines + (describe_schedule(config) if optimizer is default_optimizer else [])
 
 
 def describe_start(config: Config, workdir: pathlib.Path, step: int) -> list[str]:

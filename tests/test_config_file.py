@@ -1,11 +1,15 @@
-"""Config files that change another one; what is wrong in a single one is in cli/test_options.py."""
+"""Config files that change another one, and config.json; more faults are in cli/test_options.py."""
 
+import json
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
-from jaxrcnn.config import ConfigError
+from jaxrcnn.config import Config, ConfigError, DataConfig, TrainConfig
 from jaxrcnn.config_file import load_config
+from jaxrcnn.config_io import config_to_json
 
 BASE = """
 from jaxrcnn.config import Config, TrainConfig
@@ -71,3 +75,87 @@ def test_a_misspelt_change_is_said_with_its_line(changed):
     changed.write_text(CHANGED.replace("train.steps", "train.stepps"))
     line = f"{changed}, line 8: unknown field train.stepps; did you mean train.steps?"
     assert complaint(changed) == line
+
+
+def written_before(*fields):
+    """A config.json of format 3 that lacks fields, and the config that it stands for."""
+    config = Config(seed=5, data=DataConfig(format="shapes"))
+    tree = json.loads(config_to_json(config))
+    tree["format_version"] = 3
+    for name in fields:
+        *groups, last = name.split(".")
+        group = tree
+        for each in groups:
+            group = group[each]
+        del group[last]
+    return json.dumps(tree), config
+
+
+def test_a_config_json_is_a_config(tmp_path):
+    config = Config(seed=5, train=TrainConfig(steps=7))
+    path = tmp_path / "config.json"
+    path.write_text(config_to_json(config))
+    assert load_config(path) == load_config(str(path)) == config
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (("data.rename",), "data.rename"),
+        (("data.rename", "train.epochs"), "data.rename and train.epochs"),
+        (
+            ("data.rename", "train.epochs", "train.freeze", "train.patience", "data.columns"),
+            "data.rename, data.columns, train.epochs and 2 more fields",
+        ),
+    ],
+)
+def test_what_is_newer_than_a_config_json_is_said_in_a_line(tmp_path, fields, said):
+    path = tmp_path / "config.json"
+    text, config = written_before(*fields)
+    path.write_text(text)
+    with pytest.warns(FutureWarning) as warned:
+        assert load_config(path) == config
+    assert [str(warning.message) for warning in warned] == [
+        f"{path} was written before {said} existed: the defaults are used"
+    ]
+
+
+def test_the_line_is_a_note_of_the_command(tmp_path):
+    text, _ = written_before("data.rename")
+    (tmp_path / "config.json").write_text(text)
+    code = "from jaxrcnn.cli.train import main; main(['--config', './config.json'], lambda *_: 0)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert done.stderr == (
+        "note: config.json was written before data.rename existed: the defaults are used\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("{", "{path}: not valid JSON: "),
+        ("[]", "{path}: config=[] is invalid"),
+        ('{"format_version": 99}', "{path}: format_version=99 was written by a newer version"),
+        ('{"images": [], "annotations": []}', "{path}: unknown field images"),
+        ("\udcff", "{path}: 'utf-8' codec can't decode"),
+    ],
+)
+def test_another_json_file_is_one_line(tmp_path, text, line):
+    path = tmp_path / "other.json"
+    path.write_text(text, errors="surrogateescape")
+    assert complaint(path).startswith(line.format(path=path))
+
+
+def test_a_folder_is_said_to_be_one(tmp_path):
+    assert complaint(tmp_path) == f"{tmp_path} is a folder, not a config file"
+    (tmp_path / "config.json").write_text("")
+    line = f"{tmp_path} is a folder; to use its config, write {tmp_path / 'config.json'}"
+    assert complaint(tmp_path) == line
+
+
+def test_a_file_that_is_not_there_is_perhaps_a_named_config(tmp_path):
+    path = tmp_path / "configs" / "tiny.py"
+    assert complaint(path) == f"no config file {path}; the config of that name is given as tiny"

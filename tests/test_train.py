@@ -17,7 +17,7 @@ from PIL import Image
 
 from jaxrcnn.cli import main as jaxrcnn
 from jaxrcnn.cli.run import load_run
-from jaxrcnn.config import AlternatingConfig, AlternatingStep, Config, DataConfig, TrainConfig
+from jaxrcnn.config import DataConfig
 from jaxrcnn.data.datasets import open_eval_dataset, open_train_dataset
 from jaxrcnn.data.proposals import read_proposals
 from jaxrcnn.data.synthetic import shapes_dataset
@@ -42,17 +42,21 @@ def _load_train():
 script = _load_train()
 
 
+def words_for(workdir):
+    return ["--config", "tiny", "--workdir", str(workdir)]
+
+
 def train(workdir, *words):
-    config = ("--config", str(ROOT / "configs" / "tiny.py"))
-    script.main([*config, "--workdir", str(workdir), *words])
+    """As train.py does."""
+    assert script.main([*words_for(workdir), *words], script.train) == 0
 
 
 @pytest.fixture(scope="module")
 def finished_run(tmp_path_factory):
-    """The workdir, and what the run printed."""
+    """The workdir, and what the run printed; the command trained it, and train.py all others."""
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        train(workdir)
+        assert jaxrcnn(["train", *words_for(workdir)]) == 0
     return workdir, said.getvalue().splitlines()
 
 
@@ -162,23 +166,6 @@ def test_a_run_says_what_it_does_where_its_results_are_and_what_comes_next(finis
         f"  python -m jaxrcnn predict {workdir} IMAGES --out found",
         f"  python -m jaxrcnn evaluate {workdir}",
     ]
-
-
-def test_the_commands_that_come_next_can_be_pasted():
-    def commands(trains="joint"):
-        steps = (AlternatingStep(trains=trains, steps=2),) if trains != "joint" else ()
-        scheme = "alternating" if steps else "joint"
-        config = Config(
-            train=TrainConfig(scheme=scheme, alternating=AlternatingConfig(steps), steps=2)
-        )
-        return script.next_commands(config, pathlib.Path("my run"))
-
-    evaluate = "python -m jaxrcnn evaluate 'my run'"
-    assert commands() == ["python -m jaxrcnn predict 'my run' IMAGES --out found", evaluate]
-    assert commands("rpn") == ["python -m jaxrcnn proposals 'my run'"]
-    assert commands("fast_rcnn") == [evaluate]
-    given = script.next_commands(Config(), pathlib.Path("a"), "my_fork:build")
-    assert [command.endswith(" --pieces my_fork:build") for command in given] == [True, True]
 
 
 def test_the_same_call_again_does_nothing_more(finished, capsys):
@@ -376,18 +363,6 @@ def train_and_die(monkeypatch, last, workdir, *words):
         patch.setattr(Checkpoints, "save", save_and_die)
         with pytest.raises(SystemExit, match="130"):
             train(workdir, *words)
-
-
-def test_an_interruption_is_one_line(monkeypatch, tmp_path, capsys):
-    def interrupted(config, workdir, pieces):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(script, "train", interrupted)
-    with pytest.raises(SystemExit, match="130"):
-        train(tmp_path)
-    said = capsys.readouterr().err.strip().splitlines()
-    assert len(said) == 1
-    assert said[0].startswith("interrupted; the same command continues from the last checkpoint")
 
 
 PROFILED = ("--config.profile.start", "2", "--config.profile.steps", "2")

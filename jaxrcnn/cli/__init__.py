@@ -4,15 +4,17 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from jaxrcnn import __version__
 from jaxrcnn.cli.devices import check_devices
-from jaxrcnn.cli.parsing import OneLineParser, fail, stop
-from jaxrcnn.config import ConfigError
-from jaxrcnn.runtime.process import prepare_process, write_any_text
+from jaxrcnn.cli.errors import one_line_errors
+from jaxrcnn.cli.parsing import OneLineParser
+from jaxrcnn.runtime.process import prepare_output, prepare_process
 
 COMMANDS = {
+    "train": "Train a detector.",
+    "configs": "List the configs that come with jaxrcnn.",
     "evaluate": "Compute a model's average precision on a data set.",
     "proposals": "Measure the recall of a model's region proposals, and save them.",
     "predict": "Detect objects in images and draw their boxes.",
@@ -24,7 +26,8 @@ COMMANDS = {
 }
 """Name and summary. jaxrcnn.cli.arguments.NAME has add_arguments(parser), and jaxrcnn.cli.NAME has
 main(arguments) -> int; or main(arguments, fields), if the former has TAKES_FIELDS = True: then
-``--config.FIELD VALUE`` may follow the arguments.
+``--config.FIELD VALUE`` may follow the arguments. With USES_DEVICES = False jax is not loaded.
+`train` alone reads its words itself, since nearly all of them are fields.
 """
 
 
@@ -34,11 +37,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     Without a command it prints the help. Wrong input ends the program: one line on stderr and exit
     code 2; an interruption too, with 130.
     """
-    write_any_text()
+    prepare_output()
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] not in COMMANDS:
         _without_command(argv)
     name, *words = argv
+    if name == "train":
+        from jaxrcnn.cli import train
+
+        return train.main(words, program="jaxrcnn train")
     described = importlib.import_module(f"jaxrcnn.cli.arguments.{name}")
     parser = OneLineParser(f"jaxrcnn {name}", COMMANDS[name])
     described.add_arguments(parser)
@@ -47,23 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     strays = not_fields(fields) if takes_fields else fields
     if strays:
         parser.error(f"unrecognized arguments: {' '.join(strays)}")
-    try:
-        return _run(name, arguments, *([fields] if takes_fields else []))
-    except KeyboardInterrupt:
-        stop("; a study goes on when it is started again" if name == "study" else "")
-
-
-def _run(name: str, *given: Any) -> int:
-    """Run a command. Only now are its module and the libraries that it needs imported."""
-    from jaxrcnn.data.errors import DataError
-
-    prepare_process()
-    command = importlib.import_module(f"jaxrcnn.cli.{name}")
-    try:
-        check_devices()
-        return command.main(*given)
-    except (ConfigError, DataError) as error:
-        fail(error)
+    with one_line_errors("; a study goes on when it is started again" if name == "study" else ""):
+        if getattr(described, "USES_DEVICES", True):
+            prepare_process()
+            check_devices()
+        # Only now are the command's module and the libraries that it needs imported.
+        command = importlib.import_module(f"jaxrcnn.cli.{name}")
+        return command.main(arguments, *([fields] if takes_fields else []))
 
 
 def not_fields(words: Sequence[str]) -> list[str]:
@@ -80,10 +77,7 @@ def _without_command(argv: Sequence[str]) -> NoReturn:
     parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=argparse.SUPPRESS)
     parser.usage = "jaxrcnn [-h] [--version] COMMAND ..."
     summaries = "\n".join(f"  {name:11}{summary}" for name, summary in COMMANDS.items())
-    parser.epilog = (
-        f"commands:\n{summaries}\n\n"
-        "`jaxrcnn COMMAND --help` describes a command; `python train.py` trains a model."
-    )
+    parser.epilog = f"commands:\n{summaries}\n\n`jaxrcnn COMMAND --help` describes a command."
     if argv:
         parser.parse_args(argv[:1])
     parser.print_help()

@@ -1,4 +1,4 @@
-"""python -m jaxrcnn benchmark [--config FILE] [--what train,predict,...] [--json FILE]"""
+"""python -m jaxrcnn benchmark [--config CONFIG] [--what train,predict,...] [--json FILE]"""
 
 import argparse
 import contextlib
@@ -14,9 +14,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jaxrcnn.benchmark.shapes import Shape, shape
+from jaxrcnn.cli.arguments import CONFIG, FIELDS
 from jaxrcnn.cli.arguments.pieces import add_pieces_argument
 from jaxrcnn.cli.parsing import count, some_of
 from jaxrcnn.config import Config, ConfigError, DataConfig
+from jaxrcnn.config_names import config_name, config_path
 
 if TYPE_CHECKING:
     from jaxrcnn.benchmark.peer import Torchvision
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from jaxrcnn.benchmark.session import Measured, Settings
 
 TAKES_FIELDS = True
-"""Other arguments are --config.FIELD VALUE, as train.py takes them."""
+"""Other arguments are --config.FIELD VALUE, as `jaxrcnn train` takes them."""
 
 DEFAULT = "fasterrcnn_resnet50_fpn"
 """torchvision's name of what is measured where there is no --config."""
@@ -43,22 +45,21 @@ SHAPES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """[--config FILE] [--what NAMES] [--train SHAPE] [--predict SHAPE ...] [--pieces NAME]
+    """[--config CONFIG] [--what NAMES] [--train SHAPE] [--predict SHAPE ...] [--pieces NAME]
     [--against NAME].
     """
     parser.epilog = (
         "A SHAPE is images x height x width, such as 2x320x320. The defaults suit the device: on "
         "an accelerator, training of 16x800x1344 in bfloat16, beside torchvision where it is "
-        "installed. --config.FIELD VALUE sets a field, as for train.py.\n\n"
+        f"installed. {FIELDS}\n\n"
         "To see whether a detector of your own is faster, and in which stages: --against "
         "my_fork:build. It is compared with the one that the config describes, or with that of "
         "--pieces."
     )
     parser.add_argument(
         "--config",
-        metavar="FILE",
-        type=pathlib.Path,
-        help="experiment to measure, as for train.py (default: torchvision's ResNet-50 FPN)",
+        metavar="CONFIG",
+        help=f"{CONFIG} (default: torchvision's ResNet-50 FPN)",
     )
     parser.add_argument(
         "--what",
@@ -303,7 +304,7 @@ def describe(
         if measured is not None
     }
     about["settings"] = {
-        "config": arguments.config.stem if arguments.config else DEFAULT,
+        "config": config_name(config_path(arguments.config)) if arguments.config else DEFAULT,
         "fields": list(fields),
         "compute_dtype": settings.config.model.compute_dtype,
         "train": str(settings.train),

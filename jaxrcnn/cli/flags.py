@@ -8,7 +8,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxrcnn.cli.values import read_value
+from jaxrcnn.cli.values import ConfigSource, read_value
 from jaxrcnn.config import ConfigError
 from jaxrcnn.config_io import RENAMED, describe_type, field_types, what_became_of
 from jaxrcnn.peer_fields import peer_hint
@@ -85,8 +85,8 @@ def _quoted(words: Sequence[str]) -> str:
 
 def _takes(kind: Any, words: Sequence[str]) -> str:
     """What the flag takes and, of a choice, the nearest to what was typed."""
-    if kind is pathlib.Path:
-        return "a path"
+    if kind in (pathlib.Path, ConfigSource):
+        return "a path" if kind is pathlib.Path else "a name or a file"
     choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
     nearest = difflib.get_close_matches(" ".join(words), choices, n=1)
     return describe_type(kind) + "".join(f" (nearest: {choice})" for choice in nearest)
@@ -109,7 +109,7 @@ def _hint(flag: str, known: Mapping[str, Any]) -> str:
         return f"did you mean {best}?"
     if group and siblings:
         return f"{group} has " + ", ".join(map(_last, siblings))
-    return "python train.py --help-all lists all fields"
+    return "`jaxrcnn train --help-all` lists all fields"
 
 
 def _last(flag: str) -> str:

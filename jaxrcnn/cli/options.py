@@ -1,4 +1,4 @@
-"""The command line of train.py: a config file, and ``--config.FIELD VALUE`` on top of it."""
+"""The command line of `jaxrcnn train`: a config, and ``--config.FIELD VALUE`` on top of it."""
 
 import dataclasses
 import pathlib
@@ -7,25 +7,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxrcnn import __version__, validation
-from jaxrcnn.cli.flags import PREFIX, field_flags, read_flags, split_flags
+from jaxrcnn.cli.flags import PREFIX, Flag, field_flags, read_flags, split_flags
 from jaxrcnn.cli.parsing import fail, show
 from jaxrcnn.cli.train_help import train_help
+from jaxrcnn.cli.values import ConfigSource
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_file import load_config
+from jaxrcnn.config_names import config_name, config_path
 from jaxrcnn.prediction_fields import full_name, replace_prediction_fields
 
-OPTIONS = {"--config": pathlib.Path, "--workdir": pathlib.Path, "--pieces": str}
-"""The flags of train.py that are no fields, and their types."""
+DEFAULT_CONFIG = "quickstart"
+
+OPTIONS = {"--config": ConfigSource, "--workdir": pathlib.Path, "--pieces": str}
+"""The flags of `jaxrcnn train` that are not fields, and their types."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainArguments:
-    """What train.py was asked to do."""
+    """What `jaxrcnn train` was asked to do."""
 
     config: Config
     """The experiment, checked."""
     config_name: str
-    """Stem of the config file."""
+    """What the config is called."""
     workdir: pathlib.Path
     """Folder of the run: checkpoints, logs and the config."""
     pieces: str | None
@@ -35,28 +39,32 @@ class TrainArguments:
 def parse_train_arguments(
     argv: Sequence[str] | None = None,
     *,
-    default_config: pathlib.Path = pathlib.Path("configs/quickstart.py"),
+    default_config: str | pathlib.Path = DEFAULT_CONFIG,
+    program: str = "train.py",
 ) -> TrainArguments:
-    """Reads ``--config FILE --workdir DIR --pieces MODULE:FUNCTION --config.any.field VALUE ...``.
+    """Reads ``--config CONFIG --workdir DIR --pieces MODULE:FUNCTION --config.any.field VALUE``.
 
-    argv is sys.argv[1:] unless given.
-
-    The workdir is runs/<stem of the config file> unless given. Where a field is given twice, the
-    last one counts. Anything wrong ends the program: one line on stderr and exit code 2. So do
+    The workdir is runs/<name of the config> unless given. Where a field is given twice, the last
+    one counts. Anything wrong ends the program: one line on stderr and exit code 2. So do
     ``--help``, ``--help-all`` and ``--version``, with exit code 0.
+
+    Args:
+        argv: sys.argv[1:] unless given.
+        default_config: the config without --config.
+        program: name of the program, for its help.
     """
     flags = split_flags(sys.argv[1:] if argv is None else argv)
     asked = {name for name, _ in flags}
     if "--version" in asked:
         show(f"jaxrcnn {__version__}")
     try:
-        # The defaults come from the config file, so its flag is read before all the others.
-        path = read_flags([flag for flag in flags if flag[0] == "--config"], OPTIONS)
-        config_file = path.get("--config", default_config)
-        workdir = pathlib.Path("runs") / config_file.stem
-        config = load_config(config_file)
+        source = _config_source(flags, default_config)
+        name = config_name(config_path(source))
+        workdir = pathlib.Path("runs") / name
+        config = load_config(source)
         if asked & {"-h", "--help", "--help_all"}:
-            show(train_help(config_file, workdir, config, all_fields="--help_all" in asked))
+            everything = "--help_all" in asked
+            show(train_help(str(source), workdir, config, program=program, all_fields=everything))
         values = read_flags(flags, OPTIONS | field_flags())
     except ConfigError as error:
         fail(str(error))
@@ -65,8 +73,13 @@ def parse_train_arguments(
         validation.check(config)
     except ConfigError as error:
         fail(f"{PREFIX}{error}")
-    workdir = values.get("--workdir", workdir)
-    return TrainArguments(config, config_file.stem, workdir, values.get("--pieces"))
+    return TrainArguments(config, name, values.get("--workdir", workdir), values.get("--pieces"))
+
+
+def _config_source(flags: Sequence[Flag], default: str | pathlib.Path) -> str | pathlib.Path:
+    """What --config says. It is read before all other flags, which change the config."""
+    values = read_flags([flag for flag in flags if flag[0] == "--config"], OPTIONS)
+    return str(values["--config"]) if values else default
 
 
 def apply_fields(config: Config, fields: Sequence[str]) -> Config:

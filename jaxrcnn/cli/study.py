@@ -12,9 +12,11 @@ from jaxrcnn.cli.options import parse_train_arguments
 from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.cli.run import note
 from jaxrcnn.config import Config, DiagnosticsConfig
+from jaxrcnn.data.datasets import open_train_dataset
 from jaxrcnn.study.running import Plan, run_study
 from jaxrcnn.study.schemes import SCHEMES
 from jaxrcnn.study.tables import as_text, glance_table
+from jaxrcnn.training.epochs import describe_epochs, with_epochs
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
@@ -24,11 +26,11 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         ConfigError: a scheme makes no sound config, or the folder holds another study.
         DataError: the data cannot be read.
     """
-    path = arguments.config
-    base = parse_train_arguments(["--config", str(path), *fields]).config
+    given = parse_train_arguments(["--config", arguments.config, *fields])
+    base, title = in_steps(given.config), given.config_name
     if base.train.keep_best:
         note("a study compares last states: train.keep_best and train.patience are not used")
-    workdir = arguments.workdir or pathlib.Path("runs") / f"study_{path.stem}"
+    workdir = arguments.workdir or pathlib.Path("runs") / f"study_{title}"
     configs = configs_of(paced(base, arguments.evaluations), arguments)
     for config in configs.values():
         validation.check(config)
@@ -37,7 +39,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
             configs=configs,
             seeds=tuple(range(base.seed, base.seed + arguments.seeds)),
             together=arguments.sweep is not None,
-            title=path.stem,
+            title=title,
             command=shlex.join(["python", "-m", "jaxrcnn", *sys.argv[1:]]),
             build=find_build(arguments.pieces),
         ),
@@ -48,6 +50,16 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     print(f"numbers   {workdir / 'study.json'}")
     print(f"runs      {workdir / 'runs'}")
     return 0
+
+
+def in_steps(config: Config) -> Config:
+    """The config with steps in place of train.epochs, since a scheme may share them out."""
+    if not config.train.epochs:
+        return config
+    num_images = len(open_train_dataset(config))
+    config = with_epochs(config, num_images)
+    print(*describe_epochs(config, num_images), sep="\n")
+    return replace(config, train=replace(config.train, epochs=0.0))
 
 
 def paced(config: Config, evaluations: int) -> Config:

@@ -1,10 +1,11 @@
-"""What ``train.py --help`` and ``--help-all`` print."""
+"""What ``jaxrcnn train --help`` and ``--help-all`` print."""
 
 import pathlib
 import shutil
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
+from jaxrcnn.cli.arguments import CONFIG
 from jaxrcnn.cli.arguments.pieces import DEFAULT, HELP
 from jaxrcnn.cli.field_help import NO_BREAK_SPACE, FieldHelp, field_help
 from jaxrcnn.cli.flags import PREFIX
@@ -73,14 +74,14 @@ COMMON_FIELDS: tuple[Section, ...] = (
 """The fields that people set most, which --help shows."""
 
 INTRODUCTION = """\
-usage: train.py [--config FILE] [--workdir DIR] [--pieces MODULE:FUNCTION]
-                [--config.FIELD VALUE ...]
+usage: {program} [--config CONFIG] [--workdir DIR] [--pieces MODULE:FUNCTION]
+       {indent} [--config.FIELD VALUE ...]
 
 Train a detector. An interrupted run continues from its last checkpoint when it
 is started again with the same --workdir.
 
-  python train.py --config.train.steps 2000
-  python train.py --config configs/coco_r50_fpn_1x.py --config.data.root DIR
+  {call} --config.train.steps 2000
+  {call} --config coco_r50_fpn_1x --config.data.root DIR
 
 Separate several values by spaces, or write them as one Python literal:
 
@@ -96,31 +97,37 @@ FEWEST_COLUMNS = 90
 
 
 def train_help(
-    config_file: pathlib.Path, workdir: pathlib.Path, config: Config, *, all_fields: bool
+    source: str,
+    workdir: pathlib.Path,
+    config: Config,
+    *,
+    program: str = "train.py",
+    all_fields: bool,
 ) -> str:
     """The help text, wrapped to the terminal's width.
 
     Args:
-        config_file: the default of --config.
+        source: the default of --config.
         workdir: the default of --workdir.
-        config: what config_file holds, the defaults of the fields.
+        config: what the source holds, the defaults of the fields.
+        program: train.py or jaxrcnn train.
         all_fields: describe every field, or those of `COMMON_FIELDS` only.
     """
-    if config_file.is_relative_to(pathlib.Path.cwd()):
-        config_file = config_file.relative_to(pathlib.Path.cwd())
-    config_text = "Python file with get_config() -> Config, which gives the defaults below."
+    config_text = f"{_sentence(CONFIG)} It gives the defaults below."
     workdir_text = "Folder of the run: checkpoints, metrics, plots and config."
     options = (
-        ("--config FILE", f"{config_text} (default: {config_file})"),
+        ("--config CONFIG", f"{config_text} (default: {source})"),
         ("--workdir DIR", f"{workdir_text} (default: {workdir})"),
-        ("--pieces MODULE:FUNCTION", f"{HELP[0].upper()}{HELP[1:]}. (default: {DEFAULT})"),
+        ("--pieces MODULE:FUNCTION", f"{_sentence(HELP)} (default: {DEFAULT})"),
         ("-h, --help", "Show the most common fields, and exit."),
         ("--help-all", "Show all fields, and exit."),
         ("--version", "Show the version, and exit."),
     )
     fields = field_help(config)
     width = min(shutil.get_terminal_size().columns, MOST_COLUMNS)
-    lines = [INTRODUCTION, *_section("Options", options, width)]
+    call = f"python {program}" if program.endswith(".py") else program
+    introduction = INTRODUCTION.format(program=program, indent=" " * len(program), call=call)
+    lines = [introduction, *_section("Options", options, width)]
     for title, names in _by_group(fields) if all_fields else COMMON_FIELDS:
         rows = [(PREFIX + name, fields[name].text) for name in names]
         lines += _section(title, rows, width)
@@ -129,6 +136,11 @@ def train_help(
             f"These are the most common of {len(fields)} fields; --help-all shows all of them."
         ]
     return "\n".join(lines)
+
+
+def _sentence(text: str) -> str:
+    """The help of an option of argparse, which begins with a small letter, as a sentence."""
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _by_group(fields: Mapping[str, FieldHelp]) -> list[Section]:

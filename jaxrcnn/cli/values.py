@@ -15,13 +15,21 @@ from jaxrcnn.config_io import convert
 BOOLEANS = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
 
 
+class ConfigSource(str):
+    """The type of an option that is the name of a config, or its file."""
+
+
+NOT_EMPTY = (pathlib.Path, ConfigSource)
+"""Types whose words say something."""
+
+
 def read_value(words: Sequence[str], kind: Any) -> Any:
     """The words after a flag, as a value of its type.
 
     Args:
         words: one, or of a tuple any number. A tuple may also be one Python literal, and a tuple of
             tuples or of dataclasses (as dicts) is always one.
-        kind: the annotated type of a field, or `pathlib.Path`.
+        kind: the annotated type of a field, `pathlib.Path` or `ConfigSource`.
 
     Raises:
         ValueError: they are no such value.
@@ -37,7 +45,7 @@ def read_value(words: Sequence[str], kind: Any) -> Any:
     (word,) = words
     if typing.get_origin(kind) is typing.Literal:
         return convert(word, kind)
-    if (kind is bool and word not in BOOLEANS) or (kind is pathlib.Path and not word):
+    if (kind is bool and word not in BOOLEANS) or (kind in NOT_EMPTY and not word):
         raise ValueError(f"{word!r} is no {kind.__name__}")
     return BOOLEANS[word] if kind is bool else kind(word)
 

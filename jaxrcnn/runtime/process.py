@@ -14,15 +14,15 @@ OBJECTS = 10_000
 
 
 def prepare_process() -> None:
-    """Keep compiled programs and freed memory, look for garbage less often, warn in one line."""
+    """Keep compiled programs and freed memory, look for garbage less often."""
     keep_compiled_programs()
     keep_freed_memory()
     gc.set_threshold(OBJECTS, *gc.get_threshold()[1:])
+
+
+def prepare_output() -> None:
+    """Show warnings in one line, and write ``?`` for what stdout or stderr cannot encode."""
     warnings.formatwarning = _one_line
-
-
-def write_any_text() -> None:
-    """Let stdout and stderr write ``?`` for what their encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -61,7 +61,7 @@ def test_each_flag_has_a_value_and_the_last_one_counts():
         (("--config.a.q", ["1"]), "unknown field --config.a.q; --config.a has size, sides"),
         (
             ("--config.q.q", ["1"]),
-            "unknown field --config.q.q; python train.py --help-all lists all fields",
+            "unknown field --config.q.q; `jaxrcnn train --help-all` lists all fields",
         ),
         (("--config.a.size", ["x"]), "--config.a.size: got 'x', takes int"),
         (("--config.a.size", []), "--config.a.size: got nothing, takes int"),

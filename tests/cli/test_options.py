@@ -162,7 +162,7 @@ def test_what_is_set_is_all_that_changes_and_the_config_is_frozen(parse):
         (["--confg", "a.py"], "unknown field --confg; did you mean --config?"),
         (
             ["--config.zzz", "3"],
-            "unknown field --config.zzz; python train.py --help-all lists all fields",
+            "unknown field --config.zzz; `jaxrcnn train --help-all` lists all fields",
         ),
         (
             ["--config.model.neck", "c4"],
@@ -214,7 +214,8 @@ def test_what_is_set_is_all_that_changes_and_the_config_is_frozen(parse):
         (["many"], "unexpected 'many'; fields are set by --config.FIELD VALUE"),
         (["--workdir"], "--workdir: got nothing, takes a path"),
         (["--workdir", "a", "b"], "--workdir: got 'a b', takes a path"),
-        (["--config"], "--config: got nothing, takes a path"),
+        (["--config"], "--config: got nothing, takes a name or a file"),
+        (["--config="], "--config: got '', takes a name or a file"),
         # The first of several faults is named.
         (
             ["--config.train.batch_size", "4", "--config.seed", "x", "--config.zzz", "3"],

@@ -14,9 +14,10 @@ COMMON = [name for _, names in COMMON_FIELDS for name in names]
 def text(monkeypatch):
     """The help on a terminal with a number of columns."""
 
-    def text(columns, all_fields=False, config_file=pathlib.Path("/c/mine.py")):
+    def text(columns, all_fields=False, source="c/mine.py", program="train.py"):
         monkeypatch.setenv("COLUMNS", str(columns))
-        return train_help(config_file, pathlib.Path("runs/m"), Config(), all_fields=all_fields)
+        workdir = pathlib.Path("runs/m")
+        return train_help(source, workdir, Config(), program=program, all_fields=all_fields)
 
     return text
 
@@ -59,8 +60,18 @@ def test_a_text_stands_beside_its_flag_or_below_it(text):
     assert re.search(r"^  --workdir DIR\n {6}\w", text(80), re.MULTILINE)
 
 
-def test_the_defaults_of_the_paths(text, monkeypatch, tmp_path):
+def test_the_defaults_of_config_and_workdir(text):
     assert "(default: runs/m)" in text(100)
-    assert "(default: /c/mine.py)" in text(100)
-    monkeypatch.chdir(tmp_path)
-    assert "(default: c/mine.py)" in text(100, config_file=tmp_path / "c" / "mine.py")
+    assert "(default: c/mine.py)" in text(100)
+    assert "(default: tiny)" in text(100, source="tiny")
+
+
+def test_both_programs_have_the_same_help_but_for_their_names(text):
+    script, command = text(100), text(100, program="jaxrcnn train")
+    assert "\n  python train.py --config.train.steps 2000\n" in script
+    assert "\n  jaxrcnn train --config.train.steps 2000\n" in command
+    for name, shown in (("train.py", script), ("jaxrcnn train", command)):
+        first, second = shown.splitlines()[:2]
+        assert first.startswith(f"usage: {name} [--config CONFIG]")
+        assert second.index("[") == first.index("[")
+    assert script.partition("\nOptions:")[2] == command.partition("\nOptions:")[2]

@@ -1,4 +1,4 @@
-"""python -m jaxrcnn benchmark [--config FILE] [--what train,predict,...]"""
+"""python -m jaxrcnn benchmark [--config CONFIG] [--what train,predict,...]"""
 
 from jaxrcnn.cli.benchmark import TAKES_FIELDS, add_arguments
 

@@ -13,7 +13,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "workdir",
         metavar="WORKDIR",
         type=pathlib.Path,
-        help="folder of a run (the --workdir of train.py)",
+        help="folder of a run (the --workdir of `jaxrcnn train`)",
     )
     add_checkpoint_argument(parser)
     parser.add_argument(

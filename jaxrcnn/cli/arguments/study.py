@@ -4,7 +4,7 @@ import argparse
 import pathlib
 from typing import NamedTuple
 
-from jaxrcnn.cli.arguments import FIELDS
+from jaxrcnn.cli.arguments import CONFIG, FIELDS
 from jaxrcnn.cli.arguments.pieces import add_pieces_argument
 from jaxrcnn.cli.parsing import count, share, some_of
 from jaxrcnn.study.schemes import SCHEMES
@@ -23,16 +23,15 @@ class Sweep(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--config FILE [--schemes NAMES | --sweep FIELD=VALUES] [--seeds N] [--workdir DIR]
+    """--config CONFIG [--schemes NAMES | --sweep FIELD=VALUES] [--seeds N] [--workdir DIR]
     [--pieces NAME].
     """
     parser.epilog = FIELDS
     parser.add_argument(
         "--config",
-        metavar="FILE",
-        type=pathlib.Path,
+        metavar="CONFIG",
         required=True,
-        help="config file, as for train.py",
+        help=CONFIG,
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
