@@ -82,7 +82,8 @@ def headline(arguments: TrainArguments) -> str:
     """What is about to be trained, for how long and where."""
     wanted = arguments.config.train
     if wanted.epochs:
-        length = f"{wanted.epochs:g} epochs in batches of {wanted.batch_size} images"
+        epochs = "epoch" if wanted.epochs == 1 else "epochs"
+        length = f"{wanted.epochs:g} {epochs} in steps of {wanted.batch_size} images"
     else:
         length = f"{wanted.steps} steps of {wanted.batch_size} images"
     return f"{arguments.config_name}: {length}, saved in {arguments.workdir}"
