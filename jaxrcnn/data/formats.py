@@ -163,9 +163,7 @@ def describe(root: str) -> str:
     names = list_folder(root)
     images = sum(map(is_image, names.files))
     endings = Counter(
-        os.path.splitext(name)[1].lower() or "other"
-        for name in names.files
-        if not is_image(name)
+        os.path.splitext(name)[1].lower() or "other" for name in names.files if not is_image(name)
     )
     parts = [f"{images} images"] if images else []
     parts += [f"{count} {ending} {_files(count)}" for ending, count in endings.most_common(5)]

@@ -13,7 +13,7 @@ from jaxrcnn.data.records import Dataset
 
 HELD_OUT_STREAM = 3
 """Second word of the seed of the choice; other draws from a seed have another."""
-COPY = re.compile(r"\.rf\.[0-9A-Za-z]+(\.[^.]*)?$")
+COPY = re.compile(r"\.rf\.[0-9A-Za-z]{8,}(\.[^.]*)?$")
 """What Roboflow adds to the name of an image, for each of its augmented copies."""
 
 TRAIN, VAL = 0, 1

@@ -59,7 +59,11 @@ def _find_source(data: DataConfig, place: int) -> Source:
         raise ConfigError(f"{root}: {error}") from error
     wanted = Splits(chosen.train, data.eval_split or chosen.eval, data.test_split or chosen.test)
     return Source(
-        place, root, name, *wanted, (*lines, _describe(wanted, list(splits), data.val_share))
+        place,
+        root,
+        name,
+        *wanted,
+        (*lines, f"{root}: {_describe(wanted, list(splits), data.val_share)}"),
     )
 
 
@@ -106,12 +110,7 @@ def resolve_data(config: Config) -> tuple[Config, list[str]]:
     if data.format == "shapes" or (data.format != "auto" and data.train_splits):
         return config, []
     sources = find_sources(data)
-    lines = [
-        line if line.startswith(source.root) else f"{source.root}: {line}"
-        for source in sources
-        for line in source.lines
-    ]
-    return _replace_data(config, sources), lines
+    return _replace_data(config, sources), [line for source in sources for line in source.lines]
 
 
 def _replace_data(config: Config, sources: Sequence[Source]) -> Config:
