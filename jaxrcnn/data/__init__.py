@@ -2,12 +2,19 @@
 
 from jaxrcnn.data.batches import EvalBatch
 from jaxrcnn.data.coco import read_coco
-from jaxrcnn.data.datasets import open_datasets, open_eval_dataset, open_train_dataset
+from jaxrcnn.data.datasets import (
+    open_datasets,
+    open_eval_dataset,
+    open_test_dataset,
+    open_train_dataset,
+)
 from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.joining import join, relabel, rename
 from jaxrcnn.data.loader import BatchStream, eval_batches, train_batches
 from jaxrcnn.data.proposals import read_proposals, write_proposals
 from jaxrcnn.data.records import Dataset, Record, Transform, make_record
 from jaxrcnn.data.sample import Sample
+from jaxrcnn.data.sources import resolve_data
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.data.transforms import crop, keep_boxes
 from jaxrcnn.data.voc import read_voc
@@ -22,14 +29,19 @@ __all__ = [
     "Transform",
     "crop",
     "eval_batches",
+    "join",
     "keep_boxes",
     "make_record",
     "open_datasets",
     "open_eval_dataset",
+    "open_test_dataset",
     "open_train_dataset",
     "read_coco",
     "read_proposals",
     "read_voc",
+    "relabel",
+    "rename",
+    "resolve_data",
     "shapes_dataset",
     "train_batches",
     "write_proposals",

@@ -43,7 +43,7 @@ LAYOUTS = {
 def test_a_layout_is_found_and_read(tmp_path, name, ending):
     xml, images, split = LAYOUTS[name]
     put(tmp_path, xml, images, ending=ending)
-    assert find_splits(str(tmp_path)) == {split: "./" if xml == "." else f"{xml}/"}
+    assert find_splits(str(tmp_path)) == {split: "*.xml" if xml == "." else f"{xml}/*.xml"}
     dataset = read_voc(str(tmp_path), (split,))
     assert [record.name for record in dataset.records] == ["p10", "p2"]  # by name
     assert [record.image_id for record in dataset.records] == [1, 2]
@@ -118,6 +118,6 @@ def test_a_split_that_is_not_there_lists_those_that_are(tmp_path):
     with pytest.raises(DataError) as error:
         read_voc(str(tmp_path), ("val",))
     assert str(error.value) == (
-        f"{tmp_path}: split val: there is no such split, the folder holds train (train/); "
+        f"{tmp_path}: split val: there is no such split, the folder holds train (train/*.xml); "
         "give --config.data.train_splits train"
     )
