@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxrcnn.config import Config, ConfigError, DataConfig
-from jaxrcnn.data.formats import FORMATS, find_format
+from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.finding import explain, find_format
+from jaxrcnn.data.formats import FORMATS
 from jaxrcnn.data.splits import Splits, choose_splits
 
 
@@ -51,8 +53,9 @@ def _find_source(data: DataConfig, place: int) -> Source:
     if data.train_splits:
         return Source(place, root, name, data.train_splits, data.eval_split, data.test_split, lines)
     splits = FORMATS[name].find_splits(root) if splits is None else splits
-    if not splits:  # the reader says what is wrong
-        return Source(place, root, name, ("train",), data.eval_split, data.test_split, lines)
+    if not splits:
+        error = DataError(f"{root}: there is no data set in the format {name} (data.format)")
+        raise explain(error, root, name)
     try:
         chosen = choose_splits(splits)
     except ConfigError as error:

@@ -124,3 +124,10 @@ def test_a_split_that_some_folders_lack_is_read_from_the_others(tmp_path):
 def test_a_folder_without_a_data_set_says_what_is_there(tmp_path):
     with pytest.raises(DataError, match="the folder is empty"):
         resolve_data(config_of(tmp_path))
+    write_voc(tmp_path, "train")
+    with pytest.raises(DataError) as error:
+        resolve_data(config_of(tmp_path, format="coco"))
+    assert str(error.value) == (
+        f"{tmp_path}: there is no data set in the format coco (data.format); the folder holds VOC "
+        "(ImageSets/Main/train.txt): --config.data.format voc"
+    )
