@@ -1,5 +1,6 @@
 """Which training images are held out for evaluation."""
 
+import os
 import posixpath
 import re
 from collections import Counter, defaultdict
@@ -9,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.folders import is_image
 from jaxrcnn.data.records import Dataset
 
 HELD_OUT_STREAM = 3
 """Second word of the seed of the choice; other draws from a seed have another."""
-COPY = re.compile(r"\.rf\.[0-9A-Za-z]{8,}(\.[^.]*)?$")
+COPY = re.compile(r"\.rf\.[0-9A-Za-z]{8,}$")
 """What Roboflow adds to the name of an image, for each of its augmented copies."""
 
 TRAIN, VAL = 0, 1
@@ -67,8 +69,12 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> Halves:
 
 
 def original_name(name: str) -> str:
-    """The name, without folders, of the image that a copy was made of; else the image's own."""
-    return COPY.sub("", posixpath.basename(name.replace("\\", "/")))
+    """The name of the image that a copy was made of, or else of the image itself.
+
+    Without folders and ending: not every format has them.
+    """
+    base = posixpath.basename(name.replace("\\", "/"))
+    return COPY.sub("", os.path.splitext(base)[0] if is_image(base) else base)
 
 
 def note_on_copies(dataset: Dataset) -> list[str]:
@@ -80,14 +86,14 @@ def note_on_copies(dataset: Dataset) -> list[str]:
     return [f"{copies} images are copies of others by their names, and stay on the side of those"]
 
 
-def _classes_of(dataset: Dataset, places: Sequence[int]) -> frozenset[int]:
-    """Labels of what is to be found on some images; 0 stands for images without objects."""
+def _classes_of(dataset: Dataset, places: Sequence[int]) -> frozenset[str]:
+    """Names of what is to be found on some images; "" stands for images without objects."""
     records = [dataset.records[place] for place in places]
     labels = {int(x) for record in records for x in record.labels[~record.ignore]}
-    return frozenset(labels or {0})
+    return frozenset(dataset.class_names[label - 1] for label in labels) or frozenset([""])
 
 
-def _divide(classes: list[frozenset[int]], sizes: list[int], share: float) -> list[int]:
+def _divide(classes: list[frozenset[str]], sizes: list[int], share: float) -> list[int]:
     """The side of each unit.
 
     Args:
@@ -95,9 +101,9 @@ def _divide(classes: list[frozenset[int]], sizes: list[int], share: float) -> li
         sizes: images of each unit.
         share: of the images that goes to the side VAL.
     """
-    members: dict[int, list[int]] = defaultdict(list)
+    members: dict[str, list[int]] = defaultdict(list)
     for unit, found in enumerate(classes):
-        for label in found:
+        for label in sorted(found):
             members[label].append(unit)
     wanted = {label: _wanted([sizes[x] for x in units], share) for label, units in members.items()}
     overall = _wanted(sizes, share)
@@ -134,7 +140,7 @@ def _wanted(sizes: list[int], share: float) -> list[float]:
     return [total - val, val]
 
 
-def _repair(units: list[int], sides: list[int], classes: list[frozenset[int]]) -> None:
+def _repair(units: list[int], sides: list[int], classes: list[frozenset[str]]) -> None:
     """Move a unit of a class that is on one side alone, where no class loses its last there."""
     missing = {TRAIN, VAL} - {sides[unit] for unit in units}
     if len(units) < 2 or not missing:

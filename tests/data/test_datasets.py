@@ -182,6 +182,11 @@ def test_images_are_held_out_and_remembered_in_the_workdir(tmp_path):
     assert f"{len(evaluation)} of 7 images held out for evaluation" in train.notes
     assert describe_datasets(train, evaluation)[2:] == []
 
+    fewer = dataclasses.replace(config, data=dataclasses.replace(config.data, val_share=0.5))
+    assert len(open_datasets(fewer, run)[1]) > len(evaluation)  # no run has begun
+    open_datasets(config, run)
+    assert json.loads((run / "split.json").read_text()) == tree
+    (run / "config.json").write_text("{}")
     tree["train"], tree["val"] = ["0.png", "2.png"], ["5.png"]  # what the file says is done
     (run / "split.json").write_text(json.dumps(tree))
     for again in (open_datasets(config, str(run)), open_datasets(config, run)):

@@ -1,3 +1,4 @@
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -62,6 +63,14 @@ def test_neither_the_order_nor_anything_but_the_seed_changes_the_choice():
     assert len(names(images, 1)) == 15
 
 
+def test_the_same_images_in_another_format_are_divided_in_the_same_way():
+    images = {f"{i}.jpg": [1 + i % 3, 3] for i in range(60)}
+    other = {f"train/images/{i}.png": [3 - i % 3, 1] for i in range(60)}
+    one, two = dataset_of(images), dataset_of(other)
+    two = dataclasses.replace(two, class_names=("c", "b", "a", *"defgh"))
+    assert hold_out(one, 0.25, 1) == hold_out(two, 0.25, 1)
+
+
 def test_copies_of_one_image_stay_together():
     images = {f"p{i}_jpg.rf.{j:032x}.jpg": [1 + i % 2] for i in range(20) for j in range(3)}
     dataset = dataset_of(images)
@@ -80,9 +89,10 @@ def test_copies_of_one_image_stay_together():
     [
         ("cell_jpg.rf.0a1B2c3D.jpg", "cell_jpg"),
         ("cell_jpg.rf.0a1B2c3D", "cell_jpg"),  # VOC's names have no ending
-        ("x/y\\cell.rf.png", "cell.rf.png"),
-        ("one/0001.jpg", "0001.jpg"),
-        ("cell.jpg", "cell.jpg"),
+        ("cell.v2", "cell.v2"),
+        ("x/y\\cell.rf.png", "cell.rf"),
+        ("one/0001.jpg", "0001"),
+        ("cell.jpg", "cell"),
     ],
 )
 def test_the_name_of_the_original(name, original):

@@ -18,11 +18,18 @@ def dataset_of(names):
 
 def test_what_was_written_is_read(tmp_path):
     dataset = dataset_of(["a", "犬", "c"])
-    assert not has_split(tmp_path / "run")
     write_split(tmp_path / "run", dataset, Halves([0, 2], [1]), 7, 0.25)
     tree = json.loads((tmp_path / "run" / FILE).read_text(encoding="utf-8"))
     assert tree == {"seed": 7, "share": 0.25, "train": ["a", "c"], "val": ["犬"]}
     assert [path.name for path in (tmp_path / "run").iterdir()] == [FILE]
+    assert not has_split(tmp_path / "run")  # no run has begun
+    (tmp_path / "run" / "config.json").write_text("{}")
+    assert has_split(tmp_path / "run")
+    (tmp_path / "run" / "config.json").rename(tmp_path / "run" / "study.json")
+    assert has_split(tmp_path / "run")
+    (tmp_path / "run" / FILE).rename(tmp_path / FILE)
+    assert not has_split(tmp_path / "run")
+    (tmp_path / FILE).rename(tmp_path / "run" / FILE)
     assert read_split(tmp_path / "run", dataset) == (Halves([0, 2], [1]), [])
     assert read_split(tmp_path / "run", dataset_of(["犬", "c", "a"]))[0] == Halves([1, 2], [0])
 
