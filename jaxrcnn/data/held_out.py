@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.folders import is_image
-from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.records import Dataset, Record
 
 HELD_OUT_STREAM = 3
 """Second word of the seed of the choice; other draws from a seed have another."""
@@ -34,7 +34,7 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> Halves:
     Iterative stratification (Sechidis et al. 2011): the class with the fewest images left is
     divided first, and images without objects count as a class. A class of two images or more has
     one on either side where that is possible. Augmented copies of one image, as Roboflow names
-    them, and images of the same name stay together.
+    them, stay together, and so do images of the same name, size and boxes.
 
     Args:
         dataset: the images; their order does not matter.
@@ -44,13 +44,13 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> Halves:
     Raises:
         DataError: there is only one image.
     """
-    groups: dict[str, list[int]] = defaultdict(list)
+    groups: dict[tuple[str, bytes], list[int]] = defaultdict(list)
     for place, record in enumerate(dataset.records):
-        groups[original_name(record.name)].append(place)
+        groups[_identity(record)].append(place)
     if len(groups) < 2:
         raise DataError(
-            f"{dataset.name}: there are no images to hold out for evaluation among "
-            f"{len(groups)}: name a split in data.eval_split"
+            f"{dataset.name}: no image can be held out for evaluation, as there are not two "
+            "different ones: name a split in data.eval_split"
         )
     keys = sorted(groups)
     order = np.random.default_rng((seed, HELD_OUT_STREAM)).permutation(len(keys))
@@ -73,23 +73,38 @@ def original_name(name: str) -> str:
 
     Without folders and ending: not every format has them.
     """
+    return COPY.sub("", _stem(name))
+
+
+def _stem(name: str) -> str:
     base = posixpath.basename(name.replace("\\", "/"))
-    return COPY.sub("", os.path.splitext(base)[0] if is_image(base) else base)
+    return os.path.splitext(base)[0] if is_image(base) else base
+
+
+def _identity(record: Record) -> tuple[str, bytes]:
+    """What is the same for copies of one image, and different for any other image.
+
+    A name alone is not enough: where each image has a folder of its own, all have one name.
+    """
+    original, own = original_name(record.name), _stem(record.name)
+    if original != own:
+        return original, b""
+    if not len(record.boxes):
+        return own, record.name.encode(errors="surrogatepass")
+    return own, np.int64([record.height, record.width]).tobytes() + record.boxes.tobytes()
 
 
 def note_on_copies(dataset: Dataset) -> list[str]:
-    """A line where there are several images of one name."""
-    names = [original_name(record.name) for record in dataset.records]
-    copies = sum(count for count in Counter(names).values() if count > 1)
-    if not copies:
-        return []
-    return [f"{copies} images are copies of others by their names, and stay on the side of those"]
+    """A line where there are several copies of one image."""
+    found = Counter(map(_identity, dataset.records))
+    copies = sum(count for count in found.values() if count > 1)
+    return [f"{copies} images are copies of one another and stay on one side"] if copies else []
 
 
 def _classes_of(dataset: Dataset, places: Sequence[int]) -> frozenset[str]:
     """Names of what is to be found on some images; "" stands for images without objects."""
     records = [dataset.records[place] for place in places]
-    labels = {int(x) for record in records for x in record.labels[~record.ignore]}
+    labels = {x for record in records for x in record.labels[~record.ignore].tolist()}
     return frozenset(dataset.class_names[label - 1] for label in labels) or frozenset([""])
 
 

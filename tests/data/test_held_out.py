@@ -78,10 +78,19 @@ def test_copies_of_one_image_stay_together():
     sources = [{dataset.records[p].name.split(".rf.")[0] for p in places} for places in halves]
     assert not sources[0] & sources[1]
     assert len(halves.val) == 12
-    assert note_on_copies(dataset) == [
-        "60 images are copies of others by their names, and stay on the side of those"
-    ]
+    assert note_on_copies(dataset) == ["60 images are copies of one another and stay on one side"]
     assert note_on_copies(dataset_of({"a": [1], "b": [1]})) == []
+
+
+def test_the_same_image_in_two_folders_stays_together_and_others_of_its_name_do_not():
+    twice = dataset_of({f"{folder}/{i}.jpg": [1 + i % 2] for i in range(10) for folder in "ab"})
+    halves = hold_out(twice, 0.2, 0)
+    sides = [{twice.records[p].name[2:] for p in places} for places in halves]
+    assert not sides[0] & sides[1]
+    assert note_on_copies(twice) == ["20 images are copies of one another and stay on one side"]
+    folders = dataset_of({f"{i}/image.png": [1] * i for i in range(10)} | {"10/image.png": []})
+    assert len(hold_out(folders, 0.2, 0).val) in (2, 3)  # 2.2 of 11
+    assert note_on_copies(folders) == []
 
 
 @pytest.mark.parametrize(
