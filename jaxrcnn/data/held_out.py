@@ -91,7 +91,8 @@ def _identity(record: Record) -> tuple[str, bytes]:
         return original, b""
     if not len(record.boxes):
         return own, record.name.encode(errors="surrogatepass")
-    return own, np.int64([record.height, record.width]).tobytes() + record.boxes.tobytes()
+    size = f"{record.width}x{record.height} "
+    return own, size.encode() + record.boxes.tobytes()
 
 
 def note_on_copies(dataset: Dataset) -> list[str]:
@@ -104,7 +105,7 @@ def note_on_copies(dataset: Dataset) -> list[str]:
 def _classes_of(dataset: Dataset, places: Sequence[int]) -> frozenset[str]:
     """Names of what is to be found on some images; "" stands for images without objects."""
     records = [dataset.records[place] for place in places]
-    labels = {x for record in records for x in record.labels[~record.ignore].tolist()}
+    labels = {label for record in records for label in record.labels[~record.ignore]}
     return frozenset(dataset.class_names[label - 1] for label in labels) or frozenset([""])
 
 
