@@ -1,43 +1,38 @@
-"""The formats of data sets: which a folder is in, and how each is read."""
+"""The formats of data sets: how each is found and read."""
 
-import os
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from jaxrcnn.config import ConfigError, DataConfig
+from jaxrcnn.config import DataConfig
 from jaxrcnn.data import coco_layouts, voc_layouts
 from jaxrcnn.data.coco import read_coco
-from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.folders import below, is_image, list_folder
-from jaxrcnn.data.foreign import find_foreign
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.data.splits import choose_splits
 from jaxrcnn.data.voc import read_voc
 
 Names = Sequence[str]
-DOCS = "docs/data.md describes the formats that are read"
 
 
 class Format(NamedTuple):
     """How data sets of one format are found and read."""
 
     title: str
-    find_splits: Callable[[str], dict[str, str]]  # of a root: places by name, {} if there are none
-    read: Callable[[DataConfig, str, Names, Names], Dataset]  # config, root, splits, classes
+    """What a person calls it."""
+    find_splits: Callable[[str, Names], dict[str, str]]
+    """Places of the splits by name, {} if there are none; of a root and data.columns."""
+    read: Callable[[DataConfig, str, Names, Names], Dataset]
+    """The data set; of the config, a root, the names of splits and of classes."""
 
 
-class Found(NamedTuple):
-    """The data set in a folder."""
-
-    root: str  # the folder, or the only one in it
-    format: str
-    splits: Mapping[str, str]  # their places, by their names
-    lines: tuple[str, ...]  # what was chosen and why
+def _find_coco(root: str, _: Names = ()) -> dict[str, str]:
+    return coco_layouts.find_splits(root)
 
 
 def _read_coco(data: DataConfig, root: str, splits: Names, classes: Names) -> Dataset:
     return read_coco(root, splits, classes, data.on_error, data.max_pixels)
+
+
+def _find_voc(root: str, _: Names = ()) -> dict[str, str]:
+    return voc_layouts.find_splits(root)
 
 
 def _read_voc(data: DataConfig, root: str, splits: Names, classes: Names) -> Dataset:
@@ -52,7 +47,7 @@ def _read_voc(data: DataConfig, root: str, splits: Names, classes: Names) -> Dat
     )
 
 
-def _find_yolo(root: str) -> dict[str, str]:
+def _find_yolo(root: str, _: Names = ()) -> dict[str, str]:
     from jaxrcnn.data.yolo import find_splits
 
     return find_splits(root)
@@ -64,7 +59,7 @@ def _read_yolo(data: DataConfig, root: str, splits: Names, classes: Names) -> Da
     return read_yolo(root, splits, classes, data.on_error, data.max_pixels)
 
 
-def _find_image_folder(root: str) -> dict[str, str]:
+def _find_image_folder(root: str, _: Names = ()) -> dict[str, str]:
     from jaxrcnn.data.image_folder import find_splits
 
     return find_splits(root)
@@ -76,10 +71,10 @@ def _read_image_folder(data: DataConfig, root: str, splits: Names, classes: Name
     return read_image_folder(root, splits, classes, data.on_error, data.max_pixels)
 
 
-def _find_table(root: str) -> dict[str, str]:
+def _find_table(root: str, columns: Names = ()) -> dict[str, str]:
     from jaxrcnn.data.table import find_splits
 
-    return find_splits(root)
+    return find_splits(root, columns)
 
 
 def _read_table(data: DataConfig, root: str, splits: Names, classes: Names) -> Dataset:
@@ -89,117 +84,10 @@ def _read_table(data: DataConfig, root: str, splits: Names, classes: Names) -> D
 
 
 FORMATS = {
-    "coco": Format("COCO", coco_layouts.find_splits, _read_coco),
-    "voc": Format("VOC", voc_layouts.find_splits, _read_voc),
+    "coco": Format("COCO", _find_coco, _read_coco),
+    "voc": Format("VOC", _find_voc, _read_voc),
     "yolo": Format("YOLO", _find_yolo, _read_yolo),
     "imagefolder": Format("Hugging Face's imagefolder", _find_image_folder, _read_image_folder),
     "table": Format("a table", _find_table, _read_table),
 }
 """By data.format. Where a folder is in several, the first that can be trained on is taken."""
-
-
-def find_format(root: str) -> Found:
-    """The data set in a folder, or in the only folder in it, as when an archive was unpacked.
-
-    Raises:
-        DataError: there is none; says what is there.
-    """
-    found = find_all(root)
-    if found:
-        return _chosen(root, found, ())
-    inner = _only_folder(root)
-    found = find_all(inner) if inner else {}
-    if not found:
-        raise DataError(f"{root}: {describe(root)}")
-    return _chosen(inner, found, (f"{root} has no data set itself: {inner} is read",))
-
-
-def find_all(root: str) -> dict[str, dict[str, str]]:
-    """The splits in a folder by the formats that it is in, in the order of `FORMATS`."""
-    found = {name: form.find_splits(root) for name, form in FORMATS.items()}
-    return {name: splits for name, splits in found.items() if splits}
-
-
-def _chosen(root: str, found: dict[str, dict[str, str]], lines: tuple[str, ...]) -> Found:
-    name = next(filter(lambda name: _can_train(found[name]), found), next(iter(found)))
-    others = [
-        f"{FORMATS[other].title} ({_first(splits)}), which --config.data.format {other} reads"
-        for other, splits in found.items()
-        if other != name
-    ]
-    line = f"{root}: {FORMATS[name].title} ({_first(found[name])})"
-    also = f"; also there: {', '.join(others)}" if others else ""
-    return Found(root, name, found[name], (*lines, line + also))
-
-
-def _can_train(splits: Mapping[str, str]) -> bool:
-    try:
-        choose_splits(splits)
-    except ConfigError:
-        return False
-    return True
-
-
-def _first(splits: Mapping[str, str]) -> str:
-    """The place of the split that matters most to a reader."""
-    try:
-        return splits[choose_splits(splits).train[0]]
-    except ConfigError:
-        return next(iter(splits.values()))
-
-
-def _only_folder(root: str) -> str:
-    """The folder in a root that holds no other folder and no images; "" if there is none."""
-    names = list_folder(root)
-    if len(names.folders) != 1 or any(map(is_image, names.files)):
-        return ""
-    return os.path.join(root, names.folders[0])
-
-
-def describe(root: str) -> str:
-    """What is in a folder that no format was found in, and what to do."""
-    if not os.path.isdir(root):
-        return "there is no such folder; check data.root"
-    names = list_folder(root)
-    images = sum(map(is_image, names.files))
-    endings = Counter(
-        os.path.splitext(name)[1].lower() or "other" for name in names.files if not is_image(name)
-    )
-    parts = [f"{images} images"] if images else []
-    parts += [f"{count} {ending} {_files(count)}" for ending, count in endings.most_common(5)]
-    parts += [
-        f"the folder {name}/{_inside(os.path.join(root, name))}" for name in names.folders[:5]
-    ]
-    if len(names.folders) > 5:
-        parts.append(f"{len(names.folders) - 5} more folders")
-    holds = f"it holds {', '.join(parts)}" if parts else "the folder is empty"
-    foreign = [f"{below(root, path)} is {what}" for path, what in find_foreign(root)]
-    return "; ".join([f"no data set was recognised: {holds}", *foreign, DOCS])
-
-
-def _files(count: int) -> str:
-    return "file" if count == 1 else "files"
-
-
-def _inside(folder: str) -> str:
-    """What is noteworthy of a subfolder: a data set, or how many images there are."""
-    found = find_all(folder)
-    if found:
-        titles = " and ".join(FORMATS[name].title for name in found)
-        return f" (with a data set, {titles}: give it as --config.data.root)"
-    images = sum(map(is_image, list_folder(folder).files))
-    return f" ({images} images)" if images else ""
-
-
-def explain(error: DataError, root: str, name: str) -> DataError:
-    """The error of a reader, with what the folder holds where it holds nothing of that format."""
-    if FORMATS[name].find_splits(root):
-        return error
-    found = find_all(root)
-    if not found:
-        return DataError(f"{error}; {describe(root)}")
-    there = [
-        f"{FORMATS[other].title} ({_first(splits)}): --config.data.format {other}"
-        for other, splits in found.items()
-    ]
-    return DataError(f"{error}; the folder holds {' and '.join(there)}")

@@ -1,5 +1,6 @@
 """Which training images are held out for evaluation."""
 
+import os
 import posixpath
 import re
 from collections import Counter, defaultdict
@@ -9,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.folders import is_image
+from jaxrcnn.data.records import Dataset, Record
 
 HELD_OUT_STREAM = 3
 """Second word of the seed of the choice; other draws from a seed have another."""
-COPY = re.compile(r"\.rf\.[0-9A-Za-z]+(\.[^.]*)?$")
+COPY = re.compile(r"\.rf\.[0-9A-Za-z]{8,}$")
 """What Roboflow adds to the name of an image, for each of its augmented copies."""
 
 TRAIN, VAL = 0, 1
@@ -32,7 +34,7 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> Halves:
     Iterative stratification (Sechidis et al. 2011): the class with the fewest images left is
     divided first, and images without objects count as a class. A class of two images or more has
     one on either side where that is possible. Augmented copies of one image, as Roboflow names
-    them, and images of the same name stay together.
+    them, stay together, and so do images of the same name, size and boxes.
 
     Args:
         dataset: the images; their order does not matter.
@@ -42,13 +44,13 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> Halves:
     Raises:
         DataError: there is only one image.
     """
-    groups: dict[str, list[int]] = defaultdict(list)
+    groups: dict[tuple[str, bytes], list[int]] = defaultdict(list)
     for place, record in enumerate(dataset.records):
-        groups[original_name(record.name)].append(place)
+        groups[_identity(record)].append(place)
     if len(groups) < 2:
         raise DataError(
-            f"{dataset.name}: there are no images to hold out for evaluation among "
-            f"{len(groups)}: name a split in data.eval_split"
+            f"{dataset.name}: no image can be held out for evaluation, as there are not two "
+            "different ones: name a split in data.eval_split"
         )
     keys = sorted(groups)
     order = np.random.default_rng((seed, HELD_OUT_STREAM)).permutation(len(keys))
@@ -67,27 +69,47 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> Halves:
 
 
 def original_name(name: str) -> str:
-    """The name, without folders, of the image that a copy was made of; else the image's own."""
-    return COPY.sub("", posixpath.basename(name.replace("\\", "/")))
+    """The name of the image that a copy was made of, or else of the image itself.
+
+    Without folders and ending: not every format has them.
+    """
+    return COPY.sub("", _stem(name))
+
+
+def _stem(name: str) -> str:
+    base = posixpath.basename(name.replace("\\", "/"))
+    return os.path.splitext(base)[0] if is_image(base) else base
+
+
+def _identity(record: Record) -> tuple[str, bytes]:
+    """What is the same for copies of one image, and different for any other image.
+
+    A name alone is not enough: where each image has a folder of its own, all have one name.
+    """
+    original, own = original_name(record.name), _stem(record.name)
+    if original != own:
+        return original, b""
+    if not len(record.boxes):
+        return own, record.name.encode(errors="surrogatepass")
+    size = f"{record.width}x{record.height} "
+    return own, size.encode() + record.boxes.tobytes()
 
 
 def note_on_copies(dataset: Dataset) -> list[str]:
-    """A line where there are several images of one name."""
-    names = [original_name(record.name) for record in dataset.records]
-    copies = sum(count for count in Counter(names).values() if count > 1)
-    if not copies:
-        return []
-    return [f"{copies} images are copies of others by their names, and stay on the side of those"]
+    """A line where there are several copies of one image."""
+    found = Counter(map(_identity, dataset.records))
+    copies = sum(count for count in found.values() if count > 1)
+    return [f"{copies} images are copies of one another and stay on one side"] if copies else []
 
 
-def _classes_of(dataset: Dataset, places: Sequence[int]) -> frozenset[int]:
-    """Labels of what is to be found on some images; 0 stands for images without objects."""
+def _classes_of(dataset: Dataset, places: Sequence[int]) -> frozenset[str]:
+    """Names of what is to be found on some images; "" stands for images without objects."""
     records = [dataset.records[place] for place in places]
-    labels = {int(x) for record in records for x in record.labels[~record.ignore]}
-    return frozenset(labels or {0})
+    labels = {label for record in records for label in record.labels[~record.ignore]}
+    return frozenset(dataset.class_names[label - 1] for label in labels) or frozenset([""])
 
 
-def _divide(classes: list[frozenset[int]], sizes: list[int], share: float) -> list[int]:
+def _divide(classes: list[frozenset[str]], sizes: list[int], share: float) -> list[int]:
     """The side of each unit.
 
     Args:
@@ -95,9 +117,9 @@ def _divide(classes: list[frozenset[int]], sizes: list[int], share: float) -> li
         sizes: images of each unit.
         share: of the images that goes to the side VAL.
     """
-    members: dict[int, list[int]] = defaultdict(list)
+    members: dict[str, list[int]] = defaultdict(list)
     for unit, found in enumerate(classes):
-        for label in found:
+        for label in sorted(found):
             members[label].append(unit)
     wanted = {label: _wanted([sizes[x] for x in units], share) for label, units in members.items()}
     overall = _wanted(sizes, share)
@@ -134,7 +156,7 @@ def _wanted(sizes: list[int], share: float) -> list[float]:
     return [total - val, val]
 
 
-def _repair(units: list[int], sides: list[int], classes: list[frozenset[int]]) -> None:
+def _repair(units: list[int], sides: list[int], classes: list[frozenset[str]]) -> None:
     """Move a unit of a class that is on one side alone, where no class loses its last there."""
     missing = {TRAIN, VAL} - {sides[unit] for unit in units}
     if len(units) < 2 or not missing:

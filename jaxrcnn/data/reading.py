@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from jaxrcnn.config import ConfigError, DataConfig
 from jaxrcnn.data.coco_categories import FILLER
 from jaxrcnn.data.errors import DataError, quoted
-from jaxrcnn.data.formats import FORMATS, explain
+from jaxrcnn.data.finding import explain
+from jaxrcnn.data.formats import FORMATS
 from jaxrcnn.data.joining import join, name_classes, parse_renames, relabel, rename
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.sources import Source
@@ -84,7 +85,7 @@ def _read(
     try:
         return FORMATS[source.format].read(data, source.root, splits, classes)
     except DataError as error:
-        raise explain(error, source.root, source.format) from error
+        raise explain(error, source.root, source.format, data.columns) from error
 
 
 def _name_roots(roots: Sequence[str]) -> list[str]:

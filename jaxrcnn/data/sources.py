@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxrcnn.config import Config, ConfigError, DataConfig
-from jaxrcnn.data.formats import FORMATS, find_format
+from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.finding import explain, find_format
+from jaxrcnn.data.formats import FORMATS
 from jaxrcnn.data.splits import Splits, choose_splits
 
 
@@ -36,30 +38,35 @@ def find_sources(data: DataConfig) -> list[Source]:
     if len(sources) == 1:
         return sources
     for field, name in (("eval_split", data.eval_split), ("test_split", data.test_split)):
-        if name and not any(name in _found(source) for source in sources):
+        if name and not any(name in _found(source, data) for source in sources):
             raise ConfigError(
                 f"data.{field}={name}: none of {', '.join(data.roots)} has this split"
             )
-    return [_of_several(source) for source in sources]
+    return [_of_several(source, data) for source in sources]
 
 
 def _find_source(data: DataConfig, place: int) -> Source:
     root, name = data.roots[place], data.format
     splits, lines = None, ()
     if data.format == "auto":
-        root, name, splits, lines = find_format(root)
+        root, name, splits, lines = find_format(root, data.columns)
     if data.train_splits:
         return Source(place, root, name, data.train_splits, data.eval_split, data.test_split, lines)
-    splits = FORMATS[name].find_splits(root) if splits is None else splits
-    if not splits:  # the reader says what is wrong
-        return Source(place, root, name, ("train",), data.eval_split, data.test_split, lines)
+    splits = FORMATS[name].find_splits(root, data.columns) if splits is None else splits
+    if not splits:
+        error = DataError(f"{root}: there is no data set in the format {name} (data.format)")
+        raise explain(error, root, name, data.columns)
     try:
         chosen = choose_splits(splits)
     except ConfigError as error:
         raise ConfigError(f"{root}: {error}") from error
     wanted = Splits(chosen.train, data.eval_split or chosen.eval, data.test_split or chosen.test)
     return Source(
-        place, root, name, *wanted, (*lines, _describe(wanted, list(splits), data.val_share))
+        place,
+        root,
+        name,
+        *wanted,
+        (*lines, f"{root}: {_describe(wanted, list(splits), data.val_share)}"),
     )
 
 
@@ -76,13 +83,13 @@ def _describe(chosen: Splits, names: list[str], share: float) -> str:
     return "; ".join(part for part in parts if part and part != "not used: ")
 
 
-def _found(source: Source) -> dict[str, str]:
-    return FORMATS[source.format].find_splits(source.root)
+def _found(source: Source, data: DataConfig) -> dict[str, str]:
+    return FORMATS[source.format].find_splits(source.root, data.columns)
 
 
-def _of_several(source: Source) -> Source:
+def _of_several(source: Source, data: DataConfig) -> Source:
     """Without the splits that this folder does not have."""
-    found = _found(source)
+    found = _found(source, data)
     gone = [name for name in (source.eval, source.test) if name and name not in found]
     if not gone:
         return source
@@ -106,12 +113,7 @@ def resolve_data(config: Config) -> tuple[Config, list[str]]:
     if data.format == "shapes" or (data.format != "auto" and data.train_splits):
         return config, []
     sources = find_sources(data)
-    lines = [
-        line if line.startswith(source.root) else f"{source.root}: {line}"
-        for source in sources
-        for line in source.lines
-    ]
-    return _replace_data(config, sources), lines
+    return _replace_data(config, sources), [line for source in sources for line in source.lines]
 
 
 def _replace_data(config: Config, sources: Sequence[Source]) -> Config:

@@ -10,6 +10,8 @@ from jaxrcnn.data.held_out import Halves
 from jaxrcnn.data.records import Dataset
 
 FILE = "split.json"
+BEGUN = ("config.json", "study.json")
+"""Files of which a run's or a study's folder has one."""
 
 
 def write_split(
@@ -37,8 +39,12 @@ def copy_split(workdir: pathlib.Path, folder: pathlib.Path) -> None:
 
 
 def has_split(workdir: pathlib.Path) -> bool:
-    """Whether a folder has a split.json."""
-    return (workdir / FILE).exists()
+    """Whether a folder has a split.json that counts: of a run or a study that has begun.
+
+    One that a command left which failed before that may be of another config.
+    """
+    begun = any((workdir / name).exists() for name in BEGUN)
+    return begun and (workdir / FILE).exists()
 
 
 def read_split(workdir: pathlib.Path, dataset: Dataset) -> tuple[Halves, list[str]]:

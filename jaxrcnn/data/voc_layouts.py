@@ -24,8 +24,8 @@ class Unlisted(NamedTuple):
 
 
 def find_splits(root: str) -> dict[str, str]:
-    """The splits of a folder in Pascal VOC's format, each with its list or its folder of XML files,
-    relative to the folder.
+    """The splits of a folder in Pascal VOC's format, each with its list or its XML files, relative
+    to the folder.
 
     Without lists, folders named for a split, such as train/ and valid/, are splits, and XML files
     in none of them are "all".
@@ -33,7 +33,10 @@ def find_splits(root: str) -> dict[str, str]:
     lists = dict(_lists(root))
     if lists:
         return {name: below(root, path) for name, path in lists.items()}
-    return {name: below(root, split.folder) for name, split in _unlisted(root).items()}
+    return {
+        name: below(root, os.path.join(split.folder, "*.xml"))
+        for name, split in _unlisted(root).items()
+    }
 
 
 def find_list(root: str, split: str) -> str:

@@ -4,10 +4,11 @@ from dataclasses import replace
 import pytest
 
 from jaxrcnn.cli import main
+from jaxrcnn.cli.evaluate import split_folder
 from jaxrcnn.config import Config, DataConfig
 from jaxrcnn.detector import build
 from jaxrcnn.interop.model_folder import make_model
-from jaxrcnn.training.workdir import Classes
+from jaxrcnn.training.workdir import Classes, claim
 from tests.tiny import MODEL, make_variables
 
 NAMES = ("disk", "square", "triangle", "cross")
@@ -39,3 +40,19 @@ def test_without_data_it_says_which_field_to_set(model, capsys):
     said = capsys.readouterr().err
     assert "data.root" in said
     assert said.count("\n") == 1
+
+
+def test_what_is_held_out_is_that_of_the_run_unless_other_data_is_asked_for(tmp_path):
+    config = Config(data=DataConfig(root="x", train_splits=("train",), eval_split=""))
+    claim(tmp_path, config)
+    assert split_folder(tmp_path, config) == tmp_path
+    for fields, expected in (
+        ({"short_side": 300, "eval_split": "val"}, tmp_path),
+        ({"root": ("x",)}, tmp_path),
+        ({"root": "y"}, None),
+        ({"format": "voc"}, None),
+        ({"train_splits": ("train", "val")}, None),
+        ({"val_share": 0.5}, None),
+    ):
+        asked = replace(config, data=replace(config.data, **fields))
+        assert split_folder(tmp_path, asked) == expected

@@ -8,6 +8,7 @@ from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.planning import (
     ORDER_STREAM,
     eval_buckets,
+    images_per_epoch,
     note_on_canvases,
     plan_batches,
     plan_evaluation,
@@ -55,6 +56,57 @@ def test_plan_drops_no_image_and_never_mixes_buckets():
     counts = np.bincount(plan.ravel(), minlength=10)
     assert counts.min() >= 18
     assert counts.max() <= 21
+
+
+def test_a_plan_without_repeats_stays_as_it_was():
+    """Recorded before there were repeat factors."""
+    buckets = np.array([0, 1, 0, 0, 1, 2, 0, 0])
+    expected = [
+        *([6, 3, 0], [2, 7, 0], [1, 4, 1], [6, 7, 3], [2, 3, 2]),
+        *([5, 5, 5], [6, 7, 0], [4, 1, 4], [6, 3, 0]),
+    ]
+    assert plan_batches(7, 9, 3, buckets).tolist() == expected
+
+
+FACTORS = np.array([1, 1, 2.25, 1, 1.5, 3, 1])
+
+
+def test_images_come_as_often_as_their_factors_say():
+    buckets = np.zeros(7, np.int64)
+    plan = plan_batches(0, 4000, 5, buckets, FACTORS)
+    counts = np.bincount(plan.ravel())
+    np.testing.assert_allclose(counts / counts[0], FACTORS, rtol=0.02)
+    first_epoch = plan.ravel()[: int(FACTORS.sum()) - 1]  # an epoch has 9 to 12 images
+    whole = np.bincount(first_epoch, minlength=7) <= np.ceil(FACTORS)
+    assert whole.all()
+
+
+def test_whole_factors_are_met_in_every_epoch():
+    factors = np.array([1.0, 3.0, 2.0])
+    plan = plan_batches(1, 10, 6, np.zeros(3, np.int64), factors)
+    for epoch in plan:  # a batch is an epoch
+        assert np.bincount(epoch).tolist() == [1, 3, 2]
+    assert len({tuple(epoch) for epoch in plan.tolist()}) > 1
+
+
+def test_a_plan_with_repeats_of_more_steps_begins_with_that_of_fewer():
+    buckets = np.array([0, 1, 0, 0, 1, 2, 0])
+    plan = plan_batches(3, 50, 2, buckets, FACTORS)
+    for steps in (0, 1, 2, 7, 49):
+        np.testing.assert_array_equal(plan_batches(3, steps, 2, buckets, FACTORS), plan[:steps])
+    assert (buckets[plan] == buckets[plan[:, :1]]).all()
+    assert (plan_batches(4, 50, 2, buckets, FACTORS) != plan).any()
+    ones = plan_batches(3, 50, 2, buckets, np.ones(7))
+    np.testing.assert_array_equal(ones, plan_batches(3, 50, 2, buckets))
+
+
+def test_the_threshold_reaches_the_plan():
+    dataset = small_dataset()  # label 1 on four of five images, label 2 on the first
+    config = config_of(repeat_threshold=0.8, steps=40)
+    assert images_per_epoch(dataset, config_of()) == 5
+    assert images_per_epoch(dataset, config) == 6  # sqrt(.8 / .2) = 2 times the first
+    counts = np.bincount(plan_training(dataset, config).rows.ravel())
+    assert counts[0] >= 2 * counts[2] - 3
 
 
 def test_plan_of_no_images_is_refused():

@@ -1,6 +1,6 @@
 import pytest
 
-from jaxrcnn.data.text import read_text
+from jaxrcnn.data.text import read_ends, read_text
 
 WORDS = "straße 犬\n"
 
@@ -21,3 +21,12 @@ def test_another_encoding_is_an_error(tmp_path):
     (tmp_path / "a.txt").write_bytes("straße".encode("latin-1"))
     with pytest.raises(UnicodeDecodeError):
         read_text(tmp_path / "a.txt")
+
+
+def test_the_ends_of_a_long_file_are_read(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfstart" + b"x" * 100 + "straße".encode())
+    assert read_ends(tmp_path / "a.txt", 8, 5) == "start\nraße"
+    assert read_ends(tmp_path / "a.txt", 8, 3) == "start\n\N{LATIN SMALL LETTER SHARP S}e"
+    assert read_ends(tmp_path / "a.txt") == "start" + "x" * 100 + "straße"
+    (tmp_path / "b.txt").write_text("start" + "x" * 100 + "straße", encoding="utf-16")
+    assert read_ends(tmp_path / "b.txt", 8, 5).endswith("xstraße")

@@ -178,6 +178,21 @@ def test_every_run_has_the_plans_detector(tmp_path, monkeypatch):
     assert asked == [(CONFIG, tmp_path, fork.build(CONFIG.model), *sets)]
 
 
+def test_every_run_has_the_studys_choice_of_held_out_images(tmp_path, monkeypatch):
+    (tmp_path / "split.json").write_text("{}")
+    seen = []
+
+    def run_alone(config, folder, sets, build):
+        seen.append((folder.name, (folder / "split.json").read_text()))
+
+    monkeypatch.setattr(running, "run_alone", run_alone)
+    monkeypatch.setattr(running, "read_run", lambda *given, **more: None)
+    plan = Plan({"a": CONFIG, "b": CONFIG}, (3,), False, "", "")
+    sets: Any = ("training", "evaluation")
+    running.run_group(plan, plan.configs, 3, tmp_path, sets)
+    assert seen == [("a-3", "{}"), ("b-3", "{}")]
+
+
 def test_a_run_that_has_ended_was_of_the_plans_detector(tmp_path):
     running.claim(tmp_path, CONFIG, fork.build)
     running.claim(tmp_path, CONFIG, fork.build)

@@ -1,0 +1,137 @@
+"""Which format a folder is in, and what to say where that is none."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from jaxrcnn.config import ConfigError
+from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.folders import below, is_image, list_folder
+from jaxrcnn.data.foreign import find_foreign
+from jaxrcnn.data.formats import FORMATS
+from jaxrcnn.data.splits import choose_splits
+
+DOCS = "docs/data.md describes the formats that are read"
+
+
+class Found(NamedTuple):
+    """The data set in a folder."""
+
+    root: str  # the folder, or the only one in it
+    format: str
+    splits: Mapping[str, str]  # their places, by their names
+    lines: tuple[str, ...]  # what was chosen and why
+
+
+def find_format(root: str, columns: Sequence[str] = ()) -> Found:
+    """The data set in a folder, or in the only folder in it, as when an archive was unpacked.
+
+    Args:
+        root: the folder.
+        columns: data.columns, with which any table may be a data set.
+
+    Raises:
+        DataError: there is none; says what is there.
+    """
+    found = find_all(root, columns)
+    if found:
+        return _chosen(root, found, ())
+    inner = _only_folder(root)
+    found = find_all(inner, columns) if inner else {}
+    if not found:
+        raise DataError(f"{root}: {describe(root)}")
+    return _chosen(inner, found, (f"{root} has no data set itself: {inner} is read",))
+
+
+def find_all(root: str, columns: Sequence[str] = ()) -> dict[str, dict[str, str]]:
+    """The splits in a folder by the formats that it is in, in the order of `FORMATS`."""
+    found = {name: form.find_splits(root, columns) for name, form in FORMATS.items()}
+    return {name: splits for name, splits in found.items() if splits}
+
+
+def _chosen(root: str, found: dict[str, dict[str, str]], lines: tuple[str, ...]) -> Found:
+    name = next(filter(lambda name: _can_train(found[name]), found), next(iter(found)))
+    others = [
+        f"{FORMATS[other].title} ({_first(splits)}), which --config.data.format {other} reads"
+        for other, splits in found.items()
+        if other != name
+    ]
+    line = f"{root}: {FORMATS[name].title} ({_first(found[name])})"
+    also = f"; also there: {', '.join(others)}" if others else ""
+    return Found(root, name, found[name], (*lines, line + also))
+
+
+def _can_train(splits: Mapping[str, str]) -> bool:
+    try:
+        choose_splits(splits)
+    except ConfigError:
+        return False
+    return True
+
+
+def _first(splits: Mapping[str, str]) -> str:
+    """The place of the split that matters most to a reader."""
+    try:
+        return splits[choose_splits(splits).train[0]]
+    except ConfigError:
+        return next(iter(splits.values()))
+
+
+def _only_folder(root: str) -> str:
+    """The folder in a root that holds no other folder and no images; "" if there is none."""
+    names = list_folder(root)
+    if len(names.folders) != 1 or any(map(is_image, names.files)):
+        return ""
+    return os.path.join(root, names.folders[0])
+
+
+def describe(root: str) -> str:
+    """What is in a folder that no format was found in, and what to do."""
+    if os.path.isfile(root):
+        return "data.root is a file; give the folder that contains it"
+    if not os.path.isdir(root):
+        return "there is no such folder; check data.root"
+    names = list_folder(root)
+    images = sum(map(is_image, names.files))
+    endings = Counter(
+        os.path.splitext(name)[1].lower() or "other" for name in names.files if not is_image(name)
+    )
+    parts = [f"{images} images"] if images else []
+    parts += [f"{count} {ending} {_files(count)}" for ending, count in endings.most_common(5)]
+    parts += [
+        f"the folder {name}/{_inside(os.path.join(root, name))}" for name in names.folders[:5]
+    ]
+    if len(names.folders) > 5:
+        parts.append(f"{len(names.folders) - 5} more folders")
+    holds = f"it holds {', '.join(parts)}" if parts else "the folder is empty"
+    foreign = [f"{below(root, path)} is {what}" for path, what in find_foreign(root)]
+    return "; ".join([f"no data set was recognised: {holds}", *foreign, DOCS])
+
+
+def _files(count: int) -> str:
+    return "file" if count == 1 else "files"
+
+
+def _inside(folder: str) -> str:
+    """What is noteworthy of a subfolder: a data set, or how many images there are."""
+    found = find_all(folder)
+    if found:
+        titles = " and ".join(FORMATS[name].title for name in found)
+        return f" (with a data set, {titles}: give it as --config.data.root)"
+    images = sum(map(is_image, list_folder(folder).files))
+    return f" ({images} images)" if images else ""
+
+
+def explain(error: DataError, root: str, name: str, columns: Sequence[str] = ()) -> DataError:
+    """The error of a reader, with what the folder holds where it holds nothing of that format."""
+    if FORMATS[name].find_splits(root, columns):
+        return error
+    found = find_all(root)
+    if not found:
+        return DataError(f"{error}; {describe(root)}")
+    there = [
+        f"{FORMATS[other].title} ({_first(splits)}): --config.data.format {other}"
+        for other, splits in found.items()
+    ]
+    return DataError(f"{error}; the folder holds {' and '.join(there)}")
