@@ -92,7 +92,6 @@ def test_the_summary_is_the_docstrings_first_line_and_the_file_is_not_run(tmp_pa
     assert summary_of(path) == ""
 
 
-@pytest.mark.slow
 def test_a_checkout_in_the_path_brings_its_own_configs(tmp_path):
     """Also where another one is installed."""
     (tmp_path / "jaxrcnn").symlink_to(FOLDER.parent / "jaxrcnn")

@@ -25,10 +25,11 @@ from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.proposals import ImageProposals, join_proposals
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import COLLECTIONS, build
-from jaxrcnn.runs import Feed, LookAhead, describe_start, first_state, run
+from jaxrcnn.runs import Feed, LookAhead, describe_start, describe_training, first_state, run
 from jaxrcnn.scoring import predictor
 from jaxrcnn.training.activity import Activity
 from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.optimizer import default_optimizer
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.state import TrainState
@@ -283,6 +284,14 @@ def test_the_calls_of_a_program_are_announced_and_counted():
         "the evaluation for landscape images",
         "the evaluation for portrait images",
     ]
+
+
+def test_a_schedule_that_training_is_too_short_for_is_said_unless_the_optimiser_is_ones_own():
+    config, dataset = Config(train=TrainConfig(steps=20)), dataset_of("a")
+    assert [line[:35] for line in describe_training(config, dataset, default_optimizer)] == [
+        "warning: training ends at step 20, "
+    ] * 2
+    assert describe_training(config, dataset, lambda config, first_step: None) == []
 
 
 def test_a_run_that_goes_on_says_so_and_one_that_is_over_its_score(tmp_path):

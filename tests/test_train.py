@@ -179,6 +179,23 @@ def test_the_same_call_again_does_nothing_more(finished, capsys):
     assert said.count("AP50") == 1
 
 
+def test_epochs_are_the_steps_of_the_training_set_that_was_opened(tmp_path, capsys):
+    words = ("--config.train.steps", "400", "--config.train.epochs", "1")
+    train(tmp_path / "run", *words)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"tiny: 1 epoch in steps of 2 images, saved in {tmp_path / 'run'}"
+    assert (
+        "train.epochs=1, 8 images each: 4 steps of 2 images, warm-up over 0 steps, learning rate "
+        "drops at step 1"
+    ) in said
+    written = json.loads((tmp_path / "run" / "config.json").read_text())["train"]
+    assert (written["epochs"], written["steps"]) == (1.0, 4)
+    assert written["optimizer"]["milestones"] == [1]
+    assert load_run(tmp_path / "run").step == 4
+    train(tmp_path / "run", *words)
+    assert "all 4 steps are done" in capsys.readouterr().out
+
+
 def test_a_run_does_not_go_on_with_other_pieces(finished, capsys):
     before = fingerprint(finished)
     said = complaint(capsys, lambda: train(finished, "--pieces", "tests.cli.fork:build"))

@@ -18,8 +18,29 @@ from jaxrcnn.prediction_fields import full_name, replace_prediction_fields
 
 DEFAULT_CONFIG = "quickstart"
 
-OPTIONS = {"--config": ConfigSource, "--workdir": pathlib.Path, "--pieces": str}
-"""The flags of `jaxrcnn train` that are not fields, and their types."""
+OPTIONS = {
+    "--config": ConfigSource,
+    "--from": str,
+    "--from_strict": bool,
+    "--workdir": pathlib.Path,
+    "--pieces": str,
+}
+"""The flags of `jaxrcnn train` that are not fields, and their types. Each takes one word."""
+
+RANDOM = "none"
+"""What --from takes for random weights."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What a command line says of a run on folders of images."""
+
+    folders: tuple[str, ...]
+    base: Config | None
+    """What --config names, if it is given; without the fields below."""
+    fields: Mapping[str, Any]
+    """What --config.FIELD VALUE and --from say, by dotted name. No train.init is the default of
+    the machine, an empty one are random weights."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,13 +48,15 @@ class TrainArguments:
     """What `jaxrcnn train` was asked to do."""
 
     config: Config
-    """The experiment, checked."""
+    """The experiment, checked; of a run on folders, what is known of it before they are read."""
     config_name: str
-    """What the config is called."""
+    """What the config is called, or the folder."""
     workdir: pathlib.Path
     """Folder of the run: checkpoints, logs and the config."""
     pieces: str | None
     """What builds the detector, MODULE:FUNCTION, if it is not the one that the config describes."""
+    asked: Asked | None = None
+    """Of a run on folders, what its config is derived from."""
 
 
 def parse_train_arguments(
@@ -42,11 +65,11 @@ def parse_train_arguments(
     default_config: str | pathlib.Path = DEFAULT_CONFIG,
     program: str = "train.py",
 ) -> TrainArguments:
-    """Reads ``--config CONFIG --workdir DIR --pieces MODULE:FUNCTION --config.any.field VALUE``.
+    """Reads ``DIR ... --config CONFIG --workdir DIR --from SOURCE --config.any.field VALUE ...``.
 
-    The workdir is runs/<name of the config> unless given. Where a field is given twice, the last
-    one counts. Anything wrong ends the program: one line on stderr and exit code 2. So do
-    ``--help``, ``--help-all`` and ``--version``, with exit code 0.
+    The workdir is runs/<name of the config or of the first folder> unless given. Where a field is
+    given twice, the last one counts. Anything wrong ends the program: one line on stderr and exit
+    code 2. So do ``--help``, ``--help-all`` and ``--version``, with exit code 0.
 
     Args:
         argv: sys.argv[1:] unless given.
@@ -65,15 +88,60 @@ def parse_train_arguments(
         if asked & {"-h", "--help", "--help_all"}:
             everything = "--help_all" in asked
             show(train_help(str(source), workdir, config, program=program, all_fields=everything))
+        folders, flags = _take_folders(flags)
         values = read_flags(flags, OPTIONS | field_flags())
     except ConfigError as error:
         fail(str(error))
+    values = _with_init(values)
+    workdir = values.get("--workdir", workdir)
+    if folders:
+        base = config if "--config" in values else None
+        return _for_folders(folders, base, values)
     config = _with_values(config, values)
     try:
         validation.check(config)
     except ConfigError as error:
         fail(f"{PREFIX}{error}")
-    return TrainArguments(config, name, values.get("--workdir", workdir), values.get("--pieces"))
+    return TrainArguments(config, name, workdir, values.get("--pieces"))
+
+
+def _take_folders(flags: Sequence[Flag]) -> tuple[list[str], list[Flag]]:
+    """The words that belong to no flag, and the flags: each of `OPTIONS` has one word."""
+    folders: list[str] = []
+    rest: list[Flag] = []
+    for flag, words in flags:
+        own = 0 if not flag else 1 if flag in OPTIONS else len(words)
+        folders += words[own:]
+        if flag:
+            rest.append((flag, words[:own]))
+    return folders, rest
+
+
+def _with_init(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of flags, those of --from and --from-strict as the fields that they stand for."""
+    found = dict(values)
+    if "--from_strict" in found:
+        found[f"{PREFIX}train.init_strict"] = found.pop("--from_strict")
+    if "--from" in found:
+        source = found.pop("--from")
+        found[f"{PREFIX}train.init"] = "" if source == RANDOM else source
+    return found
+
+
+def _for_folders(
+    folders: Sequence[str], base: Config | None, values: Mapping[str, Any]
+) -> TrainArguments:
+    """The arguments of a run on folders."""
+    fields = {
+        flag.removeprefix(PREFIX): value
+        for flag, value in values.items()
+        if flag.startswith(PREFIX)
+    }
+    name = pathlib.Path(folders[0]).absolute().name
+    asked = Asked(tuple(folders), base, fields)
+    workdir = values.get("--workdir", pathlib.Path("runs") / name)
+    config = _with_values(base or Config(), values)
+    return TrainArguments(config, name, workdir, values.get("--pieces"), asked)
 
 
 def _config_source(flags: Sequence[Flag], default: str | pathlib.Path) -> str | pathlib.Path:

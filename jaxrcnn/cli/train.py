@@ -1,11 +1,13 @@
 """python -m jaxrcnn train --config NAME --workdir DIR --config.FIELD VALUE, and train.py"""
 
+import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 
 from jaxrcnn.cli.devices import check_devices
 from jaxrcnn.cli.errors import one_line_errors
-from jaxrcnn.cli.options import TrainArguments, parse_train_arguments
+from jaxrcnn.cli.options import Asked, TrainArguments, parse_train_arguments
 from jaxrcnn.config import Config
 from jaxrcnn.runtime.process import prepare_output, prepare_process
 
@@ -55,19 +57,33 @@ def main(
     """
     prepare_output()
     arguments = parse_train_arguments(argv, program=program)
-    print(headline(arguments), flush=True)
+    if arguments.asked is None:
+        print(headline(arguments), flush=True)
     with one_line_errors("; the same command continues from the last checkpoint, if there is one"):
         prepare_process()
         check_devices()
+        if arguments.asked is not None:
+            arguments = _derive(arguments, arguments.asked)
+            print(headline(arguments), flush=True)
         train(arguments.config, arguments.workdir, arguments.pieces)
     return 0
+
+
+def _derive(arguments: TrainArguments, asked: Asked) -> TrainArguments:
+    """The arguments of a run on folders with its config, which prints what it is derived from."""
+    from jaxrcnn.cli.folder import folder_config
+
+    say = functools.partial(print, flush=True)
+    config = folder_config(asked, arguments.workdir, say, arguments.pieces)
+    return dataclasses.replace(arguments, config=config)
 
 
 def headline(arguments: TrainArguments) -> str:
     """What is about to be trained, for how long and where."""
     wanted = arguments.config.train
     if wanted.epochs:
-        length = f"{wanted.epochs:g} epochs in batches of {wanted.batch_size} images"
+        epochs = "epoch" if wanted.epochs == 1 else "epochs"
+        length = f"{wanted.epochs:g} {epochs} in steps of {wanted.batch_size} images"
     else:
         length = f"{wanted.steps} steps of {wanted.batch_size} images"
     return f"{arguments.config_name}: {length}, saved in {arguments.workdir}"

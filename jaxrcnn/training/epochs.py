@@ -55,9 +55,9 @@ def describe_epochs(config: Config, num_images: int) -> list[str]:
         return []
     drops = _listed(optimizer.milestones) if optimizer.schedule == "step" else ""
     return [
-        f"{train.epochs:g} epochs of {num_images} images are {train.steps} steps of "
-        f"{train.batch_size} images; warm-up: {optimizer.warmup_steps} steps"
-        + (f"; learning rate drops at step {drops}" if drops else "")
+        f"train.epochs={train.epochs:g}, {num_images} images each: {train.steps} steps of "
+        f"{train.batch_size} images, warm-up over {optimizer.warmup_steps} steps"
+        + (f", learning rate drops at step {drops}" if drops else "")
     ]
 
 

@@ -41,7 +41,7 @@ def test_train_is_given_the_config_the_workdir_and_the_pieces(capsys):
 def test_epochs_are_said_before_their_steps_are_known(capsys):
     command.main([*WORDS, "--config.train.epochs", "2.5"], lambda *_: None)
     said = capsys.readouterr().out
-    assert said == "tiny: 2.5 epochs in batches of 2 images, saved in some/run\n"
+    assert said == "tiny: 2.5 epochs in steps of 2 images, saved in some/run\n"
 
 
 @pytest.mark.parametrize(

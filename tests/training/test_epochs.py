@@ -103,12 +103,12 @@ def test_the_new_config_is_checked():
 def test_what_was_computed_is_said_in_a_line():
     config = with_epochs(config_of(12, batch_size=8), 292)
     assert describe_epochs(config, 292) == [
-        "12 epochs of 292 images are 438 steps of 8 images; warm-up: 43 steps; "
+        "train.epochs=12, 292 images each: 438 steps of 8 images, warm-up over 43 steps, "
         "learning rate drops at step 292 and 389"
     ]
     cosine = with_epochs(config_of(2.5, batch_size=8, schedule="cosine"), 16)
     assert describe_epochs(cosine, 16) == [
-        "2.5 epochs of 16 images are 5 steps of 8 images; warm-up: 0 steps"
+        "train.epochs=2.5, 16 images each: 5 steps of 8 images, warm-up over 0 steps"
     ]
 
 

@@ -1,0 +1,195 @@
+"""`jaxrcnn train DIR`: the config of a run on folders of images that nobody has described."""
+
+import pathlib
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxrcnn import validation
+from jaxrcnn.cli.options import Asked
+from jaxrcnn.cli.pieces import find_build
+from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.config_file import load_config
+from jaxrcnn.config_io import field_types, replace_fields
+from jaxrcnn.data.datasets import open_datasets, open_train_dataset
+from jaxrcnn.data.planning import images_per_epoch
+from jaxrcnn.data.sources import resolve_data
+from jaxrcnn.interop.initial import Initial, check_differences, find_initial, with_fields
+from jaxrcnn.recipe.derive import Known, Machine, Weights, derive
+from jaxrcnn.recipe.schedule import choose_eval_every
+from jaxrcnn.recipe.scratch import scratch_config
+from jaxrcnn.recipe.settings import Setting, describe
+from jaxrcnn.recipe.timing import seconds_per_step
+from jaxrcnn.training.activity import format_duration
+from jaxrcnn.training.epochs import with_epochs
+from jaxrcnn.training.pieces import build_detector
+from jaxrcnn.training.progress import Progress
+from jaxrcnn.training.workdir import read_config
+
+SOURCES = {"cpu": "fasterrcnn_mobilenet_v3_large_320_fpn:COCO_V1"}
+"""Published weights of the model that a platform can train; `OTHER_SOURCE` on any other."""
+OTHER_SOURCE = "fasterrcnn_resnet50_fpn:COCO_V1"
+
+RECIPES = {"mobilenet_v3_large": "finetune_mobilenet_320_fpn"}
+"""The config whose schedule suits a backbone's weights; `OTHER_RECIPE` for any other."""
+OTHER_RECIPE = "finetune_r50_fpn"
+
+OPEN = (
+    *("data.format", "data.train_splits", "data.eval_split", "data.test_split", "data.classes"),
+    "model.num_classes",
+)
+"""Fields that the data decide even where --config has a value for them."""
+
+Say = Callable[[str], None]
+
+
+class Start(NamedTuple):
+    """The config before the data decide anything, and the weights that training starts from."""
+
+    config: Config
+    initial: Initial | None
+
+    @property
+    def weights(self) -> Weights:
+        """What the weights are, for the settings that are derived."""
+        if self.initial is None:
+            return "random"
+        return "a backbone" if self.initial.kind == "backbone file" else "a detector"
+
+
+def folder_config(
+    asked: Asked, workdir: pathlib.Path, say: Say, pieces: str | None = None
+) -> Config:
+    """The config of a run on folders: that of the workdir if it holds one, else a derived one.
+
+    Args:
+        asked: on the command line.
+        workdir: of the run.
+        say: takes the lines that tell what was found and derived.
+        pieces: what builds the detector, as `find_build` takes it.
+
+    Raises:
+        ConfigError: the workdir holds a run of other folders, the initial weights cannot be had, or
+            a field does not fit.
+        DataError: a folder holds no data set, or it cannot be read.
+    """
+    if (workdir / "config.json").exists():
+        return _continued(asked, workdir)
+    data, lines = _find_data(asked)
+    for line in lines:
+        say(line)
+    train_set = open_train_dataset(data, any_classes=True)
+    start = _start(asked, say)
+    config = replace_fields(start.config, {**_data_fields(data), **asked.fields})
+    if start.initial is not None:
+        check_differences(start.initial, config)
+    given = {*asked.fields} if asked.base is None else {*field_types()} - {*OPEN}
+    images = images_per_epoch(train_set, config)
+    machine = Machine(jax.default_backend(), jax.local_device_count())
+    config, found = derive(config, Known(given, train_set, images, machine, start.weights))
+    config = with_epochs(config, round(images))
+    every = choose_eval_every(config.train.steps)
+    for name in ("train.eval_every", "train.checkpoint_every"):
+        if name not in given:
+            config = replace_fields(config, {name: every})
+            found.append(Setting(name, every, "a tenth of the steps"))
+    say("derived from the images and this machine; each can be given, as --config.FIELD VALUE:")
+    for line in describe(found):
+        say(line)
+    validation.check(config)
+    _say_speed(config, workdir, pieces, say)
+    return config
+
+
+def _find_data(asked: Asked) -> tuple[Config, list[str]]:
+    """A config of the data alone, with the format and the splits that were found."""
+    root = asked.folders[0] if len(asked.folders) == 1 else asked.folders
+    found = {
+        "data.format": "auto",
+        "data.train_splits": (),
+        "data.eval_split": "",
+        "data.test_split": "",
+        "data.classes": (),
+    }
+    config = replace_fields(asked.base or Config(), {**found, **asked.fields, "data.root": root})
+    return resolve_data(config)
+
+
+def _data_fields(config: Config) -> dict[str, Any]:
+    """The fields that say where the data are and how they are read."""
+    names = ("root", "format", "train_splits", "eval_split", "test_split")
+    return {f"data.{name}": getattr(config.data, name) for name in names}
+
+
+def _start(asked: Asked, say: Say) -> Start:
+    """The config before the data decide anything, and the weights that training starts from."""
+    source = asked.fields.get("train.init", asked.base and asked.base.train.init)
+    by_default = source is None
+    source = default_source() if source is None else source
+    if not source:
+        say("initial weights: none, training starts from random weights")
+        config = asked.base or scratch_config(jax.default_backend())
+        return Start(replace_fields(config, {"train.init": ""}), None)
+    initial = _find_default(source) if by_default else find_initial(source)
+    say(f"initial weights: {source}")
+    for line in initial.lines:
+        say(line)
+    config = asked.base
+    if config is None:
+        recipe = RECIPES.get(initial.fields["model.backbone.name"], OTHER_RECIPE)
+        config = with_fields(initial, load_config(recipe))
+    return Start(replace_fields(config, {"train.init": source}), initial)
+
+
+def default_source() -> str:
+    """The published weights that training starts from on this machine."""
+    return SOURCES.get(jax.default_backend(), OTHER_SOURCE)
+
+
+def _find_default(source: str) -> Initial:
+    """The weights that nobody asked for; where they cannot be had, the line says what else to do.
+
+    Raises:
+        ConfigError: they are neither in the cache nor can they be downloaded.
+    """
+    try:
+        return find_initial(source)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}. Or start from weights of your own with --from, or from random weights with "
+            "--from none: then a few hundred images give a much lower accuracy, and training "
+            "takes several times as long"
+        ) from error
+
+
+def _continued(asked: Asked, workdir: pathlib.Path) -> Config:
+    """The config of the run in the workdir, with the fields that are given now.
+
+    Raises:
+        ConfigError: the run is of other folders.
+    """
+    config = read_config(workdir)
+    other = "give another --workdir to start a new run"
+    roots = {str(pathlib.Path(root)) for root in config.data.roots}
+    if not all(_is_of(folder, roots) for folder in asked.folders):
+        raise ConfigError(f"{workdir} holds a run on {', '.join(sorted(roots))}; {other}")
+    return replace_fields(config, asked.fields)
+
+
+def _is_of(folder: str, roots: Collection[str]) -> bool:
+    """Whether a folder is one of the roots, or holds one, as when an archive was unpacked."""
+    path = pathlib.Path(folder)
+    return any(path == pathlib.Path(root) or path in pathlib.Path(root).parents for root in roots)
+
+
+def _say_speed(config: Config, workdir: pathlib.Path, pieces: str | None, say: Say) -> None:
+    """Measure a training step, and say how long training will take."""
+    steps = config.train.steps
+    detector = build_detector(config.model, find_build(pieces), workdir)
+    with Progress(steps) as progress:
+        seconds = seconds_per_step(config, detector, open_datasets(config, workdir)[0], progress)
+    say(
+        f"a step takes {seconds:.2g} s here, so that {steps} steps take about "
+        f"{format_duration(seconds * steps)}; --config.train.epochs changes that"
+    )
