@@ -95,6 +95,7 @@ def _fit_steps(axes: "Axes", steps: Sequence[int]) -> None:
     """Begin and end an axis of steps where the data do; a single step stays in the middle."""
     if len(set(steps)) > 1:
         axes.set_xlim(min(steps), max(steps))
+        axes.locator_params("x", integer=True)
 
 
 def _plot_losses(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> pathlib.Path:

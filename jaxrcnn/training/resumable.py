@@ -24,7 +24,7 @@ ANY_TIME = (
     "eval.batch_size",
     "eval.images",
 )
-"""Fields that no training step depends on."""
+"""Fields that no training step depends on, but for the rounding of a step with diagnostics."""
 
 STILL_AHEAD = ("train.steps", "train.epochs", "train.optimizer.milestones")
 """Fields of which the part that is still ahead may change, in joint training."""
