@@ -14,12 +14,13 @@ from jaxrcnn.config_file import load_config
 from jaxrcnn.config_io import field_types, replace_fields
 from jaxrcnn.data.datasets import open_datasets, open_train_dataset
 from jaxrcnn.data.planning import images_per_epoch
+from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.sources import resolve_data
 from jaxrcnn.interop.initial import Initial, check_differences, find_initial, with_fields
 from jaxrcnn.recipe.derive import Known, Machine, Weights, derive
 from jaxrcnn.recipe.schedule import choose_eval_every
 from jaxrcnn.recipe.scratch import scratch_config
-from jaxrcnn.recipe.settings import Setting, describe
+from jaxrcnn.recipe.settings import Found, Setting, describe
 from jaxrcnn.recipe.timing import seconds_per_step
 from jaxrcnn.training.activity import format_duration
 from jaxrcnn.training.epochs import with_epochs
@@ -84,16 +85,10 @@ def folder_config(
     config = replace_fields(start.config, {**_data_fields(data), **asked.fields})
     if start.initial is not None:
         check_differences(start.initial, config)
-    given = {*asked.fields} if asked.base is None else {*field_types()} - {*OPEN}
-    images = images_per_epoch(train_set, config)
-    machine = Machine(jax.default_backend(), jax.local_device_count())
-    config, found = derive(config, Known(given, train_set, images, machine, start.weights))
-    config = with_epochs(config, round(images))
-    every = choose_eval_every(config.train.steps)
-    for name in ("train.eval_every", "train.checkpoint_every"):
-        if name not in given:
-            config = replace_fields(config, {name: every})
-            found.append(Setting(name, every, "a tenth of the steps"))
+    given = {*asked.fields}
+    if asked.base is not None:
+        given |= {*field_types()} - {*OPEN}
+    config, found = _derive(config, given, train_set, start.weights)
     say("derived from the images and this machine; each can be given, as --config.FIELD VALUE:")
     for line in describe(found):
         say(line)
@@ -140,6 +135,22 @@ def _start(asked: Asked, say: Say) -> Start:
         recipe = RECIPES.get(initial.fields["model.backbone.name"], OTHER_RECIPE)
         config = with_fields(initial, load_config(recipe))
     return Start(replace_fields(config, {"train.init": source}), initial)
+
+
+def _derive(
+    config: Config, given: Collection[str], train_set: Dataset, weights: Weights
+) -> tuple[Config, list[Found]]:
+    """The config with what the data and the machine decide, and how often it is evaluated."""
+    images = images_per_epoch(train_set, config)
+    machine = Machine(jax.default_backend(), jax.local_device_count())
+    config, found = derive(config, Known(given, train_set, images, machine, weights))
+    config = with_epochs(config, round(images))
+    every = choose_eval_every(config.train.steps)
+    for name in ("train.eval_every", "train.checkpoint_every"):
+        if name not in given:
+            config = replace_fields(config, {name: every})
+            found.append(Setting(name, every, "a tenth of the steps"))
+    return config, found
 
 
 def default_source() -> str:
