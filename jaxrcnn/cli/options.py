@@ -13,7 +13,7 @@ from jaxrcnn.cli.train_help import train_help
 from jaxrcnn.cli.values import ConfigSource
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_file import load_config
-from jaxrcnn.config_names import config_name, config_path
+from jaxrcnn.config_names import config_name, config_path, named_configs
 from jaxrcnn.prediction_fields import full_name, replace_prediction_fields
 
 DEFAULT_CONFIG = "quickstart"
@@ -89,6 +89,7 @@ def parse_train_arguments(
             everything = "--help_all" in asked
             show(train_help(str(source), workdir, config, program=program, all_fields=everything))
         folders, flags = _take_folders(flags)
+        _check_folders(folders)
         values = read_flags(flags, OPTIONS | field_flags())
     except ConfigError as error:
         fail(str(error))
@@ -115,6 +116,22 @@ def _take_folders(flags: Sequence[Flag]) -> tuple[list[str], list[Flag]]:
         if flag:
             rest.append((flag, words[:own]))
     return folders, rest
+
+
+def _check_folders(folders: Sequence[str]) -> None:
+    """See that each is a folder.
+
+    Raises:
+        ConfigError: one is not; says what it may have been meant to be.
+    """
+    for folder in folders:
+        path = pathlib.Path(folder)
+        if path.is_file():
+            raise ConfigError(f"{folder} is a file; give the folder that holds the data set")
+        if not path.is_dir():
+            configs = f"; for the config of this name, write --config {folder}"
+            hint = configs if folder in named_configs() else ""
+            raise ConfigError(f"{folder}: there is no such folder{hint}")
 
 
 def _with_init(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,10 @@ def derive(tmp_path, *folders, base=None, **fields):
     return folder_config(asked, tmp_path / "run", said.append), said
 
 
-def test_the_words_before_and_after_flags_of_one_word_are_folders():
+def test_the_words_before_and_after_flags_of_one_word_are_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b", "c/d"):
+        (tmp_path / name).mkdir(parents=True)
     arguments = parse_train_arguments(
         ["a", "b", "--from", "none", "c/d", "--config.train.epochs", "3", "--from-strict", "False"]
     )

@@ -87,7 +87,7 @@ def test_pieces_are_named_and_not_looked_for(parse, complain):
     assert parse().pieces is None
     assert parse("--pieces", "my_fork:build", "--config.seed", "6").pieces == "my_fork:build"
     assert parse("--pieces=my_fork:build").pieces == "my_fork:build"
-    assert complain("--pieces", "a:b", "c:d") == "--pieces: got 'a:b c:d', takes str"
+    assert complain("--pieces", "a:b", "c:d") == "c:d: there is no such folder"
     assert complain("--piece", "a:b").endswith("did you mean --pieces?")
 
 
@@ -211,9 +211,14 @@ def test_what_is_set_is_all_that_changes_and_the_config_is_frozen(parse):
             "--config.model.anchors.sizes: got '((8,), (16,)', "
             "takes a tuple of tuples such as '((8,), (16, 32))'",
         ),
-        (["many"], "unexpected 'many'; fields are set by --config.FIELD VALUE"),
+        (["many"], "many: there is no such folder"),
+        (
+            ["tiny"],
+            "tiny: there is no such folder; for the config of this name, write --config tiny",
+        ),
+        ([__file__], f"{__file__} is a file; give the folder that holds the data set"),
         (["--workdir"], "--workdir: got nothing, takes a path"),
-        (["--workdir", "a", "b"], "--workdir: got 'a b', takes a path"),
+        (["--workdir", "a", "b"], "b: there is no such folder"),
         (["--config"], "--config: got nothing, takes a name or a file"),
         (["--config="], "--config: got '', takes a name or a file"),
         # The first of several faults is named.
