@@ -52,6 +52,7 @@ COMMON_FIELDS: tuple[Section, ...] = (
             "train.init",
             "train.batch_size",
             "train.steps",
+            "train.epochs",
             "train.log_every",
             "train.eval_every",
             "train.checkpoint_every",
@@ -74,20 +75,40 @@ COMMON_FIELDS: tuple[Section, ...] = (
 """The fields that people set most, which --help shows."""
 
 INTRODUCTION = """\
-usage: {program} [--config CONFIG] [--workdir DIR] [--pieces MODULE:FUNCTION]
-       {indent} [--config.FIELD VALUE ...]
+usage: {program} [DATA ...] [--from SOURCE] [--config CONFIG] [--workdir DIR]
+       {indent} [--pieces MODULE:FUNCTION] [--config.FIELD VALUE ...]
 
 Train a detector. An interrupted run continues from its last checkpoint when it
 is started again with the same --workdir.
 
-  {call} --config.train.steps 2000
+  {call} my_images
+      fine-tunes a detector on a folder of labelled images
+  {call} my_images --from runs/other --config.train.epochs 20
+      starts from the weights of another run
   {call} --config coco_r50_fpn_1x --config.data.root DIR
+      trains what a config describes
 
 Separate several values by spaces, or write them as one Python literal:
 
   --config.data.train_splits VOC2007/trainval VOC2012/trainval
   --config.model.anchors.sizes '((8,), (16,), (32,), (64,), (128,))'
 """
+
+DATA = (
+    "folder of labelled images, in any format that docs/data.md lists; several are joined. What the "
+    "images and the machine decide (classes, image size, anchors, batch size, epochs) is derived "
+    "and printed with the reasons, unless it is given"
+)
+FROM = (
+    "initial weights: published ones such as fasterrcnn_resnet50_fpn:COCO_V1, a weight file, or "
+    "the folder of a run or a model; with DATA, the fields that they were trained with are taken "
+    "from them. 'none' is random weights. The default with DATA is a detector trained on COCO that "
+    "the machine can train, which is downloaded once"
+)
+FROM_STRICT = (
+    "train even if fields differ from those that the initial weights were trained with, and list "
+    "the differences"
+)
 
 MOST_COLUMNS = 100
 """Width of the help on terminals that are wider; longer lines are hard to read."""
@@ -116,6 +137,9 @@ def train_help(
     config_text = f"{_sentence(CONFIG)} It gives the defaults below."
     workdir_text = "Folder of the run: checkpoints, metrics, plots and config."
     options = (
+        ("DATA", _sentence(DATA)),
+        ("--from SOURCE", _sentence(FROM)),
+        ("--from-strict False", _sentence(FROM_STRICT)),
         ("--config CONFIG", f"{config_text} (default: {source})"),
         ("--workdir DIR", f"{workdir_text} (default: {workdir})"),
         ("--pieces MODULE:FUNCTION", f"{_sentence(HELP)} (default: {DEFAULT})"),

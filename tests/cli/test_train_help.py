@@ -68,10 +68,10 @@ def test_the_defaults_of_config_and_workdir(text):
 
 def test_both_programs_have_the_same_help_but_for_their_names(text):
     script, command = text(100), text(100, program="jaxrcnn train")
-    assert "\n  python train.py --config.train.steps 2000\n" in script
-    assert "\n  jaxrcnn train --config.train.steps 2000\n" in command
+    assert "\n  python train.py my_images\n" in script
+    assert "\n  jaxrcnn train my_images\n" in command
     for name, shown in (("train.py", script), ("jaxrcnn train", command)):
         first, second = shown.splitlines()[:2]
-        assert first.startswith(f"usage: {name} [--config CONFIG]")
+        assert first.startswith(f"usage: {name} [DATA ...] [--from SOURCE]")
         assert second.index("[") == first.index("[")
     assert script.partition("\nOptions:")[2] == command.partition("\nOptions:")[2]
