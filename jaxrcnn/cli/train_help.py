@@ -95,9 +95,9 @@ Separate several values by spaces, or write them as one Python literal:
 """
 
 DATA = (
-    "folder of labelled images, in any format that docs/data.md lists; several are joined. What the "
-    "images and the machine decide (classes, image size, anchors, batch size, epochs) is derived "
-    "and printed with the reasons, unless it is given"
+    "folder of labelled images, in any format that docs/data.md lists; several are joined. What "
+    "the images and the machine decide (classes, image size, anchors, batch size, epochs) is "
+    "derived and printed with the reasons, unless it is given"
 )
 FROM = (
     "initial weights: published ones such as fasterrcnn_resnet50_fpn:COCO_V1, a weight file, or "
