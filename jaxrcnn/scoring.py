@@ -249,7 +249,7 @@ def describe_result(config: Config, workdir: pathlib.Path) -> list[str]:
         split = split_name(config)
         lines.append(
             f"best      step {row['step']}: {score_line(row)}, on {split}, which chose this "
-            f"checkpoint by {config.train.keep_best}"
+            f"checkpoint ({config.train.keep_best} {row[config.train.keep_best]:.3f})"
         )
     for row in held_out_scores(workdir)[-1:]:
         lines.append(

@@ -76,7 +76,7 @@ def test_the_best_evaluated_state_is_kept_where_no_checkpoint_was_due(tmp_path, 
     assert "step 8  AP 0.500  AP50 1.000  loss 1.000\n" in said
     assert describe_result(BEST, tmp_path) == [
         "best      step 6: AP 0.500  AP50 1.000  loss 1.000, on val, which chose this checkpoint "
-        "by eval/AP"
+        "(eval/AP 0.500)"
     ]
 
 

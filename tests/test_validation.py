@@ -366,6 +366,14 @@ def test_every_number_has_a_range_or_may_be_anything():
             "train.patience=3 has no effect unless train.keep_best names a metric",
         ),
         (
+            {
+                **{"train.scheme": "alternating", "train.steps": 320000},
+                **{"train.keep_best": "eval/AP", "train.patience": 3},
+            },
+            "train.patience=3 does not work with train.scheme=alternating, whose steps are given "
+            "by train.alternating.steps: use 0",
+        ),
+        (
             {"train.trackers": ("tensorbord",)},
             "train.trackers: 'tensorbord' is unknown, use any of tensorboard, wandb, mlflow",
         ),

@@ -127,6 +127,7 @@ def test_an_account_is_printed(source, tmp_path, capsys):
             ["--to", "torchvision", "--input-format", "RGB"],
             "--input-format has no effect with --to",
         ),
+        (["--model", NAME, "--checkpoint", "last"], "--checkpoint has no effect without --to"),
         (["--to", "torchvision", "--config.seed", "3"], "--config.seed has no effect with --to"),
         (["--model", NAME, "--key", "ema"], "has no ema; --key takes one of its top level"),
         (["--model", NAME, "--config.model.num_classes", "7"], "num_classes 7: the file has 3"),
