@@ -27,8 +27,9 @@ jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-OPTIMISED = ("test_parity.py", "test_step.py", "test_xla.py")
-"""Files whose tests compare the last bits, or look at what the compiler makes of a program."""
+OPTIMISED = ("test_parity.py", "test_step.py", "test_xla.py", "test_fine_tuning.py")
+"""Files whose tests compare the last bits, look at what the compiler makes of a program, or train
+for more steps than compiling is worth."""
 
 
 LONGEST = ("test_train.py", "test_running.py", "test_side_by_side.py", "test_parity.py")

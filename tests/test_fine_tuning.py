@@ -70,7 +70,7 @@ def train(workdir, names, steps, init=""):
 
 @pytest.mark.slow
 def test_a_class_more_takes_half_of_the_steps(tmp_path, capsys):
-    names, steps = ("star", "disk", "rectangle", "triangle"), 160
+    names, steps = ("star", "disk", "rectangle", "triangle"), 140
     train(tmp_path / "three", names[1:], steps)
     scratch = train(tmp_path / "scratch", names, steps)
     tuned = train(tmp_path / "tuned", names, steps // 2, init=tmp_path / "three")
