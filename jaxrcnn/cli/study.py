@@ -13,6 +13,7 @@ from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.cli.run import note
 from jaxrcnn.config import Config, DiagnosticsConfig
 from jaxrcnn.data.datasets import open_train_dataset
+from jaxrcnn.data.planning import images_per_epoch
 from jaxrcnn.study.running import Plan, run_study
 from jaxrcnn.study.schemes import SCHEMES
 from jaxrcnn.study.tables import as_text, glance_table
@@ -56,7 +57,7 @@ def in_steps(config: Config) -> Config:
     """The config with steps in place of train.epochs, since a scheme may share them out."""
     if not config.train.epochs:
         return config
-    num_images = len(open_train_dataset(config))
+    num_images = round(images_per_epoch(open_train_dataset(config), config))
     config = with_epochs(config, num_images)
     print(*describe_epochs(config, num_images), sep="\n")
     return replace(config, train=replace(config.train, epochs=0.0))

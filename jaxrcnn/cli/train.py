@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from jaxrcnn.cli.devices import check_devices
 from jaxrcnn.cli.errors import one_line_errors
-from jaxrcnn.cli.options import Asked, TrainArguments, parse_train_arguments
+from jaxrcnn.cli.options import TrainArguments, parse_train_arguments
 from jaxrcnn.config import Config
 from jaxrcnn.runtime.process import prepare_output, prepare_process
 
@@ -62,20 +62,23 @@ def main(
     with one_line_errors("; the same command continues from the last checkpoint, if there is one"):
         prepare_process()
         check_devices()
-        if arguments.asked is not None:
-            arguments = _derive(arguments, arguments.asked)
-            print(headline(arguments), flush=True)
-        train(arguments.config, arguments.workdir, arguments.pieces)
+        train(_find_config(arguments), arguments.workdir, arguments.pieces)
     return 0
 
 
-def _derive(arguments: TrainArguments, asked: Asked) -> TrainArguments:
-    """The arguments of a run on folders with its config, which prints what it is derived from."""
+def _find_config(arguments: TrainArguments) -> Config:
+    """The config with what is found in its folders, which is printed."""
     from jaxrcnn.cli.folder import folder_config
+    from jaxrcnn.data.sources import resolve_data
 
     say = functools.partial(print, flush=True)
-    config = folder_config(asked, arguments.workdir, say, arguments.pieces)
-    return dataclasses.replace(arguments, config=config)
+    if arguments.asked is None:
+        config, lines = resolve_data(arguments.config)
+        say(*lines, sep="\n", end="\n" if lines else "")
+        return config
+    config = folder_config(arguments.asked, arguments.workdir, say, arguments.pieces)
+    say(headline(dataclasses.replace(arguments, config=config)))
+    return config
 
 
 def headline(arguments: TrainArguments) -> str:
