@@ -149,7 +149,7 @@ def _derive(
     for name in ("train.eval_every", "train.checkpoint_every"):
         if name not in given:
             config = replace_fields(config, {name: every})
-            found.append(Setting(name, every, "a tenth of the steps"))
+            found.append(Setting(name, every, "about ten times in training"))
     return config, found
 
 

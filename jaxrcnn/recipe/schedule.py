@@ -7,7 +7,9 @@ STEPS = {True: 1000, False: 2000}
 FEWEST_EPOCHS = {True: 4, False: 12}
 MOST_EPOCHS = {True: 50, False: 150}
 EVALUATIONS = 10
-"""Evaluations of a run, evenly spaced."""
+"""Evaluations of a run, evenly spaced ..."""
+FEWEST_BETWEEN = 50
+"""... but with at least so many steps in between, since an evaluation takes as long as some."""
 IMAGES_PER_DEVICE = {"cpu": 4}
 """On a platform; 8 on any other."""
 
@@ -33,5 +35,5 @@ def choose_epochs(num_images: float, batch_size: int, pretrained: bool) -> int:
 
 
 def choose_eval_every(steps: int) -> int:
-    """Steps between evaluations, of which a run then has about ten."""
-    return max(math.ceil(steps / EVALUATIONS), 1)
+    """Steps between evaluations, of which a run has about ten, and a short one fewer."""
+    return max(math.ceil(steps / EVALUATIONS), FEWEST_BETWEEN)

@@ -89,7 +89,7 @@ def test_from_random_weights(tmp_path, images):
     assert (config.model.num_classes, config.train.init) == (2, "")
     # 8 images are left to train on, in batches of 4; 2000 steps would be 1000 epochs, 150 are most
     assert (config.train.batch_size, config.train.epochs, config.train.steps) == (4, 150, 300)
-    assert (config.train.eval_every, config.train.checkpoint_every) == (30, 30)
+    assert (config.train.eval_every, config.train.checkpoint_every) == (50, 50)
     assert (tmp_path / "run" / "split.json").exists()
     assert said[0] == f"{images}: COCO (annotations/instances_default.json)"
     assert "0.2 of it is held out for evaluation" in said[1]
