@@ -1,8 +1,11 @@
 """The config of a run on a folder; whole runs are in tests/test_train.py."""
 
 import dataclasses
+import functools
+import http.server
 import json
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -17,12 +20,14 @@ from jaxrcnn.config_io import replace_fields
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.interop import published
 from jaxrcnn.interop.model_folder import make_model
+from jaxrcnn.interop.models import find_model
 from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.weight_files import write_safetensors
 from jaxrcnn.training.workdir import Classes, claim
 from jaxrcnn.validation import check
 from tests.data.exports import write_cvat, write_labelimg
 from tests.interop.detectors import state_dict
+from tests.tiny import change
 
 IMAGE = np.full((120, 160, 3), 99, np.uint8)
 BOXES = [("cat", 10, 10, 50, 60), ("dog", 60, 20, 140, 100)]
@@ -155,18 +160,58 @@ def test_a_config_decides_all_but_what_the_data_decide(tmp_path, images):
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """A cache, and a server that does not answer."""
+def publish(tmp_path, monkeypatch):
+    """Publishes this machine's default weights elsewhere; the cache is empty."""
     monkeypatch.setenv("JAXRCNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     name = default_source().partition(":")[0]
     (file,) = (each for each in published.FILES if each.model == name)
-    file = file._replace(url="http://127.0.0.1:9/weights.pth", hash="")
-    monkeypatch.setattr(published, "FILES", (file,))
-    return tmp_path / "cache"
+
+    def publish(url):
+        monkeypatch.setattr(published, "FILES", (file._replace(url=url, hash=""),))
+
+    return publish
 
 
-def test_by_default_it_starts_from_published_weights(tmp_path, images, cache):
+@pytest.fixture
+def server(tmp_path):
+    """A folder that is served, and its address."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def test_by_default_it_starts_from_weights_that_are_downloaded_once(
+    tmp_path, images, publish, server
+):
+    named = find_model(default_source().partition(":")[0]).config(90)
+    narrow = change(named.model, neck={"channels": 16}, box_head={"channels": 32})
+    write_safetensors(server[0] / "weights.safetensors", state_dict(TORCHVISION, narrow))
+    publish(f"{server[1]}/weights.safetensors")
+    config, said = derive(tmp_path, images)
+    check(config)
+    assert config.train.init == default_source() == "fasterrcnn_mobilenet_v3_large_320_fpn:COCO_V1"
+    assert config.model == dataclasses.replace(narrow, num_classes=2)
+    assert (config.data.short_side, config.data.long_side) == (320, 640)
+    assert said[2] == f"initial weights: {config.train.init}"
+    (server[0] / "weights.safetensors").unlink()
+    assert derive(tmp_path, images)[0] == config  # from the cache
+
+
+def test_without_a_network_it_stops_and_names_random_weights(tmp_path, images, publish):
+    publish("http://127.0.0.1:9/weights.pth")
     with pytest.raises(ConfigError) as error:
         derive(tmp_path, images)
     said = str(error.value)
@@ -176,7 +221,8 @@ def test_by_default_it_starts_from_published_weights(tmp_path, images, cache):
     assert not (tmp_path / "run").exists()
 
 
-def test_weights_that_were_asked_for_are_an_error_of_their_own(tmp_path, images, cache):
+def test_weights_that_were_asked_for_are_an_error_of_their_own(tmp_path, images, publish):
+    publish("http://127.0.0.1:9/weights.pth")
     with pytest.raises(ConfigError) as error:
         derive(tmp_path, images, train__init=default_source())
     assert "--from none" not in str(error.value)
