@@ -44,12 +44,12 @@ def test_a_format_without_a_training_split_comes_after_one_that_has_it(tmp_path)
 
 def test_the_order_of_the_formats_decides(tmp_path, monkeypatch):
     found = {
-        name: form._replace(find_splits=lambda root: {"all": "x"}) for name, form in FORMATS.items()
+        name: form._replace(find_splits=lambda *_: {"all": "x"}) for name, form in FORMATS.items()
     }
     monkeypatch.setattr(finding, "FORMATS", found)
     for name in ("coco", "voc", "yolo", "imagefolder", "table"):
         assert find_format(str(tmp_path)).format == name
-        found[name] = found[name]._replace(find_splits=lambda root: {})
+        found[name] = found[name]._replace(find_splits=lambda *_: {})
 
 
 def test_an_archive_that_was_unpacked_a_folder_too_deep_is_read(tmp_path):

@@ -41,7 +41,9 @@ def test_fields_of_the_config_reach_every_reader(monkeypatch, name, module, read
     monkeypatch.setattr(formats, "read_voc", recorder.read_voc)
     if module:
         stub = types.ModuleType(module)
-        stub.__dict__.update({reader: getattr(recorder, reader), "find_splits": lambda root: root})
+        stub.__dict__.update(
+            {reader: getattr(recorder, reader), "find_splits": lambda root, *_: root}
+        )
         monkeypatch.setitem(sys.modules, f"jaxrcnn.data.{module}", stub)
         assert FORMATS[name].find_splits("root") == "root"
     found = FORMATS[name].read(DATA, "root", ("train",), ("a",))
