@@ -1,7 +1,7 @@
 """`jaxrcnn train DIR`: the config of a run on folders of images that nobody has described."""
 
 import pathlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -23,7 +23,7 @@ from jaxrcnn.recipe.scratch import scratch_config
 from jaxrcnn.recipe.settings import Found, Setting, describe
 from jaxrcnn.recipe.timing import seconds_per_step
 from jaxrcnn.training.activity import format_duration
-from jaxrcnn.training.epochs import with_epochs
+from jaxrcnn.training.epochs import with_epochs, with_steps
 from jaxrcnn.training.pieces import build_detector
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.workdir import read_config
@@ -43,6 +43,10 @@ OPEN = (
 """Fields that the data decide even where --config has a value for them."""
 
 Say = Callable[[str], None]
+
+
+SCHEDULE = ("train.optimizer.warmup_steps", "train.optimizer.milestones")
+"""Fields that are scaled to the length of training, unless they are given."""
 
 
 class Start(NamedTuple):
@@ -82,13 +86,10 @@ def folder_config(
         say(line)
     train_set = open_train_dataset(data, any_classes=True)
     start = _start(asked, say)
-    config = replace_fields(start.config, {**_data_fields(data), **asked.fields})
+    config = _with_fields(start.config, {**_data_fields(data), **asked.fields}, asked.base is None)
     if start.initial is not None:
         check_differences(start.initial, config)
-    given = {*asked.fields}
-    if asked.base is not None:
-        given |= {*field_types()} - {*OPEN}
-    config, found = _derive(config, given, train_set, start.weights)
+    config, found = _derive(config, asked, train_set, start.weights)
     say("derived from the images and this machine; each can be given, as --config.FIELD VALUE:")
     for line in describe(found):
         say(line)
@@ -137,14 +138,25 @@ def _start(asked: Asked, say: Say) -> Start:
     return Start(replace_fields(config, {"train.init": source}), initial)
 
 
+def _with_fields(config: Config, fields: Mapping[str, Any], scaled: bool) -> Config:
+    """The config with some fields; warm-up and milestones are scaled to other train.steps."""
+    if scaled and "train.steps" in fields:
+        config = with_steps(config, fields["train.steps"])
+    return replace_fields(config, fields)
+
+
 def _derive(
-    config: Config, given: Collection[str], train_set: Dataset, weights: Weights
+    config: Config, asked: Asked, train_set: Dataset, weights: Weights
 ) -> tuple[Config, list[Found]]:
     """The config with what the data and the machine decide, and how often it is evaluated."""
+    given = {*asked.fields}
+    if asked.base is not None:
+        given |= {*field_types()} - {*OPEN}
     images = images_per_epoch(train_set, config)
     machine = Machine(jax.default_backend(), jax.local_device_count())
     config, found = derive(config, Known(given, train_set, images, machine, weights))
-    config = with_epochs(config, round(images))
+    schedule = {name: asked.fields[name] for name in SCHEDULE if name in asked.fields}
+    config = replace_fields(with_epochs(config, round(images)), schedule)
     every = choose_eval_every(config.train.steps)
     for name in ("train.eval_every", "train.checkpoint_every"):
         if name not in given:

@@ -30,12 +30,16 @@ def with_epochs(config: Config, num_images: int) -> Config:
     if not train.epochs:
         return config
     epochs = Fraction(str(train.epochs))  # 0.1 of 30 images are 3, and no more
-    steps = math.ceil(epochs * num_images / train.batch_size)
-    factor = Fraction(steps, train.steps)
-    optimizer = _scaled(train.optimizer, factor, steps)
-    config = replace(config, train=replace(train, steps=steps, optimizer=optimizer))
+    config = with_steps(config, math.ceil(epochs * num_images / train.batch_size))
     validation.check(config)
     return config
+
+
+def with_steps(config: Config, steps: int) -> Config:
+    """The config with other train.steps, to which warm-up and milestones are scaled."""
+    train = config.train
+    optimizer = _scaled(train.optimizer, Fraction(steps, train.steps), steps)
+    return replace(config, train=replace(train, steps=steps, optimizer=optimizer))
 
 
 def _scaled(optimizer: OptimizerConfig, factor: Fraction, steps: int) -> OptimizerConfig:

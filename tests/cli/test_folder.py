@@ -129,6 +129,20 @@ def test_fields_that_weights_were_trained_with_are_taken_from_them(tmp_path, ima
     assert (config.train.epochs, config.train.steps) == (50, 100)
 
 
+def test_a_schedule_is_scaled_to_the_steps_unless_it_is_given(tmp_path, images, weights):
+    # The recipe has 2000 steps, 200 of warm-up, and drops at 1200 and 1700.
+    config, _ = derive(tmp_path, images, train__init=str(weights), train__steps=500)
+    optimizer = config.train.optimizer
+    assert (config.train.steps, config.train.epochs) == (500, 0)
+    assert (optimizer.warmup_steps, optimizer.milestones) == (50, (300, 425))
+    own = {"train__optimizer__warmup_steps": 9, "train__optimizer__milestones": (70, 80)}
+    for length in ({"train__steps": 100}, {"train__epochs": 50.0}):
+        config, _ = derive(tmp_path, images, train__init=str(weights), **length, **own)
+        optimizer = config.train.optimizer
+        assert config.train.steps == 100
+        assert (optimizer.warmup_steps, optimizer.milestones) == (9, (70, 80))
+
+
 def test_a_field_that_contradicts_the_weights_stops(tmp_path, images, weights):
     given = {"train__init": str(weights), "model__roi__op": "align"}
     with pytest.raises(ListedError, match="trained with other values of 1 field") as error:
