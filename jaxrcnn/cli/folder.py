@@ -161,7 +161,7 @@ def _derive(
     for name in ("train.eval_every", "train.checkpoint_every"):
         if name not in given:
             config = replace_fields(config, {name: every})
-            found.append(Setting(name, every, "about ten times in training"))
+            found.append(Setting(name, every, "ten evaluations, but at least 50 steps apart"))
     return config, found
 
 

@@ -115,10 +115,12 @@ def _anchors(config: Config, known: Known) -> Iterator[Found]:
         yield Remark(text)
 
 
-def _batch_size(_: Config, known: Known) -> Iterator[Found]:
+def _batch_size(config: Config, known: Known) -> Iterator[Found]:
     platform, devices = known.machine
     size = choose_batch_size(platform, devices, len(known.train_set))
     where = f"{devices} {platform.upper()} device{'s' if devices > 1 else ''}"
+    if "train.batch_size" in known.given:
+        size = config.train.batch_size
     yield Setting("train.batch_size", size, f"images on {where}")
     yield Setting("eval.batch_size", size, "as in training")
 

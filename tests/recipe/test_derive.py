@@ -60,6 +60,7 @@ def test_what_is_given_stays():
     start = replace_fields(scratch_config("cpu"), given)
     config, found = derive(start, known(dataset_of(FITTING, [1, 2]), given))
     assert not {*given, "data.long_side", "train.epochs"} & values(found).keys()
+    assert config.eval.batch_size == 2
     assert (config.data.short_side, config.train.batch_size, config.train.steps) == (100, 2, 7)
     assert remarks(found)[-1].startswith("the learning rate is 0.01:")
 
