@@ -42,11 +42,10 @@ OPEN = (
 )
 """Fields that the data decide even where --config has a value for them."""
 
-Say = Callable[[str], None]
-
-
 SCHEDULE = ("train.optimizer.warmup_steps", "train.optimizer.milestones")
 """Fields that are scaled to the length of training, unless they are given."""
+
+Say = Callable[[str], None]
 
 
 class Start(NamedTuple):
@@ -80,6 +79,7 @@ def folder_config(
         DataError: a folder holds no data set, or it cannot be read.
     """
     if (workdir / "config.json").exists():
+        say(f"{workdir} holds a run: its config.json is used, with the fields that are given here")
         return _continued(asked, workdir)
     data, lines = _find_data(asked)
     for line in lines:
@@ -197,7 +197,9 @@ def _continued(asked: Asked, workdir: pathlib.Path) -> Config:
     roots = {str(pathlib.Path(root)) for root in config.data.roots}
     if not all(_is_of(folder, roots) for folder in asked.folders):
         raise ConfigError(f"{workdir} holds a run on {', '.join(sorted(roots))}; {other}")
-    return replace_fields(config, asked.fields)
+    config = replace_fields(config, asked.fields)
+    validation.check(config)
+    return config
 
 
 def _is_of(folder: str, roots: Collection[str]) -> bool:
