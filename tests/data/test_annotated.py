@@ -57,7 +57,7 @@ def test_boxes_of_other_classes_are_left_out_and_counted():
 
 def test_images_found_elsewhere_are_counted():
     dataset = make(page(1, [], renamed=True), page(2, []))
-    assert dataset.notes[-1] == "1 images found by file name alone, in another folder"
+    assert dataset.notes[-1] == "1 image found by file name alone, in another folder"
 
 
 def test_faults_name_the_file_of_the_boxes_and_the_place():
@@ -96,5 +96,5 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
     with pytest.raises(DataError, match=r"a\.txt: the list: cannot be read \(No such file"):
         read_annotation(str(path), "the list")
     path.write_bytes(b"ab\xe9")
-    with pytest.raises(DataError, match=r"not text in UTF-8 \(byte 2\); save it as UTF-8$"):
+    with pytest.raises(DataError, match=r"not UTF-8 text \(byte 2\); save it as UTF-8$"):
         read_annotation(str(path), "the list")

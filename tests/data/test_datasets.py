@@ -70,7 +70,7 @@ def test_empty_images_are_left_out_of_training_alone(tmp_path):
     config = config_of(1, root=str(tmp_path), train_splits=("train",), eval_split="val")
     train, evaluation = open_datasets(config)
     assert [record.image_id for record in train.records] == [0, 2]
-    assert train.summary().endswith("1 images without objects left out")
+    assert train.summary().endswith("1 image without objects left out")
     assert len(evaluation) == 3
     kept = dataclasses.replace(config, data=dataclasses.replace(config.data, skip_empty=False))
     assert len(open_datasets(kept)[0]) == 3
@@ -88,7 +88,7 @@ def test_another_number_of_classes_than_the_models_is_refused():
     with pytest.raises(ConfigError) as error:
         open_datasets(config)
     assert str(error.value) == (
-        "model.num_classes is 80, but shapes (1 images, seed 0) has 4 classes: "
+        "model.num_classes is 80, but shapes (1 image, seed 0) has 4 classes: "
         "disk, rectangle, triangle, star; data.classes chooses among them"
     )
 

@@ -84,7 +84,7 @@ def test_a_failed_guess_says_what_is_there(tmp_path):
     Image.new("RGB", (4, 3)).save(tmp_path / "more" / "c.jpg")
     assert describe(str(tmp_path)) == (
         "no data set was recognised: it holds 2 images, 2 .txt files, 1 other file, 1 .xml file, "
-        "1 .log file, the folder more/ (1 images); annotations.xml is CVAT's XML; export as COCO "
+        "1 .log file, the folder more/ (1 image); annotations.xml is CVAT's XML; export as COCO "
         "1.0; docs/data.md describes the formats that are read"
     )
 

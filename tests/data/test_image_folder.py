@@ -64,7 +64,7 @@ def test_one_file_may_be_divided_by_folders(tmp_path):
     assert find_splits(root) == {"test": "metadata.jsonl", "train": "metadata.jsonl"}
     dataset = read_image_folder(root, ["train"])
     assert boxes_of(dataset) == {"train/a.png": [("cat", 1, 2, 4, 6)]}
-    assert dataset.notes == ("1 images are in the folder of no split, and are left out",)
+    assert dataset.notes == ("1 image are in the folder of no split, and are left out",)
 
 
 def test_numbered_classes_are_in_the_order_of_their_numbers(tmp_path):
@@ -102,7 +102,7 @@ def test_boxes_in_shares_are_noted(tmp_path):
             (("b.png", [[50, 2, 3, 3]], ["cat"]),),
             "line 1, object 1: 'cat': the box .* lies outside",
         ),
-        ((("b.png", [[1, 2, 3, 3]], []),), "line 1: objects has 1 boxes"),
+        ((("b.png", [[1, 2, 3, 3]], []),), "line 1: objects has 1 box"),
         ((("x.png", [], []),), r"line 1: the image file is missing: x\.png"),
         ((("a.png", [], []), ("./a.png", [], [])), "line 2: the image .* is named twice, first by"),
     ],

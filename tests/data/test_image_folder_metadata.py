@@ -85,7 +85,7 @@ def test_an_object_at_fault_is_left_to_its_image(tmp_path, box, label, what):
         ({"objects": [7]}, "objects is a list of something else than objects"),
         (
             {"objects": {"bbox": [[1, 2, 3, 4]], "categories": []}},
-            r"objects has 1 boxes \(bbox\), but 0 classes",
+            r"objects has 1 box \(bbox\), but 0 classes",
         ),
         (
             {"objects": {"bbox": {"a": 1}, "label": []}},
@@ -127,5 +127,5 @@ def test_objects_of_parquet(tmp_path):
 
 def test_a_file_of_another_encoding_is_named(tmp_path):
     write(tmp_path, {"metadata.jsonl": b'{"file_name": "\xe9"}'})
-    with pytest.raises(DataError, match=r"metadata\.jsonl: the metadata: it is not text in UTF-8"):
+    with pytest.raises(DataError, match=r"metadata\.jsonl: the metadata: it is not UTF-8 text"):
         read_metadata(str(tmp_path / "metadata.jsonl"), (), FaultLog("skip"))

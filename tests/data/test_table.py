@@ -172,7 +172,7 @@ def test_a_set_is_not_divided_by_a_column_of_something_else(tmp_path):
 
 def test_images_that_no_row_of_any_table_names_are_counted(tmp_path):
     root = write(tmp_path, FILES, (*IMAGES, "images/d.png", "images/e.jpg", "other/f.png"))
-    assert read_table(root, ["train"]).notes == ("2 images are named by no row, and are left out",)
+    assert read_table(root, ["train"]).notes == ("2 images not named in any row left out",)
 
 
 @pytest.mark.parametrize("on_error", ["raise", "skip"])
@@ -246,13 +246,13 @@ def test_an_image_annotated_as_it_is_stored_is_read_so(tmp_path):
         (
             {"a.csv": TRAIN, "b.csv": TRAIN},
             "all",
-            "split all: 'a.csv', 'b.csv' may each be its table",
+            "split all: 'a.csv', 'b.csv' could each be its table",
         ),
-        ({}, "train", "no table has columns of boxes; there are 'images'; name them with data"),
+        ({}, "train", "no table has columns for boxes; there are 'images'; name them with data"),
         (
             {"x.csv": "a,b\n"},
             "train",
-            r"no table has columns of boxes; x\.csv has the columns 'a', 'b'; name them",
+            r"no table has columns for boxes; x\.csv has the columns 'a', 'b'; name them",
         ),
         (
             {"train.csv": HEAD.replace("filename", "bild")},

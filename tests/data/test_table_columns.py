@@ -119,7 +119,7 @@ MEANINGS = "image, label, xmin, ymin, xmax, ymax, x, y, width, height, bbox, spl
         (
             "img xmn ymin xmax ymax",
             (),
-            "no columns have the boxes; the columns are 'img', 'xmn', 'ym",
+            "no columns were recognised as boxes; the columns are 'img', 'xmn', 'ym",
         ),
         (
             "bild bbox",

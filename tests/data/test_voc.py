@@ -92,7 +92,7 @@ def test_boxes_of_other_names_are_left_out_and_counted(tmp_path, on_error):
     ids = np.concatenate([record.annotation_ids for record in dataset.records])
     np.testing.assert_array_equal(ids, [1, 3])  # of four objects
     assert dataset.summary() == (
-        "train: 3 images, 2 boxes (0 to ignore), 1 classes; 2 boxes of other categories left out"
+        "train: 3 images, 2 boxes (0 to ignore), 1 class; 2 boxes of other classes left out"
     )
 
 
@@ -108,7 +108,7 @@ def test_a_box_without_area_is_left_out_and_counted(tmp_path, on_error):
     write(tmp_path, {"p1": SIZE + item() + item("cat", (9, 3, 8, 20))})
     dataset = read_voc(str(tmp_path), ("train",), on_error=on_error)
     np.testing.assert_array_equal(dataset.records[0].boxes, [[1, 2, 10, 20]])
-    assert dataset.summary().endswith("; 1 boxes without width or height left out")
+    assert dataset.summary().endswith("; 1 box without width or height left out")
 
 
 FAULTY_BOXES = {

@@ -48,7 +48,7 @@ def test_a_size_that_is_missing_or_zero_is_none(value, side):
 
 
 def test_a_negative_size_is_named():
-    with pytest.raises(ValueError, match="width is -4, which is no size of an image"):
+    with pytest.raises(ValueError, match="width is -4, which is not a valid image size"):
         written_side("-4", "width")
 
 

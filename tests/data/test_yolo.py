@@ -142,7 +142,7 @@ def test_a_box_may_reach_out_by_a_pixel(tmp_path):
 FAULTY_IMAGES = {
     "no image": ("images/train/b.png", b"text", r"images/train: image b\.png: .*no image, or one"),
     "not UTF-8": ("labels/train/b.txt", b"0 \xe9", r"images/train: image b\.png: its label file .*"
-                  r"b\.txt: it is not text in UTF-8 \(byte 2\)"),
+                  r"b\.txt: it is not UTF-8 text \(byte 2\)"),
 }  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def test_an_image_turned_by_its_tag_is_read_as_it_is_seen(tmp_path):
             "train",
             r"no data\.yaml, obj\.data, or images/ with labels/; there are 'im",
         ),
-        ({"labels/train/a.txt": FOUR}, "train", "there are no names of classes"),
+        ({"labels/train/a.txt": FOUR}, "train", "there are no class names"),
     ],
 )
 def test_what_is_wrong_with_the_set_is_named(tmp_path, files, split, what):

@@ -42,8 +42,8 @@ def test_numbers_of_keypoints():
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("train: a", r"there are no names of classes \(names\)"),
-        ("names: []", "there are no names of classes"),
+        ("train: a", r"there are no class names \(names\)"),
+        ("names: []", "there are no class names"),
         ("names: cat", "names is neither a list nor a mapping"),
         ("names: {cat: 0}", "names has the key 'cat', which is no number of a class"),
         ("names: {0: a, 00: b}", "names has a number twice"),

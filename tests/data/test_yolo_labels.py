@@ -55,7 +55,7 @@ def test_keypoints_are_left_out_if_they_are_announced():
         ("0.5 .5 .5 .1 .1", "the class is '0.5', not a whole number"),
         ("nan .5 .5 .1 .1", "the class is 'nan', not a whole number"),
         ("0 .5 .5 .1 x", "the height is 'x', not a number"),
-        ("0 0,5 .5 .1 .1", "x is '0,5', not a number: write a point in place of the comma"),
+        ("0 0,5 .5 .1 .1", "x is '0,5', not a number: write a decimal point instead of the comma"),
         ("0 .5 .5 .1 .1 .9", "it has 5 numbers, a box has 4: the fifth is a confidence"),
         ("0", "it has 0 numbers: a box has 4, a polygon 6, 8, 10 or more"),
         ("0 .5 .5 .1", "it has 3 numbers"),
