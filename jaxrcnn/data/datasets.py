@@ -148,8 +148,8 @@ def _check_categories(dataset: Dataset) -> None:
     for name in dataset.class_names:
         if name not in dataset.source_classes and not FILLER.fullmatch(name):
             raise ConfigError(
-                f"data.classes: no category of {dataset.name} is named '{name}', "
-                f"the names are {quoted(dataset.source_classes)}"
+                f"data.classes: no class of {dataset.name} is named '{name}' "
+                f"(the classes are {quoted(dataset.source_classes)})"
             )
 
 

@@ -105,7 +105,7 @@ def describe(root: str) -> str:
     ]
     if len(names.folders) > 5:
         parts.append(counted(len(names.folders) - 5, "more folder"))
-    holds = f"the folder contains {', '.join(parts)}" if parts else "the folder is empty"
+    holds = f"it contains {', '.join(parts)}" if parts else "the folder is empty"
     foreign = [f"{below(root, path)} is {what}" for path, what in find_foreign(root)]
     return "; ".join([f"no data set was recognised: {holds}", *foreign, DOCS])
 

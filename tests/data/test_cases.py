@@ -82,7 +82,7 @@ CASES = [
     (
         "huge_ann_id",
         coco_skip,
-        "train: 4 images, 7 boxes (0 to ignore), 2 classes; 1 faulty records left out (the first: "
+        "train: 4 images, 7 boxes (0 to ignore), 2 classes; 1 faulty record left out (the first: "
         "DIR/annotations/instances_train.json: annotation 1180591620717411303424: its id is "
         "1180591620717411303424 (int), beyond 64 bits) | 1 p0.png [33 17 47 33]",
     ),
@@ -146,8 +146,8 @@ CASES = [
     (
         "voc_cvat_float",
         voc,
-        f"train: {ALL}; 1 box clipped at the border; 1 box have coordinates that are fractional or "
-        "below 1: data.voc_one_based=False takes them as counted from 0 "
+        f"train: {ALL}; 1 box clipped at the border; 1 box with coordinates that are fractional or "
+        "below 1 (if they count from 0, set data.voc_one_based=False) "
         "| 1 p0 [0 0 64 48] [33 17 47 33]",
     ),
     (

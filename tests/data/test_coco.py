@@ -224,8 +224,11 @@ def test_images_whose_ids_are_strings_are_numbered_and_keep_them(tmp_path):
 
 
 FAULTY_IMAGES = {
-    "no size": (changed("images", 1, height=0), "height is 0, which is no size"),
-    "negative size": (changed("images", 1, width=-40), "width is -40, which is no size"),
+    "no size": (changed("images", 1, height=0), "height is 0, which is not a valid image size"),
+    "negative size": (
+        changed("images", 1, width=-40),
+        "width is -40, which is not a valid image size",
+    ),
     "size as string": (changed("images", 1, width="40"), "width is '40' (str), not a whole number"),
     "size as bool": (changed("images", 1, width=True), "width is True (bool)"),
     "huge size": (changed("images", 1, width=2**70), "beyond 64 bits"),
@@ -258,7 +261,7 @@ def check_faulty(root, beginning, what):
     assert line.endswith("data.on_error=skip")
     dataset = read(root, on_error="skip")
     assert dataset.skipped == (line,)
-    assert "1 faulty records left out" in dataset.summary()
+    assert "1 faulty record left out" in dataset.summary()
     return dataset
 
 

@@ -78,8 +78,8 @@ def test_a_box_that_cannot_be_understood_is_left_to_its_image(line, what):
     ("line", "what"),
     [
         (" ,cat,1,2,3,4,,", "line 2: the image is ' ', not a name"),
-        ("a.png,cat,1,2,3,4", "line 2: it has 6 cells, the header has 8"),
-        ("a.png,cat,1,5,2,3,4,,x", "line 2: it has 9 cells, the header has 8"),
+        ("a.png,cat,1,2,3,4", "line 2: it has 6 cells, but the header has 8"),
+        ("a.png,cat,1,5,2,3,4,,x", "line 2: it has 9 cells, but the header has 8"),
     ],
 )
 def test_a_row_without_an_image_goes_to_the_log(line, what):

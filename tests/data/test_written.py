@@ -27,7 +27,7 @@ def test_what_is_no_number_is_named(value):
 
 
 def test_a_decimal_comma_is_named():
-    with pytest.raises(ValueError, match=r"x is '0,5', not a number: write a point in place of"):
+    with pytest.raises(ValueError, match=r"x is '0,5', not a number: write a decimal point"):
         written_number("0,5", "x")
 
 

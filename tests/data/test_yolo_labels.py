@@ -49,8 +49,8 @@ def test_keypoints_are_left_out_if_they_are_announced():
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("2 .5 .5 .1 .1", "the class is 2, the classes are 3 of 0 to 4"),
-        ("-1 .5 .5 .1 .1", "the class is -1, the classes are"),
+        ("2 .5 .5 .1 .1", "the class is 2, but the classes are 3 of 0 to 4"),
+        ("-1 .5 .5 .1 .1", "the class is -1, but the classes are"),
         ("cat .5 .5 .1 .1", "the class is 'cat', not a number"),
         ("0.5 .5 .5 .1 .1", "the class is '0.5', not a whole number"),
         ("nan .5 .5 .1 .1", "the class is 'nan', not a whole number"),
@@ -60,8 +60,8 @@ def test_keypoints_are_left_out_if_they_are_announced():
         ("0", "it has 0 numbers: a box has 4, a polygon 6, 8, 10 or more"),
         ("0 .5 .5 .1", "it has 3 numbers"),
         ("0 .1 .1 .2 .2 .3 .3 .4", "it has 7 numbers"),
-        ("0 320 240 100 50", "x is 320, but coordinates are shares of the image, 0 to 1"),
-        ("0 .1 .1 .2 .2 .3 99", "a coordinate is 99, but coordinates are shares of the image"),
+        ("0 320 240 100 50", "x is 320, but coordinates are fractions of the image size, 0 to 1"),
+        ("0 .1 .1 .2 .2 .3 99", "a coordinate is 99, but coordinates are fractions of the"),
         ("\0", "the class is '\\x00', not a number"),
     ],
 )

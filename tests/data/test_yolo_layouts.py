@@ -52,7 +52,7 @@ def test_darknet_data_is_read_where_no_yaml_is(tmp_path):
             {"data.yaml": "é".encode("latin-1")},
             r"data\.yaml: the data set: it is not UTF-8 text",
         ),
-        ({"obj.data": "names = n\n"}, r"n: names of classes: cannot be read \(No such file"),
+        ({"obj.data": "names = n\n"}, r"n: the class names: cannot be read \(No such file"),
         (
             {"obj.data": "names = n\nclasses = 3\n", "n": "a\nb\n"},
             r"obj\.data: the data set: classes is 3, but .*n has 2 names",
@@ -140,5 +140,5 @@ def test_without_names_the_remedy_is_named(tmp_path):
 )
 def test_what_is_wrong_with_names_is_named(tmp_path, text, what):
     write(tmp_path, {"classes.txt": text})
-    with pytest.raises(DataError, match=rf"classes\.txt: names of classes: {what}; correct it"):
+    with pytest.raises(DataError, match=rf"classes\.txt: the class names: {what}; correct it"):
         read_names(str(tmp_path / "classes.txt"))

@@ -57,7 +57,7 @@ def test_an_unknown_tensor_stops_but_that_of_another_head_does_not(tensors, vari
     assert "roi_heads.mask_head.0.0.weight" not in account.kept
     tensors["backbone.body.layer4.9.conv1.weight"] = np.zeros(3, np.float32)
     said = complaint(tensors, MODEL, variables)
-    assert "1 tensor that this model has not, the first is backbone.body.layer4.9.conv1" in said
+    assert "1 tensor that this model lacks, the first is backbone.body.layer4.9.conv1" in said
 
 
 def test_statistics_without_a_norm_for_them_say_which_norm_to_take(tensors):
