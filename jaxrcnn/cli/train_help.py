@@ -86,7 +86,7 @@ is started again with the same --workdir.
   {call} my_images --from runs/other --config.train.epochs 20
       starts from the weights of another run
   {call} --config coco_r50_fpn_1x --config.data.root DIR
-      trains what a config describes
+      trains the detector of a config
 
 Separate several values by spaces, or write them as one Python literal:
 
@@ -101,8 +101,8 @@ DATA = (
 )
 FROM = (
     "initial weights: published ones such as fasterrcnn_resnet50_fpn:COCO_V1, a weight file, or "
-    "the folder of a run or a model; with DATA, the fields that they were trained with are taken "
-    "from them. 'none' starts from random weights. The default with DATA is a detector that "
+    "the folder of a run or a model; with DATA, all fields that the weights were trained with are "
+    "taken from them. 'none' starts from random weights. The default with DATA is a detector that "
     "torchvision trained on COCO, which is downloaded once: a MobileNetV3 on a CPU, a ResNet-50 "
     "FPN on a GPU or TPU"
 )

@@ -216,7 +216,7 @@ def test_without_a_network_it_stops_and_names_random_weights(tmp_path, images, p
         derive(tmp_path, images)
     said = str(error.value)
     assert said.startswith("http://127.0.0.1:9/weights.pth cannot be downloaded")
-    assert "from random weights with --from none: then a few hundred images give" in said
+    assert "from random weights with --from none: with a few hundred images, these give" in said
     assert "\n" not in said
     assert not (tmp_path / "run").exists()
 

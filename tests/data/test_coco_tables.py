@@ -164,7 +164,7 @@ def test_missing_files_and_folders_are_named(tmp_path):
     write(tmp_path, TABLES)
     (tmp_path / "train").rename(tmp_path / "elsewhere")
     with pytest.raises(
-        DataError, match="split train: there is no image folder \(looked for train, "
+        DataError, match=r"split train: there is no image folder \(looked for train, "
     ):
         read(tmp_path)
 

@@ -101,7 +101,7 @@ def test_another_number_of_classes_has_its_layers_drawn_by_itself(kind, variable
     np.testing.assert_array_equal(head["kernel"], own["params"]["box_head"]["cls_score"]["kernel"])
     np.testing.assert_array_equal(fc6["kernel"], variables["params"]["box_head"]["fc6"]["kernel"])
     (line,) = [line for line in lines if line.startswith("  classes ")]
-    assert "3 in the weights, 7 here: box_head/cls_score and box_head/bbox_pred are drawn" in line
+    assert "3 in the weights, 7 here: box_head/cls_score and box_head/bbox_pred are re-init" in line
     assert sum("re-initialised" in x and "box_head/" in x for x in lines if x != line) == 2
 
 
