@@ -4,12 +4,12 @@ Command   python train.py --config configs/finetune_mobilenet_320_fpn.py \
               --config.data.root DIR --config.model.num_classes 3
 Hardware  two CPU cores (EPYC with AVX-512), jax 0.10.2
 Time      2 s per step, beside other work on the same cores (2026-11-27)
-Score     not yet measured here: the published weights could not be downloaded. On BCCD, from random
-          weights in their place, AP .078, AP50 .260 after 120 steps
+Score     not measured with the published weights. On BCCD, from random weights instead, AP .078
+          and AP50 .260 after 120 steps
 
-The weights are those that torchvision publishes (COCO_V1), downloaded at the first use. What
-differs from finetune_r50_fpn.py is the detector, which a CPU can train, and the batch: four images,
-with a learning rate that follows it.
+The weights are those that torchvision publishes (COCO_V1), downloaded at the first use. Unlike
+finetune_r50_fpn.py, this is a detector that a CPU can train, in batches of four images with a
+learning rate that is scaled accordingly.
 """
 
 import pathlib

@@ -1,4 +1,4 @@
-"""The detector of shapes.py with all images in one square, so that fewer programs are compiled.
+"""The detector of shapes.py with all images padded to one square: fewer programs are compiled.
 
 Command   python train.py
 Hardware  two CPU cores (EPYC, AVX-512), jax 0.10.2

@@ -1,4 +1,4 @@
-"""A small ResNet-18 FPN on drawn shapes: no data needed, minutes on a CPU.
+"""A small ResNet-18 FPN on generated shapes: needs no data and trains in minutes on a CPU.
 
 Command   python train.py --config configs/shapes.py
 Hardware  two CPU cores (EPYC), jax 0.10.2

@@ -1,4 +1,4 @@
-"""The least that is still a whole detector, for tests: compiled in seconds, learns nothing.
+"""A minimal detector for tests: it compiles in seconds and learns nothing.
 
 Command   python train.py --config configs/tiny.py
 Hardware  not yet run here

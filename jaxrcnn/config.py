@@ -343,17 +343,18 @@ class DataConfig:
     YOLO's text files ('yolo'), a CSV, TSV or Parquet file ('table'), or Hugging Face's imagefolder
     ('imagefolder'). 'auto' is whichever of them the root contains."""
     root: str | tuple[str, ...] = ""
-    """Folder of the data set, see docs/data.md for the layouts. Several folders are joined, and
+    """Folder of the data set; docs/data.md describes the layouts. Several folders are joined, and
     their classes are matched by name."""
     train_splits: tuple[str, ...] = ("train2017",)
-    """Splits to train on, such as train2017, trainval, or VOC2007/trainval VOC2012/trainval. Empty
-    chooses the training split among those that the root contains, and the evaluation and the test
-    split too if they are empty."""
+    """Splits to train on, such as train2017, trainval, or VOC2007/trainval VOC2012/trainval. If
+    empty, the training split is chosen from those in the root, and so are eval_split and test_split
+    if they are empty too."""
     eval_split: str = "val2017"
-    """Split to evaluate on. Empty, or if there is none to choose, holds out val_share of the
-    training images."""
+    """Split to evaluate on. If this and train_splits are empty, a validation split is chosen if
+    there is one. Otherwise, empty holds out val_share of the training images."""
     test_split: str = ""
-    """Split to evaluate once, after training; empty evaluates none."""
+    """Split to evaluate once, after training. If this and train_splits are empty, a test split is
+    chosen if there is one."""
     val_share: float = 0.2
     """Share of the training images that is held out for evaluation if eval_split is empty. The
     choice depends on the seed and is stored in split.json in the workdir."""
@@ -361,8 +362,8 @@ class DataConfig:
     """Class names in label order. Empty uses COCO's categories in order of id, YOLO's list of
     names, VOC's 20 classes or otherwise the names in the annotations, sorted."""
     rename: tuple[str, ...] = ()
-    """Classes to rename before anything else looks at them, each as OLD=NEW. Several classes may
-    get the same name."""
+    """Classes to rename, each as OLD=NEW, before data.classes is applied. Several classes may get
+    the same name."""
     columns: tuple[str, ...] = ()
     """Columns of a table (format 'table') whose names are not recognised, each as MEANING=COLUMN,
     such as image=path label=species."""
@@ -543,20 +544,20 @@ class TrainConfig:
     keep_checkpoints: int = 2
     """Number of checkpoints to keep."""
     keep_best: str = ""
-    """Metric by which the best evaluated checkpoint is also kept, such as eval/AP; losses count as
-    better when lower. Evaluation and prediction then use that checkpoint. Empty keeps only the last
-    ones."""
+    """Metric, such as eval/AP, by which the best evaluated checkpoint is kept besides the last
+    ones. Higher is better, except for losses. Evaluation and prediction then use that checkpoint.
+    Empty keeps only the last ones."""
     patience: int = 0
-    """Number of evaluations without a better keep_best after which training ends; 0 never ends it
-    early."""
+    """Number of evaluations in a row without a better keep_best after which training ends; 0 never
+    ends it early."""
     trackers: tuple[str, ...] = ("tensorboard",)
     """Where metrics go besides metrics.jsonl: any of tensorboard, wandb and mlflow. The latter two
     need jaxrcnn[wandb] or jaxrcnn[mlflow]."""
     init: str = ""
     """Initial weights: a run's workdir, the folder of a converted model, a weight file of
     torchvision, Detectron2 or timm (.pth, .pkl, .safetensors), or published weights such as
-    fasterrcnn_resnet50_fpn:COCO_V1. MODEL:FILE says which model a file is of. Empty starts from
-    random weights."""
+    fasterrcnn_resnet50_fpn:COCO_V1. MODEL:FILE names the model of a file whose tensors several
+    models share. Empty starts from random weights."""
     init_strict: bool = True
     """Stop if the config differs from what the initial weights were trained with, or if a frozen
     norm has no weights. False trains nevertheless and lists the differences."""
@@ -565,7 +566,7 @@ class TrainConfig:
     classes of the same name; False re-initialises those layers as a whole."""
     init_restart: tuple[str, ...] = ()
     """Parts to re-initialise instead of loading from init: rpn_head, box_head, or a single layer
-    such as box_head/fc6. The last layers follow the classes by themselves."""
+    such as box_head/fc6. If the classes differ, the last layers are adapted without this."""
     freeze: tuple[str, ...] = ()
     """Layers that are not trained, by name or pattern, such as backbone/layer1, neck or
     'backbone/body/layer3*', besides model.backbone.frozen_stages."""

@@ -16,6 +16,7 @@ from jaxrcnn.config_io import (
     what_became_of,
 )
 from jaxrcnn.config_names import config_path, named_configs
+from jaxrcnn.wording import counted
 
 NAMED_FIELDS = 3
 """How many of the fields that a file lacks are named."""
@@ -62,7 +63,7 @@ def _load_json(path: pathlib.Path) -> Config:
 def _some(fields: Sequence[str]) -> str:
     """The names of a few fields, and how many more there are."""
     more = len(fields) - NAMED_FIELDS
-    named = [*fields[:NAMED_FIELDS], *([f"{more} more fields"] if more > 0 else [])]
+    named = [*fields[:NAMED_FIELDS], *([counted(more, "more field")] if more > 0 else [])]
     return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
 
 
@@ -88,7 +89,7 @@ def _missing(path: pathlib.Path) -> str:
     there = [str(file) for file in path.parent.glob("*.py")]
     nearest = difflib.get_close_matches(str(path), there, n=1)
     if not nearest and path.stem in named_configs():
-        return f"no config file {path}; the config of that name is given as {path.stem}"
+        return f"no config file {path}; to use the config of that name, write {path.stem}"
     return f"no config file {path}" + "".join(f"; nearest: {n}" for n in nearest)
 
 

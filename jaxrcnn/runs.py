@@ -388,7 +388,7 @@ def first_state(
     Args:
         config: of the run.
         programs: compiled for it.
-        progress: says what was loaded and drawn anew.
+        progress: says what was loaded and what re-initialised.
         class_names: of the run, in label order; without them all rows of train.init's last layers
             are taken as they are.
     """

@@ -23,6 +23,7 @@ from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.state import TrainState, eval_variables
 from jaxrcnn.training.trackers import Trackers
 from jaxrcnn.types import Batch
+from jaxrcnn.wording import counted
 
 SHEET = pathlib.Path("plots", "detections.png")
 """Detections of the last evaluation beside the ground truth, in a run's folder."""
@@ -40,7 +41,9 @@ def evaluate_state(
     """Evaluate a state and write its detections, as numbers and as images."""
     step, images = int(state.step), len(dataset)
     variables = finished(config, eval_variables(state), step)
-    with progress.activity("evaluating", f"evaluated {images} images", images) as activity:
+    with progress.activity(
+        "evaluating", f"evaluated {counted(images, 'image')}", images
+    ) as activity:
         predict = predictor(
             programs, programs.eval_step, "the evaluation", variables, progress, activity
         )
@@ -133,7 +136,7 @@ def check_test(config: Config) -> None:
     if stage_of(config, last) == "rpn" or takes_given(config, last):
         raise ConfigError(
             f"data.test_split={config.data.test_split} cannot be scored: at the end of "
-            "train.alternating.steps there is no detector with proposals of its own"
+            "train.alternating.steps there is no detector with its own proposals"
         )
 
 
@@ -159,15 +162,15 @@ def score_test(
         return
     if earlier:
         progress.message(
-            f"note: {held_out_name(config)} was scored before, at step {earlier[-1]}: if that "
-            "decided whether to go on, the next score is too good"
+            f"note: {held_out_name(config)} was already scored at step {earlier[-1]}; if that "
+            "score influenced training, the next one is optimistic"
         )
     step, variables = last, eval_variables(state)
     if best and best.step != last:
         step = best.step
         variables = checkpoints.restore_variables(programs.state_shapes().variables, step)
     variables = finished(config, variables, step)
-    with progress.activity("testing", f"tested {images} images", images) as activity:
+    with progress.activity("testing", f"tested {counted(images, 'image')}", images) as activity:
         predict = predictor(
             programs, programs.eval_step, "the evaluation", variables, progress, activity
         )

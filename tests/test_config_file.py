@@ -158,4 +158,4 @@ def test_a_folder_is_said_to_be_one(tmp_path):
 
 def test_a_file_that_is_not_there_is_perhaps_a_named_config(tmp_path):
     path = tmp_path / "configs" / "tiny.py"
-    assert complaint(path) == f"no config file {path}; the config of that name is given as tiny"
+    assert complaint(path) == f"no config file {path}; to use the config of that name, write tiny"

@@ -75,5 +75,5 @@ def test_a_class_more_takes_half_of_the_steps(tmp_path, capsys):
     scratch = train(tmp_path / "scratch", names, steps)
     tuned = train(tmp_path / "tuned", names, steps // 2, init=tmp_path / "three")
     said = capsys.readouterr().out
-    assert "rows of disk, rectangle, triangle kept by name, those of star drawn anew" in said
+    assert "rows of disk, rectangle, triangle kept by name, those of star re-initialised" in said
     assert tuned["eval/AP"] >= scratch["eval/AP"] > 0.05

@@ -252,7 +252,7 @@ def test_a_test_set_that_was_scored_before_is_said_to_be(tmp_path, capsys):
         run(tmp_path, config_of(steps=4), **options)
         run(tmp_path, **options)
     assert len(scored_on_test(judged.calls)) == 2
-    assert "note: the test set was scored before, at step 4" in capsys.readouterr().out
+    assert "note: the test set was already scored at step 4" in capsys.readouterr().out
 
 
 def test_a_test_set_needs_a_detector(tmp_path):

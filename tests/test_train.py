@@ -160,7 +160,7 @@ def test_a_run_says_what_it_does_where_its_results_are_and_what_comes_next(finis
         f"curves    {plots / 'losses.png'}, {plots / 'ap.png'}",
         f"metrics   {workdir / 'metrics.jsonl'}; for TensorBoard, {workdir / 'tensorboard'}",
         f"weights   {workdir / 'checkpoints'}",
-        f"images    {plots / 'detections.png'}: open it to see detections beside the ground truth",
+        f"images    {plots / 'detections.png'}: detections next to the ground truth",
         "",
         "Next:",
         f"  python -m jaxrcnn predict {workdir} IMAGES --out found",

@@ -27,6 +27,7 @@ from jaxrcnn.training.epochs import with_epochs, with_steps
 from jaxrcnn.training.pieces import build_detector
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.workdir import read_config
+from jaxrcnn.wording import counted
 
 SOURCES = {"cpu": "fasterrcnn_mobilenet_v3_large_320_fpn:COCO_V1"}
 """Published weights of the model that a platform can train; `OTHER_SOURCE` on any other."""
@@ -90,7 +91,7 @@ def folder_config(
     if start.initial is not None:
         check_differences(start.initial, config)
     config, found = _derive(config, asked, train_set, start.weights)
-    say("derived from the images and this machine; each can be given, as --config.FIELD VALUE:")
+    say("derived from the images and this machine; to change one, give --config.FIELD VALUE:")
     for line in describe(found):
         say(line)
     validation.check(config)
@@ -180,9 +181,9 @@ def _find_default(source: str) -> Initial:
         return find_initial(source)
     except ConfigError as error:
         raise ConfigError(
-            f"{error}. Or start from weights of your own with --from, or from random weights with "
-            "--from none: then a few hundred images give a much lower accuracy, and training "
-            "takes several times as long"
+            f"{error}. Or start from your own weights with --from, or from random weights with "
+            "--from none: with a few hundred images, these give a much lower accuracy and take "
+            "several times as long to train"
         ) from error
 
 
@@ -215,6 +216,6 @@ def _say_speed(config: Config, workdir: pathlib.Path, pieces: str | None, say: S
     with Progress(steps) as progress:
         seconds = seconds_per_step(config, detector, open_datasets(config, workdir)[0], progress)
     say(
-        f"a step takes {seconds:.2g} s here, so that {steps} steps take about "
-        f"{format_duration(seconds * steps)}; --config.train.epochs changes that"
+        f"a step takes {seconds:.2g} s here, so {counted(steps, 'step')} take about "
+        f"{format_duration(seconds * steps)}; set --config.train.epochs to change this"
     )

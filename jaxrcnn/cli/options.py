@@ -127,7 +127,7 @@ def _check_folders(folders: Sequence[str]) -> None:
     for folder in folders:
         path = pathlib.Path(folder)
         if path.is_file():
-            raise ConfigError(f"{folder} is a file; give the folder that holds the data set")
+            raise ConfigError(f"{folder} is a file; give the folder that contains the data set")
         if not path.is_dir():
             configs = f"; for the config of this name, write --config {folder}"
             hint = configs if folder in named_configs() else ""

@@ -18,6 +18,7 @@ from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.parity import Difference, compare
 from jaxrcnn.interop.run_torchvision import record
 from jaxrcnn.training.columns import aligned
+from jaxrcnn.wording import counted
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
@@ -40,7 +41,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         scales,
         recorded,
     )
-    print(f"torchvision {recorded['torchvision']}, {len(images)} images")
+    print(f"torchvision {recorded['torchvision']}, {counted(len(images), 'image')}")
     print(*table(differences), sep="\n")
     return 0 if all(difference.is_small for difference in differences) else 1
 

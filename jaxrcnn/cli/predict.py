@@ -21,6 +21,7 @@ from jaxrcnn.evaluation.coco import ImageDetections, detections_to_coco
 from jaxrcnn.fonts import missing_characters
 from jaxrcnn.model import Model, check_proposes
 from jaxrcnn.visualize import draw_boxes
+from jaxrcnn.wording import counted
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
@@ -86,7 +87,8 @@ def report(
     for line in faults.lines:
         print(f"error: {line}", file=sys.stderr)
     objects = sum(len(one.labels) for one in found.values())
-    print(f"{len(found)} images, {objects} objects with a score of at least {arguments.score}")
+    images, shown = counted(len(found), "image"), counted(objects, "object")
+    print(f"{images}, {shown} with a score of at least {arguments.score}")
     print(f"images      {arguments.out}")
     print(f"detections  {arguments.out / 'detections.json'}")
 

@@ -60,7 +60,7 @@ def report(
     print(f"metrics   {workdir / 'metrics.jsonl'}{tracked}")
     print(f"weights   {workdir / 'checkpoints'}")
     if images.exists():  # an RPN alone detects nothing
-        print(f"images    {images}: open it to see detections beside the ground truth")
+        print(f"images    {images}: detections next to the ground truth")
     print(
         "\nNext:", *(f"  {command}" for command in next_commands(config, workdir, pieces)), sep="\n"
     )

@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     given = parse_train_arguments(["--config", arguments.config, *fields])
     base, title = in_steps(given.config), given.config_name
     if base.train.keep_best:
-        note("a study compares last states: train.keep_best and train.patience are not used")
+        note("a study compares final states: train.keep_best and train.patience are ignored")
     workdir = arguments.workdir or pathlib.Path("runs") / f"study_{title}"
     configs = configs_of(paced(base, arguments.evaluations), arguments)
     for config in configs.values():

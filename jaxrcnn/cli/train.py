@@ -10,6 +10,7 @@ from jaxrcnn.cli.errors import one_line_errors
 from jaxrcnn.cli.options import TrainArguments, parse_train_arguments
 from jaxrcnn.config import Config
 from jaxrcnn.runtime.process import prepare_output, prepare_process
+from jaxrcnn.wording import counted
 
 Train = Callable[[Config, pathlib.Path, str | None], None]
 """Trains a config in a workdir, with what --pieces named, if anything."""
@@ -84,9 +85,10 @@ def _find_config(arguments: TrainArguments) -> Config:
 def headline(arguments: TrainArguments) -> str:
     """What is about to be trained, for how long and where."""
     wanted = arguments.config.train
+    images = counted(wanted.batch_size, "image")
     if wanted.epochs:
         epochs = "epoch" if wanted.epochs == 1 else "epochs"
-        length = f"{wanted.epochs:g} {epochs} in steps of {wanted.batch_size} images"
+        length = f"{wanted.epochs:g} {epochs} in steps of {images}"
     else:
-        length = f"{wanted.steps} steps of {wanted.batch_size} images"
+        length = f"{counted(wanted.steps, 'step')} of {images}"
     return f"{arguments.config_name}: {length}, saved in {arguments.workdir}"

@@ -86,7 +86,7 @@ is started again with the same --workdir.
   {call} my_images --from runs/other --config.train.epochs 20
       starts from the weights of another run
   {call} --config coco_r50_fpn_1x --config.data.root DIR
-      trains what a config describes
+      trains the detector of a config
 
 Separate several values by spaces, or write them as one Python literal:
 
@@ -95,15 +95,16 @@ Separate several values by spaces, or write them as one Python literal:
 """
 
 DATA = (
-    "folder of labelled images, in any format that docs/data.md lists; several are joined. What "
-    "the images and the machine decide (classes, image size, anchors, batch size, epochs) is "
-    "derived and printed with the reasons, unless it is given"
+    "folder of labelled images, in any format that docs/data.md lists; several are joined. Values "
+    "that depend on the images and the machine (classes, image size, anchors, batch size, epochs) "
+    "are derived and printed with the reasons; those that you set are kept"
 )
 FROM = (
     "initial weights: published ones such as fasterrcnn_resnet50_fpn:COCO_V1, a weight file, or "
-    "the folder of a run or a model; with DATA, the fields that they were trained with are taken "
-    "from them. 'none' is random weights. The default with DATA is a detector trained on COCO that "
-    "the machine can train, which is downloaded once"
+    "the folder of a run or a model; with DATA, all fields that the weights were trained with are "
+    "taken from them. 'none' starts from random weights. The default with DATA is a detector that "
+    "torchvision trained on COCO, which is downloaded once: a MobileNetV3 on a CPU, a ResNet-50 "
+    "FPN on a GPU or TPU"
 )
 FROM_STRICT = (
     "train even if fields differ from those that the initial weights were trained with, and list "

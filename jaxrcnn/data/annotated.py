@@ -14,6 +14,7 @@ from jaxrcnn.data.errors import fault, quoted
 from jaxrcnn.data.image_files import ImageFile, look_at
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
 from jaxrcnn.data.text import read_text
+from jaxrcnn.wording import counted
 
 Corners = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
@@ -79,7 +80,7 @@ def read_annotation(file: str, record: str) -> str:
 
 def not_text(error: UnicodeDecodeError) -> str:
     """What to say of a file that is of another encoding."""
-    return f"it is not text in {error.encoding.upper()} (byte {error.start})"
+    return f"it is not {error.encoding.upper()} text (byte {error.start})"
 
 
 def lines_of(text: str) -> list[str]:
@@ -151,7 +152,7 @@ def _without_repeated(pages: Sequence[Page], log: FaultLog) -> list[Page]:
         path = os.path.abspath(page.image.path)
         if path in kept:
             first = kept[path]
-            what = f"the image {path} is named twice, first by {first.file}: {first.where}"
+            what = f"the image {path} is listed twice, first in {first.file}: {first.where}"
             log.add(fault(page.file, page.where, what))
         else:
             kept[path] = page
@@ -163,7 +164,7 @@ def _absent(classes: Sequence[str], listed: Sequence[str]) -> list[str]:
     absent = [name for name in classes if name not in listed and not FILLER.fullmatch(name)]
     if not absent:
         return []
-    there = f", the names are {quoted(listed)}" if listed else ""
+    there = f" (the classes are {quoted(listed)})" if listed else ""
     return [f"no class is named {quoted(absent)}{there}"]
 
 
@@ -172,7 +173,7 @@ def _notes(pages: Sequence[Page], records: Sequence[Record]) -> list[str]:
     notes = []
     renamed = sum(page.image.renamed for page in pages)
     if renamed:
-        notes.append(f"{renamed} images found by file name alone, in another folder")
+        notes.append(f"{counted(renamed, 'image')} found by file name alone, in another folder")
     in_pixels = zip(pages, records, strict=True)
     if are_normalised(record.boxes for page, record in in_pixels if not page.in_shares):
         notes.append(NORMALISED)

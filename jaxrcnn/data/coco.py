@@ -17,6 +17,7 @@ from jaxrcnn.data.image_files import ImageFile
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
 from jaxrcnn.data.values import described, flag, number, whole_number
+from jaxrcnn.wording import counted
 
 LARGEST_AREA = float(np.finfo(np.float32).max)
 """Areas are kept as float32."""
@@ -100,7 +101,7 @@ def _notes(numbered: str, renamed: int, records: Sequence[Record]) -> list[str]:
     if numbered:
         notes.append(f"{numbered}: images are numbered from 1 in their order")
     if renamed:
-        notes.append(f"{renamed} images found by file name alone, in another folder")
+        notes.append(f"{counted(renamed, 'image')} found by file name alone, in another folder")
     if are_normalised(record.boxes for record in records):
         notes.append(NORMALISED)
     return notes
@@ -188,7 +189,7 @@ def _area(value: object) -> float:
     """An annotated area in pixels; ValueError where it is none."""
     area = number(value, "area")
     if not 0 <= area <= LARGEST_AREA:
-        raise ValueError(f"area is {described(value)}, which is no area")
+        raise ValueError(f"area is {described(value)}, which is not a valid area")
     return area
 
 

@@ -41,7 +41,7 @@ def number_categories(splits: Sequence[Split], classes: Sequence[str]) -> Catego
         raise fault(splits[0].file, "categories", "there are none", "name those of the boxes")
     names = tuple(classes) or tuple(ids)
     if not any(name in ids for name in names):
-        what = f"no category is named {quoted(names)}, the names are {quoted(ids)}"
+        what = f"no category is named {quoted(names)} (the categories are {quoted(ids)})"
         remedy = "correct data.classes or the file"
         raise fault(splits[0].file, "categories", what, remedy)
     notes = []

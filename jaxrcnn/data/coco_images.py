@@ -48,5 +48,5 @@ def _side(image: Entry, key: str) -> int | None:
         return None
     side = whole_number(image[key], key)
     if side < 1:
-        raise ValueError(f"{key} is {side}, which is no size of an image")
+        raise ValueError(f"{key} is {side}, which is not a valid image size")
     return side

@@ -108,6 +108,6 @@ def image_folder(root: str, split: str) -> str:
     if not folders and any(map(is_image, list_folder(root).files)):
         return root
     if not folders:
-        what = f"no folder of images among {', '.join(places)}"
+        what = f"there is no image folder (looked for {', '.join(places)})"
         raise fault(root, f"split {split}", what, LOOK)
     return folders[0]

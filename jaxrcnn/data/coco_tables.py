@@ -48,7 +48,7 @@ def read_split(root: str, name: str, log: FaultLog) -> Split:
         raise fault(file, f"split {name}", f"cannot be read ({error.strerror})", LOOK) from error
     except (ValueError, RecursionError) as error:  # json's own errors are ValueErrors
         kind = identify(file)[1]
-        what = f"it is {kind}" if kind else f"is not COCO's json ({error})"
+        what = f"it is {kind}" if kind else f"is not COCO's JSON ({error})"
         raise fault(file, f"split {name}", what, "correct it") from error
     known, unique = _check_images(images, file, log)
     grouped = _group_annotations(annotations, known, file, log)
@@ -59,7 +59,7 @@ def _table(tables: object, name: str) -> list[Entry]:
     """A table of the json file; ValueError where it is not a list of objects."""
     table = tables.get(name) if isinstance(tables, dict) else None
     if not isinstance(table, list) or not all(isinstance(entry, dict) for entry in table):
-        raise ValueError(f"the table '{name}' is missing or no list of objects")
+        raise ValueError(f"the table '{name}' is missing or is not a list of objects")
     return table
 
 

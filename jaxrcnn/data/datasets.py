@@ -11,6 +11,7 @@ from jaxrcnn.data.reading import read_parts, unite
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.sources import Source, find_sources
 from jaxrcnn.data.synthetic import shapes_dataset
+from jaxrcnn.wording import counted
 
 TRAIN_SEED, EVAL_SEED, TEST_SEED = 0, 1, 2
 """Of the drawn sets, so that runs of any seed train and are judged on the same images."""
@@ -136,7 +137,7 @@ def check_classes(dataset: Dataset, config: Config) -> None:
     if len(names) != config.model.num_classes:
         what = (
             f"model.num_classes is {config.model.num_classes}, "
-            f"but {dataset.name} has {len(names)} classes: {', '.join(names)}"
+            f"but {dataset.name} has {counted(len(names), 'class', 'classes')}: {', '.join(names)}"
         )
         remedy = "data.classes chooses among them"
         raise ConfigError("; ".join([what, remedy, *dataset.notes]))
@@ -147,8 +148,8 @@ def _check_categories(dataset: Dataset) -> None:
     for name in dataset.class_names:
         if name not in dataset.source_classes and not FILLER.fullmatch(name):
             raise ConfigError(
-                f"data.classes: no category of {dataset.name} is named '{name}', "
-                f"the names are {quoted(dataset.source_classes)}"
+                f"data.classes: no class of {dataset.name} is named '{name}' "
+                f"(the classes are {quoted(dataset.source_classes)})"
             )
 
 

@@ -11,6 +11,7 @@ from jaxrcnn.data.folders import below, is_image, list_folder
 from jaxrcnn.data.foreign import find_foreign
 from jaxrcnn.data.formats import FORMATS
 from jaxrcnn.data.splits import choose_splits
+from jaxrcnn.wording import counted
 
 DOCS = "docs/data.md describes the formats that are read"
 
@@ -41,7 +42,7 @@ def find_format(root: str, columns: Sequence[str] = ()) -> Found:
     found = find_all(inner, columns) if inner else {}
     if not found:
         raise DataError(f"{root}: {describe(root)}")
-    return _chosen(inner, found, (f"{root} has no data set itself: {inner} is read",))
+    return _chosen(inner, found, (f"{root} itself has no data set, so {inner} is read",))
 
 
 def find_all(root: str, columns: Sequence[str] = ()) -> dict[str, dict[str, str]]:
@@ -97,20 +98,16 @@ def describe(root: str) -> str:
     endings = Counter(
         os.path.splitext(name)[1].lower() or "other" for name in names.files if not is_image(name)
     )
-    parts = [f"{images} images"] if images else []
-    parts += [f"{count} {ending} {_files(count)}" for ending, count in endings.most_common(5)]
+    parts = [counted(images, "image")] if images else []
+    parts += [counted(count, f"{ending} file") for ending, count in endings.most_common(5)]
     parts += [
         f"the folder {name}/{_inside(os.path.join(root, name))}" for name in names.folders[:5]
     ]
     if len(names.folders) > 5:
-        parts.append(f"{len(names.folders) - 5} more folders")
-    holds = f"it holds {', '.join(parts)}" if parts else "the folder is empty"
+        parts.append(counted(len(names.folders) - 5, "more folder"))
+    holds = f"it contains {', '.join(parts)}" if parts else "the folder is empty"
     foreign = [f"{below(root, path)} is {what}" for path, what in find_foreign(root)]
     return "; ".join([f"no data set was recognised: {holds}", *foreign, DOCS])
-
-
-def _files(count: int) -> str:
-    return "file" if count == 1 else "files"
 
 
 def _inside(folder: str) -> str:
@@ -118,9 +115,9 @@ def _inside(folder: str) -> str:
     found = find_all(folder)
     if found:
         titles = " and ".join(FORMATS[name].title for name in found)
-        return f" (with a data set, {titles}: give it as --config.data.root)"
+        return f" (a data set, {titles}: name this folder instead)"
     images = sum(map(is_image, list_folder(folder).files))
-    return f" ({images} images)" if images else ""
+    return f" ({counted(images, 'image')})" if images else ""
 
 
 def explain(error: DataError, root: str, name: str, columns: Sequence[str] = ()) -> DataError:
@@ -134,4 +131,4 @@ def explain(error: DataError, root: str, name: str, columns: Sequence[str] = ())
         f"{FORMATS[other].title} ({_first(splits)}): --config.data.format {other}"
         for other, splits in found.items()
     ]
-    return DataError(f"{error}; the folder holds {' and '.join(there)}")
+    return DataError(f"{error}; the folder contains {' and '.join(there)}")

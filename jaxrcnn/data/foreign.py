@@ -14,8 +14,8 @@ COCO_TABLE = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 LISTS = (
     (
         ("image_id", "category_id"),
-        "COCO's results (detections without images and categories); use the file of annotations "
-        "that they belong to",
+        "COCO's results (detections without images and categories); use the annotation file that "
+        "they belong to",
     ),
     (("rectanglelabels",), "Label Studio's JSON; export as COCO"),
     (("data", "annotations"), "Label Studio's JSON; export as COCO"),

@@ -49,7 +49,7 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> Halves:
         groups[_identity(record)].append(place)
     if len(groups) < 2:
         raise DataError(
-            f"{dataset.name}: no image can be held out for evaluation, as there are not two "
+            f"{dataset.name}: no image can be held out for evaluation, because there are not two "
             "different ones: name a split in data.eval_split"
         )
     keys = sorted(groups)
@@ -99,7 +99,11 @@ def note_on_copies(dataset: Dataset) -> list[str]:
     """A line where there are several copies of one image."""
     found = Counter(map(_identity, dataset.records))
     copies = sum(count for count in found.values() if count > 1)
-    return [f"{copies} images are copies of one another and stay on one side"] if copies else []
+    return (
+        [f"{copies} images are copies of one another and are kept on the same side"]
+        if copies
+        else []
+    )
 
 
 def _classes_of(dataset: Dataset, places: Sequence[int]) -> frozenset[str]:

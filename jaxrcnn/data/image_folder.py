@@ -15,6 +15,7 @@ from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.split_names import ALL, choose_split, is_split
 from jaxrcnn.data.table_sheet import BEGINNING, peek_header
+from jaxrcnn.wording import counted
 
 FILES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 
@@ -144,8 +145,8 @@ def _notes(
 ) -> Iterable[str]:
     """What a person should know of how the metadata was read."""
     if not known and any(entry.numbered for entry in entries):
-        yield "classes are called by their numbers: README.md does not name them"
+        yield "README.md does not name the classes, so their numbers are used as names"
     folders = tuple(source.folder for source in sources.values())
     outside = sum(not e.name.startswith(folders) for each in files.values() for e in each)
     if outside:
-        yield f"{outside} images are in the folder of no split, and are left out"
+        yield f"{counted(outside, 'image')} outside the folders of the splits left out"

@@ -10,6 +10,7 @@ from jaxrcnn.data.errors import fault, quoted
 from jaxrcnn.data.table_sheet import read_sheet
 from jaxrcnn.data.values import described, number, whole_number
 from jaxrcnn.data.written import is_blank, written_name
+from jaxrcnn.wording import counted
 
 NAMES = ("file_name", "image")
 """Keys of an image's path; of both the first is taken."""
@@ -106,7 +107,7 @@ def _pairs(objects: Any) -> list[tuple[Any, Any]]:
         return []
     if isinstance(objects, list):
         if not all(isinstance(item, dict) for item in objects):
-            raise ValueError("objects is a list of something else than objects")
+            raise ValueError("objects is a list whose entries are not objects")
         return [(item.get("bbox"), item.get(_class_key(item))) for item in objects]
     if not isinstance(objects, dict):
         raise ValueError(f"objects is {described(objects)}, not an object with bbox and categories")
@@ -117,7 +118,9 @@ def _pairs(objects: Any) -> list[tuple[Any, Any]]:
     if not isinstance(boxes, list) or not isinstance(labels, list):
         raise ValueError("bbox and categories of objects are not both lists")
     if len(boxes) != len(labels):
-        raise ValueError(f"objects has {len(boxes)} boxes (bbox), but {len(labels)} classes")
+        raise ValueError(
+            f"objects has {counted(len(boxes), 'box', 'boxes')} (bbox), but {len(labels)} classes"
+        )
     return list(zip(boxes, labels, strict=True))
 
 
@@ -125,7 +128,7 @@ def _class_key(objects: Mapping[str, Any]) -> str:
     """The key of the classes; ValueError where there is none, or more than one."""
     keys = [key for key in CLASSES if objects.get(key) is not None]
     if len(keys) > 1:
-        raise ValueError(f"{quoted(keys)} of objects may each be the classes")
+        raise ValueError(f"objects has {quoted(keys)}, each of which could be the classes")
     if not keys:
         raise ValueError(f"objects has none of {quoted(CLASSES)}")
     return keys[0]
@@ -144,5 +147,7 @@ def _class_name(label: Any, names: Sequence[str]) -> str:
         return written_name(label, "the class")
     place = whole_number(label, "the class")
     if names and place not in range(len(names)):
-        raise ValueError(f"the class is {place}, README.md names the classes 0 to {len(names) - 1}")
+        raise ValueError(
+            f"the class is {place}, but README.md names the classes 0 to {len(names) - 1}"
+        )
     return names[place] if names else str(place)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from jaxrcnn.data.errors import quoted
 from jaxrcnn.data.images import ENDINGS
+from jaxrcnn.wording import counted
 
 
 class FoundImage(NamedTuple):
@@ -56,7 +57,7 @@ class ImageIndex:
             if len(found) == 1:
                 return FoundImage(found[0], renamed=True)
             if found:
-                raise ValueError(f"several files are named so: {quoted(found, 3)}")
+                raise ValueError(f"several files have this name: {quoted(found, 3)}")
         raise ValueError(f"the image file is missing: {slashed} (looked for below {self.root})")
 
     def _alike(self, parts: Sequence[str]) -> list[str]:
@@ -91,7 +92,7 @@ def what_is_there(folder: str) -> str:
         return f"{folder} cannot be read ({error.strerror})"
     images = sum(map(is_image, names))
     parts = [quoted(name for name in names if not is_image(name))] if images < len(names) else []
-    parts += [f"{images} images"] if images else []
+    parts += [counted(images, "image")] if images else []
     return f"there are {' and '.join(parts)}" if parts else "it is empty"
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrcnn.data.records import Dataset, Record
+from jaxrcnn.wording import counted
 
 
 def parse_renames(pairs: Iterable[str]) -> dict[str, str]:
@@ -96,7 +97,7 @@ def join(datasets: Sequence[Dataset], class_names: Sequence[str]) -> Dataset:
     sets = [relabel(dataset, class_names) for dataset in datasets]
     starts = itertools.accumulate((len(dataset) for dataset in sets[:-1]), initial=1)
     records = itertools.chain.from_iterable(dataset.records for dataset in sets)
-    sizes = ", ".join(f"{len(dataset)} images of {dataset.name}" for dataset in sets)
+    sizes = ", ".join(f"{counted(len(dataset), 'image')} of {dataset.name}" for dataset in sets)
     return Dataset(
         name=" + ".join(dataset.name for dataset in sets),
         records=tuple(
@@ -121,9 +122,9 @@ def join(datasets: Sequence[Dataset], class_names: Sequence[str]) -> Dataset:
 
 
 def _alike(names: Sequence[str]) -> list[str]:
-    """A note for each pair of names that differ in case alone."""
+    """A note for each pair of names that differ only in case."""
     return [
-        f"the classes '{one}' and '{other}' differ in case alone: "
+        f"the classes '{one}' and '{other}' differ only in case: "
         f"--config.data.rename '{other}={one}' makes them one"
         for one, other in itertools.combinations(names, 2)
         if one.casefold() == other.casefold()

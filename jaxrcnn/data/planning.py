@@ -126,7 +126,7 @@ def plan_batches(
     """
     size = len(bucket_of_record)
     if size == 0:
-        raise DataError("the training set holds no images; check data.root and the splits")
+        raise DataError("the training set contains no images; check data.root and the splits")
     epochs: list[np.ndarray] = [np.zeros(0, np.int64)]
     counts = np.zeros(bucket_of_record.max() + 1, np.int64)
     while (counts // batch_size).sum() < num_steps:

@@ -111,4 +111,6 @@ def _check_names(field: str, wanted: Sequence[str] | dict[str, str], there: Sequ
     """
     for name in wanted:
         if name not in there and not FILLER.fullmatch(name):
-            raise ConfigError(f"{field}: no class is named '{name}', the names are {quoted(there)}")
+            raise ConfigError(
+                f"{field}: no class is named '{name}' (the classes are {quoted(there)})"
+            )

@@ -73,7 +73,10 @@ def _find_source(data: DataConfig, place: int) -> Source:
 def _describe(chosen: Splits, names: list[str], share: float) -> str:
     """The splits that were chosen, on one line."""
     used = {*chosen.train, chosen.eval, chosen.test}
-    held_out = f"{share:g} of it is held out for evaluation, as there is no validation split"
+    held_out = (
+        f"{100 * share:.3g}% of its images are held out for evaluation, since there is no "
+        "validation split"
+    )
     parts = [
         f"training on {', '.join(chosen.train)}",
         f"evaluation on {chosen.eval}" if chosen.eval else held_out,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from jaxrcnn.data.errors import fault
 from jaxrcnn.data.held_out import Halves
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.wording import counted
 
 FILE = "split.json"
 BEGUN = ("config.json", "study.json")
@@ -63,11 +64,13 @@ def read_split(workdir: pathlib.Path, dataset: Dataset) -> tuple[Halves, list[st
     names = [record.name for record in dataset.records]
     gone = sorted((train | val) - set(names))
     if gone:
-        what = f"{_some(gone)} of this file cannot be found in the data set"
+        what = f"{_some(gone)} missing from the data set"
         remedy = "bring them back, or start a new run in another --workdir"
         raise fault(file, f"image {gone[0]}", what, remedy)
     new = [name for name in names if name not in train and name not in val]
-    lines = [f"{_some(new)} newer than {file} left out: a new --workdir takes them"] if new else []
+    lines = (
+        [f"{_some(new)} newer than {file} left out; another --workdir includes them"] if new else []
+    )
     sides = ([place for place, name in enumerate(names) if name in side] for side in (train, val))
     return Halves(*sides), lines
 
@@ -75,7 +78,7 @@ def read_split(workdir: pathlib.Path, dataset: Dataset) -> tuple[Halves, list[st
 def _names(tree: object, side: str) -> set[str]:
     names = tree.get(side) if isinstance(tree, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"'{side}' is no list of names")
+        raise ValueError(f"'{side}' is not a list of names")
     if not names:
         raise ValueError(f"'{side}' is empty")
     return set(names)
@@ -83,5 +86,4 @@ def _names(tree: object, side: str) -> set[str]:
 
 def _some(names: Sequence[str]) -> str:
     """How many images, and the first of them."""
-    number = f"{len(names)} image{'s' if len(names) > 1 else ''}"
-    return f"{number} (the first: {names[0]})"
+    return f"{counted(len(names), 'image')} (the first: {names[0]})"

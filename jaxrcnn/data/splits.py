@@ -59,8 +59,8 @@ def choose_splits(names: Collection[str]) -> Splits:
     if len(names) == 1 and not (val or test):
         return Splits(tuple(names), "", "")
     raise ConfigError(
-        f"which split to train on is not clear, there are {quoted(names)}: give "
-        "--config.data.train_splits, and --config.data.eval_split unless images are to be held out"
+        f"it is not clear which split to train on (the splits are {quoted(names)}): give "
+        "--config.data.train_splits, and --config.data.eval_split unless images should be held out"
     )
 
 
@@ -78,7 +78,7 @@ def missing_split(root: str, split: str, found: Mapping[str, str]) -> DataError:
     """The error for a split that a folder does not have; it lists those that it has."""
     places = [f"{name} ({place})" for name, place in found.items()]
     more = [f"{len(places) - 10} more"] if len(places) > 10 else []
-    what = f"there is no such split, the folder holds {', '.join(places[:10] + more)}"
+    what = f"there is no such split; the folder has {', '.join(places[:10] + more)}"
     names = list(found)
     remedy = (
         f"give --config.data.train_splits {names[0]}"

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxrcnn.data.records import Dataset, Record, make_record
 from jaxrcnn.data.sample import Sample
+from jaxrcnn.wording import counted
 
 SHAPES = ("disk", "rectangle", "triangle", "star")
 """Class names in the order of their labels."""
@@ -120,7 +121,7 @@ def shapes_dataset(num_images: int, seed: int) -> Dataset:
         )
         boxes_before += number
     return Dataset(
-        name=f"shapes ({num_images} images, seed {seed})",
+        name=f"shapes ({counted(num_images, 'image')}, seed {seed})",
         records=tuple(records),
         class_names=SHAPES,
         category_ids=tuple(range(1, len(SHAPES) + 1)),

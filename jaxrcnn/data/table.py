@@ -16,6 +16,7 @@ from jaxrcnn.data.table_columns import find_columns
 from jaxrcnn.data.table_files import Source, find_sources, find_tables, image_places
 from jaxrcnn.data.table_rows import OBJECT, Entry, are_shares, group_rows, read_rows
 from jaxrcnn.data.table_sheet import peek_header, read_sheet
+from jaxrcnn.wording import counted
 
 
 def find_splits(root: str, columns: Sequence[str] = ()) -> dict[str, str]:
@@ -103,7 +104,7 @@ def _no_table(root: str) -> DataError:
         for file, header in headers.items()
         if header
     ]
-    what = f"no table has columns of boxes; {'; '.join(there) or what_is_there(root)}"
+    what = f"no table has columns for boxes; {'; '.join(there) or what_is_there(root)}"
     return fault(root, "the data set", what, "name them with data.columns, each MEANING=COLUMN")
 
 
@@ -111,7 +112,7 @@ def _source(root: str, split: str, found: Sequence[Source]) -> Source:
     """The only table of a split; DataError where several have it."""
     if len(found) > 1:
         files = quoted(os.path.relpath(source.file, root) for source in found)
-        raise fault(root, f"split {split}", f"{files} may each be its table", "keep one of them")
+        raise fault(root, f"split {split}", f"{files} could each be its table", "keep one of them")
     return found[0]
 
 
@@ -131,11 +132,11 @@ def _read(
     if not sheet.written:
         notes.append(f"{name} has no header: its columns are read as {', '.join(sheet.header)}")
     if columns.label is None:
-        notes.append(f"{name} has no column of classes: every box is of the class '{one_class}'")
+        notes.append(f"{name} has no column for classes: every box has the class '{one_class}'")
     if in_shares:
         notes.append(
-            f"{name}: {within} of {number} boxes lie within 0 and 1, so that all coordinates are "
-            "taken as shares of the width and height of the image"
+            f"{name}: {within} of {number} boxes lie within 0 and 1, so all coordinates are "
+            "read as fractions of the width and height of the image"
         )
     return group_rows(file, rows, in_shares, log)
 
@@ -144,7 +145,7 @@ def _size(entry: Entry) -> tuple[int | None, int | None]:
     """Height and width of an image as its rows say; ValueError where they differ."""
     heights, widths = ({side for side in sides if side} for sides in zip(*entry.sides, strict=True))
     if len(heights) > 1 or len(widths) > 1:
-        raise ValueError("the rows of the image give different sizes of it")
+        raise ValueError("the rows of this image give different sizes")
     return next(iter(heights), None), next(iter(widths), None)
 
 
@@ -164,7 +165,7 @@ def _unnamed(pages: Sequence[Page], named: Iterable[str]) -> list[str]:
     folders = {os.path.dirname(page.image.path) for page in pages}
     names = [name for folder in folders for name in os.listdir(folder) if is_image(name)]
     number = sum(_stem(name) not in stems for name in names)
-    return [f"{number} images are named by no row, and are left out"] if number else []
+    return [f"{counted(number, 'image')} not named in any row left out"] if number else []
 
 
 def _stem(name: str) -> str:

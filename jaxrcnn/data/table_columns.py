@@ -80,7 +80,7 @@ def find_columns(header: Sequence[str], given: Sequence[str], file: str) -> Colu
     kind, box = _find_box(header, plain, named, file)
     image = pick("image", IMAGES)
     if image is None:
-        raise _fault("no column has the names of the images", header, file)
+        raise _fault("no column was recognised as the names of the images", header, file)
     sides = {"width": pick("image_width", WIDTHS), "height": pick("image_height", HEIGHTS)}
     return Columns(
         image,
@@ -121,7 +121,7 @@ def _parse_given(header: Sequence[str], given: Sequence[str], file: str) -> dict
     for pair in given:
         meaning, _, name = (part.strip() for part in pair.partition("="))
         if meaning not in MEANINGS:
-            what = f"data.columns: '{meaning}' is no meaning, these are {', '.join(MEANINGS)}"
+            what = f"data.columns: '{meaning}' is not a meaning; use {', '.join(MEANINGS)}"
             raise fault(file, "the header", what, "write MEANING=COLUMN")
         same = [place for place, column in enumerate(header) if column == name]
         alike = [place for place, column in enumerate(header) if _plain(column) == _plain(name)]
@@ -146,7 +146,7 @@ def _pick(
         if len(places) > 1:
             both = quoted(header[place] for place in places)
             raise fault(
-                *(file, "the header", f"the columns {both} may each be the {meaning}"),
+                *(file, "the header", f"the columns {both} could each be the {meaning}"),
                 f"choose one with data.columns, such as {meaning}={header[places[0]]}",
             )
         if places:
@@ -162,12 +162,12 @@ def _find_box(
     chosen = [(kind, names) for kind, names in kinds if any(name in named for name in names)]
     if len(chosen) > 1:
         meanings = quoted(name for _, names in chosen for name in names if name in named)
-        raise _fault(f"data.columns: {meanings} are of different kinds of boxes", header, file)
+        raise _fault(f"data.columns: {meanings} describe boxes in different ways", header, file)
     if chosen:
         kind, names = chosen[0]
         missing = [name for name in names if name not in named and name not in plain]
         if missing:
-            raise _fault(f"no column is known as {quoted(missing)}", header, file)
+            raise _fault(f"no column was recognised as {quoted(missing)}", header, file)
         return kind, tuple(named.get(name, _place(plain, name)) for name in names)
     found = [("bbox", (place,)) for place, name in enumerate(plain) if name in BOXES]
     found += [("corners", places) for places in _families(plain, CORNER_NAMES)]
@@ -175,14 +175,14 @@ def _find_box(
         if not any(places[:2] == others[:2] for _, others in found):
             found.append(("sides", places))
     if not found:
-        raise _fault("no columns have the boxes", header, file)
+        raise _fault("no columns were recognised as boxes", header, file)
     twice = [header[place] for place in found[0][1] if plain.count(plain[place]) > 1]
     if twice:
         raise _fault(f"more than one column is named {quoted(twice)}", header, file)
     if len(found) > 1:
         options = " or ".join(f"({_names(header, places)})" for _, places in found)
         raise fault(
-            *(file, "the header", f"the boxes may be {options}"),
+            *(file, "the header", f"the boxes could be {options}"),
             "choose with data.columns, such as xmin=COLUMN ymin=COLUMN xmax=COLUMN ymax=COLUMN",
         )
     return found[0]

@@ -10,6 +10,7 @@ from jaxrcnn.data.errors import fault
 from jaxrcnn.data.table_columns import CORNERS, SIDES, Columns
 from jaxrcnn.data.table_sheet import Cells, Sheet
 from jaxrcnn.data.written import is_blank, written_name, written_number, written_side
+from jaxrcnn.wording import counted
 
 OBJECT = "object"
 """The class of boxes in a table that has no column for it."""
@@ -64,7 +65,7 @@ def _read_row(cells: Cells, width: int, columns: Columns, one_class: str) -> Row
     """What a row says; ValueError where it names no image."""
     values = list(cells.values)
     if len(values) < width or not all(map(is_blank, values[width:])):
-        raise ValueError(f"it has {len(values)} cells, the header has {width}")
+        raise ValueError(f"it has {counted(len(values), 'cell')}, but the header has {width}")
     image = written_name(values[columns.image], "the image").replace("\\", "/")
     place = columns.split
     split = "" if place is None else written_name(values[place], "the split").lower()

@@ -121,7 +121,7 @@ def _parse(text: str, file: str) -> Iterator[Cells]:
         except StopIteration:
             return
         except csv.Error as error:
-            what = f"it is no table of text ({error})"
+            what = f"it is not a table of text ({error})"
             raise fault(file, f"line {line}", what, "correct it") from error
         if not all(map(is_blank, row)):
             yield Cells(f"line {line}", row)

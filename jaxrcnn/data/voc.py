@@ -14,6 +14,7 @@ from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
 from jaxrcnn.data.voc_layouts import Unlisted, find_unlisted, spare_images
 from jaxrcnn.data.voc_pages import Page, list_pages, read_page
+from jaxrcnn.wording import counted
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -98,7 +99,7 @@ def _name_classes(found: set[str], unlisted: bool) -> tuple[str, ...]:
 def _unannotated(splits: Sequence[Unlisted], used: set[str]) -> list[str]:
     """A note where images of splits without lists have no XML file."""
     number = sum(spare_images(split, used) for split in splits)
-    return [f"{number} images without an XML file left out"] if number else []
+    return [f"{counted(number, 'image')} without an XML file left out"] if number else []
 
 
 def _make_record(
@@ -153,7 +154,7 @@ def _absent(classes: Sequence[str], found: set[str]) -> list[str]:
     absent = [name for name in classes if name not in found]
     if not absent:
         return []
-    return [f"no object is named {quoted(absent)}, the names are {quoted(sorted(found))}"]
+    return [f"no class is named {quoted(absent)} (the classes are {quoted(sorted(found))})"]
 
 
 def _notes(records: Sequence[Record], counts: Counter[str]) -> list[str]:
@@ -161,8 +162,8 @@ def _notes(records: Sequence[Record], counts: Counter[str]) -> list[str]:
     notes = []
     if counts["not one-based"]:
         notes.append(
-            f"{counts['not one-based']} boxes have coordinates that are fractional or below 1: "
-            "data.voc_one_based=False takes them as counted from 0"
+            f"{counted(counts['not one-based'], 'box', 'boxes')} with coordinates that are "
+            "fractional or below 1 (if they count from 0, set data.voc_one_based=False)"
         )
     if are_normalised(record.boxes for record in records):
         notes.append(NORMALISED)

@@ -141,7 +141,7 @@ def read_page(listed: Listed, max_pixels: int) -> Page:
         raise ValueError(f"the annotation is not XML ({error})") from error
     if page.tag != "annotation":
         kind = f": {ROOTS[page.tag]}" if page.tag in ROOTS else ""
-        raise ValueError(f"it holds <{page.tag}> and not VOC's <annotation>{kind}")
+        raise ValueError(f"its root element is <{page.tag}>, not VOC's <annotation>{kind}")
     height, width = (_side(page, name) for name in ("height", "width"))
     image = check_size(_image_file(listed, page), height, width, max_pixels)
     objects, faults = [], []
@@ -179,7 +179,7 @@ def _side(page: ElementTree.Element, name: str) -> int | None:
     except ValueError as error:
         raise ValueError(f"{name} is '{written}', not pixels") from error
     if side < 0:
-        raise ValueError(f"{name} is {side}, which is no size of an image")
+        raise ValueError(f"{name} is {side}, which is not a valid image size")
     return side or None
 
 

@@ -24,7 +24,7 @@ def written_number(value: Any, name: str) -> float:
     text = value.strip() if isinstance(value, str) else ""
     if NUMBER.fullmatch(text):
         return float(text)
-    comma = ": write a point in place of the comma" if DECIMAL_COMMA.fullmatch(text) else ""
+    comma = ": write a decimal point instead of the comma" if DECIMAL_COMMA.fullmatch(text) else ""
     raise ValueError(f"{name} is {reprlib.repr(value)}, not a number{comma}")
 
 
@@ -40,7 +40,7 @@ def written_side(value: Any, name: str) -> int | None:
     """A height or width in pixels; None where nothing is written, or 0 as some tools do."""
     side = 0 if is_blank(value) else written_whole(value, name)
     if side < 0:
-        raise ValueError(f"{name} is {side}, which is no size of an image")
+        raise ValueError(f"{name} is {side}, which is not a valid image size")
     return side or None
 
 

@@ -24,6 +24,7 @@ from jaxrcnn.data.yolo_layouts import (
     read_description,
     splits_of_file,
 )
+from jaxrcnn.wording import counted
 
 
 class _Labelled(NamedTuple):
@@ -131,7 +132,7 @@ def _check_labels(labelled: Sequence[_Labelled], file: str, notes: list[str]) ->
         raise fault(file, "the labels", what, "export upright boxes, CLASS X Y WIDTH HEIGHT")
     if labelled and not any(each.labels for each in labelled):
         first = labelled[0].page.boxes_file
-        notes.append(f"no image has a label file (the first would be {first})")
+        notes.append(f"no image has a label file (the first image's would be {first})")
 
 
 def _unused_labels(listed: Sequence[Listed]) -> list[str]:
@@ -147,4 +148,4 @@ def _unused_labels(listed: Sequence[Listed]) -> list[str]:
     unused = sorted(found - used)
     if not unused or len(unused) == len(found):  # else these are texts of another kind
         return []
-    return [f"{len(unused)} label files belong to no image (the first is {unused[0]})"]
+    return [f"{counted(len(unused), 'label file')} without an image (the first: {unused[0]})"]

@@ -74,15 +74,15 @@ def describes_splits(text: str) -> tuple[str, ...] | None:
 def _names(node: "Node | None") -> dict[int, str]:
     """Names by class number, from a list or a mapping."""
     if is_nothing(node) or node is None:
-        raise ValueError("there are no names of classes (names)")
+        raise ValueError("there are no class names (names)")
     if is_mapping(node):
         numbered = mapping(node, "names")
         for key in numbered:
             if not CLASS_ID.fullmatch(key):
-                raise ValueError(f"names has the key '{key[:40]}', which is no number of a class")
+                raise ValueError(f"names has the key '{key[:40]}', which is not a class number")
         nodes = {int(key): value for key, value in numbered.items()}
         if len(nodes) < len(numbered):
-            raise ValueError("names has a number twice")
+            raise ValueError("names has the same number twice")
     elif is_sequence(node):
         nodes = dict(enumerate(sequence(node, "names")))
     else:
@@ -94,7 +94,7 @@ def _names(node: "Node | None") -> dict[int, str]:
 def check_names(names: dict[int, str]) -> dict[int, str]:
     """The names of classes; ValueError where there are none, one is blank or one comes twice."""
     if not names:
-        raise ValueError("there are no names of classes")
+        raise ValueError("there are no class names")
     names = {key: written_name(name, f"the name of class {key}") for key, name in names.items()}
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
     if twice:

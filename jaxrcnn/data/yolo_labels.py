@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from jaxrcnn.data.annotated import BadBox, Box, Corners, lines_of
 from jaxrcnn.data.written import written_number, written_whole
+from jaxrcnn.wording import counted
 
 ROUNDING = 1e-6
 """Of the border of a box, where its centre and sides are written with six decimals."""
@@ -56,7 +57,7 @@ def are_oriented(files: Iterable[Labels]) -> bool:
 def _class_name(word: str, names: Mapping[int, str]) -> str:
     number = written_whole(word, "the class")
     if number not in names:
-        raise ValueError(f"the class is {number}, the classes are {_ranges(names)}")
+        raise ValueError(f"the class is {number}, but the classes are {_ranges(names)}")
     return names[number]
 
 
@@ -73,14 +74,18 @@ def _corners(words: Sequence[str], keypoint_numbers: int) -> Corners:
     if number == 4 or (keypoint_numbers and number == 4 + keypoint_numbers):
         return _box(words[:4])
     if keypoint_numbers:
-        raise ValueError(f"it has {number} numbers, not 4 and the {keypoint_numbers} of kpt_shape")
+        raise ValueError(
+            f"it has {counted(number, 'number')}, not 4 and the {keypoint_numbers} of kpt_shape"
+        )
     if number == 5:
         raise ValueError(
             "it has 5 numbers, a box has 4: the fifth is a confidence (predictions saved with "
             "save_conf) or an angle (oriented boxes)"
         )
     if number < 6 or number % 2:
-        raise ValueError(f"it has {number} numbers: a box has 4, a polygon 6, 8, 10 or more")
+        raise ValueError(
+            f"it has {counted(number, 'number')}: a box has 4, a polygon 6, 8, 10 or more"
+        )
     shares = [_share(word, "a coordinate") for word in words]
     return min(shares[::2]), min(shares[1::2]), max(shares[::2]), max(shares[1::2])
 
@@ -98,7 +103,9 @@ def _box(words: Sequence[str]) -> Corners:
 def _share(word: str, name: str) -> float:
     share = written_number(word, name)
     if FARTHEST < abs(share) < float("inf"):
-        raise ValueError(f"{name} is {word[:20]}, but coordinates are shares of the image, 0 to 1")
+        raise ValueError(
+            f"{name} is {word[:20]}, but coordinates are fractions of the image size, 0 to 1"
+        )
     return share
 
 

@@ -15,6 +15,7 @@ from jaxrcnn.data.yolo_description import (
     describes_splits,
     parse_description,
 )
+from jaxrcnn.wording import counted
 
 YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 YAML_ENDINGS = (".yaml", ".yml")
@@ -85,7 +86,7 @@ def _read_darknet(path: str) -> Description:
     names = read_names(file)
     number = entries.get("classes", str(len(names)))
     if number != str(len(names)):
-        raise ValueError(f"classes is {number[:20]}, but {file} has {len(names)} names")
+        raise ValueError(f"classes is {number[:20]}, but {file} has {counted(len(names), 'name')}")
     splits = {key: (value,) for key, value in entries.items() if is_split(key) and value}
     return Description(path, names, splits)
 
@@ -96,13 +97,13 @@ def read_names(file: str) -> dict[int, str]:
     Raises:
         DataError: it cannot be read, a name is missing or comes twice.
     """
-    lines = lines_of(read_annotation(file, "names of classes"))
+    lines = lines_of(read_annotation(file, "the class names"))
     while lines and not lines[-1]:
         lines.pop()
     try:
         return check_names(dict(enumerate(lines)))
     except ValueError as error:
-        raise fault(file, "names of classes", str(error), "correct it") from error
+        raise fault(file, "the class names", str(error), "correct it") from error
 
 
 def find_folders(root: str) -> dict[str, str]:
@@ -141,13 +142,13 @@ def describe_folders(root: str, folders: dict[str, str]) -> Description:
     """
     files = find_name_files(root, tuple(folders.values()))
     if not files:
-        what = f"there are no names of classes: no {', '.join(NAME_FILES[:2])} or data.yaml"
+        what = f"there are no class names: no {', '.join(NAME_FILES[:2])} or data.yaml"
         raise fault(root, "the data set", what, "write classes.txt, one name a line")
     names = read_names(files[0])
     for file in files[1:]:
         if read_names(file) != names:
-            what = f"has other names of classes than {files[0]}"
-            raise fault(file, "names of classes", what, "correct one of them")
+            what = f"has other class names than {files[0]}"
+            raise fault(file, "the class names", what, "correct one of them")
     return Description(root, names, {key: (place,) for key, place in folders.items()})
 
 

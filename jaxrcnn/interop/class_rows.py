@@ -27,7 +27,7 @@ class Rows(NamedTuple):
 
     number: int  # of the weights' classes
     sources: tuple[int, ...] | None  # by label from 1, the weights' label or 0; None: all as is
-    line: str  # what is kept and drawn anew, for a person; empty where there is nothing to say
+    line: str  # what is kept and what is not, for a person; empty where there is nothing to say
 
 
 def match_rows(
@@ -46,8 +46,8 @@ def match_rows(
     if theirs is None or ours is None:
         if number == count:
             unnamed = theirs is None and ours is not None
-            said = "are not named by the weights: their rows are taken in the run's order"
-            return Rows(number, None, _line(f"{count} classes {said}") if unnamed else "")
+            said = "in the weights, without names: their rows are taken in the run's order"
+            return Rows(number, None, _line(f"{count} {said}") if unnamed else "")
         return Rows(
             number, (0,) * count, _line(f"{number} in the weights, {count} here: {_anew()}")
         )
@@ -56,19 +56,27 @@ def match_rows(
     if sources == tuple(range(1, number + 1)):
         return Rows(number, None, "")
     if not keep:
-        return Rows(number, (0,) * count, _line(f"differ, none are to be kept: {_anew()}"))
+        return Rows(
+            number,
+            (0,) * count,
+            _line(f"they differ, and train.init_keep_classes is False: {_anew()}"),
+        )
     if not any(sources):
-        return Rows(number, sources, _line(f"none has a name of the weights' {number}: {_anew()}"))
+        return Rows(
+            number,
+            sources,
+            _line(f"none of the {number} in the weights has the same name: {_anew()}"),
+        )
     kept, drawn = (
         _listed([name for name, label in zip(ours, sources, strict=True) if bool(label) is has])
         for has in (True, False)
     )
-    rest = f"those of {drawn} drawn anew" if drawn else "all of them"
+    rest = f"those of {drawn} re-initialised" if drawn else "all of them"
     return Rows(number, sources, _line(f"rows of {kept} kept by name, {rest}"))
 
 
 def _anew() -> str:
-    return f"box_head/{SCORES} and box_head/{BOXES} are drawn anew"
+    return f"box_head/{SCORES} and box_head/{BOXES} are re-initialised"
 
 
 def _listed(names: Sequence[str]) -> str:

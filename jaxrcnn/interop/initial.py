@@ -23,6 +23,7 @@ from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.pieces import named_pieces
 from jaxrcnn.training.weights import holds_weights
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
+from jaxrcnn.wording import counted
 
 Kind = Literal["run", "model", "detector file", "backbone file"]
 
@@ -66,7 +67,7 @@ def find_initial(source: str) -> Initial:
     if not colon and model not in names():
         raise ConfigError(
             f"{source}: there is no such file or folder, and no published weights have this name; "
-            "docs/weights.md lists those that there are"
+            "docs/weights.md lists the published weights"
         )
     file = find(model, weights if colon else _only_weights(model))
     line = f"{file.model} {file.weights}, published at {file.url}"
@@ -85,12 +86,12 @@ def _only_weights(model: str) -> str:
 def _of_folder(source: str, path: pathlib.Path) -> Initial:
     config, classes = read_config(path), read_classes(path)
     kind: Kind = "model" if holds_weights(path) else "run"
-    line, step = f"a model of {config.model.num_classes} classes", None
+    line, step = f"a model with {counted(config.model.num_classes, 'class', 'classes')}", None
     if kind == "run":
         with Checkpoints(path) as checkpoints:
             step, metric = choose(path, config, checkpoints.steps)
             last = max(checkpoints.steps, default=0)
-        which = f", its best by {metric}" if metric else ""
+        which = f", the best by {metric}" if metric else ""
         ended = "" if last == config.train.steps else "; it is not finished"
         line = f"a run at step {step or 0} of {config.train.steps}{which}{ended}"
     pieces = named_pieces(path)
@@ -170,17 +171,15 @@ def check_differences(initial: Initial, config: Config) -> None:
     lines = differences(initial, config)
     if lines and config.train.init_strict:
         remedy = (
-            "leave these fields to the weights (jaxrcnn train --from takes them from there), or "
+            "take these values from the weights (jaxrcnn train DIR --from does), or "
             "train nevertheless with --config.train.init_strict False"
         )
         if initial.kind == "detector file":
-            remedy += "; if the file is of a model with other fields, convert it with them first"
+            remedy += (
+                "; if the model in the file had other values, convert the file with them first"
+            )
         raise ListedError(
-            f"{initial.source} was trained with other values of {_fields(len(lines))}",
+            f"{initial.source} was trained with other values of {counted(len(lines), 'field')}",
             lines,
             remedy,
         )
-
-
-def _fields(count: int) -> str:
-    return "1 field" if count == 1 else f"{count} fields"

@@ -42,10 +42,10 @@ def check_init(config: Config, shapes: Variables, class_names: Sequence[str]) ->
     ]
     if undefined and config.train.init_strict:
         raise ConfigError(
-            f"model.backbone.norm=frozen needs pretrained weights: nothing would ever change the "
-            f"{len(undefined)} norms of the backbone, which are not loaded. Name weights in "
-            "train.init, or use model.backbone.norm=group (or train nevertheless with "
-            "train.init_strict=False)"
+            f"model.backbone.norm=frozen needs pretrained weights: {len(undefined)} norms of the "
+            "backbone are not loaded, and training would never change them. Name weights in "
+            "train.init, use model.backbone.norm=group, or train nevertheless with "
+            "train.init_strict=False"
         )
 
 
@@ -61,7 +61,7 @@ def read_init(
         class_names: of the run, in label order, where they are known.
 
     Returns:
-        The variables, and an account of what was loaded and drawn anew, in lines.
+        The variables, and an account of what was loaded and what re-initialised, in lines.
 
     Raises:
         ConfigError: it cannot be read, or does not fit.

@@ -70,6 +70,6 @@ def without_denormals(
         )
         lines.append(
             f"  {'rescaled':18}  {np.count_nonzero(small)} channels of {name}, which XLA would "
-            "take for 0"
+            "treat as 0"
         )
     return jax.tree_util.tree_unflatten(tree, arrays), changed, lines

@@ -41,7 +41,7 @@ def detector_name(tensors: Tensors, peer: Peer, path: pathlib.Path) -> Recognise
     if name != LARGE:
         return Recognised(name, f"{name}, by its tensors")
     return Recognised(
-        name, f"{name}, assumed: its tensors may also be those of {SMALL}, then give {SMALL}:{path}"
+        name, f"{name}, assumed; the tensors of {SMALL} are the same: for it, give {SMALL}:{path}"
     )
 
 

@@ -11,6 +11,7 @@ from jaxrcnn.detector import Variables
 from jaxrcnn.interop.naming import Peer, Tensors, fits_any
 from jaxrcnn.interop.remedies import remedy
 from jaxrcnn.training.modules import is_in
+from jaxrcnn.wording import counted
 
 OTHER_MODEL = "is it of another model?"
 
@@ -75,7 +76,7 @@ def load(
         statistics = all(name.endswith((".running_mean", ".running_var")) for name in unknown)
         remedy = "model.backbone.norm takes frozen or batch" if statistics else OTHER_MODEL
         raise ConfigError(
-            f"the file has {len(unknown)} tensors that this model has not, the first is "
+            f"the file has {counted(len(unknown), 'tensor')} that this model lacks, the first is "
             f"{unknown[0]}; {remedy}"
         )
     _check_finite(broken)
@@ -108,7 +109,7 @@ def _fitted(
 
 def _check_finite(broken: Sequence[str]) -> None:
     if broken:
-        more = f" and {len(broken) - 4} more tensors" if len(broken) > 4 else ""
+        more = f" and {counted(len(broken) - 4, 'more tensor')}" if len(broken) > 4 else ""
         raise ConfigError(
             f"has values that are NaN or infinite: {', '.join(broken[:4])}{more}; take a "
             "checkpoint from before training diverged"
@@ -116,14 +117,14 @@ def _check_finite(broken: Sequence[str]) -> None:
 
 
 def check_restart(restart: Iterable[str], restarted: Collection[str]) -> None:
-    """See that each part to draw anew has an array among the paths that were.
+    """See that each part to re-initialise has an array among the paths that were.
 
     Raises:
         ConfigError: one has none.
     """
     for part in restart:
         if not any(is_in(path, [part]) for path in restarted):
-            raise ConfigError(f"there is no part {part} to draw anew")
+            raise ConfigError(f"there is no part {part} to re-initialise")
 
 
 def dump(
@@ -157,8 +158,8 @@ def describe(account: Account, title: str) -> list[str]:
     """The account as lines of a table, by the parts of the detector, below a title."""
     kinds: Mapping[str, Collection[str]] = {
         "loaded": account.loaded,
-        "drawn anew": account.restarted,
-        "not in such a file": account.absent,
+        "re-initialised": account.restarted,
+        "not in the file": account.absent,
     }
     lines = [title]
     for kind, paths in kinds.items():
@@ -166,7 +167,10 @@ def describe(account: Account, title: str) -> list[str]:
         for path in paths:
             part = "/".join(path.split("/")[:2])
             counts[part] = counts.get(part, 0) + 1
-        lines += [f"  {kind:18}  {part:22} {count:4} arrays" for part, count in counts.items()]
+        lines += [
+            f"  {kind:18}  {part:22} {counted(count, 'array'):>11}"
+            for part, count in counts.items()
+        ]
     if account.skipped:
         first, number = account.skipped[0], len(account.skipped)
         lines.append(f"  {'not loaded':18}  {first} and others, {number}")

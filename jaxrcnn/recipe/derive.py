@@ -16,6 +16,7 @@ from jaxrcnn.recipe.anchor_fit import Boxes, fitting_sizes, missed_share
 from jaxrcnn.recipe.image_sides import Limits, choose_sides
 from jaxrcnn.recipe.schedule import choose_batch_size, choose_epochs
 from jaxrcnn.recipe.settings import Found, Remark, Setting
+from jaxrcnn.wording import counted
 
 MOST_MISSED = 0.1
 """Share of boxes that no anchor reaches above which anchors are scaled."""
@@ -106,7 +107,7 @@ def _anchors(config: Config, known: Known) -> Iterator[Found]:
     missed = missed_share(boxes, strides, model.anchors)
     text = f"{missed:.1%} of the boxes overlap no anchor with an IoU of 0.5 or more"
     if missed > MOST_MISSED and known.weights == "a detector":
-        yield Remark(f"{text}; the anchors stay as the weights were trained with them")
+        yield Remark(f"{text}; the anchors are kept, since the weights were trained with them")
     elif missed > MOST_MISSED and "model.anchors.sizes" not in known.given:
         sizes = fitting_sizes(boxes, strides, model.anchors)
         now = missed_share(boxes, strides, dataclasses.replace(model.anchors, sizes=sizes))
@@ -118,7 +119,7 @@ def _anchors(config: Config, known: Known) -> Iterator[Found]:
 def _batch_size(config: Config, known: Known) -> Iterator[Found]:
     platform, devices = known.machine
     size = choose_batch_size(platform, devices, len(known.train_set))
-    where = f"{devices} {platform.upper()} device{'s' if devices > 1 else ''}"
+    where = counted(devices, f"{platform.upper()} device")
     if "train.batch_size" in known.given:
         size = config.train.batch_size
     yield Setting("train.batch_size", size, f"images on {where}")
@@ -131,7 +132,7 @@ def _epochs(config: Config, known: Known) -> Iterator[Found]:
     images, pretrained = known.images_per_epoch, known.weights == "a detector"
     epochs = choose_epochs(images, config.train.batch_size, pretrained)
     start = f"starting from {known.weights}" + ("'s weights" if pretrained else " weights")
-    yield Setting("train.epochs", float(epochs), f"for {images:.0f} images, {start}")
+    yield Setting("train.epochs", float(epochs), f"for {counted(round(images), 'image')}, {start}")
 
 
 def _rate(config: Config, _: Known) -> Iterator[Found]:
@@ -141,7 +142,7 @@ def _rate(config: Config, _: Known) -> Iterator[Found]:
         rate = optimizer.learning_rate * size / optimizer.reference_batch_size
         yield Remark(
             f"the learning rate is {rate:g}: train.optimizer.learning_rate "
-            f"{optimizer.learning_rate:g} is for {optimizer.reference_batch_size} images"
+            f"{optimizer.learning_rate:g} is for batches of {optimizer.reference_batch_size} images"
         )
 
 

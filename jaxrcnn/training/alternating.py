@@ -193,7 +193,7 @@ def finished(config: Config, variables: Variables, step: int) -> Variables:
 
 def describe_phases(config: Config) -> list[str]:
     """A table of what every phase carries on, freezes and begins anew; none for joint training."""
-    rows = [("step", "trains", "backbone", "drawn anew", "proposals of", "steps", "drops at")]
+    rows = [("step", "trains", "backbone", "re-initialised", "proposals of", "steps", "drops at")]
     source = config.data.train_proposals
     for number, first_step, step in phases(config):
         proposals = source if step.trains == "fast_rcnn" else "-"

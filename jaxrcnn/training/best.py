@@ -12,6 +12,7 @@ from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.training.checkpoint import Checkpoint
 from jaxrcnn.training.history import read_history
 from jaxrcnn.training.metrics import read_rows
+from jaxrcnn.wording import counted
 
 DECIDES = ("train.keep_best", "eval.metric")
 """Fields that say which score counts; after a change, earlier evaluations do not count."""
@@ -66,7 +67,7 @@ class BestSoFar:
         """Why training ended after a step, in one line."""
         than = f" than {self.best.score:.3f} at step {self.best.step}" if self.best else ""
         return (
-            f"training ended at step {step}: {self._later} evaluations without a better "
+            f"training ended at step {step}: {counted(self._later, 'evaluation')} without a better "
             f"{self._metric}{than} (train.patience={self._patience})"
         )
 
@@ -134,8 +135,8 @@ def choose(
         if best.step not in steps:
             there = ", ".join(map(str, steps)) or "none"
             raise ConfigError(
-                f"{workdir / 'checkpoints'} lacks step {best.step}, the best by {metric}; "
-                f"available: {there}"
+                f"{workdir / 'checkpoints'} lacks the checkpoint of step {best.step}, the best by "
+                f"{metric}; available: {there}"
             )
         return best.step, metric
     step = checkpoint if isinstance(checkpoint, int) else max(steps, default=None)

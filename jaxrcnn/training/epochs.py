@@ -8,6 +8,7 @@ from fractions import Fraction
 from jaxrcnn import validation
 from jaxrcnn.config import Config, OptimizerConfig
 from jaxrcnn.training.alternating import phases
+from jaxrcnn.wording import counted
 
 SHORTEST_WARMUP = 100
 """Steps below which warm-up is not scaled, unless a tenth of training is shorter."""
@@ -58,9 +59,10 @@ def describe_epochs(config: Config, num_images: int) -> list[str]:
     if not train.epochs:
         return []
     drops = _listed(optimizer.milestones) if optimizer.schedule == "step" else ""
+    steps, images = counted(train.steps, "step"), counted(train.batch_size, "image")
     return [
-        f"train.epochs={train.epochs:g}, {num_images} images each: {train.steps} steps of "
-        f"{train.batch_size} images, warm-up over {optimizer.warmup_steps} steps"
+        f"train.epochs={train.epochs:g}, {counted(num_images, 'image')} each: {steps} of {images}, "
+        f"warm-up over {optimizer.warmup_steps} steps"
         + (f", learning rate drops at step {drops}" if drops else "")
     ]
 
@@ -92,8 +94,8 @@ def _too_late(
     late = [milestone for milestone in milestones if milestone >= steps]
     if late and optimizer.schedule == "step":
         lines.append(
-            f"warning: {ends}, but the learning rate drops at step {_listed(late)} (milestones): "
-            "that has no effect"
+            f"warning: {ends}, but the learning rate drops at step {_listed(late)} (milestones), "
+            "which has no effect"
         )
     return lines
 

@@ -7,6 +7,7 @@ from typing import Any
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_io import UNKEPT, config_differences, field_values
 from jaxrcnn.training.history import Change
+from jaxrcnn.wording import counted
 
 ANY_TIME = (
     "data.test_split",
@@ -66,7 +67,7 @@ def describe_changes(config: Config, changes: Sequence[Change]) -> list[str]:
         wanted = config.train.optimizer
         lines.append(
             f"train.optimizer.warmup_steps={wanted.warmup_steps} and milestones="
-            f"{wanted.milestones} stay as they were, whatever train.epochs is"
+            f"{wanted.milestones} stay as they were: train.epochs does not change them"
         )
     steps = [change for change in changes if change.field == "train.steps" and change.step]
     if steps and config.train.optimizer.schedule == "cosine":
@@ -90,9 +91,11 @@ def _check(there: Config, here: Config, step: int) -> None:
         line for line in config_differences(there, here) if line.partition(" ")[0] not in free
     ]
     if refused:
-        done = f", which decides the {step} steps that are done" if step else ""
+        done = (
+            f", which would have changed the {counted(step, 'step')} already done" if step else ""
+        )
         weights = (
-            "; --config.train.init with this workdir starts that one from the weights of this one"
+            "; --config.train.init with this workdir starts the new run from its weights"
             if step
             else ""
         )
@@ -102,14 +105,14 @@ def _check(there: Config, here: Config, step: int) -> None:
         )
     if here.train.steps < step:
         raise ConfigError(
-            f"train.steps={here.train.steps} is less than the {step} steps that are done: use at "
-            f"least {step} to resume the run, or another --workdir to start a new one"
+            f"train.steps={here.train.steps} is less than the {counted(step, 'step')} already "
+            f"done: use at least {step} to resume the run, or another --workdir to start a new one"
         )
     past = _past_milestones(there, step)
     if _past_milestones(here, step) != past:
         raise ConfigError(
             f"train.optimizer.milestones={here.train.optimizer.milestones} changes the learning "
-            f"rate of the {step} steps that are done: below step {step}, keep {past}"
+            f"rate of the {counted(step, 'step')} already done: before step {step}, keep {past}"
         )
 
 

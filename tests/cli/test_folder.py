@@ -97,15 +97,15 @@ def test_from_random_weights(tmp_path, images):
     assert (config.train.eval_every, config.train.checkpoint_every) == (50, 50)
     assert (tmp_path / "run" / "split.json").exists()
     assert said[0] == f"{images}: COCO (annotations/instances_default.json)"
-    assert "0.2 of it is held out for evaluation" in said[1]
+    assert "20% of its images are held out for evaluation" in said[1]
     assert said[2] == "initial weights: none, training starts from random weights"
     assert any(
         line.endswith("classes without a box in the training images are left out: 'pets'")
         for line in said
     )
     assert said[-1] == (
-        "a step takes 0.5 s here, so that 300 steps take about 2 min 30 s; "
-        "--config.train.epochs changes that"
+        "a step takes 0.5 s here, so 300 steps take about 2 min 30 s; set "
+        "--config.train.epochs to change this"
     )
 
 
@@ -161,7 +161,7 @@ def test_a_models_folder_gives_its_own_fields(tmp_path, images, weights):
     make_model(tmp_path / "model", odd, Classes(("cat", "cow", "dog"), (1, 2, 3)), source.variables)
     config, said = derive(tmp_path, images, train__init=str(tmp_path / "model"))
     assert (config.data.short_side, config.data.long_side) == (111, 222)
-    assert said[3] == "  a model of 3 classes"
+    assert said[3] == "  a model with 3 classes"
 
 
 def test_a_config_decides_all_but_what_the_data_decide(tmp_path, images):
@@ -230,7 +230,7 @@ def test_without_a_network_it_stops_and_names_random_weights(tmp_path, images, p
         derive(tmp_path, images)
     said = str(error.value)
     assert said.startswith("http://127.0.0.1:9/weights.pth cannot be downloaded")
-    assert "from random weights with --from none: then a few hundred images give" in said
+    assert "from random weights with --from none: with a few hundred images, these give" in said
     assert "\n" not in said
     assert not (tmp_path / "run").exists()
 
@@ -280,5 +280,5 @@ def test_several_folders_are_joined(tmp_path, images):
 def test_a_folder_that_is_no_data_set_says_what_it_holds(tmp_path):
     (tmp_path / "odd").mkdir()
     Image.fromarray(IMAGE).save(tmp_path / "odd" / "a.png")
-    with pytest.raises(DataError, match=r"no data set was recognised: it holds 1 image"):
+    with pytest.raises(DataError, match=r"no data set was recognised: it contains 1 image"):
         derive(tmp_path, tmp_path / "odd", train__init="")

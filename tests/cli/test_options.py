@@ -216,7 +216,7 @@ def test_what_is_set_is_all_that_changes_and_the_config_is_frozen(parse):
             ["tiny"],
             "tiny: there is no such folder; for the config of this name, write --config tiny",
         ),
-        ([__file__], f"{__file__} is a file; give the folder that holds the data set"),
+        ([__file__], f"{__file__} is a file; give the folder that contains the data set"),
         (["--workdir"], "--workdir: got nothing, takes a path"),
         (["--workdir", "a", "b"], "b: there is no such folder"),
         (["--config"], "--config: got nothing, takes a name or a file"),

@@ -51,13 +51,13 @@ def test_boxes_of_other_classes_are_left_out_and_counted():
     assert (dataset.class_names, dataset.source_classes) == (("emu", "cat"), ("cat", "dog"))
     np.testing.assert_array_equal(dataset.records[0].labels, [2])
     assert dataset.other_boxes == 1
-    assert dataset.notes[-1] == "no class is named 'emu', the names are 'cat', 'dog'"
+    assert dataset.notes[-1] == "no class is named 'emu' (the classes are 'cat', 'dog')"
     assert make(classes=("emu",), listed=()).notes[-1] == "no class is named 'emu'"
 
 
 def test_images_found_elsewhere_are_counted():
     dataset = make(page(1, [], renamed=True), page(2, []))
-    assert dataset.notes[-1] == "1 images found by file name alone, in another folder"
+    assert dataset.notes[-1] == "1 image found by file name alone, in another folder"
 
 
 def test_faults_name_the_file_of_the_boxes_and_the_place():
@@ -76,7 +76,7 @@ def test_faults_name_the_file_of_the_boxes_and_the_place():
 def test_an_image_that_is_named_twice_is_a_fault():
     again = page(1, [])._replace(where="line 9")
     with pytest.raises(
-        DataError, match=r"^list: line 9: the image /set/p1.png is named twice, fir"
+        DataError, match=r"^list: line 9: the image /set/p1.png is listed twice, fir"
     ):
         make(page(1, []), again)
     assert len(make(page(1, []), again, on_error="skip")) == 1
@@ -96,5 +96,5 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
     with pytest.raises(DataError, match=r"a\.txt: the list: cannot be read \(No such file"):
         read_annotation(str(path), "the list")
     path.write_bytes(b"ab\xe9")
-    with pytest.raises(DataError, match=r"not text in UTF-8 \(byte 2\); save it as UTF-8$"):
+    with pytest.raises(DataError, match=r"not UTF-8 text \(byte 2\); save it as UTF-8$"):
         read_annotation(str(path), "the list")

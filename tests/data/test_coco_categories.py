@@ -54,9 +54,11 @@ def test_fillers_of_torchvision_are_no_classes_of_the_data_unless_it_lists_them(
 
 
 def test_classes_of_other_data_are_refused():
-    with pytest.raises(DataError, match=r"s0\.json: .* named 'emu', the names are 'cat', 'dog'; "):
+    with pytest.raises(
+        DataError, match=r"s0\.json: .* 'emu' \(the categories are 'cat', 'dog'\); "
+    ):
         number_categories(splits_of({1: "cat", 2: "dog"}), ("emu",))
-    with pytest.raises(DataError, match=r"'class 1', .* 'class 10', 70 more, the names are 'cat'"):
+    with pytest.raises(DataError, match=r"'class 1', .*, 70 more \(the categories are 'cat'"):
         number_categories(splits_of({1: "cat"}), tuple(f"class {i}" for i in range(1, 81)))
 
 

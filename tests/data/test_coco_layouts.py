@@ -99,7 +99,9 @@ def test_a_broken_file_is_found_by_its_name_and_refused_by_its_reader(tmp_path):
 def test_results_in_place_of_annotations_are_called_so(tmp_path):
     results = [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1}]
     put(tmp_path, "annotations/instances_val.json", "val", results)
-    with pytest.raises(DataError, match=r"split val: it is COCO's results .*use the file of ann"):
+    with pytest.raises(
+        DataError, match=r"split val: it is COCO's results .*use the annotation file"
+    ):
         read_coco(str(tmp_path), ("val",))
 
 
@@ -108,7 +110,7 @@ def test_a_split_that_is_not_there_lists_those_that_are(tmp_path):
     with pytest.raises(DataError) as error:
         read_coco(str(tmp_path), ("train2017",))
     assert str(error.value) == (
-        f"{tmp_path}: split train2017: there is no such split, the folder holds default "
+        f"{tmp_path}: split train2017: there is no such split; the folder has default "
         "(annotations/instances_default.json); give --config.data.train_splits default"
     )
 

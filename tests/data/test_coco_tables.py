@@ -95,9 +95,9 @@ def test_entries_that_share_an_id_are_all_left_out(tmp_path):
 
 
 UNUSABLE = {
-    "not json": ('{"images": [', "is not COCO's json"),
-    "nested too deeply": ("[" * 100_000, "is not COCO's json"),
-    "another encoding": (b'{"images": "\xdf"}', "is not COCO's json ('utf-8' codec"),
+    "not json": ('{"images": [', "is not COCO's JSON"),
+    "nested too deeply": ("[" * 100_000, "is not COCO's JSON"),
+    "another encoding": (b'{"images": "\xdf"}', "is not COCO's JSON ('utf-8' codec"),
     "a list": ("[]", "'images' is missing"),
     "no annotations": ({key: TABLES[key] for key in ("images", "categories")}, "'annotations'"),
     "no category id": (
@@ -163,7 +163,9 @@ def test_missing_files_and_folders_are_named(tmp_path):
         read(tmp_path)
     write(tmp_path, TABLES)
     (tmp_path / "train").rename(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match="split train: no folder of images among train, "):
+    with pytest.raises(
+        DataError, match=r"split train: there is no image folder \(looked for train, "
+    ):
         read(tmp_path)
 
 

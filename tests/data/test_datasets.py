@@ -70,7 +70,7 @@ def test_empty_images_are_left_out_of_training_alone(tmp_path):
     config = config_of(1, root=str(tmp_path), train_splits=("train",), eval_split="val")
     train, evaluation = open_datasets(config)
     assert [record.image_id for record in train.records] == [0, 2]
-    assert train.summary().endswith("1 images without objects left out")
+    assert train.summary().endswith("1 image without objects left out")
     assert len(evaluation) == 3
     kept = dataclasses.replace(config, data=dataclasses.replace(config.data, skip_empty=False))
     assert len(open_datasets(kept)[0]) == 3
@@ -88,7 +88,7 @@ def test_another_number_of_classes_than_the_models_is_refused():
     with pytest.raises(ConfigError) as error:
         open_datasets(config)
     assert str(error.value) == (
-        "model.num_classes is 80, but shapes (1 images, seed 0) has 4 classes: "
+        "model.num_classes is 80, but shapes (1 image, seed 0) has 4 classes: "
         "disk, rectangle, triangle, star; data.classes chooses among them"
     )
 
@@ -115,7 +115,7 @@ def test_a_name_in_data_classes_that_the_training_set_does_not_have_is_refused(t
     with pytest.raises(ConfigError) as error:
         open_datasets(dataclasses.replace(config, data=misspelt))
     assert str(error.value) == (
-        "data.classes: no category of train is named 'dgo', the names are 'cat', 'dog'"
+        "data.classes: no class of train is named 'dgo' (the classes are 'cat', 'dog')"
     )
     filled = dataclasses.replace(config.data, classes=("cat", "N/A 2"))  # as torchvision's have
     assert len(open_datasets(dataclasses.replace(config, data=filled))[0]) == 1
@@ -269,11 +269,11 @@ def test_classes_are_renamed_before_they_are_chosen(tmp_path):
     for bad, match in (
         (
             {"rename": ("cow=pet",)},
-            r"^data\.rename: no class is named 'cow', .* 'cat', 'dog', 'a=b'$",
+            r"^data\.rename: no class is named 'cow' .* 'cat', 'dog', 'a=b'\)$",
         ),
         (
             {"rename": renames, "classes": ("cat",)},
-            r"^data\.classes: no class is named 'cat', .* 'c'$",
+            r"^data\.classes: no class is named 'cat' .* 'c'\)$",
         ),
     ):
         with pytest.raises(ConfigError, match=match):
@@ -313,14 +313,14 @@ def test_there_may_be_no_test_split(tmp_path):
 
 def test_a_misspelt_class_is_refused_whatever_found_the_format(tmp_path):
     write_coco(tmp_path, "train", {1: "cat"}, [[1], [1]])
-    with pytest.raises(ConfigError, match=r"^data\.classes: no category of train is named 'dog'"):
+    with pytest.raises(ConfigError, match=r"^data\.classes: no class of train is named 'dog'"):
         open_datasets(config_of(2, root=str(tmp_path), **AUTO, classes=("cat", "dog")))
 
 
 def test_a_format_that_is_not_there_names_the_one_that_is(tmp_path):
     write_coco(tmp_path, "train", {1: "cat"}, [[1], [1]])
     config = config_of(1, root=str(tmp_path), format="voc", train_splits=("train",))
-    with pytest.raises(DataError, match=r"the folder holds COCO .*: --config\.data\.format coco$"):
+    with pytest.raises(DataError, match=r"contains COCO .*: --config\.data\.format coco$"):
         open_datasets(config)
 
 

@@ -59,7 +59,7 @@ def test_an_archive_that_was_unpacked_a_folder_too_deep_is_read(tmp_path):
     (tmp_path / "__MACOSX").mkdir()
     found = find_format(str(tmp_path))
     assert (found.root, found.format) == (str(tmp_path / "cells"), "voc")
-    assert found.lines[0] == f"{tmp_path} has no data set itself: {tmp_path / 'cells'} is read"
+    assert found.lines[0] == f"{tmp_path} itself has no data set, so {tmp_path / 'cells'} is read"
 
 
 def test_one_of_several_folders_is_not_guessed(tmp_path):
@@ -68,8 +68,8 @@ def test_one_of_several_folders_is_not_guessed(tmp_path):
     with pytest.raises(DataError) as error:
         find_format(str(tmp_path))
     assert str(error.value) == (
-        f"{tmp_path}: no data set was recognised: it holds the folder cells/ (with a data set, "
-        "VOC: give it as --config.data.root), the folder notes/; docs/data.md describes the "
+        f"{tmp_path}: no data set was recognised: it contains the folder cells/ (a data set, "
+        "VOC: name this folder instead), the folder notes/; docs/data.md describes the "
         "formats that are read"
     )
 
@@ -83,9 +83,9 @@ def test_a_failed_guess_says_what_is_there(tmp_path):
     (tmp_path / "more").mkdir()
     Image.new("RGB", (4, 3)).save(tmp_path / "more" / "c.jpg")
     assert describe(str(tmp_path)) == (
-        "no data set was recognised: it holds 2 images, 2 .txt files, 1 other file, 1 .xml file, "
-        "1 .log file, the folder more/ (1 images); annotations.xml is CVAT's XML; export as COCO "
-        "1.0; docs/data.md describes the formats that are read"
+        "no data set was recognised: it contains 2 images, 2 .txt files, 1 other file, 1 .xml "
+        "file, 1 .log file, the folder more/ (1 image); annotations.xml is CVAT's XML; export as "
+        "COCO 1.0; docs/data.md describes the formats that are read"
     )
 
 
@@ -102,7 +102,7 @@ def test_the_error_of_a_reader_names_the_format_that_is_there(tmp_path):
     write_voc(tmp_path, "train")
     error = DataError("x: cannot be read")
     assert str(explain(error, str(tmp_path), "coco")) == (
-        "x: cannot be read; the folder holds VOC (ImageSets/Main/train.txt): "
+        "x: cannot be read; the folder contains VOC (ImageSets/Main/train.txt): "
         "--config.data.format voc"
     )
     assert explain(error, str(tmp_path), "voc") is error

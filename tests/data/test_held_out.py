@@ -78,7 +78,9 @@ def test_copies_of_one_image_stay_together():
     sources = [{dataset.records[p].name.split(".rf.")[0] for p in places} for places in halves]
     assert not sources[0] & sources[1]
     assert len(halves.val) == 12
-    assert note_on_copies(dataset) == ["60 images are copies of one another and stay on one side"]
+    assert note_on_copies(dataset) == [
+        "60 images are copies of one another and are kept on the same side"
+    ]
     assert note_on_copies(dataset_of({"a": [1], "b": [1]})) == []
 
 
@@ -87,7 +89,9 @@ def test_the_same_image_in_two_folders_stays_together_and_others_of_its_name_do_
     halves = hold_out(twice, 0.2, 0)
     sides = [{twice.records[p].name[2:] for p in places} for places in halves]
     assert not sides[0] & sides[1]
-    assert note_on_copies(twice) == ["20 images are copies of one another and stay on one side"]
+    assert note_on_copies(twice) == [
+        "20 images are copies of one another and are kept on the same side"
+    ]
     folders = dataset_of({f"{i}/image.png": [1] * i for i in range(10)} | {"10/image.png": []})
     assert len(hold_out(folders, 0.2, 0).val) in (2, 3)  # 2.2 of 11
     assert note_on_copies(folders) == []

@@ -64,7 +64,7 @@ def test_one_file_may_be_divided_by_folders(tmp_path):
     assert find_splits(root) == {"test": "metadata.jsonl", "train": "metadata.jsonl"}
     dataset = read_image_folder(root, ["train"])
     assert boxes_of(dataset) == {"train/a.png": [("cat", 1, 2, 4, 6)]}
-    assert dataset.notes == ("1 images are in the folder of no split, and are left out",)
+    assert dataset.notes == ("1 image outside the folders of the splits left out",)
 
 
 def test_numbered_classes_are_in_the_order_of_their_numbers(tmp_path):
@@ -73,7 +73,8 @@ def test_numbered_classes_are_in_the_order_of_their_numbers(tmp_path):
     root = write(tmp_path, {"metadata.jsonl": text}, ("a.png",))
     dataset = read_image_folder(root, ["all"])
     assert dataset.class_names == ("0", "9", "10")
-    assert dataset.notes == ("classes are called by their numbers: README.md does not name them",)
+    note = "README.md does not name the classes, so their numbers are used as names"
+    assert dataset.notes == (note,)
 
 
 def test_the_card_names_the_classes_and_their_order(tmp_path):
@@ -102,9 +103,9 @@ def test_boxes_in_shares_are_noted(tmp_path):
             (("b.png", [[50, 2, 3, 3]], ["cat"]),),
             "line 1, object 1: 'cat': the box .* lies outside",
         ),
-        ((("b.png", [[1, 2, 3, 3]], []),), "line 1: objects has 1 boxes"),
+        ((("b.png", [[1, 2, 3, 3]], []),), "line 1: objects has 1 box"),
         ((("x.png", [], []),), r"line 1: the image file is missing: x\.png"),
-        ((("a.png", [], []), ("./a.png", [], [])), "line 2: the image .* is named twice, first by"),
+        ((("a.png", [], []), ("./a.png", [], [])), "line 2: the image .* is listed twice, first"),
     ],
 )
 def test_a_fault_costs_the_box_or_the_image(tmp_path, images, what):

@@ -54,7 +54,7 @@ def test_numbers_are_named_if_names_are_known(tmp_path):
     assert [box[0] for box in objects(tmp_path, value, names=("a", "b"))[0]] == ["b", "a"]
     value["categories"][0] = 2
     _, faults = objects(tmp_path, value, names=("a", "b"))
-    assert faults == ["the class is 2, README.md names the classes 0 to 1"]
+    assert faults == ["the class is 2, but README.md names the classes 0 to 1"]
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_an_object_at_fault_is_left_to_its_image(tmp_path, box, label, what):
         ({"objects": {}}, "file_name is None, not a name"),
         ({"file_name": 1.5}, "file_name is 1.5, not a name"),
         ({"objects": 7}, r"objects is 7 \(int\), not an object with bbox and categories"),
-        ({"objects": [7]}, "objects is a list of something else than objects"),
+        ({"objects": [7]}, "objects is a list whose entries are not objects"),
         (
             {"objects": {"bbox": [[1, 2, 3, 4]], "categories": []}},
-            r"objects has 1 boxes \(bbox\), but 0 classes",
+            r"objects has 1 box \(bbox\), but 0 classes",
         ),
         (
             {"objects": {"bbox": {"a": 1}, "label": []}},
@@ -94,7 +94,7 @@ def test_an_object_at_fault_is_left_to_its_image(tmp_path, box, label, what):
         ({"objects": {"bbox": [[1, 2, 3, 4]]}}, "objects has none of 'categories', 'category', 'l"),
         (
             {"objects": {"bbox": [[1, 2, 3, 4]], "label": ["a"], "category": ["b"]}},
-            "'category', 'label' of objects may each be the classes",
+            "objects has 'category', 'label', each of which could be the classes",
         ),
     ],
 )
@@ -127,5 +127,5 @@ def test_objects_of_parquet(tmp_path):
 
 def test_a_file_of_another_encoding_is_named(tmp_path):
     write(tmp_path, {"metadata.jsonl": b'{"file_name": "\xe9"}'})
-    with pytest.raises(DataError, match=r"metadata\.jsonl: the metadata: it is not text in UTF-8"):
+    with pytest.raises(DataError, match=r"metadata\.jsonl: the metadata: it is not UTF-8 text"):
         read_metadata(str(tmp_path / "metadata.jsonl"), (), FaultLog("skip"))

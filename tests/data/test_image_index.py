@@ -41,7 +41,7 @@ def test_a_path_from_the_root_of_the_file_system_is_taken_as_it_is(tmp_path):
 
 def test_several_files_of_one_name_are_a_fault(tmp_path):
     write(tmp_path, {}, FILES)
-    with pytest.raises(ValueError, match=r"several files are named so: '.*a\.png', '.*a\.png'"):
+    with pytest.raises(ValueError, match=r"several files have this name: '.*a\.png', '.*a\.png'"):
         find(tmp_path, "/data/a.png", "deep")
 
 

@@ -110,7 +110,7 @@ def test_the_threshold_reaches_the_plan():
 
 
 def test_plan_of_no_images_is_refused():
-    with pytest.raises(DataError, match="holds no images"):
+    with pytest.raises(DataError, match="contains no images"):
         plan_batches(0, 1, 1, np.zeros(0, np.int32))
 
 

@@ -49,8 +49,8 @@ def test_without_a_validation_split_images_are_held_out(tmp_path):
     config, lines = resolve_data(config_of(tmp_path, val_share=0.1))
     assert chosen(config) == ("coco", ("default",), "", "")
     assert lines[1] == (
-        f"{tmp_path}: training on default; 0.1 of it is held out for evaluation, as there is no "
-        "validation split"
+        f"{tmp_path}: training on default; 10% of its images are held out for evaluation, "
+        "since there is no validation split"
     )
 
 
@@ -73,12 +73,12 @@ def test_the_folder_that_was_found_is_the_root(tmp_path):
     write_voc(tmp_path / "cells", "train", "val")
     config, lines = resolve_data(config_of(tmp_path))
     assert config.data.root == str(tmp_path / "cells")
-    assert lines[0] == f"{tmp_path} has no data set itself: {tmp_path / 'cells'} is read"
+    assert lines[0] == f"{tmp_path} itself has no data set, so {tmp_path / 'cells'} is read"
 
 
 def test_an_unclear_choice_names_the_folder(tmp_path):
     write_coco(tmp_path, "a", "b")
-    with pytest.raises(ConfigError, match=r": which split to train on is not clear.*'a', 'b'"):
+    with pytest.raises(ConfigError, match=r": it is not clear which split to train on.*'a', 'b'"):
         resolve_data(config_of(tmp_path))
 
 
@@ -128,6 +128,6 @@ def test_a_folder_without_a_data_set_says_what_is_there(tmp_path):
     with pytest.raises(DataError) as error:
         resolve_data(config_of(tmp_path, format="coco"))
     assert str(error.value) == (
-        f"{tmp_path}: there is no data set in the format coco (data.format); the folder holds VOC "
-        "(ImageSets/Main/train.txt): --config.data.format voc"
+        f"{tmp_path}: there is no data set in the format coco (data.format); the folder "
+        "contains VOC (ImageSets/Main/train.txt): --config.data.format voc"
     )

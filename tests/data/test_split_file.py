@@ -39,8 +39,8 @@ def test_new_images_are_left_out_and_said(tmp_path):
     halves, lines = read_split(tmp_path, dataset_of(["a", "new", "b", "newer"]))
     assert halves == Halves([0], [2])
     assert lines == [
-        f"2 images (the first: new) newer than {tmp_path / FILE} left out: a new --workdir takes "
-        "them"
+        f"2 images (the first: new) newer than {tmp_path / FILE} left out; another --workdir "
+        "includes them"
     ]
 
 
@@ -49,8 +49,8 @@ def test_images_that_are_gone_are_an_error(tmp_path):
     with pytest.raises(DataError) as error:
         read_split(tmp_path, dataset_of(["a", "c"]))
     assert str(error.value) == (
-        f"{tmp_path / FILE}: image b: 1 image (the first: b) of this file cannot be found in the "
-        "data set; bring them back, or start a new run in another --workdir"
+        f"{tmp_path / FILE}: image b: 1 image (the first: b) missing from the data set; "
+        "bring them back, or start a new run in another --workdir"
     )
 
 

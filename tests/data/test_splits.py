@@ -70,7 +70,7 @@ def test_what_is_not_clear_is_asked_for(names, words):
 def test_a_missing_split_lists_those_that_are_there():
     found = {"default": "annotations/instances_default.json"}
     assert str(missing_split("/x", "train", found)) == (
-        "/x: split train: there is no such split, the folder holds default "
+        "/x: split train: there is no such split; the folder has default "
         "(annotations/instances_default.json); give --config.data.train_splits default"
     )
     many = {f"s{i}": f"{i}.json" for i in range(12)}

@@ -33,7 +33,7 @@ def test_classes_are_chosen_by_name(tmp_path):
     dataset = read_table(root, ["train"], ["emu", "dog"])
     np.testing.assert_array_equal(dataset.records[1].labels, [2])
     assert dataset.other_boxes == 2
-    assert dataset.notes == ("no class is named 'emu', the names are 'cat', 'dog'",)
+    assert dataset.notes == ("no class is named 'emu' (the classes are 'cat', 'dog')",)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_shares_of_the_image_are_noted(tmp_path):
     np.testing.assert_allclose(dataset.records[0].boxes, [[4, 3, 12, 9]], rtol=1e-6)
     np.testing.assert_allclose(dataset.records[1].boxes, [[0, 0, 40, 30]], rtol=1e-6)
     assert dataset.notes[0] == (
-        "train.csv: 2 of 3 boxes lie within 0 and 1, so that all coordinates are taken as shares "
-        "of the width and height of the image"
+        "train.csv: 2 of 3 boxes lie within 0 and 1, so all coordinates are read as "
+        "fractions of the width and height of the image"
     )
 
 
@@ -142,7 +142,7 @@ def test_boxes_in_pixels_may_lie_within_0_and_1(tmp_path):
 def test_a_table_without_classes_has_one(tmp_path):
     root = write(tmp_path, {"train.csv": 'image,bbox\na.png,"[4, 3, 8, 6]"\n'}, IMAGES[:1])
     dataset = read_table(root, ["train"])
-    note = "train.csv has no column of classes: every box is of the class '{}'"
+    note = "train.csv has no column for classes: every box has the class '{}'"
     assert (dataset.class_names, dataset.notes) == (("object",), (note.format("object"),))
     dataset = read_table(root, ["train"], ["wheat"])
     assert (dataset.class_names, dataset.notes) == (("wheat",), (note.format("wheat"),))
@@ -172,7 +172,7 @@ def test_a_set_is_not_divided_by_a_column_of_something_else(tmp_path):
 
 def test_images_that_no_row_of_any_table_names_are_counted(tmp_path):
     root = write(tmp_path, FILES, (*IMAGES, "images/d.png", "images/e.jpg", "other/f.png"))
-    assert read_table(root, ["train"]).notes == ("2 images are named by no row, and are left out",)
+    assert read_table(root, ["train"]).notes == ("2 images not named in any row left out",)
 
 
 @pytest.mark.parametrize("on_error", ["raise", "skip"])
@@ -200,12 +200,12 @@ def test_a_box_at_fault_costs_that_box(tmp_path, on_error):
         ("a.png,30,40,cat,1,2,3,4", "line 2: the image is 40x30 pixels .* annotated as 30x40"),
         (
             "a.png,40,30,cat,1,2,3,4\na.png,40,31,cat,1,2,3,4",
-            "line 2: the rows of the image give dif",
+            "line 2: the rows of this image give dif",
         ),
         ("t.png,40,30,cat,1,2,3,4", "line 2: .*no image, or one that is broken"),
         (
             "a.png,40,30,cat,1,2,3,4\nimages/a.png,,,cat,1,2,3,4",
-            "line 3: the image .* is named twice",
+            "line 3: the image .* is listed twice",
         ),
     ],
 )
@@ -241,33 +241,33 @@ def test_an_image_annotated_as_it_is_stored_is_read_so(tmp_path):
         (
             {"train.csv": TRAIN, "train/a.csv": TRAIN},
             "train",
-            "'train.csv', 'train/a.csv' may each be",
+            "'train.csv', 'train/a.csv' could each be",
         ),
         (
             {"a.csv": TRAIN, "b.csv": TRAIN},
             "all",
-            "split all: 'a.csv', 'b.csv' may each be its table",
+            "split all: 'a.csv', 'b.csv' could each be its table",
         ),
-        ({}, "train", "no table has columns of boxes; there are 'images'; name them with data"),
+        ({}, "train", "no table has columns for boxes; there are 'images'; name them with data"),
         (
             {"x.csv": "a,b\n"},
             "train",
-            r"no table has columns of boxes; x\.csv has the columns 'a', 'b'; name them",
+            r"no table has columns for boxes; x\.csv has the columns 'a', 'b'; name them",
         ),
         (
             {"train.csv": HEAD.replace("filename", "bild")},
             "train",
-            r"no column has the names of the im",
+            r"no column was recognised as the names of the im",
         ),
         (
             {"train.csv": HEAD.replace("class", "class,label")},
             "train",
-            "'class', 'label' may each be",
+            "'class', 'label' could each be",
         ),
         (
             {"train.csv": TRAIN.encode() + b"\xe9"},
             "train",
-            r"train\.csv: the table: it is not text in",
+            r"train\.csv: the table: it is not UTF-8 text",
         ),
     ],
 )

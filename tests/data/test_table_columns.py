@@ -101,36 +101,37 @@ MEANINGS = "image, label, xmin, ymin, xmax, ymax, x, y, width, height, bbox, spl
         (
             "filename imgpath bbox",
             (),
-            "the columns 'filename', 'imgpath' may each be the image; choose",
+            "the columns 'filename', 'imgpath' could each be the image; choose",
         ),
         (
             "img class label bbox",
             (),
-            r"may each be the label; choose one with data\.columns, such as ",
+            r"could each be the label; choose one with data\.columns, such as ",
         ),
-        ("img bbox split set", (), "the columns 'split', 'set' may each be the split"),
+        ("img bbox split set", (), "the columns 'split', 'set' could each be the split"),
         (
             "img bbox xmin ymin xmax ymax",
             (),
-            r"the boxes may be \(bbox\) or \(xmin, ymin, xmax, ymax\)",
+            r"the boxes could be \(bbox\) or \(xmin, ymin, xmax, ymax\)",
         ),
-        ("img x1 y1 x2 y2 x0 y0", (), "the boxes may be"),
+        ("img x1 y1 x2 y2 x0 y0", (), "the boxes could be"),
         ("img xmin xmin ymin xmax ymax", (), "more than one column is named 'xmin'"),
         (
             "img xmn ymin xmax ymax",
             (),
-            "no columns have the boxes; the columns are 'img', 'xmn', 'ym",
+            "no columns were recognised as boxes; the columns are 'img', 'xmn', 'ym",
         ),
         (
             "bild bbox",
             (),
-            f"no column has the names of the images; .* each MEANING=COLUMN, of {MEANINGS}",
+            "no column was recognised as the names of the images; .* each MEANING=COLUMN, of "
+            f"{MEANINGS}",
         ),
-        ("img bbox", ("picture=img",), f"'picture' is no meaning, these are {MEANINGS}"),
+        ("img bbox", ("picture=img",), f"'picture' is not a meaning; use {MEANINGS}"),
         ("img bbox", ("label=art",), "no column is named 'art'; the columns are 'img', 'bbox'"),
         ("img bbox Art art.", ("label=ART",), "more than one column is named 'ART'"),
-        ("img a b", ("xmin=a", "width=b"), "'xmin', 'width' are of different kinds of boxes"),
-        ("img a b", ("xmin=a", "ymin=b"), "no column is known as 'xmax', 'ymax'"),
+        ("img a b", ("xmin=a", "width=b"), "'xmin', 'width' describe boxes in different ways"),
+        ("img a b", ("xmin=a", "ymin=b"), "no column was recognised as 'xmax', 'ymax'"),
     ],
 )
 def test_what_is_missing_or_ambiguous_is_named_with_what_is_there(header, given, what):

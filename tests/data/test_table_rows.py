@@ -60,7 +60,7 @@ def test_an_empty_bbox_is_no_box(value):
         ("a.png,cat,1,2,,4,,", "xmax is '', not a number"),
         ("a.png,,1,2,3,4,,", "the class is '', not a name"),
         ("a.png,cat,1,2,3,4,wide,", "the image's width is 'wide', not a number"),
-        ("a.png,cat,1,2,3,4,,-5", "the image's height is -5, which is no size of an image"),
+        ("a.png,cat,1,2,3,4,,-5", "the image's height is -5, which is not a valid image size"),
         ("a.png,cat,1,2,3,4,1.5,", "the image's width is '1.5', not a whole number"),
     ],
 )
@@ -78,8 +78,8 @@ def test_a_box_that_cannot_be_understood_is_left_to_its_image(line, what):
     ("line", "what"),
     [
         (" ,cat,1,2,3,4,,", "line 2: the image is ' ', not a name"),
-        ("a.png,cat,1,2,3,4", "line 2: it has 6 cells, the header has 8"),
-        ("a.png,cat,1,5,2,3,4,,x", "line 2: it has 9 cells, the header has 8"),
+        ("a.png,cat,1,2,3,4", "line 2: it has 6 cells, but the header has 8"),
+        ("a.png,cat,1,5,2,3,4,,x", "line 2: it has 9 cells, but the header has 8"),
     ],
 )
 def test_a_row_without_an_image_goes_to_the_log(line, what):
@@ -98,7 +98,7 @@ def test_a_decimal_comma_is_named():
     sheet = Sheet("a.csv", ["image", "xmin", "ymin", "xmax", "ymax"], [], True)
     sheet.rows.append(Cells("line 2", ["a.png", "1,5", "2", "3", "4"]))
     (row,) = read_rows(sheet, find_columns(sheet.header, (), "a"), "o", FaultLog("raise"))
-    assert row.fault == "xmin is '1,5', not a number: write a point in place of the comma"
+    assert row.fault == "xmin is '1,5', not a number: write a decimal point instead of the comma"
 
 
 def test_images_are_sorted_by_name_and_boxes_stay_in_order():

@@ -54,10 +54,10 @@ def test_layouts_without_a_header(tmp_path, line, header):
     ("content", "what"),
     [
         ("", r"a\.csv: the table: it is empty"),
-        ('image\na.png\n"b.png\n', r"a\.csv: line 3: it is no table of text \(unexpected end"),
-        ('image\n"a"b\n', r"a\.csv: line 2: it is no table of text \("),
-        (f"image\n{'a' * 200_000}\n", r"a\.csv: line 2: it is no table of text \(field larger"),
-        ("image\né\n".encode("latin-1"), r"a\.csv: the table: it is not text in UTF-8 \(byte 6\)"),
+        ('image\na.png\n"b.png\n', r"a\.csv: line 3: it is not a table of text \(unexpected end"),
+        ('image\n"a"b\n', r"a\.csv: line 2: it is not a table of text \("),
+        (f"image\n{'a' * 200_000}\n", r"a\.csv: line 2: it is not a table of text \(field larger"),
+        ("image\né\n".encode("latin-1"), r"a\.csv: the table: it is not UTF-8 text \(byte 6\)"),
     ],
 )
 def test_what_is_no_table_is_named(tmp_path, content, what):

@@ -53,7 +53,7 @@ def test_a_split_may_name_a_folder_below_the_root(tmp_path):
     assert dataset.records[1].file == str(tmp_path / "VOC2012" / "JPEGImages" / "p1.jpg")
 
 
-NOT_ONE_BASED = "boxes have coordinates that are fractional or below 1: data.voc_one_based=False"
+NOT_ONE_BASED = "boxes with coordinates that are fractional or below 1"
 
 
 def test_coordinates_from_zero_are_taken_as_they_are_or_noted(tmp_path):
@@ -66,7 +66,8 @@ def test_coordinates_from_zero_are_taken_as_they_are_or_noted(tmp_path):
     expected = [(0, 0, 40, 30), (0, 1.25, 10, 20), (0, 0, 4, 4)]
     np.testing.assert_array_equal(dataset.records[0].boxes, expected)
     assert dataset.clipped == 2
-    assert f"; 2 {NOT_ONE_BASED} takes them as counted from 0" in dataset.summary()
+    remedy = "(if they count from 0, set data.voc_one_based=False)"
+    assert f"; 2 {NOT_ONE_BASED} {remedy}" in dataset.summary()
 
 
 def test_boxes_that_reach_out_by_a_pixel_are_cut_and_counted(tmp_path):
@@ -92,14 +93,14 @@ def test_boxes_of_other_names_are_left_out_and_counted(tmp_path, on_error):
     ids = np.concatenate([record.annotation_ids for record in dataset.records])
     np.testing.assert_array_equal(ids, [1, 3])  # of four objects
     assert dataset.summary() == (
-        "train: 3 images, 2 boxes (0 to ignore), 1 classes; 2 boxes of other categories left out"
+        "train: 3 images, 2 boxes (0 to ignore), 1 class; 2 boxes of other classes left out"
     )
 
 
 def test_a_class_that_no_object_has_is_named(tmp_path):
     write(tmp_path, {"p1": SIZE + item()})
     dataset = read_voc(str(tmp_path), ("train",), ("cat", "dog", "emu"))
-    assert dataset.notes == ("no object is named 'cat', 'emu', the names are 'dog'",)
+    assert dataset.notes == ("no class is named 'cat', 'emu' (the classes are 'dog')",)
     assert read_voc(str(tmp_path), ("train",)).notes == ()  # few sets have all of the twenty
 
 
@@ -108,7 +109,7 @@ def test_a_box_without_area_is_left_out_and_counted(tmp_path, on_error):
     write(tmp_path, {"p1": SIZE + item() + item("cat", (9, 3, 8, 20))})
     dataset = read_voc(str(tmp_path), ("train",), on_error=on_error)
     np.testing.assert_array_equal(dataset.records[0].boxes, [[1, 2, 10, 20]])
-    assert dataset.summary().endswith("; 1 boxes without width or height left out")
+    assert dataset.summary().endswith("; 1 box without width or height left out")
 
 
 FAULTY_BOXES = {
@@ -145,7 +146,7 @@ def check_faulty(root, beginning, what):
     assert line.endswith("data.on_error=skip")
     dataset = read_voc(str(root), ("train",), on_error="skip")
     assert dataset.skipped == (line,)
-    assert "1 faulty records left out" in dataset.summary()
+    assert "1 faulty record left out" in dataset.summary()
     return dataset
 
 

@@ -102,7 +102,7 @@ def test_other_xml_is_no_split_and_is_called_by_its_name(tmp_path):
     (tmp_path / "annotations.xml").write_text("<annotations/>")
     assert find_splits(str(tmp_path)) == {}
     put(tmp_path, ".", ".")
-    with pytest.raises(DataError, match=r"image annotations: it holds <annotations> .*CVAT's XML"):
+    with pytest.raises(DataError, match=r"its root element is <annotations>.*CVAT's XML"):
         read_voc(str(tmp_path), ("all",))
     assert len(read_voc(str(tmp_path), ("all",), on_error="skip")) == 2
 
@@ -118,6 +118,6 @@ def test_a_split_that_is_not_there_lists_those_that_are(tmp_path):
     with pytest.raises(DataError) as error:
         read_voc(str(tmp_path), ("val",))
     assert str(error.value) == (
-        f"{tmp_path}: split val: there is no such split, the folder holds train (train/*.xml); "
+        f"{tmp_path}: split val: there is no such split; the folder has train (train/*.xml); "
         "give --config.data.train_splits train"
     )

@@ -171,11 +171,11 @@ def test_an_object_that_cannot_be_understood_costs_itself_alone(tmp_path, faulty
         ('!<?xml version="1.0" encoding="klingon"?><annotation/>', "the annotation is not XML"),
         ('!<?xml version="1.0" encoding="utf-16"?><annotation/>', "the annotation is not XML"),
         ("!", "the annotation is not XML"),
-        ("!<annotations/>", "it holds <annotations> and not VOC's <annotation>"),
+        ("!<annotations/>", "its root element is <annotations>, not VOC's <annotation>"),
         (SIZE.replace("40", "wide"), "width is 'wide', not pixels"),
         (SIZE.replace("40", "40.5"), "width is '40.5', not pixels"),
         (SIZE.replace("40", "inf"), "width is 'inf', not pixels"),
-        (SIZE.replace("40", "-40"), "width is -40, which is no size"),
+        (SIZE.replace("40", "-40"), "width is -40, which is not a valid image size"),
         (
             SIZE.replace("40", "41"),
             "the image is 40x30 pixels (width x height), annotated as 41x30",

@@ -27,7 +27,7 @@ def test_what_is_no_number_is_named(value):
 
 
 def test_a_decimal_comma_is_named():
-    with pytest.raises(ValueError, match=r"x is '0,5', not a number: write a point in place of"):
+    with pytest.raises(ValueError, match=r"x is '0,5', not a number: write a decimal point"):
         written_number("0,5", "x")
 
 
@@ -48,7 +48,7 @@ def test_a_size_that_is_missing_or_zero_is_none(value, side):
 
 
 def test_a_negative_size_is_named():
-    with pytest.raises(ValueError, match="width is -4, which is no size of an image"):
+    with pytest.raises(ValueError, match="width is -4, which is not a valid image size"):
         written_side("-4", "width")
 
 

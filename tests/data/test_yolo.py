@@ -43,7 +43,7 @@ def test_classes_are_chosen_by_name(tmp_path):
     assert dataset.class_names == ("emu", "big dog")
     np.testing.assert_array_equal(dataset.records[0].labels, [2])
     assert dataset.other_boxes == 1
-    assert dataset.notes == ("no class is named 'emu', the names are 'cat', 'big dog'",)
+    assert dataset.notes == ("no class is named 'emu' (the classes are 'cat', 'big dog')",)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,9 @@ def test_a_box_at_fault_costs_that_box(tmp_path, on_error):
     root = write(tmp_path, {**FILES, "labels/train/a.txt": label}, IMAGES)
     file = tmp_path / "labels/train/a.txt"
     if on_error == "raise":
-        with pytest.raises(DataError, match=r"labels/train/a\.txt: line 2: the class is 7, the cl"):
+        with pytest.raises(
+            DataError, match=r"labels/train/a\.txt: line 2: the class is 7, but the cl"
+        ):
             read_yolo(root, ["train"])
         return
     dataset = read_yolo(root, ["train"], on_error=on_error)
@@ -125,7 +127,7 @@ def test_a_box_at_fault_costs_that_box(tmp_path, on_error):
     assert dataset.empty_boxes == 1
     remedy = "correct it, or leave such records out with data.on_error=skip"
     assert dataset.skipped == (
-        f"{file}: line 2: the class is 7, the classes are 2 of 0 to 2; {remedy}",
+        f"{file}: line 2: the class is 7, but the classes are 2 of 0 to 2; {remedy}",
         f"{file}: line 3: 'cat': the box (-10, 7.5, 50, 22.5) reaches out of the image of 40x30 "
         f"pixels; {remedy}",
     )
@@ -142,7 +144,7 @@ def test_a_box_may_reach_out_by_a_pixel(tmp_path):
 FAULTY_IMAGES = {
     "no image": ("images/train/b.png", b"text", r"images/train: image b\.png: .*no image, or one"),
     "not UTF-8": ("labels/train/b.txt", b"0 \xe9", r"images/train: image b\.png: its label file .*"
-                  r"b\.txt: it is not text in UTF-8 \(byte 2\)"),
+                  r"b\.txt: it is not UTF-8 text \(byte 2\)"),
 }  # fmt: skip
 
 
@@ -173,7 +175,7 @@ def test_an_image_at_fault_costs_that_image(tmp_path, file, content, what):
 )
 def test_an_image_that_is_named_twice_is_a_fault(tmp_path, files):
     root = write(tmp_path, {**FILES, **files}, IMAGES)
-    with pytest.raises(DataError, match=r"the image .* is named twice, first by "):
+    with pytest.raises(DataError, match=r"the image .* is listed twice, first in "):
         read_yolo(root, ["train", "val"])
     dataset = read_yolo(root, ["train", "val"], on_error="skip")
     names = [record.name for record in dataset.records]
@@ -198,7 +200,7 @@ def test_without_any_label_file_the_first_is_named(tmp_path):
     root = write(tmp_path, {"data.yaml": YAML}, IMAGES)
     (note,) = read_yolo(root, ["train"]).notes
     first = tmp_path / "labels/train/a.txt"
-    assert note == f"no image has a label file (the first would be {first})"
+    assert note == f"no image has a label file (the first image's would be {first})"
 
 
 def test_label_files_without_an_image_are_counted(tmp_path):
@@ -206,7 +208,7 @@ def test_label_files_without_an_image_are_counted(tmp_path):
     root = write(tmp_path, {**FILES, **files}, IMAGES)
     (note,) = read_yolo(root, ["train"]).notes
     first = tmp_path / "labels/train/x.txt"
-    assert note == f"2 label files belong to no image (the first is {first})"
+    assert note == f"2 label files without an image (the first: {first})"
 
 
 def test_an_image_turned_by_its_tag_is_read_as_it_is_seen(tmp_path):
@@ -239,7 +241,7 @@ def test_an_image_turned_by_its_tag_is_read_as_it_is_seen(tmp_path):
             "train",
             r"no data\.yaml, obj\.data, or images/ with labels/; there are 'im",
         ),
-        ({"labels/train/a.txt": FOUR}, "train", "there are no names of classes"),
+        ({"labels/train/a.txt": FOUR}, "train", "there are no class names"),
     ],
 )
 def test_what_is_wrong_with_the_set_is_named(tmp_path, files, split, what):

@@ -42,11 +42,11 @@ def test_numbers_of_keypoints():
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("train: a", r"there are no names of classes \(names\)"),
-        ("names: []", "there are no names of classes"),
+        ("train: a", r"there are no class names \(names\)"),
+        ("names: []", "there are no class names"),
         ("names: cat", "names is neither a list nor a mapping"),
-        ("names: {cat: 0}", "names has the key 'cat', which is no number of a class"),
-        ("names: {0: a, 00: b}", "names has a number twice"),
+        ("names: {cat: 0}", "names has the key 'cat', which is not a class number"),
+        ("names: {0: a, 00: b}", "names has the same number twice"),
         ("names: {0: a, 0: b}", "names has the key '0' twice"),
         ("names: [a, b, a]", "more than one class is named 'a'"),
         ("names: [a, '']", "the name of class 1 is '', not a name"),

@@ -109,7 +109,7 @@ def test_a_missing_image_of_a_list_is_found_out_later(tmp_path):
         ("..", r"\.\. is neither a folder nor a list"),
         ("/", "/ is neither a folder nor a list"),
         ("empty", "no images are in 'empty'"),
-        ("bad.txt", r"bad\.txt: split train: it is not text in UTF-8 \(byte 0\)"),
+        ("bad.txt", r"bad\.txt: split train: it is not UTF-8 text \(byte 0\)"),
     ],
 )
 def test_what_is_missing_is_named_with_what_is_there(tmp_path, written, what):

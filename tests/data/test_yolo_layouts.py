@@ -50,9 +50,9 @@ def test_darknet_data_is_read_where_no_yaml_is(tmp_path):
         ({"data.yaml": "a: ["}, r"data\.yaml: the data set: it is not YAML .*; correct it$"),
         (
             {"data.yaml": "é".encode("latin-1")},
-            r"data\.yaml: the data set: it is not text in UTF-8",
+            r"data\.yaml: the data set: it is not UTF-8 text",
         ),
-        ({"obj.data": "names = n\n"}, r"n: names of classes: cannot be read \(No such file"),
+        ({"obj.data": "names = n\n"}, r"n: the class names: cannot be read \(No such file"),
         (
             {"obj.data": "names = n\nclasses = 3\n", "n": "a\nb\n"},
             r"obj\.data: the data set: classes is 3, but .*n has 2 names",
@@ -119,7 +119,7 @@ def test_files_of_names_must_agree(tmp_path):
     write(tmp_path, {"classes.txt": "a\nb", "labels/classes.txt": "a\nb\n"})
     assert describe_folders(str(tmp_path), {}).names == {0: "a", 1: "b"}
     write(tmp_path, {"labels/classes.txt": "b\na"})
-    with pytest.raises(DataError, match=r"labels/classes\.txt: .* has other names of classes than"):
+    with pytest.raises(DataError, match=r"labels/classes\.txt: .* has other class names than"):
         describe_folders(str(tmp_path), {})
 
 
@@ -135,10 +135,10 @@ def test_without_names_the_remedy_is_named(tmp_path):
     [
         ("a\n\nb\n", "the name of class 1 is '', not a name"),
         ("a\na\n", "more than one class is named 'a'"),
-        ("", "there are no names of classes"),
+        ("", "there are no class names"),
     ],
 )
 def test_what_is_wrong_with_names_is_named(tmp_path, text, what):
     write(tmp_path, {"classes.txt": text})
-    with pytest.raises(DataError, match=rf"classes\.txt: names of classes: {what}; correct it"):
+    with pytest.raises(DataError, match=rf"classes\.txt: the class names: {what}; correct it"):
         read_names(str(tmp_path / "classes.txt"))

@@ -79,7 +79,7 @@ def test_of_a_runs_checkpoints_the_best_is_taken(tmp_path):
     (tmp_path / "metrics.jsonl").write_text(text, encoding="utf-8")
     found = find_initial(str(tmp_path))
     assert found.step == 60000
-    assert found.lines == ["  a run at step 60000 of 90000, its best by eval/AP"]
+    assert found.lines == ["  a run at step 60000 of 90000, the best by eval/AP"]
     assert found.classes is None  # names that stand for unknown ones
 
 
@@ -87,7 +87,7 @@ def test_a_folder_names_the_pieces_that_it_was_made_with(tmp_path):
     folder = write_model(tmp_path)
     write_pieces(folder, {"roi_op": Piece("my_fork.pool", None), "optimizer": Piece("x.y", None)})
     (line,) = find_initial(str(folder)).lines
-    assert line == "  a model of 3 classes, made with roi_op my_fork.pool"
+    assert line == "  a model with 3 classes, made with roi_op my_fork.pool"
 
 
 def test_a_detectors_file_is_recognised_and_says_what_is_assumed(detector_file):
@@ -182,7 +182,7 @@ def test_the_error_has_a_line_for_each_field(folder, detector_file):
     assert "convert it" not in error.value.remedy
     check_differences(found, replace_fields(config, {"train.init_strict": False}))
     found = find_initial(str(detector_file))
-    with pytest.raises(ListedError, match="convert it with them first"):
+    with pytest.raises(ListedError, match="convert the file with them first"):
         check_differences(found, config)
 
 

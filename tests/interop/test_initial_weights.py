@@ -101,8 +101,8 @@ def test_another_number_of_classes_has_its_layers_drawn_by_itself(kind, variable
     np.testing.assert_array_equal(head["kernel"], own["params"]["box_head"]["cls_score"]["kernel"])
     np.testing.assert_array_equal(fc6["kernel"], variables["params"]["box_head"]["fc6"]["kernel"])
     (line,) = [line for line in lines if line.startswith("  classes ")]
-    assert "3 in the weights, 7 here: box_head/cls_score and box_head/bbox_pred are drawn" in line
-    assert sum("drawn anew" in x and "box_head/" in x for x in lines if x != line) == 2
+    assert "3 in the weights, 7 here: box_head/cls_score and box_head/bbox_pred are re-init" in line
+    assert sum("re-initialised" in x and "box_head/" in x for x in lines if x != line) == 2
 
 
 @pytest.mark.parametrize("kind", ["folder", "workdir"])
@@ -120,7 +120,7 @@ def test_classes_of_the_same_name_keep_their_rows(kind, variables, request):
         )
         np.testing.assert_array_equal(boxes, [new[0], there[2], there[0], new[3]])
     (line,) = [line for line in lines if line.startswith("  classes ")]
-    assert line.endswith("rows of cow , cat kept by name, those of hen, pig drawn anew")
+    assert line.endswith("rows of cow , cat kept by name, those of hen, pig re-initialised")
 
 
 def test_the_same_classes_in_another_order_are_matched_by_name(folder, variables):
@@ -141,13 +141,13 @@ def test_rows_are_not_kept_where_that_is_not_wanted(folder):
     for layer in ("cls_score", "bbox_pred"):
         found, drawn = (x["params"]["box_head"][layer] for x in (loaded, own))
         jax.tree.map(np.testing.assert_array_equal, found, drawn)
-    assert any("none are to be kept" in line for line in lines)
+    assert any("train.init_keep_classes is False" in line for line in lines)
 
 
 def test_rows_without_names_are_taken_as_they_are_and_that_is_said(weight_file, variables):
     loaded, lines, _ = init_from(weight_file, names=("a", "b", "c"))
     jax.tree.map(np.testing.assert_array_equal, loaded, variables)
-    assert any("3 classes are not named by the weights" in line for line in lines)
+    assert any("3 in the weights, without names" in line for line in lines)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -157,8 +157,8 @@ def test_parts_to_restart_are_drawn_whole(kind, request):
     )
     found, drawn = (x["params"]["box_head"]["cls_score"] for x in (loaded, own))
     jax.tree.map(np.testing.assert_array_equal, found, drawn)
-    assert any("drawn anew" in x and "box_head/cls_score" in x for x in lines)
-    with pytest.raises(ConfigError, match="there is no part box_head/cls to draw anew"):
+    assert any("re-initialised" in x and "box_head/cls_score" in x for x in lines)
+    with pytest.raises(ConfigError, match="there is no part box_head/cls to re-initialise"):
         init_from(request.getfixturevalue(kind), restart=("box_head/cls",))
 
 
@@ -203,7 +203,7 @@ def test_a_frozen_norm_without_weights_stops(folder):
 def test_a_weight_file_is_accounted_for(weight_file):
     _, lines, _ = init_from(weight_file, restart=("rpn_head",))
     assert lines[0] == f"{weight_file}:"
-    assert any("drawn anew" in line and "rpn_head/conv" in line for line in lines)
+    assert any("re-initialised" in line and "rpn_head/conv" in line for line in lines)
     assert any("loaded" in line and "backbone/body" in line for line in lines)
 
 
@@ -259,7 +259,7 @@ def test_a_backbone_leaves_the_heads_as_they_were_drawn(variables, tmp_path):
         there = loaded["params"][name][part] if part else loaded["params"][name]
         wanted = variables["params"][name][part] if part else own["params"][name]
         jax.tree.map(np.testing.assert_array_equal, there, wanted)
-    assert any("not in such a file" in line and "rpn_head" in line for line in lines)
+    assert any("not in the file" in line and "rpn_head" in line for line in lines)
 
 
 def test_a_folder_that_is_none_stops_in_one_line(tmp_path):

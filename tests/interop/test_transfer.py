@@ -57,7 +57,7 @@ def test_an_unknown_tensor_stops_but_that_of_another_head_does_not(tensors, vari
     assert "roi_heads.mask_head.0.0.weight" not in account.kept
     tensors["backbone.body.layer4.9.conv1.weight"] = np.zeros(3, np.float32)
     said = complaint(tensors, MODEL, variables)
-    assert "1 tensors that this model has not, the first is backbone.body.layer4.9.conv1" in said
+    assert "1 tensor that this model lacks, the first is backbone.body.layer4.9.conv1" in said
 
 
 def test_statistics_without_a_norm_for_them_say_which_norm_to_take(tensors):
@@ -79,7 +79,7 @@ def test_a_head_for_other_classes_is_drawn_where_that_is_asked_for(tensors, vari
         own = drawn["params"]["box_head"][name]["kernel"]
         np.testing.assert_array_equal(loaded["params"]["box_head"][name]["kernel"], own)
     lines = describe(account, TORCHVISION.title)
-    assert any("drawn anew" in line and "box_head/cls_score" in line for line in lines)
+    assert any("re-initialised" in line and "box_head/cls_score" in line for line in lines)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
@@ -98,4 +98,4 @@ def test_of_many_that_are_not_finite_four_are_named(tensors, variables):
 
 def test_a_part_to_restart_that_is_none_stops(tensors, variables):
     said = complaint(tensors, MODEL, variables, restart=("box_head/cls",))
-    assert said == "there is no part box_head/cls to draw anew"
+    assert said == "there is no part box_head/cls to re-initialise"

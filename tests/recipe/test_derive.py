@@ -48,7 +48,7 @@ def test_what_a_small_set_on_a_cpu_gets():
     }
     assert remarks(found) == [
         "0.0% of the boxes overlap no anchor with an IoU of 0.5 or more",
-        "the learning rate is 0.02: train.optimizer.learning_rate 0.02 is for 4 images",
+        "the learning rate is 0.02: train.optimizer.learning_rate 0.02 is for batches of 4 images",
     ]
     assert config.train.epochs == 80
     assert config.data.classes == ("cat", "dog")
@@ -101,7 +101,9 @@ def test_but_not_those_that_belong_to_weights():
     config, found = derive(start, known(dataset_of(small, [1] * 10), weights="a detector"))
     assert config.model.anchors == start.model.anchors
     assert (config.data.short_side, config.data.long_side) == (200, 333)
-    assert remarks(found)[1].endswith("the anchors stay as the weights were trained with them")
+    assert remarks(found)[1].endswith(
+        "the anchors are kept, since the weights were trained with them"
+    )
     assert values(found)["train.epochs"] == 40.0  # 1000 steps of 4 images over 100
 
 

@@ -251,7 +251,7 @@ def test_a_study_compares_last_states_after_equal_steps(config_file, tmp_path, m
     configs = stop.value.args[0].configs.values()
     assert {(x.train.keep_best, x.train.patience) for x in configs} == {("", 0)}
     assert capsys.readouterr().err == (
-        "note: a study compares last states: train.keep_best and train.patience are not used\n"
+        "note: a study compares final states: train.keep_best and train.patience are ignored\n"
     )
 
 

@@ -178,7 +178,7 @@ def test_a_phase_ends_in_its_average_and_begins_as_the_table_says(run):
     assert same(params_of(begins[1])["backbone"], first["backbone"])
     assert same(params_of(begins[1])["rpn_head"], ends[0].average["rpn_head"])
     assert same(params_of(begins[1])["box_head"], first["box_head"])
-    # 3: the backbone of step 2, and an RPN head drawn anew.
+    # 3: the backbone of step 2, and an RPN head re-initialised.
     assert same(params_of(begins[2])["backbone"], ends[1].average["backbone"])
     assert same(params_of(begins[2])["rpn_head"], drawn["rpn_head"])
     # 4: the box head of step 2 but for its last layers.

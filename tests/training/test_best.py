@@ -128,7 +128,7 @@ def test_a_run_without_a_best_one_has_its_last(workdir, tmp_path_factory):
 
 
 def test_a_best_checkpoint_that_is_gone_is_one_line(workdir):
-    message = r"checkpoints lacks step 20, the best by eval/AP; available: 30$"
+    message = r"checkpoints lacks the checkpoint of step 20, the best by eval/AP; available: 30$"
     with pytest.raises(ConfigError, match=message):
         choose(workdir, config_of(), [30])
 

@@ -123,13 +123,13 @@ def test_what_training_is_too_short_for_is_a_warning():
     peak = "the learning rate never reaches its peak"
     assert describe_schedule(config_of(steps=80000)) == [
         "warning: training ends at step 80000, but the learning rate drops at step 80000 "
-        "(milestones): that has no effect"
+        "(milestones), which has no effect"
     ]
     assert describe_schedule(config_of(steps=1000)) == [
         "warning: training ends at step 1000, but warm-up takes 1000 steps "
         f"(train.optimizer.warmup_steps): {peak}",
         "warning: training ends at step 1000, but the learning rate drops at step 60000 and 80000 "
-        "(milestones): that has no effect",
+        "(milestones), which has no effect",
     ]
 
 
@@ -143,7 +143,7 @@ def test_each_step_of_alternating_training_has_a_schedule_of_its_own():
     )
     assert describe_schedule(config) == [
         "warning: alternating step 1 ends at step 50, but the learning rate drops at step 50 "
-        "(milestones): that has no effect",
+        "(milestones), which has no effect",
         "warning: alternating step 2 ends at step 20, but warm-up takes 30 steps "
         "(train.optimizer.warmup_steps): the learning rate never reaches its peak",
     ]

@@ -86,7 +86,7 @@ def test_these_decide_what_is_done(name):
         resumed_config(there, _with(there, name, value), DONE)
     message = str(caught.value)
     assert f"({name} is {field_values(there)[name]!r} there, {value!r} here)" in message
-    assert f"decides the {DONE} steps that are done" in message
+    assert f"which would have changed the {DONE} steps already done" in message
     assert "another --workdir" in message
     assert "--config.train.init" in message
 
@@ -125,7 +125,9 @@ def test_steps_may_be_fewer_but_not_than_are_done():
         return resumed_config(Config(), replace_fields(Config(), {"train.steps": steps}), DONE)
 
     assert resumed(DONE)[0].train.steps == DONE
-    with pytest.raises(ConfigError, match=r"^train.steps=49999 is less than the 50000 steps that"):
+    with pytest.raises(
+        ConfigError, match=r"^train.steps=49999 is less than the 50000 steps already"
+    ):
         resumed(DONE - 1)
 
 
@@ -145,7 +147,7 @@ def test_milestones_may_change_where_no_step_has_seen_them(milestones, fine):
     if fine:
         assert resumed_config(there, here, DONE)[0] == here
     else:
-        with pytest.raises(ConfigError, match=r"below step 50000, keep \(40000,\)$"):
+        with pytest.raises(ConfigError, match=r"before step 50000, keep \(40000,\)$"):
             resumed_config(there, here, DONE)
 
 
@@ -191,8 +193,8 @@ def test_changes_are_said_and_a_stretched_cosine_too():
     cosine = Config(train=TrainConfig(optimizer=OptimizerConfig(schedule="cosine")))
     (kept,) = describe_changes(cosine, [Change(60, "train.epochs", 6.0, 9.0)])[1:]
     assert kept == (
-        "train.optimizer.warmup_steps=1000 and milestones=(60000, 80000) stay as they were, "
-        "whatever train.epochs is"
+        "train.optimizer.warmup_steps=1000 and milestones=(60000, 80000) stay as they were: "
+        "train.epochs does not change them"
     )
     last = describe_changes(cosine, changes)[-1]
     assert last.startswith("train.optimizer.schedule=cosine depends on train.steps: the first 60")

@@ -7,7 +7,7 @@ FIELDS = (
 
 CONFIG = (
     "name of a config (`jaxrcnn configs` lists them), a Python file with get_config() -> Config, "
-    "or the config.json of a run or a model; a word without suffix and folder is a name"
+    "or the config.json of a run or a model"
 )
 """The help of an option that is a config."""
 

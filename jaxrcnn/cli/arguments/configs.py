@@ -5,7 +5,7 @@ import argparse
 USES_DEVICES = False
 
 EPILOG = """\
-Train one with `jaxrcnn train --config NAME`. Its file is in the folder that the last line names.
+Train one with `jaxrcnn train --config NAME`. The last line is the folder of their files.
 
 For a config of your own, write a file such as mine.py and give it as --config mine.py:
 
