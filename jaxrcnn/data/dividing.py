@@ -32,7 +32,7 @@ class Divided(NamedTuple):
         if self.halves is None:
             return []
         part = _take(self.whole, self.halves.val)
-        note = f"{len(part)} of {len(self.whole)} images of the training splits, held out"
+        note = f"{len(part)} of {len(self.whole)} training images, held out"
         fields = {"name": f"{part.name} (held out)", "skipped": (), "notes": (note,)}
         counts = {"clipped": 0, "other_boxes": 0, "empty_boxes": 0, "empty": 0}
         return [dataclasses.replace(part, **fields, **counts)]

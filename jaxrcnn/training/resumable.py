@@ -94,11 +94,7 @@ def _check(there: Config, here: Config, step: int) -> None:
         done = (
             f", which would have changed the {counted(step, 'step')} already done" if step else ""
         )
-        weights = (
-            "; --config.train.init with this workdir starts the new run from its weights"
-            if step
-            else ""
-        )
+        weights = "; --from with this workdir starts it from these weights" if step else ""
         raise ConfigError(
             f"it holds a run with a different config ({'; '.join(refused)}){done}. Use the same "
             f"values to resume it, or another --workdir to start a new run{weights}"

@@ -176,9 +176,7 @@ def test_images_are_held_out_and_remembered_in_the_workdir(tmp_path):
     assert names(evaluation) == tree["val"]
     assert set(names(train)) == set(tree["train"]) - {"3.png"}  # data.skip_empty
     assert evaluation.name == "default (held out)"
-    assert evaluation.summary().endswith(
-        f"{len(evaluation)} of 7 images of the training splits, held out"
-    )
+    assert evaluation.summary().endswith(f"{len(evaluation)} of 7 training images, held out")
     assert f"{len(evaluation)} of 7 images held out for evaluation" in train.notes
     assert describe_datasets(train, evaluation)[2:] == []
 

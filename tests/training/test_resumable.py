@@ -88,7 +88,7 @@ def test_these_decide_what_is_done(name):
     assert f"({name} is {field_values(there)[name]!r} there, {value!r} here)" in message
     assert f"which would have changed the {DONE} steps already done" in message
     assert "another --workdir" in message
-    assert "--config.train.init" in message
+    assert "--from with this workdir" in message
 
 
 def _with(config, name, value):

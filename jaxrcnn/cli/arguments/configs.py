@@ -5,7 +5,7 @@ import argparse
 USES_DEVICES = False
 
 EPILOG = """\
-Train one with `jaxrcnn train --config NAME`. The last line is the folder of their files.
+Train one with `jaxrcnn train --config NAME`. The last line names the folder with the config files.
 
 For a config of your own, write a file such as mine.py and give it as --config mine.py:
 
