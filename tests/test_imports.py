@@ -77,8 +77,9 @@ MAY_IMPORT = {
     "scoring": {
         *("types", "config", "wording", "detector", "training", "data", "evaluation", "jax"),
     },
+    "feeding": {"types", "config", "training", "data", "evaluation", "scoring", "jax"},
     "runs": {
-        *("types", "config", "detector", "training", "data", "evaluation", "interop", "scoring"),
+        *("types", "config", "detector", "training", "data", "interop", "scoring", "feeding"),
         "jax",
     },
     "model": {
