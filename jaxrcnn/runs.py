@@ -19,14 +19,8 @@ from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import COLLECTIONS, Detector
 from jaxrcnn.feeding import Feed, LookAhead, read_given
 from jaxrcnn.interop.initial_weights import check_init, read_init
-from jaxrcnn.scoring import (
-    Evaluations,
-    check_keep_best,
-    check_test,
-    score_line,
-    score_test,
-    scores,
-)
+from jaxrcnn.run_scores import score_line, scores
+from jaxrcnn.scoring import Evaluations, check_keep_best, check_test, score_test
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.alternating import check_restarts, describe_phases
 from jaxrcnn.training.best import best_so_far
