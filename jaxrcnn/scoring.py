@@ -1,7 +1,7 @@
 """What a state of a run is worth: its evaluation, and the score on the test set at the end."""
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,12 +11,13 @@ from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import Variables
 from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
+from jaxrcnn.run_scores import held_out_name, held_out_scores, score_line
 from jaxrcnn.training.activity import Activity
 from jaxrcnn.training.alternating import finished, stage_of, takes_given
 from jaxrcnn.training.best import Best, best_so_far, check_metric
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.loop import orientation
-from jaxrcnn.training.metrics import MetricsWriter, read_rows
+from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.program import Program
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs
@@ -181,11 +182,6 @@ def score_test(
     writer.write(last, {**named, "test/step": step})
 
 
-def held_out_scores(workdir: pathlib.Path) -> list[dict[str, Any]]:
-    """The lines of a run's metrics with a score on the test set."""
-    return [row for row in read_rows(workdir / "metrics.jsonl") if "test/step" in row]
-
-
 def predictor(
     programs: Programs,
     program: Program,
@@ -216,47 +212,3 @@ def predictor(
         return found
 
     return predict
-
-
-def scores(workdir: pathlib.Path, step: int | None = None) -> list[dict[str, Any]]:
-    """The evaluations among a run's metrics: all, or those of one step."""
-    rows = read_rows(workdir / "metrics.jsonl")
-    return [row for row in rows if "eval/loss" in row and step in (None, row["step"])]
-
-
-def score_line(metrics: Mapping[str, float], kind: str = "eval") -> str:
-    """The main scores in a few words; their names begin with the kind."""
-    names = ("AP", "AP50", "AP75", "mAP", "loss")
-    return "  ".join(
-        f"{name} {metrics[f'{kind}/{name}']:.3f}"
-        for name in names
-        if metrics.get(f"{kind}/{name}") is not None
-    )
-
-
-def split_name(config: Config) -> str:
-    """What to call the evaluation set."""
-    drawn = config.data.format == "shapes" or not config.data.eval_split
-    return "the evaluation set" if drawn else config.data.eval_split
-
-
-def held_out_name(config: Config) -> str:
-    """What to call the test set."""
-    return config.data.test_split or "the test set"
-
-
-def describe_result(config: Config, workdir: pathlib.Path) -> list[str]:
-    """The score of a run's best state, and that on the test set, a line each if there is one."""
-    best, lines = best_so_far(workdir, config).best, []
-    for row in scores(workdir, best.step) if best else ():
-        split = split_name(config)
-        lines.append(
-            f"best      step {row['step']}: {score_line(row)}, on {split}, which chose this "
-            f"checkpoint ({config.train.keep_best} {row[config.train.keep_best]:.3f})"
-        )
-    for row in held_out_scores(workdir)[-1:]:
-        lines.append(
-            f"test      step {row['test/step']:.0f}: {score_line(row, 'test')}, on "
-            f"{held_out_name(config)}"
-        )
-    return lines

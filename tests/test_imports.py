@@ -74,12 +74,15 @@ MAY_IMPORT = {
     "tags": {"fonts", "numpy", "PIL"},
     "visualize": {"tags", "fonts", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
+    "run_scores": {"config", "training"},
     "scoring": {
-        *("types", "config", "wording", "detector", "training", "data", "evaluation", "jax"),
+        *("types", "config", "wording", "detector", "training", "data", "evaluation"),
+        *("run_scores", "jax"),
     },
+    "feeding": {"types", "config", "training", "data", "evaluation", "scoring", "jax"},
     "runs": {
-        *("types", "config", "detector", "training", "data", "evaluation", "interop", "scoring"),
-        "jax",
+        *("types", "config", "detector", "training", "data", "interop", "run_scores", "scoring"),
+        *("feeding", "jax"),
     },
     "model": {
         *("types", "config", "detector", "training", "data", "evaluation", "prediction_fields"),
@@ -91,7 +94,7 @@ MAY_IMPORT = {
     "recipe.timing": {"config", "data", "detector", "training", "jax"},
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
-        "scoring",
+        *("run_scores", "scoring"),
         *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "jinja2"),
     },
     "benchmark": {

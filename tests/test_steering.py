@@ -16,8 +16,8 @@ from jaxrcnn.config import ConfigError
 from jaxrcnn.config_io import replace_fields
 from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.detector import build
+from jaxrcnn.run_scores import describe_result
 from jaxrcnn.runs import describe_start
-from jaxrcnn.scoring import describe_result
 from jaxrcnn.training.best import best_so_far, choose
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.history import read_history

@@ -27,6 +27,7 @@ from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import compile_programs
+from tests.complaints import error_line
 
 ROOT = pathlib.Path(__file__).parents[1]
 LOSSES = ("loss", "loss_rpn_objectness", "loss_rpn_box", "loss_box_class", "loss_box_reg")
@@ -73,17 +74,6 @@ def fingerprint(*paths):
     """Contents of every file, so that a changed, new or lost one is noticed."""
     files = [file for path in paths for file in [path, *path.rglob("*")] if file.is_file()]
     return {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-
-
-def complaint(capsys, call):
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
-        call()
-    assert stop.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    return said
 
 
 def assert_same_parameters(one, other):
@@ -198,7 +188,7 @@ def test_epochs_are_the_steps_of_the_training_set_that_was_opened(tmp_path, caps
 
 def test_a_run_does_not_go_on_with_other_pieces(finished, capsys):
     before = fingerprint(finished)
-    said = complaint(capsys, lambda: train(finished, "--pieces", "tests.cli.fork:build"))
+    said = error_line(capsys, lambda: train(finished, "--pieces", "tests.cli.fork:build"))
     assert "no pieces of its own, and here there is roi_op tests.cli.fork.first_pixels" in said
     assert fingerprint(finished) == before
 
@@ -206,7 +196,7 @@ def test_a_run_does_not_go_on_with_other_pieces(finished, capsys):
 def test_another_config_is_refused_by_the_name_of_its_field(finished, capsys):
     before = fingerprint(finished)
     other = "--config.train.optimizer.learning_rate", "0.5"
-    assert "train.optimizer.learning_rate" in complaint(capsys, lambda: train(finished, *other))
+    assert "train.optimizer.learning_rate" in error_line(capsys, lambda: train(finished, *other))
     assert fingerprint(finished) == before
 
 
@@ -291,7 +281,7 @@ def test_a_dump_that_cannot_be_written_is_one_line_before_the_work(finished, tmp
     (tmp_path / "folder.npz").mkdir()
     for dump in (tmp_path / "file" / "p.npz", tmp_path / "folder.npz"):
         words = ["proposals", str(finished), "--dump", str(dump)]
-        assert "--dump" in complaint(capsys, lambda words=words: jaxrcnn(words))
+        assert "--dump" in error_line(capsys, lambda words=words: jaxrcnn(words))
 
 
 def test_a_dump_that_finds_no_room_is_one_line_after_the_metrics(
@@ -303,14 +293,14 @@ def test_a_dump_that_finds_no_room_is_one_line_after_the_metrics(
     monkeypatch.setattr("jaxrcnn.cli.proposals.write_proposals", full)
     (finished / "eval" / "step_4" / "proposals.json").unlink(missing_ok=True)
     words = ["proposals", str(finished), "--dump", str(tmp_path / "p.npz")]
-    said = complaint(capsys, lambda: jaxrcnn(words))
+    said = error_line(capsys, lambda: jaxrcnn(words))
     assert f"{tmp_path / 'p.npz'} cannot be written (No space left on device)" in said
     assert (finished / "eval" / "step_4" / "proposals.json").is_file()
 
 
 @pytest.mark.parametrize("command", ["evaluate", "proposals"])
 def test_a_missing_checkpoint_is_one_line_that_lists_those_there(finished, command, capsys):
-    said = complaint(capsys, lambda: jaxrcnn([command, str(finished), "--checkpoint", "3"]))
+    said = error_line(capsys, lambda: jaxrcnn([command, str(finished), "--checkpoint", "3"]))
     assert "for step 3" in said
     assert "4" in said.split("available:")[1]
 
@@ -363,7 +353,7 @@ def test_predict_writes_each_image_and_its_detections(finished, images, tmp_path
 )
 def test_a_folder_without_a_run_is_one_line(tmp_path, capsys, command):
     name, *rest = command
-    assert "config.json" in complaint(capsys, lambda: jaxrcnn([name, str(tmp_path), *rest]))
+    assert "config.json" in error_line(capsys, lambda: jaxrcnn([name, str(tmp_path), *rest]))
     assert not list(tmp_path.iterdir())
 
 
@@ -556,7 +546,7 @@ def test_fast_rcnn_alone_has_no_proposals_for_other_images(fast_alone, images, c
         lambda: predict(fast_alone, out, images / "a.png"),
         lambda: jaxrcnn(["proposals", str(fast_alone)]),
     ):
-        said = complaint(capsys, call)
+        said = error_line(capsys, call)
         assert "train.npz" in said
         assert "train.init" in said
     assert not out.exists()
@@ -576,7 +566,7 @@ def test_a_joint_run_starts_from_fast_rcnn_alone(fast_alone):
 def test_proposals_of_other_images_are_refused_before_the_run(rpn_alone, tmp_path, capsys):
     for split, part in (("eval", "has proposals for 4 images"), ("none", "No such file")):
         words = on_proposals(rpn_alone, split)
-        said = complaint(capsys, lambda words=words: train(tmp_path / "run", *words))
+        said = error_line(capsys, lambda words=words: train(tmp_path / "run", *words))
         assert part in said
         assert str(rpn_alone / f"{split}.npz") in said
     assert not (tmp_path / "run").exists()
@@ -586,7 +576,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_in_one_line(tmp_path, capsys):
     wild = {"learning_rate": "1e30", "clip_norm": "0", "warmup_steps": "0", "milestones": "()"}
     words = [w for k, v in wild.items() for w in (f"--config.train.optimizer.{k}", v)]
     words += ["--config.train.checkpoint_every", "1"]
-    said = complaint(capsys, lambda: train(tmp_path / "run", *words))
+    said = error_line(capsys, lambda: train(tmp_path / "run", *words))
     assert "step 2" in said
     assert "first seen in the backbone's features for image shape" in said
     assert "learning_rate" in said

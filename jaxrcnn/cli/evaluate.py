@@ -14,7 +14,7 @@ from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
 from jaxrcnn.model import Model
-from jaxrcnn.scoring import score_line, split_name
+from jaxrcnn.run_scores import score_line, split_name
 from jaxrcnn.training.alternating import takes_given
 from jaxrcnn.training.pieces import missing_for_losses
 from jaxrcnn.training.workdir import read_config

@@ -6,6 +6,8 @@ import pathlib
 from collections.abc import Iterable, Sequence
 
 from jaxrcnn.config import ConfigError
+from jaxrcnn.data.folders import is_visible
+from jaxrcnn.data.image_names import is_image
 from jaxrcnn.data.images import ENDINGS
 
 
@@ -28,7 +30,7 @@ def find_images(given: Sequence[pathlib.Path], out: pathlib.Path) -> list[pathli
             files = _images_below(path, out)
         elif glob.has_magic(str(path)) and not os.path.exists(path):
             matches = map(pathlib.Path, sorted(glob.glob(str(path), recursive=True)))
-            files = [match for match in matches if os.path.isfile(match) and _is_image(match.name)]
+            files = [match for match in matches if os.path.isfile(match) and _is_taken(match.name)]
         else:
             files = [path]
         if not files:
@@ -45,17 +47,17 @@ def _images_below(folder: pathlib.Path, out: pathlib.Path) -> list[pathlib.Path]
     found = []
     for parent, folders, files in os.walk(folder, onerror=stop):
         inside = pathlib.Path(parent)
-        found += [inside / name for name in sorted(files) if _is_image(name)]
+        found += [inside / name for name in sorted(files) if _is_taken(name)]
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and os.path.realpath(inside / name) != os.path.realpath(out)
+            if is_visible(name) and os.path.realpath(inside / name) != os.path.realpath(out)
         )
     return found
 
 
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+def _is_taken(name: str) -> bool:
+    return is_image(name) and is_visible(name)
 
 
 def image_ids(images: Sequence[pathlib.Path]) -> list[int]:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised, check_boxes
 from jaxrcnn.data.coco_categories import FILLER
 from jaxrcnn.data.errors import fault, quoted
+from jaxrcnn.data.folders import below
 from jaxrcnn.data.image_files import ImageFile, look_at
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
 from jaxrcnn.data.text import read_text
@@ -214,12 +215,3 @@ def _make_record(
         [first_id + box.place - 1 for box in kept],
         as_stored=page.image.as_stored,
     )
-
-
-def below(root: str, path: str) -> str:
-    """A path as seen from a folder, with slashes; the whole path where it is somewhere else."""
-    try:
-        inside = os.path.relpath(path, root)
-    except ValueError:  # on another drive
-        return path
-    return path if inside.startswith(os.pardir) else inside.replace(os.sep, "/")

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from jaxrcnn.data.errors import fault
-from jaxrcnn.data.folders import below, existing, is_image, list_folder
+from jaxrcnn.data.folders import below, existing, list_folder
 from jaxrcnn.data.foreign import MOST, identify
-from jaxrcnn.data.splits import ALL, missing_split, role_of
+from jaxrcnn.data.image_names import is_image
+from jaxrcnn.data.splits import ALL, choose_split, role_of
 
 PREFIX = "instances_"
 OTHER_TASKS = ("person_keypoints_", "captions_", "panoptic_", "stuff_", "image_info_")
@@ -81,10 +82,9 @@ def locate(root: str, split: str) -> Place:
     if os.path.isfile(usual):
         return Place(usual, image_folder(root, split))
     found = find_splits(root)
-    if split not in found and found:
-        raise missing_split(root, split, found)
-    if split not in found:
+    if not found:
         raise fault(usual, f"split {split}", "cannot be read (No such file or directory)", LOOK)
+    split = choose_split(split, found, root)
     file = os.path.normpath(os.path.join(root, found[split]))
     beside = os.path.dirname(file)
     places = [*_usual_folders(split), os.path.join("data", split), "data"]

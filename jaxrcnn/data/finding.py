@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.folders import below, is_image, list_folder
+from jaxrcnn.data.folders import below, list_folder
 from jaxrcnn.data.foreign import find_foreign
 from jaxrcnn.data.formats import FORMATS
+from jaxrcnn.data.image_names import is_image
 from jaxrcnn.data.splits import choose_splits
 from jaxrcnn.wording import counted
 

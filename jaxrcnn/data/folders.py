@@ -1,10 +1,12 @@
 """What a folder contains, for finding a data set in it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from jaxrcnn.data.images import ENDINGS
+from jaxrcnn.data.errors import quoted
+from jaxrcnn.data.image_names import is_image
+from jaxrcnn.wording import counted
 
 
 class Listing(NamedTuple):
@@ -18,33 +20,63 @@ class Listing(NamedTuple):
         return [name for name in self.files if name.lower().endswith(endings)]
 
 
-def list_folder(path: str) -> Listing:
-    """The visible names in a folder; none where it cannot be read.
+def is_visible(name: str) -> bool:
+    """Whether a file or folder may be part of a data set.
 
-    Hidden files and folders and macOS's `__MACOSX`, which come with unpacked archives, are not part
-    of a data set.
+    Hidden ones and macOS's `__MACOSX`, which come with unpacked archives, are not.
     """
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def list_folder(path: str) -> Listing:
+    """The visible names in a folder; none where it cannot be read."""
     files, folders = [], []
     try:
         with os.scandir(path) as entries:
             for entry in entries:
-                if not entry.name.startswith(".") and entry.name != "__MACOSX":
+                if is_visible(entry.name):
                     (folders if entry.is_dir() else files).append(entry.name)
     except OSError:
         return Listing((), ())
     return Listing(tuple(sorted(files)), tuple(sorted(folders)))
 
 
-def is_image(name: str) -> bool:
-    """Whether a file's name ends as those of images do."""
-    return os.path.splitext(name)[1].lower() in ENDINGS
+def walk(folder: str) -> Iterator[tuple[str, Listing]]:
+    """A folder and those below it, in order, each with the names in it; links are not followed."""
+    listing = list_folder(folder)
+    yield folder, listing
+    for path in (os.path.join(folder, name) for name in listing.folders):
+        if not os.path.islink(path):
+            yield from walk(path)
+
+
+def images_below(folder: str) -> Iterator[str]:
+    """Paths of the image files in a folder and those below it, in order."""
+    for place, listing in walk(folder):
+        yield from (os.path.join(place, name) for name in listing.files if is_image(name))
+
+
+def what_is_there(folder: str) -> str:
+    """What a folder holds, for a message."""
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        return f"{folder} cannot be read ({error.strerror})"
+    listing = list_folder(folder)
+    images = sum(map(is_image, listing.files))
+    others = sorted({*listing.folders, *listing.files} - set(filter(is_image, listing.files)))
+    parts = [quoted(others)] if others else []
+    parts += [counted(images, "image")] if images else []
+    return f"there are {' and '.join(parts)}" if parts else "it is empty"
 
 
 def below(root: str, path: str) -> str:
-    """A path relative to the root, as it is shown to people: with slashes, a folder's with one at
-    the end."""
-    shown = os.path.relpath(path, root).replace(os.sep, "/")
-    return f"{shown}/" if os.path.isdir(path) else shown
+    """A path as seen from a folder, with slashes; the whole path where it is somewhere else."""
+    try:
+        inside = os.path.relpath(path, root)
+    except ValueError:  # on another drive
+        return path
+    return path if inside.startswith(os.pardir) else inside.replace(os.sep, "/")
 
 
 def existing(root: str, places: Iterable[str]) -> list[str]:

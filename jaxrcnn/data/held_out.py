@@ -1,7 +1,5 @@
 """Which training images are held out for evaluation."""
 
-import os
-import posixpath
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -10,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.folders import is_image
+from jaxrcnn.data.image_names import stem_of
 from jaxrcnn.data.records import Dataset, Record
 
 HELD_OUT_STREAM = 3
@@ -73,12 +71,7 @@ def original_name(name: str) -> str:
 
     Without folders and ending: not every format has them.
     """
-    return COPY.sub("", _stem(name))
-
-
-def _stem(name: str) -> str:
-    base = posixpath.basename(name.replace("\\", "/"))
-    return os.path.splitext(base)[0] if is_image(base) else base
+    return COPY.sub("", stem_of(name))
 
 
 def _identity(record: Record) -> tuple[str, bytes]:
@@ -86,7 +79,7 @@ def _identity(record: Record) -> tuple[str, bytes]:
 
     A name alone is not enough: where each image has a folder of its own, all have one name.
     """
-    original, own = original_name(record.name), _stem(record.name)
+    original, own = original_name(record.name), stem_of(record.name)
     if original != own:
         return original, b""
     if not len(record.boxes):

@@ -1,19 +1,20 @@
 """Hugging Face's imagefolder: images, and a metadata.jsonl that describes them."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from jaxrcnn.data.annotated import Page, look_at_listed, make_dataset
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.dataset_card import read_class_names
 from jaxrcnn.data.errors import fault
+from jaxrcnn.data.folders import below, list_folder, what_is_there
 from jaxrcnn.data.image_files import check_size
 from jaxrcnn.data.image_folder_metadata import Entry, read_metadata
-from jaxrcnn.data.image_index import ImageIndex, what_is_there
+from jaxrcnn.data.image_index import ImageIndex
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.data.split_names import ALL, choose_split, is_split
+from jaxrcnn.data.splits import ALL, choose_split, is_split
 from jaxrcnn.data.table_sheet import BEGINNING, peek_header
 from jaxrcnn.wording import counted
 
@@ -32,8 +33,7 @@ def find_splits(root: str) -> dict[str, str]:
 
     Empty where no metadata file has objects. Only the beginnings of files are read.
     """
-    sources = _find_sources(root)
-    return {split: os.path.relpath(source.file, root) for split, source in sources.items()}
+    return _places(root, _find_sources(root))
 
 
 def read_image_folder(
@@ -68,7 +68,7 @@ def read_image_folder(
     files: dict[str, list[Entry]] = {}
     entries: list[Entry] = []
     for split in splits:
-        file, folder = sources[choose_split(split, sources, root)]
+        file, folder = sources[choose_split(split, _places(root, sources), root)]
         if file not in files:
             files[file] = read_metadata(file, known, log)
         entries += [each for each in files[file] if each.name.startswith(folder)]
@@ -90,7 +90,7 @@ def read_image_folder(
 def _find_sources(root: str) -> dict[str, _Source]:
     """The metadata files of the splits: in their folders, or one for all of them."""
     for base in (root, os.path.join(root, "data")):
-        folders = [name for name in _listed(base) if is_split(name)]
+        folders = [name for name in list_folder(base).folders if is_split(name)]
         files = {name: _metadata_file(os.path.join(base, name)) for name in folders}
         found = {name: _Source(file, "") for name, file in files.items() if file}
         if found:
@@ -100,6 +100,11 @@ def _find_sources(root: str) -> dict[str, _Source]:
             divided = {name: _Source(whole, f"{name}/") for name in folders}
             return divided or {ALL: _Source(whole, "")}
     return {}
+
+
+def _places(root: str, sources: Mapping[str, _Source]) -> dict[str, str]:
+    """The metadata file of each split, relative to the root."""
+    return {split: below(root, source.file) for split, source in sources.items()}
 
 
 def _metadata_file(folder: str) -> str:
@@ -117,15 +122,6 @@ def _has_objects(file: str) -> bool:
             return b"objects" in stream.read(BEGINNING).replace(b"\0", b"")  # UTF-16 has zeros
     except OSError:
         return False
-
-
-def _listed(folder: str) -> list[str]:
-    """The folders in a folder, sorted."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir())
-    except OSError:
-        return []
 
 
 def _class_order(found: set[str], known: Sequence[str]) -> Sequence[str]:

@@ -1,15 +1,14 @@
 """The image files below a folder, found by the names that annotations give them."""
 
 import os
-import posixpath
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxrcnn.data.errors import quoted
-from jaxrcnn.data.images import ENDINGS
-from jaxrcnn.wording import counted
+from jaxrcnn.data.folders import images_below
+from jaxrcnn.data.image_names import bare_name, clean_parts, is_image, lower_ending
 
 
 class FoundImage(NamedTuple):
@@ -49,7 +48,7 @@ class ImageIndex:
         candidates = [path for path in self._alike(parts) if _matches(path, parts[-1:])]
         for place in places:
             wanted = os.path.normpath(os.path.join(place, *parts))
-            here = [path for path in candidates if _stem(path) == _bare(wanted)]
+            here = [path for path in candidates if _stem(path) == bare_name(wanted)]
             if here:
                 return FoundImage(here[0], renamed=False)
         for start in range(len(parts)):
@@ -67,58 +66,15 @@ class ImageIndex:
                 self._by_stem = defaultdict(list)
                 for path in images_below(self.root):
                     self._by_stem[os.path.basename(_stem(path))].append(path)
-        return self._by_stem.get(_bare(parts[-1]), []) if parts else []
-
-
-def images_below(folder: str) -> Iterator[str]:
-    """Paths of the image files in a folder and those below it, in order; hidden ones are not."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if is_image(name) and not name.startswith("."):
-                yield os.path.join(place, name)
-
-
-def is_image(name: str) -> bool:
-    """Whether the name of a file is that of an image."""
-    return os.path.splitext(name)[1].lower() in ENDINGS
-
-
-def what_is_there(folder: str) -> str:
-    """What a folder holds, for a message."""
-    try:
-        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    except OSError as error:
-        return f"{folder} cannot be read ({error.strerror})"
-    images = sum(map(is_image, names))
-    parts = [quoted(name for name in names if not is_image(name))] if images < len(names) else []
-    parts += [counted(images, "image")] if images else []
-    return f"there are {' and '.join(parts)}" if parts else "it is empty"
-
-
-def clean_parts(path: str) -> list[str]:
-    """The names in a path, without those that lead upwards or to the root."""
-    parts = posixpath.normpath(path.replace("\\", "/").strip()).split("/")
-    return [part for part in parts if part not in ("", ".", "..")]
+        return self._by_stem.get(bare_name(parts[-1]), []) if parts else []
 
 
 def _stem(path: str) -> str:
     return os.path.splitext(os.path.normpath(path))[0]
 
 
-def _bare(name: str) -> str:
-    """A name without the ending of an image, if it has one."""
-    return os.path.splitext(name)[0] if is_image(name) else name
-
-
 def _matches(path: str, parts: Sequence[str]) -> bool:
     """Whether a path ends in these names; the last may lack its ending."""
     wanted = os.path.join(*parts)
-    found = _lower_ending(path) if is_image(wanted) else _stem(path)
-    return (os.sep + found).endswith(os.sep + _lower_ending(wanted))
-
-
-def _lower_ending(name: str) -> str:
-    """A name whose ending, if it is that of an image, is in small letters."""
-    stem, ending = os.path.splitext(name)
-    return stem + ending.lower() if ending.lower() in ENDINGS else name
+    found = lower_ending(path) if is_image(wanted) else _stem(path)
+    return (os.sep + found).endswith(os.sep + lower_ending(wanted))

@@ -8,7 +8,7 @@ from jaxrcnn.config import Config, ConfigError, DataConfig
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.finding import explain, find_format
 from jaxrcnn.data.formats import FORMATS
-from jaxrcnn.data.splits import Splits, choose_splits
+from jaxrcnn.data.splits import Splits, choose_splits, matching
 
 
 class Source(NamedTuple):
@@ -38,7 +38,7 @@ def find_sources(data: DataConfig) -> list[Source]:
     if len(sources) == 1:
         return sources
     for field, name in (("eval_split", data.eval_split), ("test_split", data.test_split)):
-        if name and not any(name in _found(source, data) for source in sources):
+        if name and not any(matching(name, _found(source, data)) for source in sources):
             raise ConfigError(
                 f"data.{field}={name}: none of {', '.join(data.roots)} has this split"
             )
@@ -72,7 +72,8 @@ def _find_source(data: DataConfig, place: int) -> Source:
 
 def _describe(chosen: Splits, names: list[str], share: float) -> str:
     """The splits that were chosen, on one line."""
-    used = {*chosen.train, chosen.eval, chosen.test}
+    wanted = filter(None, (*chosen.train, chosen.eval, chosen.test))
+    used = {name for split in wanted for name in matching(split, names)}
     held_out = (
         f"{100 * share:.3g}% of its images are held out for evaluation, since there is no "
         "validation split"
@@ -93,7 +94,7 @@ def _found(source: Source, data: DataConfig) -> dict[str, str]:
 def _of_several(source: Source, data: DataConfig) -> Source:
     """Without the splits that this folder does not have."""
     found = _found(source, data)
-    gone = [name for name in (source.eval, source.test) if name and name not in found]
+    gone = [name for name in (source.eval, source.test) if name and not matching(name, found)]
     if not gone:
         return source
     return source._replace(

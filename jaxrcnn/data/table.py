@@ -1,17 +1,19 @@
 """Tables: a row a box, in CSV, TSV or Parquet, with columns under their usual names."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from jaxrcnn.data.annotated import Page, look_at_listed, make_dataset
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError, fault, quoted
+from jaxrcnn.data.folders import below, list_folder, what_is_there
 from jaxrcnn.data.image_files import check_size
-from jaxrcnn.data.image_index import ImageIndex, is_image, what_is_there
+from jaxrcnn.data.image_index import ImageIndex
+from jaxrcnn.data.image_names import is_image, stem_of
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.data.split_names import choose_split
+from jaxrcnn.data.splits import choose_split
 from jaxrcnn.data.table_columns import find_columns
 from jaxrcnn.data.table_files import Source, find_sources, find_tables, image_places
 from jaxrcnn.data.table_rows import OBJECT, Entry, are_shares, group_rows, read_rows
@@ -29,8 +31,7 @@ def find_splits(root: str, columns: Sequence[str] = ()) -> dict[str, str]:
         root: the folder.
         columns: data.columns; where it is given, any table may be one of boxes.
     """
-    sources = find_sources(root, columns)
-    return {split: os.path.relpath(found[0].file, root) for split, found in sources.items()}
+    return _places(root, find_sources(root, columns))
 
 
 def read_table(
@@ -68,7 +69,7 @@ def read_table(
     tables: dict[str, list[Entry]] = {}
     entries: list[Entry] = []
     for split in splits:
-        chosen = choose_split(split, sources, root)
+        chosen = choose_split(split, _places(root, sources), root)
         source = _source(root, chosen, sources[chosen])
         if source.file not in tables:
             tables[source.file] = _read(source, columns, one_class, log, notes)
@@ -96,11 +97,16 @@ def read_table(
     return make_dataset(root, splits, pages, found, classes, log, max_pixels, notes)
 
 
+def _places(root: str, sources: Mapping[str, Sequence[Source]]) -> dict[str, str]:
+    """The table of each split, relative to the root."""
+    return {split: below(root, found[0].file) for split, found in sources.items()}
+
+
 def _no_table(root: str) -> DataError:
     """The error of a folder without tables of boxes; says what is there."""
     headers = {file: peek_header(file) for file in find_tables(root)}
     there = [
-        f"{os.path.relpath(file, root)} has the columns {quoted(header)}"
+        f"{below(root, file)} has the columns {quoted(header)}"
         for file, header in headers.items()
         if header
     ]
@@ -111,7 +117,7 @@ def _no_table(root: str) -> DataError:
 def _source(root: str, split: str, found: Sequence[Source]) -> Source:
     """The only table of a split; DataError where several have it."""
     if len(found) > 1:
-        files = quoted(os.path.relpath(source.file, root) for source in found)
+        files = quoted(below(root, source.file) for source in found)
         raise fault(root, f"split {split}", f"{files} could each be its table", "keep one of them")
     return found[0]
 
@@ -161,13 +167,8 @@ def _names(file: str, given: Sequence[str]) -> list[str]:
 
 def _unnamed(pages: Sequence[Page], named: Iterable[str]) -> list[str]:
     """A note of how many images no row names, in the folders of those that are named."""
-    stems = {_stem(name) for name in named}
+    stems = {stem_of(name.strip()) for name in named}
     folders = {os.path.dirname(page.image.path) for page in pages}
-    names = [name for folder in folders for name in os.listdir(folder) if is_image(name)]
-    number = sum(_stem(name) not in stems for name in names)
+    names = [name for folder in folders for name in list_folder(folder).files if is_image(name)]
+    number = sum(stem_of(name) not in stems for name in names)
     return [f"{counted(number, 'image')} not named in any row left out"] if number else []
-
-
-def _stem(name: str) -> str:
-    name = os.path.basename(name.replace("\\", "/").strip())
-    return os.path.splitext(name)[0] if is_image(name) else name

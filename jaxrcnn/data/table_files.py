@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.split_names import ALL, is_split
+from jaxrcnn.data.folders import existing, list_folder
+from jaxrcnn.data.splits import ALL, is_split
 from jaxrcnn.data.table_columns import has_boxes, split_column
 from jaxrcnn.data.table_sheet import find_sheets, peek_header, read_sheet
 from jaxrcnn.data.written import is_blank
@@ -50,10 +51,7 @@ def find_sources(root: str, columns: Sequence[str]) -> dict[str, list[Source]]:
 
 def find_tables(root: str) -> list[str]:
     """The tables in the root, and in folders that are named for a split or for annotations."""
-    try:
-        names = sorted(os.listdir(root))
-    except OSError:
-        return []
+    names = list_folder(root).folders
     folders = [name for name in names if is_split(name) or name.lower() in TABLE_FOLDERS]
     places = [root, *(os.path.join(root, name) for name in folders)]
     return [file for place in places for file in find_sheets(place)]
@@ -94,8 +92,7 @@ def _split_of(root: str, file: str) -> str:
 def image_places(root: str, file: str, split: str) -> list[str]:
     """The folders that exist of those where the images of a table may be."""
     inside = ["", *IMAGE_FOLDERS]
-    places = [os.path.dirname(file), root]
-    places += [os.path.join(root, split, name) for name in inside]
-    places += [os.path.join(root, name, split) for name in IMAGE_FOLDERS]
-    places += [os.path.join(root, name) for name in IMAGE_FOLDERS]
-    return [place for place in dict.fromkeys(map(os.path.normpath, places)) if os.path.isdir(place)]
+    places = [os.path.relpath(os.path.dirname(file), root), "."]
+    places += [os.path.join(split, name) for name in inside]
+    places += [os.path.join(name, split) for name in IMAGE_FOLDERS]
+    return existing(root, [*places, *IMAGE_FOLDERS])

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from jaxrcnn.data.annotated import read_annotation
 from jaxrcnn.data.errors import fault
-from jaxrcnn.data.image_index import is_image
+from jaxrcnn.data.folders import list_folder
+from jaxrcnn.data.image_names import is_image
 from jaxrcnn.data.text import MARKS
 from jaxrcnn.data.written import is_blank, written_number
 
@@ -146,10 +147,4 @@ def _read_parquet(file: str) -> Sheet:
 
 def find_sheets(folder: str) -> list[str]:
     """The paths of the tables in a folder, sorted."""
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError:
-        return []
-    names = [name for name in names if name.lower().endswith(ENDINGS) and name[0] != "."]
-    paths = [os.path.join(folder, name) for name in names]
-    return [path for path in paths if os.path.isfile(path)]
+    return [os.path.join(folder, name) for name in list_folder(folder).ending(*ENDINGS)]

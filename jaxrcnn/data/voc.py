@@ -12,7 +12,7 @@ from jaxrcnn.data.errors import fault, quoted
 from jaxrcnn.data.image_files import look_at
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
-from jaxrcnn.data.voc_layouts import Unlisted, find_unlisted, spare_images
+from jaxrcnn.data.voc_layouts import Unlisted, find_split, find_unlisted, spare_images
 from jaxrcnn.data.voc_pages import Page, list_pages, read_page
 from jaxrcnn.wording import counted
 
@@ -53,10 +53,12 @@ def read_voc(
         The data set; image ids and annotation ids count from 1 along the lists.
 
     Raises:
-        DataError: a list cannot be read; with on_error "raise" also a faulty image or box.
+        DataError: a split is missing or its list cannot be read; with on_error "raise" also a
+            faulty image or box.
     """
     log = FaultLog(on_error)
-    listed = list_pages(root, splits, log)
+    chosen = [find_split(root, split) for split in splits]
+    listed = list_pages(root, chosen, log)
     read = look_at(listed, lambda page: read_page(page, max_pixels))
     pages: list[Page] = []
     for entry, page in zip(listed, read, strict=True):
@@ -65,7 +67,7 @@ def read_voc(
         else:
             pages.append(page)
     found = {item.name for page in pages for item in page.objects}
-    unlisted = [place for split in splits if (place := find_unlisted(root, split))]
+    unlisted = [place for split in chosen if (place := find_unlisted(root, split))]
     names = tuple(classes) or _name_classes(found, bool(unlisted))
     labels = {name: label for label, name in enumerate(names, 1)}
     counts: Counter[str] = Counter()

@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from jaxrcnn.data.errors import DataError, fault
-from jaxrcnn.data.folders import below, existing, is_image, list_folder
+from jaxrcnn.data.folders import below, existing, list_folder
 from jaxrcnn.data.foreign import MOST, identify
-from jaxrcnn.data.splits import ALL, missing_split, role_of
+from jaxrcnn.data.image_names import is_image
+from jaxrcnn.data.splits import ALL, choose_split, role_of
 from jaxrcnn.data.text import read_text
 
 LISTS = os.path.join("ImageSets", "Main")
@@ -39,6 +39,18 @@ def find_splits(root: str) -> dict[str, str]:
     }
 
 
+def find_split(root: str, split: str) -> str:
+    """The name that a split has in a folder; the given one where nothing is found at all.
+
+    Raises:
+        DataError: the folder has other splits.
+    """
+    if os.path.isfile(find_list(root, split)):
+        return split
+    found = find_splits(root)
+    return choose_split(split, found, root) if found else split
+
+
 def find_list(root: str, split: str) -> str:
     """Path of the list that a split has in this format; it need not exist."""
     folder, name = os.path.split(split)
@@ -48,15 +60,6 @@ def find_list(root: str, split: str) -> str:
 def find_unlisted(root: str, split: str) -> Unlisted | None:
     """Where a split without a list is; None where there is none of that name."""
     return None if dict(_lists(root)) else _unlisted(root).get(split)
-
-
-def no_list(root: str, split: str, error: Exception) -> DataError:
-    """The error for a split that a folder does not have."""
-    found = find_splits(root)
-    if found and split not in found:
-        return missing_split(root, split, found)
-    remedy = "check data.root and the names of the splits"
-    return fault(find_list(root, split), f"split {split}", f"cannot be read ({error})", remedy)
 
 
 def _lists(root: str) -> Iterator[tuple[str, str]]:

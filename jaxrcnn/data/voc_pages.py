@@ -11,10 +11,11 @@ from jaxrcnn.data.errors import fault
 from jaxrcnn.data.folders import list_folder
 from jaxrcnn.data.foreign import ROOTS
 from jaxrcnn.data.image_files import ImageFile, check_size
+from jaxrcnn.data.image_names import is_image, lower_ending
 from jaxrcnn.data.images import ENDINGS
 from jaxrcnn.data.text import read_text
 from jaxrcnn.data.values import flag, whole_number
-from jaxrcnn.data.voc_layouts import Unlisted, find_list, find_unlisted, no_list
+from jaxrcnn.data.voc_layouts import Unlisted, find_list, find_unlisted
 
 FLAGGED = re.compile(r"(.*\S)\s+(?:-1|0|1)")
 """A line of a list for one class: the name of an image, and whether it holds the class."""
@@ -55,7 +56,7 @@ def list_pages(root: str, splits: Sequence[str], log: FaultLog) -> list[Listed]:
     """The images of all splits in order, numbered from 1; one that is listed twice goes to the log.
 
     Raises:
-        DataError: a list cannot be read, or there is no such split.
+        DataError: a list cannot be read.
     """
     pages: list[Listed] = []
     seen: set[str] = set()
@@ -103,7 +104,8 @@ def _read_list(root: str, split: str) -> list[str]:
     try:
         lines = read_text(find_list(root, split)).splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise no_list(root, split, error) from error
+        file, remedy = find_list(root, split), "check data.root and the names of the splits"
+        raise fault(file, f"split {split}", f"cannot be read ({error})", remedy) from error
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -119,10 +121,8 @@ def _annotation_file(folder: str, line: str) -> tuple[str, str]:
 def _images_in(folder: str) -> dict[str, str]:
     """Paths of the image files in a folder by their names, with endings in lower case."""
     found = {}
-    for name in list_folder(folder).files:
-        stem, ending = os.path.splitext(name)
-        if ending.lower() in ENDINGS:
-            found.setdefault(stem + ending.lower(), os.path.join(folder, name))
+    for name in filter(is_image, list_folder(folder).files):
+        found.setdefault(lower_ending(name), os.path.join(folder, name))
     return found
 
 
@@ -164,9 +164,8 @@ def _image_file(listed: Listed, page: ElementTree.Element) -> str:
         if name + ending in listed.images:
             return listed.images[name + ending]
     written = os.path.basename((page.findtext("filename") or "").replace("\\", "/").strip())
-    stem, ending = os.path.splitext(written)
-    if stem + ending.lower() in listed.images:
-        return listed.images[stem + ending.lower()]
+    if lower_ending(written) in listed.images:
+        return listed.images[lower_ending(written)]
     path = os.path.join(listed.folder, listed.stem)
     raise ValueError(f"the image file is missing: {path} with any of {' '.join(ENDINGS)}")
 

@@ -7,11 +7,12 @@ from typing import Literal, NamedTuple
 from jaxrcnn.data.annotated import Page, look_at_listed, make_dataset, not_text
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import fault, quoted
+from jaxrcnn.data.folders import list_folder, what_is_there
 from jaxrcnn.data.image_files import check_size
-from jaxrcnn.data.image_index import ImageIndex, what_is_there
+from jaxrcnn.data.image_index import ImageIndex
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.data.split_names import choose_split
+from jaxrcnn.data.splits import choose_split
 from jaxrcnn.data.text import read_text
 from jaxrcnn.data.yolo_description import Description
 from jaxrcnn.data.yolo_images import Listed, label_file, list_images
@@ -73,7 +74,8 @@ def read_yolo(
     """
     log, notes = FaultLog(on_error), []
     description = _describe(root)
-    chosen = [choose_split(split, description.splits, description.file) for split in splits]
+    places = {name: ", ".join(paths) for name, paths in description.splits.items()}
+    chosen = [choose_split(split, places, description.file) for split in splits]
     listed = list_images(root, description, chosen, notes)
     index = ImageIndex(root)
 
@@ -141,9 +143,8 @@ def _unused_labels(listed: Sequence[Listed]) -> list[str]:
     found = {
         os.path.join(folder, name)
         for folder in {os.path.dirname(file) for file in used}
-        if os.path.isdir(folder)
-        for name in os.listdir(folder)
-        if name.endswith(".txt") and name not in NAME_FILES
+        for name in list_folder(folder).ending(".txt")
+        if name not in NAME_FILES
     }
     unused = sorted(found - used)
     if not unused or len(unused) == len(found):  # else these are texts of another kind

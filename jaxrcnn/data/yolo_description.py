@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from jaxrcnn.data.errors import quoted
-from jaxrcnn.data.split_names import is_split
+from jaxrcnn.data.splits import is_split
 from jaxrcnn.data.written import written_name
 from jaxrcnn.data.yaml_nodes import (
     is_mapping,

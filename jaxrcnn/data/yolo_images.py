@@ -4,15 +4,11 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jaxrcnn.data.annotated import below, lines_of, read_annotation
+from jaxrcnn.data.annotated import lines_of, read_annotation
 from jaxrcnn.data.errors import fault, quoted, shortened
-from jaxrcnn.data.image_index import (
-    FoundImage,
-    ImageIndex,
-    clean_parts,
-    images_below,
-    what_is_there,
-)
+from jaxrcnn.data.folders import below, images_below, what_is_there
+from jaxrcnn.data.image_index import FoundImage, ImageIndex
+from jaxrcnn.data.image_names import clean_parts
 from jaxrcnn.data.yolo_description import Description
 
 LOOK = "correct the path, or move the images there"
@@ -75,8 +71,7 @@ def _images_of(
                 yield Listed(0, path, f"line {number}", line, places)
     else:
         for image in images_below(path):
-            name = os.path.relpath(image, path).replace(os.sep, "/")
-            yield Listed(0, path, f"image {name}", image, ())
+            yield Listed(0, path, f"image {below(path, image)}", image, ())
 
 
 def _find(root: str, description: Description, written: str) -> str:

@@ -7,7 +7,8 @@ from itertools import islice
 
 from jaxrcnn.data.annotated import lines_of, read_annotation
 from jaxrcnn.data.errors import DataError, fault
-from jaxrcnn.data.split_names import ALL, is_split
+from jaxrcnn.data.folders import list_folder, walk
+from jaxrcnn.data.splits import ALL, is_split
 from jaxrcnn.data.text import read_text
 from jaxrcnn.data.yolo_description import (
     Description,
@@ -27,12 +28,12 @@ FEW = 50
 
 def find_description_files(root: str) -> list[str]:
     """The files that describe the data set: data.yaml and the like, or else darknet's obj.data."""
-    names = _listed(root)
-    usual = [name for name in names if name.lower() in YAML_NAMES]
-    others = [name for name in names if name.lower().endswith(YAML_ENDINGS) and name not in usual]
+    listing = list_folder(root)
+    usual = [name for name in listing.files if name.lower() in YAML_NAMES]
+    others = [name for name in listing.ending(*YAML_ENDINGS) if name not in usual]
     found = [os.path.join(root, name) for name in usual]
     found += [path for path in (os.path.join(root, name) for name in others) if _splits_of(path)]
-    data = [os.path.join(root, name) for name in names if name.lower().endswith(".data")]
+    data = [os.path.join(root, name) for name in listing.ending(".data")]
     return found or [path for path in data if "names" in _darknet_entries(path)]
 
 
@@ -110,7 +111,7 @@ def find_folders(root: str) -> dict[str, str]:
     """The folders of images, or lists of images, of each split, where no file describes them."""
     images, labels = (os.path.join(root, name) for name in ("images", "labels"))
     found: dict[str, str] = {}
-    for name in _listed(root):
+    for name in list_folder(root).folders:
         folder = os.path.join(root, name)
         if is_split(name) and _has_labels(os.path.join(folder, "labels")):
             found[name] = os.path.join(name, "images")
@@ -119,7 +120,7 @@ def find_folders(root: str) -> dict[str, str]:
     if found:
         return found
     if os.path.isdir(images) and _has_labels(labels):
-        inside = [name for name in _listed(images) if os.path.isdir(os.path.join(images, name))]
+        inside = list_folder(images).folders
         splits = {name: os.path.join("images", name) for name in inside if is_split(name)}
         return _lists(root) or splits or {ALL: "images"}
     if find_name_files(root, ()):
@@ -129,8 +130,7 @@ def find_folders(root: str) -> dict[str, str]:
 
 def _lists(root: str) -> dict[str, str]:
     """The lists of images in a folder, by their splits."""
-    names = [name for name in _listed(root) if name.lower().endswith(".txt")]
-    stems = {os.path.splitext(name)[0]: name for name in names}
+    stems = {os.path.splitext(name)[0]: name for name in list_folder(root).ending(".txt")}
     return {stem: name for stem, name in stems.items() if is_split(stem)}
 
 
@@ -170,9 +170,8 @@ def _has_labels(folder: str) -> bool:
 
 
 def _text_files(folder: str) -> Iterator[str]:
-    for place, folders, names in islice(os.walk(folder), FEW):
-        folders[:] = sorted(folders)
-        yield from (os.path.join(place, name) for name in names if name.lower().endswith(".txt"))
+    for place, listing in islice(walk(folder), FEW):
+        yield from (os.path.join(place, name) for name in listing.ending(".txt"))
 
 
 def _looks_like_labels(path: str) -> bool:
@@ -183,11 +182,3 @@ def _looks_like_labels(path: str) -> bool:
         return len(words) > 4 and all(math.isfinite(float(word)) for word in words)
     except (OSError, ValueError):
         return False
-
-
-def _listed(folder: str) -> list[str]:
-    """The names in a folder, sorted."""
-    try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []

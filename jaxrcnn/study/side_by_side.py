@@ -19,9 +19,10 @@ from jaxrcnn.config import Config
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import Detector, build
+from jaxrcnn.run_scores import score_line, scores
 from jaxrcnn.runs import check_start, first_state, open_folder
 from jaxrcnn.runtime.xla import jit_program
-from jaxrcnn.scoring import evaluate_state, score_line, scores
+from jaxrcnn.scoring import evaluate_state
 from jaxrcnn.study.results import Failure
 from jaxrcnn.training.checkpoint import Checkpoints, last_step
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs

@@ -13,6 +13,7 @@ from jaxrcnn.detector import build
 from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.training.weights import load_variables
 from tests.cli import fork
+from tests.complaints import error_line
 from tests.interop.detectors import state_dict
 from tests.interop.recorded import DATA
 from tests.interop.state_dicts import SHAPES, bits, random_tensors
@@ -43,13 +44,7 @@ def folder(source, tmp_path_factory):
 
 
 def complaint(capsys, argv):
-    with pytest.raises(SystemExit) as stop:
-        main(argv)
-    assert stop.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    return said
+    return error_line(capsys, main, argv)
 
 
 def test_a_models_folder_holds_config_classes_and_weights(folder):

@@ -12,6 +12,7 @@ import jaxrcnn
 from jaxrcnn.cli import COMMANDS, main
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.errors import DataError
+from tests.complaints import error_line
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -33,13 +34,7 @@ def command(monkeypatch):
 
 
 def complaint(capsys, argv):
-    with pytest.raises(SystemExit) as stop:
-        main(argv)
-    assert stop.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    return said
+    return error_line(capsys, main, argv)
 
 
 def test_a_command_gets_its_arguments_and_gives_the_exit_code(command):

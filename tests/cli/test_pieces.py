@@ -18,6 +18,7 @@ from jaxrcnn.interop.model_folder import make_model
 from jaxrcnn.training.pieces import FILE, missing_for_losses, own_pieces, write_pieces
 from jaxrcnn.training.workdir import Classes
 from tests.cli import fork
+from tests.complaints import error_line
 from tests.tiny import MODEL, make_variables, write_model
 
 GIVEN = ("--pieces", "tests.cli.fork:build")
@@ -102,12 +103,7 @@ def images(tmp_path):
 
 
 def complaint(capsys, *words):
-    with pytest.raises(SystemExit) as stop:
-        main([str(word) for word in words])
-    assert stop.value.code == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    return said
+    return error_line(capsys, main, [str(word) for word in words])
 
 
 def test_without_its_pieces_a_fork_is_refused_with_the_option_named(

@@ -12,6 +12,7 @@ import jaxrcnn
 from jaxrcnn.cli import main
 from jaxrcnn.cli import predict as command
 from jaxrcnn.data import unannotated
+from tests.complaints import error_line
 from tests.tiny import write_model
 
 RNG = np.random.default_rng(6)
@@ -48,16 +49,6 @@ def predict(model, out, *words, score="0"):
 
 def rows_of(out):
     return json.loads((out / "detections.json").read_text())
-
-
-def complaint(capsys, call):
-    with pytest.raises(SystemExit) as stop:
-        call()
-    assert stop.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    return said
 
 
 def test_each_image_is_drawn_and_its_detections_are_those_of_the_api(model, images, tmp_path):
@@ -148,14 +139,14 @@ def test_broken_images_are_named_and_the_others_done(model, images, tmp_path, ca
 @pytest.mark.parametrize("names", [["text.png", "none.png"], ["torn.jpg", "none.png"]])
 def test_no_readable_image_is_one_line(model, images, tmp_path, capsys, names):
     files = [images / name for name in names]
-    said = complaint(capsys, lambda: predict(model, tmp_path / "found", *files))
+    said = error_line(capsys, lambda: predict(model, tmp_path / "found", *files))
     assert "none of the 2 images can be read: " in said
     assert any(str(file) in said for file in files)
     assert not list(tmp_path.glob("found/*"))
 
 
 def test_a_single_unreadable_image_is_not_counted(model, images, tmp_path, capsys):
-    said = complaint(capsys, lambda: predict(model, tmp_path / "found", images / "none.png"))
+    said = error_line(capsys, lambda: predict(model, tmp_path / "found", images / "none.png"))
     assert str(images / "none.png") in said
     assert "none of the" not in said
 
@@ -169,7 +160,7 @@ def test_names_that_no_font_has_are_said_and_a_font_that_is_none_is_one_line(
     assert predict(cats, tmp_path / "found", images / "a.png") == 0
     assert "note: no font has 猫鳥, which is drawn as boxes; --font FILE" in capsys.readouterr().err
     words = [images / "a.png", "--font", images / "text.png"]
-    said = complaint(capsys, lambda: predict(model, tmp_path / "other", *words))
+    said = error_line(capsys, lambda: predict(model, tmp_path / "other", *words))
     assert f"--font: {images / 'text.png'} cannot be used as a font (" in said
     assert not (tmp_path / "other").exists()
 
@@ -183,20 +174,20 @@ def test_fields_that_the_weights_do_not_depend_on_are_changed(model, images, tmp
     np.testing.assert_allclose([row["score"] for row in rows], all_found.scores[:2], atol=1e-5)
     capsys.readouterr()
     words = [images / "a.png", "--config.model.num_classes", "2"]
-    said = complaint(capsys, lambda: predict(model, tmp_path / "other", *words))
+    said = error_line(capsys, lambda: predict(model, tmp_path / "other", *words))
     assert "--config.model.num_classes cannot be changed: the weights were trained with 3" in said
     assert not (tmp_path / "other").exists()
 
 
 def test_a_folder_without_images_is_one_line_and_nothing_is_made(model, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
-    said = complaint(capsys, lambda: predict(model, tmp_path / "found", tmp_path / "empty"))
+    said = error_line(capsys, lambda: predict(model, tmp_path / "found", tmp_path / "empty"))
     assert f"{tmp_path / 'empty'} holds no images" in said
     assert not (tmp_path / "found").exists()
 
 
 def test_a_folder_without_a_model_is_one_line_and_nothing_is_made(images, tmp_path, capsys):
-    said = complaint(capsys, lambda: predict(tmp_path, tmp_path / "found", images))
+    said = error_line(capsys, lambda: predict(tmp_path, tmp_path / "found", images))
     assert "config.json" in said
     assert not (tmp_path / "found").exists()
 
@@ -204,14 +195,14 @@ def test_a_folder_without_a_model_is_one_line_and_nothing_is_made(images, tmp_pa
 @pytest.mark.parametrize("given", ["a.png", ""])
 def test_a_image_is_never_overwritten_by_its_result(model, images, capsys, given):
     before = {file: file.read_bytes() for file in images.rglob("*.*")}
-    said = complaint(capsys, lambda: predict(model, images, images / given))
+    said = error_line(capsys, lambda: predict(model, images, images / given))
     assert "--out" in said
     assert before == {file: file.read_bytes() for file in images.rglob("*.*")}
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(model, images, capsys):
     out = images / "a.png" / "found"
-    said = complaint(capsys, lambda: predict(model, out, images / "more"))
+    said = error_line(capsys, lambda: predict(model, out, images / "more"))
     assert f"--out: {out} cannot be made (Not a directory)" in said
 
 
@@ -235,7 +226,7 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_whole(
     else:
         monkeypatch.setattr(command.json, "dumps", full)
     capsys.readouterr()
-    said = complaint(capsys, lambda: predict(model, out, images / "a.png"))
+    said = error_line(capsys, lambda: predict(model, out, images / "a.png"))
     assert f"--out: {out / name} cannot be written (No space left on device)" in said
     assert before.keys() == {file.name for file in out.iterdir()}
     assert before[name] == (out / name).read_bytes()

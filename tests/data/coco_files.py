@@ -42,7 +42,7 @@ def changed_all(table, change):
 
 def write(root, tables, split="train", folder="train"):
     """Write the json file of a split, from tables, text or bytes, and its images."""
-    (root / "annotations").mkdir(exist_ok=True)
+    (root / "annotations").mkdir(parents=True, exist_ok=True)
     content = tables if isinstance(tables, str | bytes) else json.dumps(tables)
     content = content if isinstance(content, bytes) else content.encode()
     (root / "annotations" / f"instances_{split}.json").write_bytes(content)

@@ -1,4 +1,13 @@
-from jaxrcnn.data.folders import Listing, below, existing, is_image, list_folder
+from jaxrcnn.data.folders import (
+    Listing,
+    below,
+    existing,
+    images_below,
+    list_folder,
+    walk,
+    what_is_there,
+)
+from tests.data.folders import write
 
 
 def test_hidden_names_and_those_of_macs_are_left_out(tmp_path):
@@ -18,18 +27,32 @@ def test_what_is_no_folder_holds_nothing(tmp_path):
         assert list_folder(str(tmp_path / name)) == Listing((), ())
 
 
-def test_images_are_known_by_their_endings():
-    assert is_image("a.JPG")
-    assert is_image("a.b.png")
-    assert not is_image("jpg")
-    assert not is_image("a.txt")
+def test_folders_are_walked_in_order_without_links(tmp_path):
+    write(tmp_path, {"b.txt": "", "z/a.txt": "", "a/c/d.txt": "", ".x/e.txt": "", "__MACOSX/f": ""})
+    (tmp_path / "a" / "again").symlink_to(tmp_path, target_is_directory=True)
+    found = [(below(str(tmp_path), place), listing.files) for place, listing in walk(str(tmp_path))]
+    assert found == [(".", ("b.txt",)), ("a", ()), ("a/c", ("d.txt",)), ("z", ("a.txt",))]
+
+
+def test_images_are_listed_in_order_without_hidden_ones(tmp_path):
+    hidden = ("a/.y.png", ".x/w.png", "__MACOSX/a/z.jpg")
+    write(tmp_path, {"a/note.txt": ""}, ("b.png", "a/z.jpg", "c.PNG", *hidden))
+    found = [below(str(tmp_path), path) for path in images_below(str(tmp_path))]
+    assert found == ["b.png", "c.PNG", "a/z.jpg"]
+
+
+def test_what_a_folder_holds(tmp_path):
+    assert what_is_there(str(tmp_path)) == "it is empty"
+    write(tmp_path, {"a.csv": "", ".b": ""}, ("c.png", "d.png", "e/f.png"))
+    assert what_is_there(str(tmp_path)) == "there are 'a.csv', 'e' and 2 images"
+    none = str(tmp_path / "none")
+    assert what_is_there(none) == f"{none} cannot be read (No such file or directory)"
 
 
 def test_paths_are_shown_from_the_root_with_slashes(tmp_path):
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    (tmp_path / "a" / "c.txt").write_text("")
-    assert below(str(tmp_path), str(tmp_path / "a" / "b")) == "a/b/"
-    assert below(str(tmp_path), str(tmp_path / "a" / "c.txt")) == "a/c.txt"
+    root = str(tmp_path / "a")
+    assert below(root, str(tmp_path / "a" / "b" / "c.txt")) == "b/c.txt"
+    assert below(root, str(tmp_path / "c.txt")) == str(tmp_path / "c.txt")
 
 
 def test_existing_folders_come_once_and_in_order(tmp_path):

@@ -1,3 +1,4 @@
+import json
 import sys
 import types
 
@@ -5,7 +6,10 @@ import pytest
 
 from jaxrcnn.config import DataConfig
 from jaxrcnn.data import formats
+from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.formats import FORMATS
+from tests.data import coco_files, voc_files
+from tests.data.folders import write
 
 DATA = DataConfig(
     keep_difficult=True, on_error="skip", voc_one_based=False, max_pixels=7, columns=("image=x",)
@@ -53,3 +57,49 @@ def test_fields_of_the_config_reach_every_reader(monkeypatch, name, module, read
 def test_every_format_but_the_drawn_one_has_a_reader():
     kinds = set(DataConfig.__annotations__["format"].__args__)
     assert set(FORMATS) == kinds - {"shapes", "auto"}
+
+
+def write_set(root, name, split):
+    """A data set of one split in a format."""
+    if name == "coco":
+        coco_files.write(root, coco_files.TABLES, split, split)
+    elif name == "voc":
+        voc_files.write(root, {"p1": voc_files.SIZE + voc_files.item()}, split)
+    elif name == "yolo":
+        label = f"labels/{split}/a.txt"
+        files = {"classes.txt": "cat", label: "0 0.5 0.5 0.5 0.5"}
+        write(root, files, [f"images/{split}/a.png"])
+    elif name == "imagefolder":
+        entry = {"file_name": "a.png", "objects": {"bbox": [[1, 2, 3, 4]], "categories": ["cat"]}}
+        write(root, {f"{split}/metadata.jsonl": json.dumps(entry)}, [f"{split}/a.png"])
+    else:
+        rows = "filename,class,xmin,ymin,xmax,ymax\na.png,cat,1,2,3,4\n"
+        write(root, {f"{split}.csv": rows}, ["a.png"])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_split_is_read_by_every_name_of_its_meaning(tmp_path, name):
+    write_set(tmp_path, name, "valid")
+    for split in ("valid", "val", "Validation"):
+        dataset = FORMATS[name].read(DataConfig(), str(tmp_path), (split,), ())
+        assert len(dataset) > 0
+        assert dataset.name == split
+    with pytest.raises(DataError, match=r"split test: there is no such split; the folder has va"):
+        FORMATS[name].read(DataConfig(), str(tmp_path), ("test",), ())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_hidden_files_and_folders_hold_no_data_set(tmp_path, name):
+    write_set(tmp_path, name, "train")
+    assert list(FORMATS[name].find_splits(str(tmp_path))) == ["train"]
+    for path in sorted(tmp_path.rglob("*"), reverse=True):
+        path.rename(path.with_name(f".{path.name}"))
+    assert FORMATS[name].find_splits(str(tmp_path)) == {}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_a_mac_adds_to_an_archive_is_not_seen(tmp_path, name):
+    write_set(tmp_path / "__MACOSX", name, "train")
+    write_set(tmp_path / "train" / "__MACOSX", name, "train")
+    write_set(tmp_path / "images" / "__MACOSX", name, "train")
+    assert FORMATS[name].find_splits(str(tmp_path)) == {}

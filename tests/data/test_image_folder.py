@@ -130,5 +130,5 @@ def test_metadata_without_objects_is_of_another_kind(tmp_path):
 
 def test_the_splits_that_are_there_are_named(tmp_path):
     root = write(tmp_path, FILES, IMAGES)
-    with pytest.raises(DataError, match="split test: the splits are 'train', 'validation'"):
+    with pytest.raises(DataError, match=r"split test: .* has train \("):
         read_image_folder(root, ["test"])

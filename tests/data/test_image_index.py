@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from jaxrcnn.data.image_index import ImageIndex, clean_parts, images_below, what_is_there
+from jaxrcnn.data.image_index import ImageIndex
 from tests.data.folders import write
 
 
@@ -50,31 +50,3 @@ def test_an_image_that_is_missing_is_named(tmp_path, name):
     write(tmp_path, {}, FILES)
     with pytest.raises(ValueError, match="the image file is missing: "):
         find(tmp_path, name, ".")
-
-
-def test_images_are_listed_in_order_without_hidden_ones(tmp_path):
-    write(tmp_path, {"a/note.txt": ""}, ("b.png", "a/z.jpg", "a/.y.png", ".x/w.png", "c.PNG"[:5]))
-    found = [os.path.relpath(path, tmp_path) for path in images_below(str(tmp_path))]
-    assert found == ["b.png", "c.PNG", os.path.join("a", "z.jpg")]
-
-
-@pytest.mark.parametrize(
-    ("path", "parts"),
-    [
-        ("../train/images", ["train", "images"]),
-        ("./a//b/../c", ["a", "c"]),
-        ("C:\\x\\y", ["C:", "x", "y"]),
-        ("/", []),
-        ("", []),
-    ],
-)
-def test_parts_of_a_path(path, parts):
-    assert clean_parts(path) == parts
-
-
-def test_what_a_folder_holds(tmp_path):
-    assert what_is_there(str(tmp_path)) == "it is empty"
-    write(tmp_path, {"a.csv": "", ".b": ""}, ("c.png", "d.png", "e/f.png"))
-    assert what_is_there(str(tmp_path)) == "there are 'a.csv', 'e' and 2 images"
-    none = str(tmp_path / "none")
-    assert what_is_there(none) == f"{none} cannot be read (No such file or directory)"

@@ -60,11 +60,14 @@ def test_what_the_config_says_stays(tmp_path):
         ({"train_splits": ("extra",)}, ("coco", ("extra",), "", "")),  # held out
         ({"train_splits": ("train",), "eval_split": "test"}, ("coco", ("train",), "test", "")),
         ({"eval_split": "extra"}, ("coco", ("train",), "extra", "test")),
+        ({"eval_split": "valid"}, ("coco", ("train",), "valid", "test")),  # val
         ({"format": "coco", "test_split": "extra"}, ("coco", ("train",), "val", "extra")),
     ):
         assert chosen(resolve_data(config_of(tmp_path, **fields))[0]) == expected
     explicit = config_of(tmp_path, format="coco", train_splits=("train",))
     assert resolve_data(explicit) == (explicit, [])
+    lines = resolve_data(config_of(tmp_path, eval_split="valid"))[1]
+    assert lines[1].endswith("evaluation on valid; test on test; not used: extra")
     shapes = config_of(tmp_path, format="shapes")
     assert resolve_data(shapes) == (shapes, [])
 
@@ -116,6 +119,9 @@ def test_a_split_that_some_folders_lack_is_read_from_the_others(tmp_path):
     assert [source.eval for source in find_sources(config.data)] == ["val", None]
     lines = resolve_data(config)[1]
     assert f"{roots[1]} has no split val" in lines
+    for eval_split in ("VAL", "valid"):  # each names the split val
+        fields = dataclasses.replace(config.data, eval_split=eval_split)
+        assert [source.eval for source in find_sources(fields)] == [eval_split, None]
     misspelt = dataclasses.replace(config.data, eval_split="vla")
     with pytest.raises(ConfigError, match=r"^data\.eval_split=vla: none of .* has this split$"):
         find_sources(misspelt)

@@ -1,7 +1,8 @@
 import pytest
 
 from jaxrcnn.config import ConfigError
-from jaxrcnn.data.splits import Splits, choose_splits, missing_split, role_of
+from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.splits import Splits, choose_split, choose_splits, is_split, matching, role_of
 
 
 @pytest.mark.parametrize(
@@ -13,6 +14,7 @@ from jaxrcnn.data.splits import Splits, choose_splits, missing_split, role_of
         ("VOC2007/trainval", "trainval"),
         ("cells_valid", "val"),
         ("validation", "val"),
+        ("validate", "val"),
         ("dev", "val"),
         ("TEST", "test"),
         ("default", ""),
@@ -23,6 +25,18 @@ from jaxrcnn.data.splits import Splits, choose_splits, missing_split, role_of
 )
 def test_the_role_of_a_split_is_a_word_in_its_name(name, role):
     assert role_of(name) == role
+
+
+@pytest.mark.parametrize(
+    "name", ["train", "VALID", "validation", "test", "dev", "val2017", "trainval"]
+)
+def test_names_that_are_nothing_but_splits(name):
+    assert is_split(name)
+
+
+@pytest.mark.parametrize("name", ["trainer", "train_args", "val_interval", "all", "2017", ""])
+def test_other_names(name):
+    assert not is_split(name)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +81,49 @@ def test_what_is_not_clear_is_asked_for(names, words):
     assert all(word in str(error.value) for word in words)
 
 
-def test_a_missing_split_lists_those_that_are_there():
-    found = {"default": "annotations/instances_default.json"}
-    assert str(missing_split("/x", "train", found)) == (
-        "/x: split train: there is no such split; the folder has default "
-        "(annotations/instances_default.json); give --config.data.train_splits default"
-    )
+@pytest.mark.parametrize(
+    ("split", "found", "names"),
+    [
+        ("val", ["train", "valid", "val"], ["val"]),
+        ("val", ["train", "valid"], ["valid"]),
+        ("valid", ["train", "VAL"], ["VAL"]),
+        ("Training", ["train", "trainval"], ["train"]),
+        ("VOC2007/val", ["VOC2007/valid", "VOC2012/valid"], ["VOC2007/valid"]),
+        ("all", ["ALL"], ["ALL"]),
+        ("val", ["valid", "validation"], ["valid", "validation"]),
+        ("train", ["train2017", "val", "my_train"], []),
+        ("val", [], []),
+    ],
+)
+def test_the_very_name_means_a_split_or_else_all_of_its_meaning(split, found, names):
+    assert matching(split, found) == names
+
+
+@pytest.mark.parametrize(
+    ("split", "found", "line"),
+    [
+        (
+            "train",
+            {"default": "annotations/instances_default.json"},
+            "there is no such split; the folder has default "
+            "(annotations/instances_default.json); give --config.data.train_splits default",
+        ),
+        (
+            "val",
+            {"valid": "a.json", "validation": "b.json"},
+            "'valid', 'validation' could all be this split; name one of them in "
+            "data.train_splits, data.eval_split or data.test_split",
+        ),
+        ("val", {}, "there are no splits; check data.root"),
+    ],
+)
+def test_a_split_that_is_not_found_lists_those_that_are_there(split, found, line):
+    with pytest.raises(DataError) as error:
+        choose_split(split, found, "/x")
+    assert str(error.value) == f"/x: split {split}: {line}"
+
+
+def test_of_many_splits_the_first_are_listed():
     many = {f"s{i}": f"{i}.json" for i in range(12)}
-    line = str(missing_split("/x", "train", many))
-    assert "s9 (9.json), 2 more; name one of them in data.train_splits" in line
+    with pytest.raises(DataError, match=r"s9 \(9\.json\), 2 more; name one of them in data\.train"):
+        choose_split("train", many, "/x")

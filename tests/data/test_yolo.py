@@ -227,7 +227,7 @@ def test_an_image_turned_by_its_tag_is_read_as_it_is_seen(tmp_path):
         (
             {"data.yaml": YAML},
             "test",
-            r"data\.yaml: split test: the splits are 'train', 'val'",
+            r"data\.yaml: split test: .* has train \(images/train\), val \(images/val\)",
         ),
         ({"data.yaml": YAML, "b.yaml": YAML}, "train", "'data.yaml', 'b.yaml' all describe"),
         (

@@ -1,0 +1,15 @@
+"""The one line that a command which cannot go on ends in."""
+
+import pytest
+
+
+def error_line(capsys, call, *arguments):
+    """What a call that ends the process writes: one line, with the exit code of bad usage."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        call(*arguments)
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    return said
