@@ -309,7 +309,7 @@ def test_a_run_that_goes_on_says_so_and_one_that_is_over_its_score(tmp_path):
 
 def test_a_data_set_of_ones_own_has_as_many_classes_as_the_model(tmp_path):
     config = config_of(FAST_RCNN)  # of 80 classes
-    message = r"^model.num_classes is 80, but small has 1 classes: a; data.classes chooses among"
+    message = r"^model.num_classes is 80, but small has 1 class: a; data.classes chooses among"
     with pytest.raises(ConfigError, match=message):
         run(config, tmp_path / "run", build(config.model), dataset_of("one"), dataset_of("one"))
     assert not (tmp_path / "run").exists()

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised, check_boxes
 from jaxrcnn.data.coco_categories import FILLER
-from jaxrcnn.data.errors import fault, quoted
+from jaxrcnn.data.errors import counted, fault, quoted
 from jaxrcnn.data.image_files import ImageFile, look_at
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
 from jaxrcnn.data.text import read_text
@@ -172,7 +172,7 @@ def _notes(pages: Sequence[Page], records: Sequence[Record]) -> list[str]:
     notes = []
     renamed = sum(page.image.renamed for page in pages)
     if renamed:
-        notes.append(f"{renamed} images found by file name alone, in another folder")
+        notes.append(f"{counted(renamed, 'image')} found by file name alone, in another folder")
     in_pixels = zip(pages, records, strict=True)
     if are_normalised(record.boxes for page, record in in_pixels if not page.in_shares):
         notes.append(NORMALISED)

@@ -12,7 +12,7 @@ from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised, check_boxe
 from jaxrcnn.data.coco_categories import number_categories
 from jaxrcnn.data.coco_images import look_at_images
 from jaxrcnn.data.coco_tables import Entry, Split, read_split
-from jaxrcnn.data.errors import DataError, fault
+from jaxrcnn.data.errors import DataError, counted, fault
 from jaxrcnn.data.image_files import ImageFile
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
@@ -100,7 +100,7 @@ def _notes(numbered: str, renamed: int, records: Sequence[Record]) -> list[str]:
     if numbered:
         notes.append(f"{numbered}: images are numbered from 1 in their order")
     if renamed:
-        notes.append(f"{renamed} images found by file name alone, in another folder")
+        notes.append(f"{counted(renamed, 'image')} found by file name alone, in another folder")
     if are_normalised(record.boxes for record in records):
         notes.append(NORMALISED)
     return notes

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.coco_categories import FILLER
 from jaxrcnn.data.dividing import Divided, Workdir, divide
-from jaxrcnn.data.errors import DataError, quoted
+from jaxrcnn.data.errors import DataError, counted, quoted
 from jaxrcnn.data.joining import join
 from jaxrcnn.data.reading import read_parts, unite
 from jaxrcnn.data.records import Dataset
@@ -136,7 +136,7 @@ def check_classes(dataset: Dataset, config: Config) -> None:
     if len(names) != config.model.num_classes:
         what = (
             f"model.num_classes is {config.model.num_classes}, "
-            f"but {dataset.name} has {len(names)} classes: {', '.join(names)}"
+            f"but {dataset.name} has {counted(len(names), 'class')}: {', '.join(names)}"
         )
         remedy = "data.classes chooses among them"
         raise ConfigError("; ".join([what, remedy, *dataset.notes]))
@@ -153,6 +153,8 @@ def _check_categories(dataset: Dataset) -> None:
 
 
 def _checked(dataset: Dataset) -> Dataset:
+    if not len(dataset) and dataset.empty:
+        raise DataError(f"{dataset.summary()}; there are no boxes to train on")
     if not len(dataset):
         raise DataError(f"{dataset.summary()}; check data.root, the splits and their annotations")
     return dataset
@@ -171,6 +173,8 @@ def describe_datasets(train: Dataset, evaluation: Dataset) -> list[str]:
     lines = [f"training    {train.summary()}", f"evaluation  {evaluation.summary()}"]
     files = {record.file for record in train.records} - {""}
     shared = sum(record.file in files for record in evaluation.records)
+    if not any(len(record.boxes) for record in evaluation.records):
+        lines.append("warning: the evaluation images have no boxes, so that scores are undefined")
     if shared:
         lines.append(WARNING.format(f" ({shared} of {len(evaluation)})"))
     return lines

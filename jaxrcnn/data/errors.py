@@ -30,3 +30,9 @@ def quoted(names: Iterable[str], most: int = 10) -> str:
     found = [f"'{shortened(' '.join(name.split()), 100)}'" for name in names]
     more = [f"{len(found) - most} more"] if len(found) > most else []
     return ", ".join(found[:most] + more)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with what it counts: "1 image", "2 images", "3 boxes"."""
+    ending = "" if number == 1 else "es" if noun.endswith(("s", "x")) else "s"
+    return f"{number} {noun}{ending}"

@@ -1,7 +1,7 @@
 """What a folder contains, for finding a data set in it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from jaxrcnn.data.images import ENDINGS
@@ -28,11 +28,35 @@ def list_folder(path: str) -> Listing:
     try:
         with os.scandir(path) as entries:
             for entry in entries:
-                if not entry.name.startswith(".") and entry.name != "__MACOSX":
+                if _is_shown(entry.name):
                     (folders if entry.is_dir() else files).append(entry.name)
     except OSError:
         return Listing((), ())
     return Listing(tuple(sorted(files)), tuple(sorted(folders)))
+
+
+def walk(root: str, depth: int = 2**15) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Like `os.walk`, sorted and through links to folders too, each folder once.
+
+    Hidden files and folders and `__MACOSX` are left out.
+
+    Args:
+        root: the folder to begin with.
+        depth: of folders below it.
+    """
+    top = root.rstrip(os.sep).count(os.sep)
+    seen = {os.path.realpath(root)}
+    for place, folders, files in os.walk(root, followlinks=True):
+        shown = sorted(name for name in folders if _is_shown(name))
+        real = {name: os.path.realpath(os.path.join(place, name)) for name in shown}
+        is_last = place.rstrip(os.sep).count(os.sep) - top >= depth
+        folders[:] = [] if is_last else [name for name in shown if real[name] not in seen]
+        seen.update(real[name] for name in folders)
+        yield place, folders, sorted(filter(_is_shown, files))
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
 
 
 def is_image(name: str) -> bool:
@@ -48,6 +72,7 @@ def below(root: str, path: str) -> str:
 
 
 def existing(root: str, places: Iterable[str]) -> list[str]:
-    """Paths of those places below the root that are folders, each once."""
+    """Paths of those places below the root that are folders, each once, also where links lead."""
     paths = [os.path.normpath(os.path.join(root, place)) for place in places]
-    return [path for path in dict.fromkeys(paths) if os.path.isdir(path)]
+    real = {os.path.realpath(path): path for path in reversed(paths) if os.path.isdir(path)}
+    return [path for path in dict.fromkeys(paths) if real.get(os.path.realpath(path)) == path]

@@ -7,14 +7,15 @@ from typing import Literal, NamedTuple
 from jaxrcnn.data.annotated import Page, look_at_listed, make_dataset
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.dataset_card import read_class_names
-from jaxrcnn.data.errors import fault
+from jaxrcnn.data.errors import counted, fault
 from jaxrcnn.data.image_files import check_size
 from jaxrcnn.data.image_folder_metadata import Entry, read_metadata
 from jaxrcnn.data.image_index import ImageIndex, what_is_there
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.split_names import ALL, choose_split, is_split
-from jaxrcnn.data.table_sheet import BEGINNING, peek_header
+from jaxrcnn.data.table_sheet import peek_header
+from jaxrcnn.data.text import BEGINNING
 
 FILES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 
@@ -148,4 +149,4 @@ def _notes(
     folders = tuple(source.folder for source in sources.values())
     outside = sum(not e.name.startswith(folders) for each in files.values() for e in each)
     if outside:
-        yield f"{outside} images are in the folder of no split, and are left out"
+        yield f"{counted(outside, 'image')} in the folder of no split left out"

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jaxrcnn.data.errors import quoted
+from jaxrcnn.data.errors import counted, quoted
+from jaxrcnn.data.folders import is_image, walk
 from jaxrcnn.data.images import ENDINGS
 
 
@@ -71,16 +72,8 @@ class ImageIndex:
 
 def images_below(folder: str) -> Iterator[str]:
     """Paths of the image files in a folder and those below it, in order; hidden ones are not."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if is_image(name) and not name.startswith("."):
-                yield os.path.join(place, name)
-
-
-def is_image(name: str) -> bool:
-    """Whether the name of a file is that of an image."""
-    return os.path.splitext(name)[1].lower() in ENDINGS
+    for place, _, names in walk(folder):
+        yield from (os.path.join(place, name) for name in names if is_image(name))
 
 
 def what_is_there(folder: str) -> str:
@@ -91,7 +84,7 @@ def what_is_there(folder: str) -> str:
         return f"{folder} cannot be read ({error.strerror})"
     images = sum(map(is_image, names))
     parts = [quoted(name for name in names if not is_image(name))] if images < len(names) else []
-    parts += [f"{images} images"] if images else []
+    parts += [counted(images, "image")] if images else []
     return f"there are {' and '.join(parts)}" if parts else "it is empty"
 
 

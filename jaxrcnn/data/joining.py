@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxrcnn.data.errors import counted
 from jaxrcnn.data.records import Dataset, Record
 
 
@@ -96,7 +97,7 @@ def join(datasets: Sequence[Dataset], class_names: Sequence[str]) -> Dataset:
     sets = [relabel(dataset, class_names) for dataset in datasets]
     starts = itertools.accumulate((len(dataset) for dataset in sets[:-1]), initial=1)
     records = itertools.chain.from_iterable(dataset.records for dataset in sets)
-    sizes = ", ".join(f"{len(dataset)} images of {dataset.name}" for dataset in sets)
+    sizes = ", ".join(f"{counted(len(dataset), 'image')} of {dataset.name}" for dataset in sets)
     return Dataset(
         name=" + ".join(dataset.name for dataset in sets),
         records=tuple(

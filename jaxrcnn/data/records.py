@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jaxrcnn.data.errors import REMEDY, DataError, fault
+from jaxrcnn.data.errors import REMEDY, DataError, counted, fault
 from jaxrcnn.data.image_files import size_mismatch
 from jaxrcnn.data.images import MAX_PIXELS, read_image
 from jaxrcnn.data.sample import Sample
@@ -145,22 +145,22 @@ class Dataset:
         boxes = sum(len(record.boxes) for record in self.records)
         ignored = sum(int(record.ignore.sum()) for record in self.records)
         parts = [
-            f"{self.name}: {len(self.records)} images, {boxes} boxes ({ignored} to ignore), "
-            f"{len(self.class_names)} classes"
+            f"{self.name}: {counted(len(self.records), 'image')}, {counted(boxes, 'box')} "
+            f"({ignored} to ignore), {counted(len(self.class_names), 'class')}"
         ]
         first = "".join(self.skipped[:1]).removesuffix(f"; {REMEDY}")
         counts = (
-            (self.empty, "images without objects left out"),
-            (len(self.skipped), f"faulty records left out (the first: {first})"),
-            (self.clipped, "boxes cut at the border"),
-            (self.other_boxes, "boxes of other categories left out"),
-            (self.empty_boxes, "boxes without width or height left out"),
+            (self.empty, "image", "without objects left out"),
+            (len(self.skipped), "faulty record", f"left out (the first: {first})"),
+            (self.clipped, "box", "cut at the border"),
+            (self.other_boxes, "box", "of other categories left out"),
+            (self.empty_boxes, "box", "without width or height left out"),
             (
                 sum(record.as_stored for record in self.records),
-                "images annotated as they are stored, so that their EXIF tag is left out",
+                *("image", "annotated as stored, so that the EXIF tag is left out"),
             ),
         )
-        parts += [f"{count} {what}" for count, what in counts if count]
+        parts += [f"{counted(count, noun)} {what}" for count, noun, what in counts if count]
         return "; ".join([*parts, *self._all_ignored(), *self.notes])
 
     def _all_ignored(self) -> list[str]:

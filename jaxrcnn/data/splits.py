@@ -58,6 +58,12 @@ def choose_splits(names: Collection[str]) -> Splits:
         return Splits((trainval,), "", test)
     if len(names) == 1 and not (val or test):
         return Splits(tuple(names), "", "")
+    if len(names) == 1:
+        what = "validation" if val else "testing"
+        raise ConfigError(
+            f"the only split, '{val or test}', is named for {what}: to train on it nevertheless, "
+            f"give --config.data.train_splits {val or test}"
+        )
     raise ConfigError(
         f"which split to train on is not clear, there are {quoted(names)}: give "
         "--config.data.train_splits, and --config.data.eval_split unless images are to be held out"

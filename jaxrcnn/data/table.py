@@ -6,7 +6,7 @@ from typing import Literal
 
 from jaxrcnn.data.annotated import Page, look_at_listed, make_dataset
 from jaxrcnn.data.checks import FaultLog
-from jaxrcnn.data.errors import DataError, fault, quoted
+from jaxrcnn.data.errors import DataError, counted, fault, quoted
 from jaxrcnn.data.image_files import check_size
 from jaxrcnn.data.image_index import ImageIndex, is_image, what_is_there
 from jaxrcnn.data.images import MAX_PIXELS
@@ -164,7 +164,7 @@ def _unnamed(pages: Sequence[Page], named: Iterable[str]) -> list[str]:
     folders = {os.path.dirname(page.image.path) for page in pages}
     names = [name for folder in folders for name in os.listdir(folder) if is_image(name)]
     number = sum(_stem(name) not in stems for name in names)
-    return [f"{number} images are named by no row, and are left out"] if number else []
+    return [f"{counted(number, 'image')} without a row left out"] if number else []
 
 
 def _stem(name: str) -> str:

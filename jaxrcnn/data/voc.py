@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised, check_boxes
-from jaxrcnn.data.errors import fault, quoted
+from jaxrcnn.data.errors import counted, fault, quoted
 from jaxrcnn.data.image_files import look_at
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
@@ -98,7 +98,7 @@ def _name_classes(found: set[str], unlisted: bool) -> tuple[str, ...]:
 def _unannotated(splits: Sequence[Unlisted], used: set[str]) -> list[str]:
     """A note where images of splits without lists have no XML file."""
     number = sum(spare_images(split, used) for split in splits)
-    return [f"{number} images without an XML file left out"] if number else []
+    return [f"{counted(number, 'image')} without an XML file left out"] if number else []
 
 
 def _make_record(
@@ -161,8 +161,8 @@ def _notes(records: Sequence[Record], counts: Counter[str]) -> list[str]:
     notes = []
     if counts["not one-based"]:
         notes.append(
-            f"{counts['not one-based']} boxes have coordinates that are fractional or below 1: "
-            "data.voc_one_based=False takes them as counted from 0"
+            f"{counted(counts['not one-based'], 'box')} with coordinates that are fractional or "
+            "below 1: data.voc_one_based=False takes them as counted from 0"
         )
     if are_normalised(record.boxes for record in records):
         notes.append(NORMALISED)

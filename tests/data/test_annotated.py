@@ -57,7 +57,7 @@ def test_boxes_of_other_classes_are_left_out_and_counted():
 
 def test_images_found_elsewhere_are_counted():
     dataset = make(page(1, [], renamed=True), page(2, []))
-    assert dataset.notes[-1] == "1 images found by file name alone, in another folder"
+    assert dataset.notes[-1] == "1 image found by file name alone, in another folder"
 
 
 def test_faults_name_the_file_of_the_boxes_and_the_place():

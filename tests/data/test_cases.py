@@ -68,7 +68,7 @@ CASES = [
     (
         "bbox_zero_height",
         coco,
-        "train: 4 images, 7 boxes (0 to ignore), 2 classes; 1 boxes without width or height left "
+        "train: 4 images, 7 boxes (0 to ignore), 2 classes; 1 box without width or height left "
         "out | 1 p0.png [33 17 47 33]",
     ),
     ("exif_3_64x48", colours, "red and red"),
@@ -82,7 +82,7 @@ CASES = [
     (
         "huge_ann_id",
         coco_skip,
-        "train: 4 images, 7 boxes (0 to ignore), 2 classes; 1 faulty records left out (the first: "
+        "train: 4 images, 7 boxes (0 to ignore), 2 classes; 1 faulty record left out (the first: "
         "DIR/annotations/instances_train.json: annotation 1180591620717411303424: its id is "
         "1180591620717411303424 (int), beyond 64 bits) | 1 p0.png [33 17 47 33]",
     ),
@@ -146,20 +146,20 @@ CASES = [
     (
         "voc_cvat_float",
         voc,
-        f"train: {ALL}; 1 boxes cut at the border; 1 boxes have coordinates that are fractional or "
+        f"train: {ALL}; 1 box cut at the border; 1 box with coordinates that are fractional or "
         "below 1: data.voc_one_based=False takes them as counted from 0 "
         "| 1 p0 [0 0 64 48] [33 17 47 33]",
     ),
     (
         "voc_spaces_silent",
         voc,
-        "train: 1 images, 2 boxes (0 to ignore), 2 classes "
+        "train: 1 image, 2 boxes (0 to ignore), 2 classes "
         "| 1 street (5) [7 12 23 26] [43 25 57 41]",
     ),
     (
         "voc_subset",
         lambda folder: voc(folder, "cat"),
-        "train: 4 images, 4 boxes (0 to ignore), 1 classes; 4 boxes of other categories left out "
+        "train: 4 images, 4 boxes (0 to ignore), 1 class; 4 boxes of other categories left out "
         "| 1 p0 [15 15 31 29]",
     ),
 ]

@@ -48,7 +48,7 @@ def test_classes_choose_and_order_the_labels_and_others_are_counted(tmp_path):
     assert dataset.category_ids == (90, 4)
     np.testing.assert_array_equal(dataset.records[1].labels, [1, 2])
     assert dataset.other_boxes == 1
-    assert "1 boxes of other categories left out" in dataset.summary()
+    assert "1 box of other categories left out" in dataset.summary()
 
 
 def test_a_split_that_lacks_a_class_or_adds_one_is_opened(tmp_path):
@@ -92,7 +92,7 @@ def test_a_box_without_area_is_left_out_and_counted(tmp_path, bbox, on_error):
     np.testing.assert_array_equal(dataset.records[1].annotation_ids, [2, 8])
     np.testing.assert_array_equal(dataset.records[1].boxes, [[39, 29, 40, 30], [5, 5, 6, 6]])
     assert dataset.skipped == ()
-    assert dataset.summary().endswith("; 1 boxes without width or height left out")
+    assert dataset.summary().endswith("; 1 box without width or height left out")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
@@ -180,7 +180,7 @@ def test_an_image_is_read_as_it_is_seen_unless_it_is_annotated_as_stored(
     np.testing.assert_array_equal(image[place], (200, 30, 30))
     as_stored = orientation > 4 and size == STORED
     assert dataset.records[0].as_stored == as_stored
-    assert ("1 images annotated as they are stored" in dataset.summary()) == as_stored
+    assert ("1 image annotated as stored" in dataset.summary()) == as_stored
 
 
 def test_images_found_by_their_file_name_alone_are_counted(tmp_path):
@@ -188,7 +188,7 @@ def test_images_found_by_their_file_name_alone_are_counted(tmp_path):
     dataset = read(tmp_path)
     assert dataset.records[0].name == "C:\\Users\\me\\a.png"
     assert dataset.records[0].file == str(tmp_path / "train" / "a.png")
-    assert dataset.notes == ("1 images found by file name alone, in another folder",)
+    assert dataset.notes == ("1 image found by file name alone, in another folder",)
 
 
 def test_splits_are_joined_in_order_and_keep_ids_that_they_do_not_share(tmp_path):
@@ -258,7 +258,7 @@ def check_faulty(root, beginning, what):
     assert line.endswith("data.on_error=skip")
     dataset = read(root, on_error="skip")
     assert dataset.skipped == (line,)
-    assert "1 faulty records left out" in dataset.summary()
+    assert "1 faulty record left out" in dataset.summary()
     return dataset
 
 

@@ -70,7 +70,7 @@ def test_empty_images_are_left_out_of_training_alone(tmp_path):
     config = config_of(1, root=str(tmp_path), train_splits=("train",), eval_split="val")
     train, evaluation = open_datasets(config)
     assert [record.image_id for record in train.records] == [0, 2]
-    assert train.summary().endswith("1 images without objects left out")
+    assert train.summary().endswith("1 image without objects left out")
     assert len(evaluation) == 3
     kept = dataclasses.replace(config, data=dataclasses.replace(config.data, skip_empty=False))
     assert len(open_datasets(kept)[0]) == 3
@@ -79,7 +79,7 @@ def test_empty_images_are_left_out_of_training_alone(tmp_path):
 def test_a_set_without_images_is_refused(tmp_path):
     write_coco(tmp_path, "train", {1: "cat"}, [[]])
     config = config_of(1, root=str(tmp_path), train_splits=("train",), eval_split="train")
-    with pytest.raises(DataError, match=r"^train: 0 images.*check data\.root"):
+    with pytest.raises(DataError, match=r"^train: 0 images.*there are no boxes to train on$"):
         open_datasets(config)
 
 

@@ -1,4 +1,4 @@
-from jaxrcnn.data.errors import fault, quoted, shortened
+from jaxrcnn.data.errors import counted, fault, quoted, shortened
 
 
 def test_a_fault_is_one_line_of_four_parts():
@@ -18,3 +18,9 @@ def test_long_texts_show_their_ends():
 def test_names_are_quoted_on_one_line_and_of_many_the_first():
     assert quoted(["a", "b\nc"]) == "'a', 'b c'"
     assert quoted("abcd", 2) == "'a', 'b', 2 more"
+
+
+def test_what_is_counted_is_in_the_singular_or_the_plural():
+    assert [counted(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+    assert counted(3, "box") == "3 boxes"
+    assert counted(2, "class") == "2 classes"

@@ -64,7 +64,7 @@ def test_one_file_may_be_divided_by_folders(tmp_path):
     assert find_splits(root) == {"test": "metadata.jsonl", "train": "metadata.jsonl"}
     dataset = read_image_folder(root, ["train"])
     assert boxes_of(dataset) == {"train/a.png": [("cat", 1, 2, 4, 6)]}
-    assert dataset.notes == ("1 images are in the folder of no split, and are left out",)
+    assert dataset.notes == ("1 image in the folder of no split left out",)
 
 
 def test_numbered_classes_are_in_the_order_of_their_numbers(tmp_path):

@@ -157,7 +157,7 @@ def test_images_without_a_box_to_train_on_are_left_out_and_counted():
     kept = dataset.without_empty()
     assert kept.records == (full,)
     assert kept.summary() == (
-        "d: 1 images, 1 boxes (0 to ignore), 1 classes; 2 images without objects left out; "
+        "d: 1 image, 1 box (0 to ignore), 1 class; 2 images without objects left out; "
         "4 boxes cut at the border; 2 boxes without width or height left out; note"
     )
 

@@ -172,7 +172,7 @@ def test_a_set_is_not_divided_by_a_column_of_something_else(tmp_path):
 
 def test_images_that_no_row_of_any_table_names_are_counted(tmp_path):
     root = write(tmp_path, FILES, (*IMAGES, "images/d.png", "images/e.jpg", "other/f.png"))
-    assert read_table(root, ["train"]).notes == ("2 images are named by no row, and are left out",)
+    assert read_table(root, ["train"]).notes == ("2 images without a row left out",)
 
 
 @pytest.mark.parametrize("on_error", ["raise", "skip"])

@@ -53,7 +53,7 @@ def test_a_split_may_name_a_folder_below_the_root(tmp_path):
     assert dataset.records[1].file == str(tmp_path / "VOC2012" / "JPEGImages" / "p1.jpg")
 
 
-NOT_ONE_BASED = "boxes have coordinates that are fractional or below 1: data.voc_one_based=False"
+NOT_ONE_BASED = "boxes with coordinates that are fractional or below 1: data.voc_one_based=False"
 
 
 def test_coordinates_from_zero_are_taken_as_they_are_or_noted(tmp_path):
@@ -92,7 +92,7 @@ def test_boxes_of_other_names_are_left_out_and_counted(tmp_path, on_error):
     ids = np.concatenate([record.annotation_ids for record in dataset.records])
     np.testing.assert_array_equal(ids, [1, 3])  # of four objects
     assert dataset.summary() == (
-        "train: 3 images, 2 boxes (0 to ignore), 1 classes; 2 boxes of other categories left out"
+        "train: 3 images, 2 boxes (0 to ignore), 1 class; 2 boxes of other categories left out"
     )
 
 
@@ -108,7 +108,7 @@ def test_a_box_without_area_is_left_out_and_counted(tmp_path, on_error):
     write(tmp_path, {"p1": SIZE + item() + item("cat", (9, 3, 8, 20))})
     dataset = read_voc(str(tmp_path), ("train",), on_error=on_error)
     np.testing.assert_array_equal(dataset.records[0].boxes, [[1, 2, 10, 20]])
-    assert dataset.summary().endswith("; 1 boxes without width or height left out")
+    assert dataset.summary().endswith("; 1 box without width or height left out")
 
 
 FAULTY_BOXES = {
@@ -145,7 +145,7 @@ def check_faulty(root, beginning, what):
     assert line.endswith("data.on_error=skip")
     dataset = read_voc(str(root), ("train",), on_error="skip")
     assert dataset.skipped == (line,)
-    assert "1 faulty records left out" in dataset.summary()
+    assert "1 faulty record left out" in dataset.summary()
     return dataset
 
 
