@@ -165,6 +165,15 @@ def check(config: Config) -> None:
     _raise_first(rules)
 
 
+def check_data(config: Config) -> None:
+    """Check the ranges of all fields, and the fields of the data set together.
+
+    Raises:
+        ConfigError: as for `check`.
+    """
+    _raise_first(itertools.chain(_ranges(config), _data(config)))
+
+
 def check_prediction(config: Config) -> None:
     """Check the fields that a trained model needs; its data set and its training may be gone.
 

@@ -11,7 +11,7 @@ from jaxrcnn.cli.options import Asked
 from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_file import load_config
-from jaxrcnn.config_io import field_types, replace_fields
+from jaxrcnn.config_io import field_types, field_values, replace_fields
 from jaxrcnn.data.datasets import open_datasets, open_train_dataset
 from jaxrcnn.data.planning import images_per_epoch
 from jaxrcnn.data.records import Dataset
@@ -37,10 +37,16 @@ RECIPES = {"mobilenet_v3_large": "finetune_mobilenet_320_fpn"}
 """The config whose schedule suits a backbone's weights; `OTHER_RECIPE` for any other."""
 OTHER_RECIPE = "finetune_r50_fpn"
 
-OPEN = (
-    *("data.format", "data.train_splits", "data.eval_split", "data.test_split", "data.classes"),
-    "model.num_classes",
-)
+UNKNOWN = {
+    "data.format": "auto",
+    "data.train_splits": (),
+    "data.eval_split": "",
+    "data.test_split": "",
+    "data.classes": (),
+}
+"""Values of fields that leave it to the data what they are."""
+
+OPEN = (*UNKNOWN, "model.num_classes")
 """Fields that the data decide even where --config has a value for them."""
 
 SCHEDULE = ("train.optimizer.warmup_steps", "train.optimizer.milestones")
@@ -79,6 +85,10 @@ def folder_config(
             a field does not fit.
         DataError: a folder holds no data set, or it cannot be read.
     """
+    _check_asked(asked)
+    for place in (workdir, *workdir.parents):
+        if place.is_file():
+            raise ConfigError(f"{place} is a file, not a folder: give another --workdir")
     if (workdir / "config.json").exists():
         say(f"{workdir} holds a run: its config.json is used, with the fields that are given here")
         return _continued(asked, workdir)
@@ -99,17 +109,35 @@ def folder_config(
     return config
 
 
+def _check_asked(asked: Asked) -> None:
+    """See that the folders and the fields can be used, before anything is read.
+
+    Raises:
+        ConfigError: a folder comes twice, or a field does not fit.
+    """
+    seen: set[pathlib.Path] = set()
+    for folder in asked.folders:
+        if (path := pathlib.Path(folder).resolve()) in seen:
+            raise ConfigError(f"{folder} is given twice")
+        seen.add(path)
+    if "data.root" in asked.fields:
+        raise ConfigError("give folders either by themselves or as --config.data.root, not both")
+    if asked.fields.get("data.format") == "shapes":
+        raise ConfigError("--config.data.format shapes reads no folders: leave them out")
+    config = replace_fields(
+        asked.base or Config(),
+        {**UNKNOWN, "data.eval_split": "val", **asked.fields, "data.root": asked.folders},
+    )
+    if config.data.classes and "model.num_classes" not in asked.fields:
+        config = replace_fields(config, {"model.num_classes": len(config.data.classes)})
+    validation.check_data(config)
+
+
 def _find_data(asked: Asked) -> tuple[Config, list[str]]:
     """A config of the data alone, with the format and the splits that were found."""
     root = asked.folders[0] if len(asked.folders) == 1 else asked.folders
-    found = {
-        "data.format": "auto",
-        "data.train_splits": (),
-        "data.eval_split": "",
-        "data.test_split": "",
-        "data.classes": (),
-    }
-    config = replace_fields(asked.base or Config(), {**found, **asked.fields, "data.root": root})
+    fields = {**UNKNOWN, **asked.fields, "data.root": root}
+    config = replace_fields(asked.base or Config(), fields)
     return resolve_data(config)
 
 
@@ -198,6 +226,10 @@ def _continued(asked: Asked, workdir: pathlib.Path) -> Config:
     roots = {str(pathlib.Path(root)) for root in config.data.roots}
     if not all(_is_of(folder, roots) for folder in asked.folders):
         raise ConfigError(f"{workdir} holds a run on {', '.join(sorted(roots))}; {other}")
+    if asked.base is not None:
+        decided = (*OPEN, "data.root", "train.steps", *SCHEDULE)
+        here = field_values(config)
+        config = replace_fields(asked.base, {name: here[name] for name in decided})
     config = replace_fields(config, asked.fields)
     validation.check(config)
     return config
@@ -205,8 +237,8 @@ def _continued(asked: Asked, workdir: pathlib.Path) -> Config:
 
 def _is_of(folder: str, roots: Collection[str]) -> bool:
     """Whether a folder is one of the roots, or holds one, as when an archive was unpacked."""
-    path = pathlib.Path(folder)
-    return any(path == pathlib.Path(root) or path in pathlib.Path(root).parents for root in roots)
+    path, paths = pathlib.Path(folder).resolve(), [pathlib.Path(root).resolve() for root in roots]
+    return any(path == root or path in root.parents for root in paths)
 
 
 def _say_speed(config: Config, workdir: pathlib.Path, pieces: str | None, say: Say) -> None:

@@ -5,6 +5,8 @@ from collections import Counter
 
 from jaxrcnn.data.coco_tables import Entry, Split
 from jaxrcnn.data.image_files import ImageFile, check_size, first_file, look_at
+from jaxrcnn.data.image_index import FoundImage, ImageIndex
+from jaxrcnn.data.splits import role_of
 from jaxrcnn.data.values import string, whole_number
 
 
@@ -12,8 +14,10 @@ def look_at_images(root: str, split: Split, max_pixels: int) -> list[ImageFile |
     """Find the file of each image and compare its size; a ValueError names the fault.
 
     A file is below the folder of its split or below the root. Without the folders in its own name
-    it is only looked for where no other image of the split has that name.
+    it is only looked for where no other image of the split has that name: in those folders, then
+    anywhere below the root but in folders of other splits.
     """
+    index = ImageIndex(root)
     names = [image.get("file_name") for image in split.images]
     counts = Counter(_base(name) for name in names if isinstance(name, str))
 
@@ -25,12 +29,36 @@ def look_at_images(root: str, split: Split, max_pixels: int) -> list[ImageFile |
             os.path.join(root, _slashed(name)),
             *(os.path.join(folder, _slashed(name)) for folder in split.more),
         ]
-        alone = (split.folder, *split.more) if counts[_base(name)] == 1 else ()
-        path = first_file([*places, *(os.path.join(folder, _base(name)) for folder in alone)])
-        file = check_size(path, _side(image, "height"), _side(image, "width"), max_pixels)
-        return file._replace(renamed=path not in places)
+        is_only = counts[_base(name)] == 1
+        folders = (split.folder, *split.more)
+        alone = [os.path.join(folder, _base(name)) for folder in folders] if is_only else []
+        try:
+            path = first_file([*places, *alone])
+            found = FoundImage(path, renamed=path not in places)
+        except ValueError:
+            elsewhere = _elsewhere(index, split, name, is_only)
+            if elsewhere is None:
+                raise
+            found = elsewhere
+        file = check_size(found.path, _side(image, "height"), _side(image, "width"), max_pixels)
+        return file._replace(renamed=found.renamed)
 
     return look_at(split.images, look)
+
+
+def _elsewhere(index: ImageIndex, split: Split, name: str, anywhere: bool) -> FoundImage | None:
+    """The file with a name whose ending is in other letters or, anywhere, in another folder.
+
+    None where there is none, or where it is in the folder of another split.
+    """
+    try:
+        found = index.find(name, [split.folder, index.root, *split.more])
+    except ValueError:
+        return None
+    folders = os.path.relpath(found.path, index.root).split(os.sep)[:-1]
+    roles = {role_of(folder) for folder in folders} - {""}
+    others = roles - {role_of(split.name)} if role_of(split.name) else set()
+    return None if others or (found.renamed and not anywhere) else found
 
 
 def _slashed(name: str) -> str:

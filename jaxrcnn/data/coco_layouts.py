@@ -11,8 +11,12 @@ from jaxrcnn.data.image_names import is_image
 from jaxrcnn.data.splits import ALL, choose_split, role_of
 
 PREFIX = "instances_"
-OTHER_TASKS = ("person_keypoints_", "captions_", "panoptic_", "stuff_", "image_info_")
+OTHER_TASKS = ("captions_", "panoptic_", "stuff_", "image_info_")
 """How names of COCO's files for other tasks begin."""
+KEYPOINTS = "person_keypoints_"
+"""How names of files begin that have keypoints besides boxes, and are read where no others are."""
+ANNOTATIONS = ("annotations", "annotation", "labels")
+"""Folders of JSON files, in upper or lower case."""
 ROBOFLOW = "_annotations.coco.json"
 LOOK = "check data.root and the names of the splits"
 
@@ -33,11 +37,12 @@ def find_splits(root: str) -> dict[str, str]:
     """
     listing = list_folder(root)
     found: dict[str, str] = {}
-    annotations = os.path.join(root, "annotations")
-    for name, path in _named(annotations, found):
-        found.setdefault(name, below(root, path))
+    annotations = [name for name in listing.folders if name.lower() in ANNOTATIONS]
+    for folder in annotations:
+        for name, path in _named(os.path.join(root, folder), found):
+            found.setdefault(name, below(root, path))
     for name in listing.folders:
-        if name != "annotations":
+        if name not in annotations:
             files = list(_coco_files(os.path.join(root, name)))
             roboflow = [path for path in files if os.path.basename(path) == ROBOFLOW]
             if roboflow or (len(files) == 1 and role_of(name)):
@@ -53,7 +58,7 @@ def _named(folder: str, known: dict[str, str]) -> Iterator[tuple[str, str]]:
     for path in files:
         stem = os.path.splitext(os.path.basename(path))[0]
         name = stem.removeprefix(PREFIX)
-        in_annotations = os.path.basename(folder) == "annotations" and stem != "annotations"
+        in_annotations = os.path.basename(folder) in ANNOTATIONS and stem not in ANNOTATIONS
         unnamed = name == stem and not role_of(name) and not in_annotations
         if os.path.basename(path) == ROBOFLOW or (unnamed and len(files) == 1):
             name = ALL
@@ -63,7 +68,8 @@ def _named(folder: str, known: dict[str, str]) -> Iterator[tuple[str, str]]:
 
 def _coco_files(folder: str) -> Iterator[str]:
     """Paths of the files of boxes in a folder, instances_*.json first."""
-    files = [x for x in list_folder(folder).ending(".json") if not x.startswith(OTHER_TASKS)]
+    names = [x for x in list_folder(folder).ending(".json") if not x.startswith(OTHER_TASKS)]
+    files = [name for name in names if not name.startswith(KEYPOINTS)] or names
     sure = [name for name in files if name.startswith(PREFIX) or name == ROBOFLOW]
     yield from (os.path.join(folder, name) for name in sure)
     for name in [name for name in files if name not in sure][:MOST]:
@@ -89,7 +95,7 @@ def locate(root: str, split: str) -> Place:
     beside = os.path.dirname(file)
     places = [*_usual_folders(split), os.path.join("data", split), "data"]
     places += [os.path.join(beside, name) for name in ("", "images", "data")]
-    folder, *more = existing(root, [*places, "."])
+    folder, *more = existing(root, [*places, ".", *_other_folders(root, split)])
     return Place(file, folder, tuple(more))
 
 
@@ -97,17 +103,22 @@ def _usual_folders(split: str) -> list[str]:
     return [split, os.path.join("images", split), "images", "JPEGImages"]
 
 
+def _other_folders(root: str, split: str) -> list[str]:
+    """The folders in the root that are not named for another split."""
+    return [name for name in list_folder(root).folders if role_of(name) in ("", role_of(split))]
+
+
 def image_folder(root: str, split: str) -> str:
     """The first folder that exists of those where the images of a split may be.
 
     Raises:
-        DataError: there is none, and no image in the root.
+        DataError: there is none, and no image in the root or in its folders.
     """
     places = _usual_folders(split)
     folders = existing(root, places)
-    if not folders and any(map(is_image, list_folder(root).files)):
-        return root
-    if not folders:
+    others = [root, *existing(root, _other_folders(root, split))]
+    with_images = [path for path in others if any(map(is_image, list_folder(path).files))]
+    if not folders and not with_images:
         what = f"there is no image folder (looked for {', '.join(places)})"
-        raise fault(root, f"split {split}", what, LOOK)
-    return folders[0]
+        raise fault(root, f"split {split}", what, "put the images there, or check data.root")
+    return (folders or with_images)[0]

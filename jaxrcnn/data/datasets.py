@@ -154,6 +154,8 @@ def _check_categories(dataset: Dataset) -> None:
 
 
 def _checked(dataset: Dataset) -> Dataset:
+    if not len(dataset) and dataset.empty:
+        raise DataError(f"{dataset.summary()}; there are no boxes to train on")
     if not len(dataset):
         raise DataError(f"{dataset.summary()}; check data.root, the splits and their annotations")
     return dataset
@@ -172,6 +174,8 @@ def describe_datasets(train: Dataset, evaluation: Dataset) -> list[str]:
     lines = [f"training    {train.summary()}", f"evaluation  {evaluation.summary()}"]
     files = {record.file for record in train.records} - {""}
     shared = sum(record.file in files for record in evaluation.records)
+    if not any(len(record.boxes) for record in evaluation.records):
+        lines.append("warning: the evaluation images have no boxes, so that scores are undefined")
     if shared:
         lines.append(WARNING.format(f" ({shared} of {len(evaluation)})"))
     return lines

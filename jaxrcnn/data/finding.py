@@ -7,14 +7,21 @@ from typing import NamedTuple
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.folders import below, list_folder
-from jaxrcnn.data.foreign import find_foreign
+from jaxrcnn.data.folders import below, list_folder, walk
+from jaxrcnn.data.foreign_files import find_foreign
 from jaxrcnn.data.formats import FORMATS
 from jaxrcnn.data.image_names import is_image
 from jaxrcnn.data.splits import choose_splits
 from jaxrcnn.wording import counted
 
 DOCS = "docs/data.md describes the formats that are read"
+
+
+DEEPEST = 5
+"""Folders that contain nothing but another one, as archives in archives have them."""
+WRITTEN = (".json", ".jsonl", ".xml", ".txt", ".csv", ".tsv", ".parquet", ".yaml", ".yml")
+"""Endings of files that may say where objects are."""
+MOST_FOREIGN = 3
 
 
 class Found(NamedTuple):
@@ -27,7 +34,7 @@ class Found(NamedTuple):
 
 
 def find_format(root: str, columns: Sequence[str] = ()) -> Found:
-    """The data set in a folder, or in the only folder in it, as when an archive was unpacked.
+    """The data set in a folder, or else in the only folder in it, as when an archive was unpacked.
 
     Args:
         root: the folder.
@@ -36,14 +43,16 @@ def find_format(root: str, columns: Sequence[str] = ()) -> Found:
     Raises:
         DataError: there is none; says what is there.
     """
-    found = find_all(root, columns)
-    if found:
-        return _chosen(root, found, ())
-    inner = _only_folder(root)
-    found = find_all(inner, columns) if inner else {}
-    if not found:
-        raise DataError(f"{root}: {describe(root)}")
-    return _chosen(inner, found, (f"{root} itself has no data set, so {inner} is read",))
+    inner = root
+    for _ in range(DEEPEST):
+        found = find_all(inner, columns)
+        if found:
+            lines = (f"{root} itself has no data set, so {inner} is read",) if inner != root else ()
+            return _chosen(inner, found, lines)
+        inner = _only_folder(inner)
+        if not inner:
+            break
+    raise DataError(f"{root}: {describe(root)}")
 
 
 def find_all(root: str, columns: Sequence[str] = ()) -> dict[str, dict[str, str]]:
@@ -94,6 +103,25 @@ def describe(root: str) -> str:
         return "data.root is a file; give the folder that contains it"
     if not os.path.isdir(root):
         return "there is no such folder; check data.root"
+    try:
+        os.listdir(root)
+    except OSError as error:
+        return f"the folder cannot be read ({error.strerror})"
+    holds = ", ".join(_contents(root))
+    said = f"it contains {holds}" if holds else "the folder is empty"
+    return "; ".join([f"no data set was recognised: {said}", *_remarks(root), DOCS])
+
+
+def _remarks(root: str) -> list[str]:
+    """What is known of the files in a folder, unless folders in it are data sets."""
+    if any(find_all(os.path.join(root, name)) for name in list_folder(root).folders):
+        return []
+    foreign = [f"{below(root, path)} is {what}" for path, what in find_foreign(root)]
+    return foreign[:MOST_FOREIGN] or _unannotated(root)
+
+
+def _contents(root: str) -> list[str]:
+    """The files by their endings, and the first folders."""
     names = list_folder(root)
     images = sum(map(is_image, names.files))
     endings = Counter(
@@ -106,9 +134,13 @@ def describe(root: str) -> str:
     ]
     if len(names.folders) > 5:
         parts.append(counted(len(names.folders) - 5, "more folder"))
-    holds = f"it contains {', '.join(parts)}" if parts else "the folder is empty"
-    foreign = [f"{below(root, path)} is {what}" for path, what in find_foreign(root)]
-    return "; ".join([f"no data set was recognised: {holds}", *foreign, DOCS])
+    return parts
+
+
+def inner_data_sets(root: str) -> list[str]:
+    """Paths of the folders in a folder that have data sets to train on."""
+    paths = (os.path.join(root, name) for name in list_folder(root).folders)
+    return [path for path in paths if any(map(_can_train, find_all(path).values()))]
 
 
 def _inside(folder: str) -> str:
@@ -116,9 +148,17 @@ def _inside(folder: str) -> str:
     found = find_all(folder)
     if found:
         titles = " and ".join(FORMATS[name].title for name in found)
-        return f" (a data set, {titles}: name this folder instead)"
-    images = sum(map(is_image, list_folder(folder).files))
+        return f" (a data set, {titles}: name {folder} instead)"
+    images = sum(is_image(name) for _, names in walk(folder) for name in names.files)
     return f" ({counted(images, 'image')})" if images else ""
+
+
+def _unannotated(root: str) -> list[str]:
+    """What to say where there are images, and no file that may say what is on them."""
+    names = [name for _, listing in walk(root) for name in listing.files]
+    if not any(map(is_image, names)) or any(name.lower().endswith(WRITTEN) for name in names):
+        return []
+    return ["there are only images, and no file says where objects are on them"]
 
 
 def explain(error: DataError, root: str, name: str, columns: Sequence[str] = ()) -> DataError:

@@ -8,6 +8,9 @@ from jaxrcnn.data.errors import quoted
 from jaxrcnn.data.image_names import is_image
 from jaxrcnn.wording import counted
 
+DEEPEST = 2**15
+"""Levels of folders, more than any path has."""
+
 
 class Listing(NamedTuple):
     """Names in a folder, sorted."""
@@ -41,13 +44,27 @@ def list_folder(path: str) -> Listing:
     return Listing(tuple(sorted(files)), tuple(sorted(folders)))
 
 
-def walk(folder: str) -> Iterator[tuple[str, Listing]]:
-    """A folder and those below it, in order, each with the names in it; links are not followed."""
-    listing = list_folder(folder)
-    yield folder, listing
-    for path in (os.path.join(folder, name) for name in listing.folders):
-        if not os.path.islink(path):
-            yield from walk(path)
+def walk(root: str, depth: int = DEEPEST) -> Iterator[tuple[str, Listing]]:
+    """A folder and those below it, in order, each with the names in it.
+
+    Links to folders are followed, and each folder is looked at once.
+
+    Args:
+        root: the folder to begin with.
+        depth: levels of folders below it.
+    """
+    seen = {os.path.realpath(root)}
+    waiting = [(root, depth)]
+    while waiting:
+        place, left = waiting.pop()
+        listing = list_folder(place)
+        yield place, listing
+        paths = [os.path.join(place, name) for name in listing.folders] if left else []
+        for path in reversed(paths):
+            real = os.path.realpath(path)
+            if real not in seen:
+                seen.add(real)
+                waiting.append((path, left - 1))
 
 
 def images_below(folder: str) -> Iterator[str]:
@@ -80,6 +97,7 @@ def below(root: str, path: str) -> str:
 
 
 def existing(root: str, places: Iterable[str]) -> list[str]:
-    """Paths of those places below the root that are folders, each once."""
+    """Paths of those places below the root that are folders, each once, also where links lead."""
     paths = [os.path.normpath(os.path.join(root, place)) for place in places]
-    return [path for path in dict.fromkeys(paths) if os.path.isdir(path)]
+    real = {os.path.realpath(path): path for path in reversed(paths) if os.path.isdir(path)}
+    return [path for path in dict.fromkeys(paths) if real.get(os.path.realpath(path)) == path]

@@ -3,15 +3,16 @@
 import os
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
 from typing import Literal
 
-from jaxrcnn.data.folders import list_folder
-from jaxrcnn.data.text import read_ends
+from jaxrcnn.data.text import BEGINNING, read_ends
 
 COCO_TABLE = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 
-LISTS = (
+Kinds = tuple[tuple[tuple[str, ...], str], ...]
+"""Keys that all occur in a JSON text, and what it is."""
+
+LISTS: Kinds = (
     (
         ("image_id", "category_id"),
         "COCO's results (detections without images and categories); use the annotation file that "
@@ -20,16 +21,27 @@ LISTS = (
     (("rectanglelabels",), "Label Studio's JSON; export as COCO"),
     (("data", "annotations"), "Label Studio's JSON; export as COCO"),
     (("image", "coordinates"), "CreateML's JSON; export as COCO"),
+    (("labels", "box2d"), "BDD100K's JSON; convert it to COCO"),
 )
-"""JSON lists: keys that all occur in one, and what it is."""
+"""JSON lists."""
 
-OBJECTS = (
+SUPERVISELY = "Supervisely's JSON; export as COCO, YOLO or Pascal VOC"
+OBJECTS: Kinds = (
     (("shape_attributes",), "VIA's JSON; export annotations as COCO"),
     (("_via_settings",), "VIA's JSON; export annotations as COCO"),
     (("shapes", "imagePath"), "LabelMe's JSON; convert it to COCO, for example with labelme2coco"),
     (("caption",), "COCO's captions, which have no boxes"),
+    (("classes", "projectType"), SUPERVISELY),
+    (("classTitle", "geometryType"), SUPERVISELY),
+    (("labels", "bounding_box"), "FiftyOne's JSON; export as COCODetectionDataset"),
 )
-"""JSON objects, in the same way."""
+"""JSON objects; one that has "bbox" may be COCO's nevertheless."""
+
+MARKS = (
+    (re.compile(r'"categories"\s*:\s*\{'), "Datumaro's JSON; export as COCO"),
+    (re.compile(r'"(schema_ref|slots)"\s*:'), "Darwin's JSON (V7); export as COCO"),
+)
+"""What no JSON object of COCO has."""
 
 ROOTS = {"annotations": "CVAT's XML; export as COCO 1.0"}
 """XML files by their outermost element."""
@@ -48,37 +60,35 @@ def identify(path: str) -> tuple[Known, str]:
         where that is unknown.
     """
     try:
-        return _of_xml(path) if path.lower().endswith(".xml") else _of_json(read_ends(path))
+        if path.lower().endswith(".xml"):
+            return _of_xml(path)
+        return _of_json(read_ends(path), os.path.getsize(path) <= BEGINNING)
     except (OSError, ValueError, LookupError, ElementTree.ParseError):
         return "", ""
 
 
 def _of_xml(path: str) -> tuple[Known, str]:
-    for _, element in ElementTree.iterparse(path, ("start",)):
-        return ("voc", "") if element.tag == "annotation" else ("", ROOTS.get(element.tag, ""))
+    with open(path, "rb") as stream:
+        for _, element in ElementTree.iterparse(stream, ("start",)):
+            return ("voc", "") if element.tag == "annotation" else ("", ROOTS.get(element.tag, ""))
     return "", ""
 
 
-def _of_json(text: str) -> tuple[Known, str]:
-    kinds = LISTS if text.lstrip().startswith("[") else OBJECTS
-    for keys, what in kinds:
-        if all(f'"{key}"' in text for key in keys) and (kinds is LISTS or '"bbox"' not in text):
-            return "", what
-    if kinds is OBJECTS and COCO_TABLE.search(text):
-        return "coco", ""
-    return "", ""
+def _of_json(text: str, whole: bool) -> tuple[Known, str]:
+    """What a JSON file is, by its ends or the whole of it."""
+    if text.lstrip().startswith("["):
+        return "", _named(LISTS, text)
+    marked = [what for mark, what in MARKS if mark.search(text)]
+    what = marked[0] if marked else "" if '"bbox"' in text else _named(OBJECTS, text)
+    if what:
+        return "", what
+    tables = {*COCO_TABLE.findall(text)}
+    # Label Studio writes categories alone into notes.json, beside YOLO's files.
+    is_coco = tables if not whole else tables - {"categories"}
+    return ("coco", "") if is_coco else ("", "")
 
 
-def find_foreign(root: str) -> Iterator[tuple[str, str]]:
-    """Recognised files that cannot be read, at the top of a folder or one folder deeper.
-
-    Yields:
-        The path of one file of each kind, and what it is and what to do.
-    """
-    said = set()
-    for folder in (root, *(os.path.join(root, name) for name in list_folder(root).folders)):
-        for name in list_folder(folder).ending(".json", ".xml")[:MOST]:
-            what = identify(os.path.join(folder, name))[1]
-            if what and what not in said:
-                said.add(what)
-                yield os.path.join(folder, name), what
+def _named(kinds: Kinds, text: str) -> str:
+    """The first kind whose keys all occur in a text; "" where there is none."""
+    found = (what for keys, what in kinds if all(f'"{key}"' in text for key in keys))
+    return next(found, "")

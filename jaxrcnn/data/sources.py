@@ -1,12 +1,12 @@
 """The folders of a data set, with the format and the splits that are read of each."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from jaxrcnn.config import Config, ConfigError, DataConfig
-from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.finding import explain, find_format
+from jaxrcnn.data.errors import DataError, quoted
+from jaxrcnn.data.finding import explain, find_format, inner_data_sets
 from jaxrcnn.data.formats import FORMATS
 from jaxrcnn.data.splits import Splits, choose_splits, matching
 
@@ -59,7 +59,10 @@ def _find_source(data: DataConfig, place: int) -> Source:
     try:
         chosen = choose_splits(splits)
     except ConfigError as error:
-        raise ConfigError(f"{root}: {error}") from error
+        inner = [f"; {path} has a data set too" for path in inner_data_sets(root)[:3]]
+        raise ConfigError(f"{root}: {error}{''.join(inner)}") from error
+    if len(data.roots) == 1:
+        _check_given(data, root, splits)
     wanted = Splits(chosen.train, data.eval_split or chosen.eval, data.test_split or chosen.test)
     return Source(
         place,
@@ -68,6 +71,15 @@ def _find_source(data: DataConfig, place: int) -> Source:
         *wanted,
         (*lines, f"{root}: {_describe(wanted, list(splits), data.val_share)}"),
     )
+
+
+def _check_given(data: DataConfig, root: str, splits: Collection[str]) -> None:
+    """See that a folder has the evaluation and the test split that the config names."""
+    for field, name in (("eval_split", data.eval_split), ("test_split", data.test_split)):
+        if name and not matching(name, splits):
+            raise ConfigError(
+                f"data.{field}={name}: {root} has no such split, it has {quoted(splits)}"
+            )
 
 
 def _describe(chosen: Splits, names: list[str], share: float) -> str:

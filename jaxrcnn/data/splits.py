@@ -68,6 +68,12 @@ def choose_splits(names: Collection[str]) -> Splits:
         return Splits((trainval,), "", test)
     if len(names) == 1 and not (val or test):
         return Splits(tuple(names), "", "")
+    if len(names) == 1:
+        what = "validation" if val else "testing"
+        raise ConfigError(
+            f"the only split, '{val or test}', is named for {what}: to train on it nevertheless, "
+            f"give --config.data.train_splits {val or test}"
+        )
     raise ConfigError(
         f"it is not clear which split to train on (the splits are {quoted(names)}): give "
         "--config.data.train_splits, and --config.data.eval_split unless images should be held out"

@@ -11,16 +11,16 @@ from jaxrcnn.data.annotated import read_annotation
 from jaxrcnn.data.errors import fault
 from jaxrcnn.data.folders import list_folder
 from jaxrcnn.data.image_names import is_image
-from jaxrcnn.data.text import MARKS
+from jaxrcnn.data.text import BEGINNING, MARKS
 from jaxrcnn.data.written import is_blank, written_number
 
 ENDINGS = (".csv", ".tsv", ".parquet")
 DELIMITERS = (",", ";", "\t")
 QUOTED = re.compile(r'"[^"]*"')
-BEGINNING = 2**16
-"""Bytes in which a header must end."""
-SETS = ("TRAIN", "VALIDATION", "VALIDATE", "TEST", "UNASSIGNED")
+SETS = ("TRAIN", "TRAINING", "VALIDATION", "VALIDATE", "TEST", "UNASSIGNED", "")
 """What stands first on the lines of an AutoML table."""
+AUTOML = ("image", "label", "xmin", "ymin", "-", "-", "xmax", "ymax", "-", "-")
+"""The corners of a rectangle, of which two say all."""
 
 
 class Cells(NamedTuple):
@@ -53,15 +53,20 @@ def _are_numbers(cells: Sequence[str]) -> bool:
         return False
 
 
+def _is_automl(row: Sequence[str]) -> bool:
+    """Whether an image, a class and two corners or none are where AutoML has them."""
+    corners = [*row[2:4], *row[6:8]]
+    return is_image(row[0]) and (not any(corners) or _are_numbers(corners))
+
+
 LAYOUTS = (
     Layout(  # keras-retinanet
         ["image", "xmin", "ymin", "xmax", "ymax", "label"],
         lambda row: is_image(row[0]) and (not any(row[1:]) or _are_numbers(row[1:5])),
     ),
-    Layout(  # AutoML: the corners of a rectangle, of which two say all
-        ["split", "image", "label", "xmin", "ymin", "-", "-", "xmax", "ymax", "-", "-"],
-        lambda row: row[0].upper() in SETS,
-    ),
+    Layout(["split", *AUTOML], lambda row: row[0].upper() in SETS and is_image(row[1])),
+    Layout(["split", *AUTOML[:-2]], lambda row: row[0].upper() in SETS and _is_automl(row[1:])),
+    Layout([*AUTOML], lambda row: _is_automl(row)),
     Layout(  # Make Sense
         ["label", "x", "y", "width", "height", "image", "image_width", "image_height"],
         lambda row: is_image(row[5]) and _are_numbers([*row[1:5], *row[6:]]),

@@ -11,6 +11,10 @@ MARKS = (
 """Byte order marks, with which Windows begins text files, and how such a file is decoded."""
 
 
+BEGINNING = 2**16
+"""Bytes at the beginning of a file that tell what it is."""
+
+
 def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a file in UTF-8, or in what its byte order mark says.
 
@@ -24,7 +28,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     return content.decode(next(encodings, "utf-8"))
 
 
-def read_ends(path: str | os.PathLike[str], first: int = 2**16, last: int = 2**12) -> str:
+def read_ends(path: str | os.PathLike[str], first: int = BEGINNING, last: int = 2**12) -> str:
     """The beginning and the end of a text file, to tell what it is without reading all of it.
 
     Args:

@@ -1,7 +1,7 @@
 """Where tools put Pascal VOC's XML files, their lists and their images."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from jaxrcnn.data.folders import below, existing, list_folder
@@ -87,7 +87,7 @@ def _unlisted(root: str) -> dict[str, Unlisted]:
     """The splits without lists, by their names."""
     found: dict[str, Unlisted] = {}
     beside = list_folder(root).folders
-    images = [name for name in beside if name.lower() in IMAGE_FOLDERS]
+    images = _image_folders(beside)
     for name in beside:
         folder = os.path.join(root, name)
         if name.lower() in XML_FOLDERS:
@@ -103,9 +103,17 @@ def _unlisted(root: str) -> dict[str, Unlisted]:
 def _add_folder(found: dict[str, Unlisted], name: str, folder: str) -> None:
     """Add a split whose XML files are in the folder, or in one for them below it."""
     names = list_folder(folder).folders
-    images = [name for name in names if name.lower() in IMAGE_FOLDERS]
+    images = _image_folders(names)
     for place in [*(name for name in names if name.lower() in XML_FOLDERS), "."]:
         _add(found, name, folder, place, [*images, "."])
+
+
+def _image_folders(names: Sequence[str]) -> list[str]:
+    """The folders that may hold images: the usual ones first, then all that are not for XML files
+    or for a split."""
+    usual = [name for name in names if name.lower() in IMAGE_FOLDERS]
+    others = [name for name in names if name.lower() not in XML_FOLDERS and not role_of(name)]
+    return list(dict.fromkeys([*usual, *others]))
 
 
 def _add(found: dict[str, Unlisted], name: str, base: str, place: str, images: list[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from jaxrcnn.data.annotated import Page, look_at_listed, make_dataset, not_text
 from jaxrcnn.data.checks import FaultLog
-from jaxrcnn.data.errors import fault, quoted
+from jaxrcnn.data.errors import DataError, fault, quoted
 from jaxrcnn.data.folders import list_folder, what_is_there
 from jaxrcnn.data.image_files import check_size
 from jaxrcnn.data.image_index import ImageIndex
@@ -15,10 +15,11 @@ from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.splits import choose_split
 from jaxrcnn.data.text import read_text
 from jaxrcnn.data.yolo_description import Description
-from jaxrcnn.data.yolo_images import Listed, label_file, list_images
+from jaxrcnn.data.yolo_images import Listed, absent_splits, label_file, list_images
 from jaxrcnn.data.yolo_labels import Labels, are_oriented, parse_labels
 from jaxrcnn.data.yolo_layouts import (
     NAME_FILES,
+    OTHER_NAME_FILES,
     describe_folders,
     find_description_files,
     find_folders,
@@ -41,10 +42,16 @@ def find_splits(root: str) -> dict[str, str]:
     Empty where the folder is not of this format. No image and no label file is read to its end.
     """
     files = find_description_files(root)
-    if files:
-        name = os.path.basename(files[0])
-        return dict.fromkeys(splits_of_file(files[0]), name)
-    return find_folders(root)
+    if not files:
+        folders = find_folders(root).items()
+        return {split: "*.txt" if place == "." else place for split, place in folders}
+    splits = splits_of_file(files[0])
+    try:
+        absent = absent_splits(root, read_description(files[0]))
+    except DataError:  # its reader says so
+        absent = {}
+    name = os.path.basename(files[0])
+    return dict.fromkeys((split for split in splits if split not in absent), name)
 
 
 def read_yolo(
@@ -91,6 +98,10 @@ def read_yolo(
     labelled = look_at_listed(listed, look, log)
     _check_labels(labelled, description.file, notes)
     notes += _unused_labels(listed)
+    notes += [
+        f"split {split} is left out: there are no images in {quoted(paths)}"
+        for split, paths in absent_splits(root, description).items()
+    ]
     names = description.names.values()
     pages = [each.page for each in labelled]
     return make_dataset(root, splits, pages, names, classes, log, max_pixels, notes)
@@ -144,7 +155,7 @@ def _unused_labels(listed: Sequence[Listed]) -> list[str]:
         os.path.join(folder, name)
         for folder in {os.path.dirname(file) for file in used}
         for name in list_folder(folder).ending(".txt")
-        if name not in NAME_FILES
+        if name not in (*NAME_FILES, *OTHER_NAME_FILES)
     }
     unused = sorted(found - used)
     if not unused or len(unused) == len(found):  # else these are texts of another kind

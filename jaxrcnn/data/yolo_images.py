@@ -44,11 +44,34 @@ def list_images(
             for image in _images_of(root, description, split, written, notes)
         ]
         if not images:
-            paths = quoted(description.splits[split])
-            raise fault(description.file, f"split {split}", f"no images are in {paths}", LOOK)
+            raise fault(description.file, f"split {split}", _no_images(description, split), LOOK)
         images.sort(key=lambda image: clean_parts(below(root, image.name)))
         listed += images
     return [image._replace(image_id=place) for place, image in enumerate(listed, 1)]
+
+
+def _no_images(description: Description, split: str) -> str:
+    paths = [path for path in description.splits[split] if path != "."]
+    return f"no images are in {quoted(paths)}" if paths else "there are no images"
+
+
+def absent_splits(root: str, description: Description) -> dict[str, tuple[str, ...]]:
+    """The splits none of whose folders and lists exists or has an image, as they are written.
+
+    Tools name validation and test splits in data.yaml also where they export none. Empty where all
+    splits are absent: then the paths are wrong.
+    """
+    absent = {
+        split: paths
+        for split, paths in description.splits.items()
+        if not any(_has_images(root, description, path) for path in paths)
+    }
+    return {} if len(absent) == len(description.splits) else absent
+
+
+def _has_images(root: str, description: Description, written: str) -> bool:
+    path = _find(root, description, written)
+    return os.path.isfile(path) or (bool(path) and any(True for _ in images_below(path)))
 
 
 def _images_of(
@@ -61,7 +84,8 @@ def _images_of(
         raise fault(description.file, f"split {split}", what, LOOK)
     base = os.path.join(root, description.path)
     if os.path.normpath(path) != os.path.normpath(os.path.join(base, written)):
-        notes.append(f"split {split} is read from {path}, not {shortened(written)}")
+        named = os.path.join(description.path, written)
+        notes.append(f"split {split} is read from {path}, not {shortened(named)}")
     elif below(root, path) == path:
         notes.append(f"split {split} is read from {path}, outside of {root}")
     if os.path.isfile(path):

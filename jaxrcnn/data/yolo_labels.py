@@ -57,7 +57,7 @@ def are_oriented(files: Iterable[Labels]) -> bool:
 def _class_name(word: str, names: Mapping[int, str]) -> str:
     number = written_whole(word, "the class")
     if number not in names:
-        raise ValueError(f"the class is {number}, but the classes are {_ranges(names)}")
+        raise ValueError(f"the class is {number}, but {_ranges(names)}")
     return names[number]
 
 
@@ -65,7 +65,9 @@ def _ranges(names: Mapping[int, str]) -> str:
     """The numbers of the classes, for a message."""
     first, last = min(names), max(names)
     whole = len(names) == last - first + 1
-    return f"{first} to {last}" if whole else f"{len(names)} of {first} to {last}"
+    if first == last:
+        return f"the only class is {first}"
+    return f"the classes are {f'{len(names)} of ' * (not whole)}{first} to {last}"
 
 
 def _corners(words: Sequence[str], keypoint_numbers: int) -> Corners:

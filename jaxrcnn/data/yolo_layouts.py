@@ -9,7 +9,7 @@ from jaxrcnn.data.annotated import lines_of, read_annotation
 from jaxrcnn.data.errors import DataError, fault
 from jaxrcnn.data.folders import list_folder, walk
 from jaxrcnn.data.splits import ALL, is_split
-from jaxrcnn.data.text import read_text
+from jaxrcnn.data.text import read_ends, read_text
 from jaxrcnn.data.yolo_description import (
     Description,
     check_names,
@@ -22,6 +22,8 @@ YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 YAML_ENDINGS = (".yaml", ".yml")
 NAME_FILES = ("classes.txt", "obj.names", "classes.names", "_darknet.labels")
 """Files with the name of a class on each line."""
+OTHER_NAME_FILES = ("predefined_classes.txt", "labels.txt", "names.txt")
+"""Such files where there is none of `NAME_FILES`."""
 FEW = 50
 """Files of a folder that are looked at to see what it is."""
 
@@ -159,7 +161,12 @@ def find_name_files(root: str, folders: Sequence[str]) -> list[str]:
         place = os.path.join(root, folder)
         beside = os.path.join(os.path.dirname(place), "labels")
         places += [place, os.path.dirname(place), beside]
-    paths = [os.path.join(place, name) for place in places for name in NAME_FILES]
+    return _files_in(places, NAME_FILES) or _files_in(places, OTHER_NAME_FILES)
+
+
+def _files_in(places: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The paths of files with these names in some folders, each once."""
+    paths = [os.path.join(place, name) for place in places for name in names]
     unique = dict.fromkeys(os.path.normpath(path) for path in paths)
     return [path for path in unique if os.path.isfile(path)]
 
@@ -177,8 +184,7 @@ def _text_files(folder: str) -> Iterator[str]:
 def _looks_like_labels(path: str) -> bool:
     """Whether the first line of a file is a label: nothing but numbers, at least five."""
     try:
-        with open(path, "rb") as stream:
-            words = stream.readline(4000).split()
+        words = read_ends(path, 4000, 0).split("\n", 1)[0].split()
         return len(words) > 4 and all(math.isfinite(float(word)) for word in words)
     except (OSError, ValueError):
         return False

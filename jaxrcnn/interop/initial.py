@@ -84,8 +84,11 @@ def _only_weights(model: str) -> str:
 
 
 def _of_folder(source: str, path: pathlib.Path) -> Initial:
-    config, classes = read_config(path), read_classes(path)
+    config = read_config(path)
     kind: Kind = "model" if holds_weights(path) else "run"
+    if kind == "run" and not any((path / "checkpoints").glob("*")):
+        raise ConfigError(f"{path}: this run has no checkpoint yet; train it first")
+    classes = read_classes(path)
     line, step = f"a model with {counted(config.model.num_classes, 'class', 'classes')}", None
     if kind == "run":
         with Checkpoints(path) as checkpoints:

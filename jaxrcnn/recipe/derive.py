@@ -76,7 +76,8 @@ def _classes(_: Config, known: Known) -> Iterator[Found]:
     if not len(labels):
         raise DataError(f"{dataset.summary()}; there are no boxes to train on")
     used = {dataset.class_names[label - 1] for label in np.unique(labels)}
-    unused = [name for name in dataset.class_names if name not in used]
+    listed = dataset.source_classes or dataset.class_names
+    unused = [name for name in dataset.class_names if name not in used and name in listed]
     named = "data.classes" in known.given
     if unused:
         fate = "kept, since data.classes names them" if named else "left out"

@@ -25,7 +25,9 @@ from jaxrcnn.interop.of_torchvision import TORCHVISION
 from jaxrcnn.interop.weight_files import write_safetensors
 from jaxrcnn.training.workdir import Classes, claim
 from jaxrcnn.validation import check
+from tests.data import voc_files
 from tests.data.exports import write_cvat, write_labelimg
+from tests.data.folders import write
 from tests.interop.detectors import state_dict
 from tests.tiny import change
 
@@ -282,3 +284,74 @@ def test_a_folder_that_is_no_data_set_says_what_it_holds(tmp_path):
     Image.fromarray(IMAGE).save(tmp_path / "odd" / "a.png")
     with pytest.raises(DataError, match=r"no data set was recognised: it contains 1 image"):
         derive(tmp_path, tmp_path / "odd", train__init="")
+
+
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [
+        ({"data__classes": ("dog", "dog")}, r"contains a name twice"),
+        ({"train__batch_size": 0}, r"train\.batch_size=0 must be at least 1"),
+        ({"data__val_share": 1.0}, r"data\.val_share=1\.0 must be"),
+        ({"data__rename": ("dog",)}, r"'dog' is not of the form OLD=NEW"),
+        ({"data__root": "x"}, r"give folders either by themselves or as --config\.data\.root"),
+        ({"data__format": "shapes"}, r"--config\.data\.format shapes reads no folders"),
+    ],
+)
+def test_fields_that_do_not_fit_are_refused_before_anything_is_read(tmp_path, images, fields, what):
+    with pytest.raises(ConfigError, match=what):
+        derive(tmp_path, images, train__init="", **fields)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_may_not_be_given_twice(tmp_path, images):
+    with pytest.raises(ConfigError, match=r"pets/\.\./pets is given twice"):
+        derive(tmp_path, images, f"{images}/../pets", train__init="")
+
+
+def test_a_workdir_that_is_a_file_or_below_one_is_refused(tmp_path, images):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(ConfigError, match=r"run is a file, not a folder: give another --workdir"):
+        derive(tmp_path, images, train__init="")
+    with pytest.raises(ConfigError, match=r"run is a file, not a folder: give another --workdir"):
+        derive(tmp_path / "run", images, train__init="")
+
+
+def test_the_same_folder_by_another_path_goes_on(tmp_path, images, monkeypatch):
+    config, _ = derive(tmp_path, images, train__init="")
+    claim(tmp_path / "run", config)
+    monkeypatch.chdir(images)
+    assert derive(tmp_path, ".")[0] == config
+
+
+def test_a_run_goes_on_with_the_config_that_is_given_where_the_data_do_not_decide(tmp_path, images):
+    base = load_config("tiny")
+    config, _ = derive(tmp_path, images, base=base)
+    claim(tmp_path / "run", config)
+    assert derive(tmp_path, images, base=base)[0] == config
+    other = replace_fields(base, {"model.roi.output_size": 5})
+    changed = derive(tmp_path, images, base=other)[0]
+    assert changed == replace_fields(config, {"model.roi.output_size": 5})  # `claim` refuses it
+
+
+def test_vocs_classes_that_the_data_do_not_have_are_not_spoken_of(tmp_path):
+    root = tmp_path / "cats"
+    for name in "abc":
+        voc_files.write(root, {name: voc_files.SIZE + voc_files.item()}, "default")
+    listed = root / "ImageSets" / "Main" / "default.txt"
+    listed.write_text("a\nb\nc\n")
+    config, said = derive(tmp_path, root, train__init="")
+    assert len(config.data.classes) == 1
+    assert not any("without a box" in line for line in said)
+
+
+def test_a_split_without_images_in_data_yaml_does_not_stop_a_run(tmp_path):
+    files = {
+        "data.yaml": "train: ../train/images\nval: ../valid/images\nnames: [cat]\n",
+        **{f"train/labels/{name}.txt": f"0 .5 .5 .{name} .{name}" for name in "345"},
+    }
+    write(tmp_path / "export", files, [f"train/images/{name}.png" for name in "345"])
+    config, said = derive(tmp_path, tmp_path / "export", train__init="")
+    assert (config.data.train_splits, config.data.eval_split) == (("train",), "")
+    assert (
+        "of its images are held out for evaluation, since there is no validation split" in said[1]
+    )

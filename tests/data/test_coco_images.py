@@ -4,7 +4,7 @@ from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.coco_images import look_at_images
 from jaxrcnn.data.coco_tables import read_split
 from jaxrcnn.data.images import MAX_PIXELS
-from tests.data.coco_files import changed, write
+from tests.data.coco_files import TABLES, changed, write
 
 
 def look(root):
@@ -51,3 +51,22 @@ def test_a_file_name_alone_must_be_the_only_one(tmp_path):
 def test_a_missing_size_is_read_from_the_image(tmp_path, missing):
     write(tmp_path, changed("images", 0, **dict.fromkeys(missing)))
     assert look(tmp_path)[0].size == (30, 40)
+
+
+def test_an_ending_may_be_in_other_letters(tmp_path):
+    write(tmp_path, changed("images", 0, file_name="a.PNG"))
+    file = look(tmp_path)[0]
+    assert file == (str(tmp_path / "train" / "a.png"), (30, 40), False, False)
+
+
+def test_a_file_may_be_in_any_folder_but_that_of_another_split(tmp_path):
+    write(tmp_path, TABLES)
+    image = tmp_path / "train" / "a.png"
+    for folder, is_found in (("train/day 1", True), ("more/x", True), ("val/x", False)):
+        (tmp_path / folder).mkdir(parents=True)
+        image = image.rename(tmp_path / folder / "a.png")
+        found = look(tmp_path)[0]
+        if is_found:
+            assert found == (str(image), (30, 40), False, True)
+        else:
+            assert str(found).startswith("the image file is missing: ")

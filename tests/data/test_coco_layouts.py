@@ -45,6 +45,11 @@ LAYOUTS = {
     "FiftyOne, a split": ("train/labels.json", "train/data", TABLES, "train"),
     "one file beside the images": ("cells.json", ".", TABLES, "all"),
     "one file of a split": ("val.json", "val", TABLES, "val"),
+    "capital letters": ("Annotations/instances_default.json", "Images", TABLES, "default"),
+    "in labels/": ("labels/train.json", "images", TABLES, "train"),
+    "CVAT's keypoints": ("annotations/person_keypoints_x.json", "x", TABLES, "person_keypoints_x"),
+    "one file, images elsewhere": ("cells.json", "photos", TABLES, "all"),
+    "usual, images elsewhere": ("annotations/instances_train.json", "photos", TABLES, "train"),
     "names with folders": ("annotations.json", "photos/day", in_folder("photos/day/"), "all"),
 }
 

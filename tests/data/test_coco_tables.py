@@ -162,7 +162,7 @@ def test_missing_files_and_folders_are_named(tmp_path):
     with pytest.raises(DataError, match=r"instances_train\.json: split train: cannot be read"):
         read(tmp_path)
     write(tmp_path, TABLES)
-    (tmp_path / "train").rename(tmp_path / "elsewhere")
+    (tmp_path / "train").rename(tmp_path / "val")
     with pytest.raises(
         DataError, match=r"split train: there is no image folder \(looked for train, "
     ):

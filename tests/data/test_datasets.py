@@ -79,7 +79,7 @@ def test_empty_images_are_left_out_of_training_alone(tmp_path):
 def test_a_set_without_images_is_refused(tmp_path):
     write_coco(tmp_path, "train", {1: "cat"}, [[]])
     config = config_of(1, root=str(tmp_path), train_splits=("train",), eval_split="train")
-    with pytest.raises(DataError, match=r"^train: 0 images.*check data\.root"):
+    with pytest.raises(DataError, match=r"^train: 0 images.*there are no boxes to train on$"):
         open_datasets(config)
 
 

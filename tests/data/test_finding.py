@@ -69,7 +69,7 @@ def test_one_of_several_folders_is_not_guessed(tmp_path):
         find_format(str(tmp_path))
     assert str(error.value) == (
         f"{tmp_path}: no data set was recognised: it contains the folder cells/ (a data set, "
-        "VOC: name this folder instead), the folder notes/; docs/data.md describes the "
+        f"VOC: name {tmp_path / 'cells'} instead), the folder notes/; docs/data.md describes the "
         "formats that are read"
     )
 
@@ -120,3 +120,38 @@ def test_hostile_files_are_no_data_set_and_no_error(tmp_path):
     (tmp_path / "g.json").mkdir()
     (tmp_path / "h.json").symlink_to(tmp_path / "nowhere")
     assert find_all(str(tmp_path)) == {}
+
+
+def test_a_folder_in_a_folder_in_a_folder_is_read(tmp_path):
+    write_voc(tmp_path / "export" / "my project" / "v2", "train")
+    found = find_format(str(tmp_path))
+    assert found.root == str(tmp_path / "export" / "my project" / "v2")
+    assert found.lines[0] == f"{tmp_path} itself has no data set, so {found.root} is read"
+
+
+def test_images_alone_are_called_so(tmp_path):
+    (tmp_path / "cats").mkdir()
+    Image.new("RGB", (4, 3)).save(tmp_path / "cats" / "c.jpg")
+    said = "; there are only images, and no file says where objects are on them; docs"
+    assert "it contains the folder cats/ (1 image)" + said in describe(str(tmp_path))
+    (tmp_path / "labels.csv").write_text("a,b")
+    assert said not in describe(str(tmp_path))
+
+
+def test_a_folder_that_cannot_be_read_is_not_called_empty(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(finding.os, "listdir", refuse)
+    assert describe(str(tmp_path)) == "the folder cannot be read (Permission denied)"
+
+
+def test_files_of_data_sets_in_folders_are_not_called_foreign(tmp_path):
+    label = "0 0.5 0.5 0.1 0.1"
+    for name in "ab":
+        (tmp_path / name / "images").mkdir(parents=True)
+        (tmp_path / name / "labels").mkdir()
+        (tmp_path / name / "labels" / "a.txt").write_text(label)
+    said = describe(str(tmp_path))
+    assert f"the folder a/ (a data set, YOLO: name {tmp_path / 'a'} instead)" in said
+    assert "label file" not in said

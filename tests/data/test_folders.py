@@ -60,3 +60,31 @@ def test_existing_folders_come_once_and_in_order(tmp_path):
     (tmp_path / "c").write_text("")
     found = existing(str(tmp_path), ["b/a", "none", "c", "b", "b/.", "."])
     assert found == [str(tmp_path / "b" / "a"), str(tmp_path / "b"), str(tmp_path)]
+
+
+def test_a_walk_follows_links_and_comes_to_each_folder_once(tmp_path):
+    for name in ("set/a", "set/.git", "store/deep"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("set/a/x.png", "set/._y.png", "store/deep/z.png"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "set" / "b").symlink_to(tmp_path / "store")
+    (tmp_path / "set" / "a" / "loop").symlink_to(tmp_path / "set")
+    root = str(tmp_path / "set")
+    assert list(walk(root)) == [
+        (root, Listing((), ("a", "b"))),
+        (f"{root}/a", Listing(("x.png",), ("loop",))),
+        (f"{root}/b", Listing((), ("deep",))),
+        (f"{root}/b/deep", Listing(("z.png",), ())),
+    ]
+    assert [place for place, _ in walk(root, 1)] == [root, f"{root}/a", f"{root}/b"]
+    missing = str(tmp_path / "missing")
+    assert list(walk(missing)) == [(missing, Listing((), ()))]
+
+
+def test_a_folder_that_a_link_leads_to_is_the_same(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "images").symlink_to(tmp_path)
+    assert existing(str(tmp_path), ["images", ".", "a"]) == [
+        str(tmp_path / "images"),
+        str(tmp_path / "a"),
+    ]

@@ -137,3 +137,24 @@ def test_a_folder_without_a_data_set_says_what_is_there(tmp_path):
         f"{tmp_path}: there is no data set in the format coco (data.format); the folder "
         "contains VOC (ImageSets/Main/train.txt): --config.data.format voc"
     )
+
+
+@pytest.mark.parametrize("field", ["eval_split", "test_split"])
+def test_a_split_that_the_folder_lacks_is_named_with_its_field(tmp_path, field):
+    write_coco(tmp_path, "train", "val")
+    with pytest.raises(ConfigError) as error:
+        resolve_data(config_of(tmp_path, **{field: "vall"}))
+    assert str(error.value) == (
+        f"data.{field}=vall: {tmp_path} has no such split, it has 'train', 'val'"
+    )
+
+
+def test_where_the_choice_is_not_clear_data_sets_in_folders_are_named(tmp_path):
+    write_coco(tmp_path, "test")
+    write_voc(tmp_path / "cells", "train")
+    with pytest.raises(ConfigError) as error:
+        resolve_data(config_of(tmp_path))
+    assert str(error.value) == (
+        f"{tmp_path}: the only split, 'test', is named for testing: to train on it nevertheless, "
+        f"give --config.data.train_splits test; {tmp_path / 'cells'} has a data set too"
+    )

@@ -40,6 +40,16 @@ def test_a_cell_may_have_several_lines(tmp_path):
             "TRAIN,gs://b/a.png,dog,0.1,0.1,,,0.3,0.3,,",
             "split image label xmin ymin - - xmax ymax - -",
         ),
+        (
+            ",gs://b/a.png,dog,0.1,0.1,,,0.3,0.3,,",
+            "split image label xmin ymin - - xmax ymax - -",
+        ),
+        (
+            "training,gs://b/a.png,dog,0.1,0.1,,,0.3,0.3",
+            "split image label xmin ymin - - xmax ymax",
+        ),
+        ("gs://b/a.png,dog,0.1,0.1,,,0.3,0.3,,", "image label xmin ymin - - xmax ymax - -"),
+        ("gs://b/a.png,,,,,,,,,", "image label xmin ymin - - xmax ymax - -"),
         ("dog,1,2,3,4,a.png,640,480", "label x y width height image image_width image_height"),
     ],
 )

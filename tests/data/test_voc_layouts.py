@@ -26,6 +26,8 @@ def put(root, xml, images, stems=("p2", "p10"), ending=".jpg", names=("cat", "do
 
 LAYOUTS = {
     "without ImageSets": ("Annotations", "JPEGImages", "all"),
+    "FiftyOne": ("labels", "data", "all"),
+    "images elsewhere": ("annotations", "photos", "all"),
     "LabelImg": (".", ".", "all"),
     "LabelImg, a split": ("val", "val", "val"),
     "Roboflow": ("valid", "valid", "valid"),

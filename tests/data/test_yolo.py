@@ -84,7 +84,7 @@ def test_classes_are_chosen_by_name(tmp_path):
         (  # LabelImg
             {"classes.txt": "cat\n"},
             "a.png a.txt",
-            {"all": "."},
+            {"all": "*.txt"},
         ),
         (  # Roboflow's darknet
             {"train/_darknet.labels": "cat\n"},
@@ -258,3 +258,45 @@ def test_other_folders_have_no_splits(tmp_path):
 
 def test_a_broken_description_still_has_a_split(tmp_path):
     assert find_splits(write(tmp_path, {"data.yaml": "names: ["}, IMAGES)) == {"train": "data.yaml"}
+
+
+def test_splits_that_data_yaml_names_without_images_are_left_out(tmp_path):
+    # Roboflow names all three, also where everything was exported as training images
+    yaml = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\nnames: [cat]\n"
+    files = {"data.yaml": yaml, "train/labels/a.txt": "0 .5 .5 .5 .5", "test/images/x.txt": ""}
+    root = write(tmp_path, files, ["train/images/a.png"])
+    assert find_splits(root) == {"train": "data.yaml"}
+    assert read_yolo(root, ["train"]).notes[-2:] == (
+        "split val is left out: there are no images in '../valid/images'",
+        "split test is left out: there are no images in '../test/images'",
+    )
+    (tmp_path / "train").rename(tmp_path / "elsewhere")  # then no path is right
+    assert list(find_splits(root)) == ["train", "val", "test"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_label_files_may_begin_with_a_byte_order_mark(tmp_path, encoding):
+    label = "0 0.5 0.5 0.5 0.5\r\n".encode(encoding)
+    root = write(tmp_path, {"classes.txt": "cat", "labels/a.txt": label}, ["images/a.png"])
+    assert find_splits(root) == {"all": "images"}
+    assert boxes_of(read_yolo(root, ["all"])) == {"images/a.png": [("cat", 10, 7.5, 30, 22.5)]}
+
+
+@pytest.mark.parametrize("name", ["predefined_classes.txt", "labels.txt", "names.txt"])
+def test_other_files_of_names_count_where_there_is_no_classes_txt(tmp_path, name):
+    files = {name: "cat\ndog\n", "a.txt": "1 .5 .5 .5 .5"}
+    root = write(tmp_path, files, ["a.png"])
+    dataset = read_yolo(root, ["all"])
+    assert (dataset.class_names, dataset.notes) == (("cat", "dog"), ())
+    write(tmp_path, {"classes.txt": "cow\nhen\n"})
+    assert read_yolo(root, ["all"]).class_names == ("cow", "hen")
+
+
+def test_folders_may_be_links(tmp_path):
+    write(tmp_path / "store", {"labels/a.txt": "0 .5 .5 .5 .5"}, ["images/a.png"])
+    root = write(tmp_path / "set", {"classes.txt": "cat"})
+    for name in ("images", "labels"):
+        (tmp_path / "set" / name).mkdir()
+        (tmp_path / "set" / name / "train").symlink_to(tmp_path / "store" / name)
+    assert find_splits(root) == {"train": "images/train"}
+    assert len(read_yolo(root, ["train"]).records[0].boxes) == 1

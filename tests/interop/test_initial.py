@@ -60,13 +60,17 @@ def test_a_models_folder_says_its_fields_and_classes(folder):
     assert found.fields["data.resize"] == "torchvision"
 
 
-def test_a_runs_folder_says_how_far_it_came(tmp_path):
+def test_a_run_that_has_not_begun_is_refused(tmp_path):
     claim(tmp_path, Config())
-    write_classes(tmp_path, [f"class {i}" for i in range(1, 6)], range(1, 6))
+    for write in (list, lambda: write_classes(tmp_path, ["cat"], [1])):
+        write()
+        with pytest.raises(
+            ConfigError, match=f"^{tmp_path}: this run has no checkpoint yet; train"
+        ):
+            find_initial(str(tmp_path))
     (tmp_path / "checkpoints").mkdir()
-    found = find_initial(str(tmp_path))
-    assert found.kind == "run"
-    assert found.lines == ["  a run at step 0 of 90000; it is not finished"]
+    with pytest.raises(ConfigError, match="has no checkpoint yet"):
+        find_initial(str(tmp_path))
 
 
 def test_of_a_runs_checkpoints_the_best_is_taken(tmp_path):
@@ -194,8 +198,8 @@ def test_a_file_without_a_second_stage_is_one_line(tmp_path):
 
 def test_a_folder_whose_weights_cannot_be_read_is_one_line(tmp_path):
     claim(tmp_path, Config())
+    assert "has no checkpoint yet" in complaint(tmp_path)
+    save_variables(tmp_path, {"params": {"x": np.zeros(2, np.float32)}})
     assert "classes.json cannot be read" in complaint(tmp_path)
     write_classes(tmp_path, ["a"], [1])
-    assert "has no checkpoints" in complaint(tmp_path)
-    save_variables(tmp_path, {"params": {"x": np.zeros(2, np.float32)}})
     assert find_initial(str(tmp_path)).kind == "model"
