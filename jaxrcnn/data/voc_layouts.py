@@ -50,6 +50,13 @@ def find_unlisted(root: str, split: str) -> Unlisted | None:
     return None if dict(_lists(root)) else _unlisted(root).get(split)
 
 
+def listed_images(base: str) -> str:
+    """The folder of the images of lists: JPEGImages, or where it is missing another usual one."""
+    usual = os.path.join(base, "JPEGImages")
+    others = [name for name in list_folder(base).folders if name.lower() in IMAGE_FOLDERS]
+    return usual if os.path.isdir(usual) or not others else os.path.join(base, others[0])
+
+
 def no_list(root: str, split: str, error: Exception) -> DataError:
     """The error for a split that a folder does not have."""
     found = find_splits(root)
