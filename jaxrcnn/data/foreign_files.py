@@ -17,6 +17,7 @@ BY_NAME = (
     (re.compile(r"\.(zip|tar|t?gz|bz2|xz|7z|rar)$"), "an archive; unpack it first"),
     (re.compile(r"\.tfrecords?\b|\.record$"), "TensorFlow's TFRecord; export as COCO, YOLO or VOC"),
     (re.compile(r"\.manifest$"), "SageMaker's manifest; convert it to COCO"),
+    (re.compile(r"\.(xlsx?|ods)$"), "a spreadsheet; save it as CSV"),
     (re.compile(r"\.odgt$"), "CrowdHuman's annotations; convert them to COCO"),
     (re.compile(r"\.ndjson$"), "Labelbox's or Ultralytics' NDJSON; export as COCO or YOLO"),
     (

@@ -45,6 +45,8 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> Halves:
     groups: dict[tuple[str, bytes], list[int]] = defaultdict(list)
     for place, record in enumerate(dataset.records):
         groups[_identity(record)].append(place)
+    if not groups:
+        raise DataError(f"{dataset.name}: there are no images; check data.root and the splits")
     if len(groups) < 2:
         raise DataError(
             f"{dataset.name}: no image can be held out for evaluation, because there are not two "

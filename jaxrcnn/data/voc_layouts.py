@@ -62,6 +62,13 @@ def find_unlisted(root: str, split: str) -> Unlisted | None:
     return None if dict(_lists(root)) else _unlisted(root).get(split)
 
 
+def listed_images(base: str) -> str:
+    """The folder of the images of lists: JPEGImages, or where it is missing another usual one."""
+    usual = os.path.join(base, "JPEGImages")
+    others = [name for name in list_folder(base).folders if name.lower() in IMAGE_FOLDERS]
+    return usual if os.path.isdir(usual) or not others else os.path.join(base, others[0])
+
+
 def _lists(root: str) -> Iterator[tuple[str, str]]:
     """Names and paths of the lists of all classes; those of VOCdevkit begin with its folders."""
     years = [name for name in list_folder(root).folders if name.startswith("VOC")]

@@ -15,7 +15,7 @@ from jaxrcnn.data.image_names import is_image, lower_ending
 from jaxrcnn.data.images import ENDINGS
 from jaxrcnn.data.text import read_text
 from jaxrcnn.data.values import flag, whole_number
-from jaxrcnn.data.voc_layouts import Unlisted, find_list, find_unlisted
+from jaxrcnn.data.voc_layouts import Unlisted, find_list, find_unlisted, listed_images
 
 FLAGGED = re.compile(r"(.*\S)\s+(?:-1|0|1)")
 """A line of a list for one class: the name of an image, and whether it holds the class."""
@@ -80,7 +80,7 @@ def _pages_of(root: str, split: str) -> Iterator[Listed]:
 
 def _listed_pages(root: str, split: str) -> Iterator[Listed]:
     base = os.path.join(root, os.path.dirname(split))
-    folder = os.path.join(base, "JPEGImages")
+    folder = listed_images(base)
     images: dict[str, dict[str, str]] = {}
     for line in _read_list(root, split):
         stem, file = _annotation_file(os.path.join(base, "Annotations"), line)
@@ -110,8 +110,11 @@ def _read_list(root: str, split: str) -> list[str]:
 
 
 def _annotation_file(folder: str, line: str) -> tuple[str, str]:
-    """VOC's id in a line and its XML file: all of the line, or what stands before a flag."""
+    """VOC's id in a line and its XML file: the line, or what stands before an ending or a flag."""
     whole = os.path.join(folder, f"{line}.xml")
+    stem = os.path.splitext(line)[0]
+    if is_image(line) and not os.path.isfile(whole):
+        return stem, os.path.join(folder, f"{stem}.xml")
     flagged = FLAGGED.fullmatch(line)
     if flagged is None or os.path.isfile(whole):
         return line, whole

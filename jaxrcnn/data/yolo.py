@@ -42,16 +42,16 @@ def find_splits(root: str) -> dict[str, str]:
     Empty where the folder is not of this format. No image and no label file is read to its end.
     """
     files = find_description_files(root)
-    if not files:
+    name = os.path.basename(files[0]) if files else ""
+    try:
+        description = read_description(files[0]) if files else None
+    except DataError:  # its reader says so
+        return dict.fromkeys(splits_of_file(files[0]), name)
+    if description is None or not description.splits:
         folders = find_folders(root).items()
         return {split: "*.txt" if place == "." else place for split, place in folders}
-    splits = splits_of_file(files[0])
-    try:
-        absent = absent_splits(root, read_description(files[0]))
-    except DataError:  # its reader says so
-        absent = {}
-    name = os.path.basename(files[0])
-    return dict.fromkeys((split for split in splits if split not in absent), name)
+    absent = absent_splits(root, description)
+    return dict.fromkeys((split for split in description.splits if split not in absent), name)
 
 
 def read_yolo(
@@ -114,7 +114,11 @@ def _describe(root: str) -> Description:
         what = f"{quoted(map(os.path.basename, files))} all describe a data set"
         raise fault(root, "the data set", what, "keep one of them")
     if files:
-        return read_description(files[0])
+        description = read_description(files[0])
+        if description.splits:
+            return description
+        places = {split: (place,) for split, place in find_folders(root).items()}
+        return description._replace(splits=places)
     folders = find_folders(root)
     if not folders:
         what = f"no data.yaml, obj.data, or images/ with labels/; {what_is_there(root)}"

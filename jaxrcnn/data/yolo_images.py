@@ -125,13 +125,17 @@ def _is_above(path: str, root: str) -> bool:
     return path != root and os.path.commonpath([path, root]) == path
 
 
+LABELS = {"images": "labels", "Images": "Labels", "IMAGES": "LABELS"}
+"""Folders of labels by those of images beside them."""
+
+
 def label_file(image: str) -> str:
     """The label file of an image, which need not exist: in labels/ for images/, or beside it."""
     stem = os.path.splitext(image)[0]
     folders = stem.replace("\\", "/").split("/")
     beside = f"{stem}.txt"
-    if "images" not in folders[:-1]:
+    last = max((i for i, name in enumerate(folders[:-1]) if name in LABELS), default=-1)
+    if last < 0:
         return beside
-    last = len(folders) - 2 - folders[:-1][::-1].index("images")
-    path = "/".join([*folders[:last], "labels", *folders[last + 1 :]]) + ".txt"
+    path = "/".join([*folders[:last], LABELS[folders[last]], *folders[last + 1 :]]) + ".txt"
     return path if os.path.isfile(path) or not os.path.isfile(beside) else beside

@@ -352,6 +352,4 @@ def test_a_split_without_images_in_data_yaml_does_not_stop_a_run(tmp_path):
     write(tmp_path / "export", files, [f"train/images/{name}.png" for name in "345"])
     config, said = derive(tmp_path, tmp_path / "export", train__init="")
     assert (config.data.train_splits, config.data.eval_split) == (("train",), "")
-    assert (
-        "of its images are held out for evaluation, since there is no validation split" in said[1]
-    )
+    assert "of its images are held out for evaluation, since there is no validation" in said[1]

@@ -27,6 +27,7 @@ def test_one_file_of_each_kind_is_found_at_the_top_and_a_folder_deeper(tmp_path)
         ("cells.tfrecord", "TensorFlow's TFRecord; export as"),
         ("train.tfrecord-00000-of-00001", "TensorFlow's TFRecord; export as"),
         ("train.record", "TensorFlow's TFRecord; export as"),
+        ("labels.xlsx", "a spreadsheet; save it as CSV"),
         ("output.manifest", "SageMaker's manifest; convert it to COCO"),
         ("annotation_train.odgt", "CrowdHuman's annotations; convert them to COCO"),
         ("export.ndjson", "Labelbox's or Ultralytics' NDJSON; export as"),

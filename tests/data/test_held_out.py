@@ -118,7 +118,12 @@ def test_two_images_are_one_on_either_side(labels):
     assert list(map(len, halves)) == [1, 1]
 
 
-@pytest.mark.parametrize("images", [{}, {"a": [1]}, {"x/a": [1], "y/a": [1]}])
+@pytest.mark.parametrize("images", [{"a": [1]}, {"x/a": [1], "y/a": [1]}])
 def test_one_image_cannot_be_divided(images):
     with pytest.raises(DataError, match=r"name a split in data\.eval_split"):
         hold_out(dataset_of(images), 0.2, 0)
+
+
+def test_a_set_without_images_is_called_so():
+    with pytest.raises(DataError, match=r": there are no images; check data\.root"):
+        hold_out(dataset_of({}), 0.2, 0)

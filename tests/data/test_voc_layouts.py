@@ -123,3 +123,10 @@ def test_a_split_that_is_not_there_lists_those_that_are(tmp_path):
         f"{tmp_path}: split val: there is no such split; the folder has train (train/*.xml); "
         "give --config.data.train_splits train"
     )
+
+
+def test_lists_may_have_endings_and_images_another_folder(tmp_path):
+    voc_files.write(tmp_path, {"a": SIZE + item()}, "train", ["a.jpg"])
+    (tmp_path / "JPEGImages").rename(tmp_path / "images")
+    (record,) = read_voc(str(tmp_path), ["train"]).records
+    assert (record.name, record.file) == ("a", str(tmp_path / "images" / "a.jpg"))

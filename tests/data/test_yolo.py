@@ -300,3 +300,18 @@ def test_folders_may_be_links(tmp_path):
         (tmp_path / "set" / name / "train").symlink_to(tmp_path / "store" / name)
     assert find_splits(root) == {"train": "images/train"}
     assert len(read_yolo(root, ["train"]).records[0].boxes) == 1
+
+
+def test_a_data_yaml_with_names_alone_leaves_the_splits_to_the_folders(tmp_path):
+    files = {"data.yaml": "nc: 1\nnames: [cat]\n", "labels/train/a.txt": "0 .5 .5 .5 .5"}
+    root = write(tmp_path, files, ["images/train/a.png"])
+    assert find_splits(root) == {"train": "images/train"}
+    assert boxes_of(read_yolo(root, ["train"])) == {
+        "images/train/a.png": [("cat", 10, 7.5, 30, 22.5)]
+    }
+
+
+def test_folders_may_be_in_capital_letters(tmp_path):
+    files = {"classes.txt": "cat", "Labels/a.txt": "0 .5 .5 .5 .5"}
+    root = write(tmp_path, files, ["Images/a.png"])
+    assert boxes_of(read_yolo(root, ["all"])) == {"Images/a.png": [("cat", 10, 7.5, 30, 22.5)]}
