@@ -32,7 +32,10 @@ OPTIMISED = ("test_parity.py", "test_step.py", "test_xla.py", "test_fine_tuning.
 for more steps than compiling is worth."""
 
 
-LONGEST = ("test_train.py", "test_running.py", "test_side_by_side.py", "test_parity.py")
+LONGEST = (
+    *("test_tutorial.py", "test_train.py", "test_running.py", "test_side_by_side.py"),
+    "test_parity.py",
+)
 """Files to begin with: one that is left to the end keeps one core busy and the others idle."""
 
 
