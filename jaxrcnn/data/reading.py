@@ -52,8 +52,9 @@ def read_training(data: DataConfig, parts: Sequence[Part], classes: Sequence[str
     sets = read_parts(data, parts, classes)
     if _is_plain(data):
         return sets
-    _check_names("data.rename", parse_renames(data.rename), name_classes(sets))
-    renamed = [rename(dataset, parse_renames(data.rename)) for dataset in sets]
+    renames = parse_renames(data.rename)
+    _check_names("data.rename", renames, name_classes(sets))
+    renamed = [rename(dataset, renames) for dataset in sets]
     _check_names("data.classes", classes, name_classes(renamed))
     return sets
 
