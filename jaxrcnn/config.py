@@ -413,6 +413,9 @@ class DataConfig:
     workers: int = 0
     """Number of processes that load images; 0 uses threads of the main process. The batches are the
     same for any number."""
+    read_timeout: float = 60.0
+    """Number of seconds after which a file that cannot be read, as on a network drive that does not
+    answer, counts as unreadable; 0 waits for ever."""
     num_train_images: int = 256
     """Number of generated training images (format 'shapes')."""
     num_eval_images: int = 64
@@ -520,6 +523,21 @@ class DiagnosticsConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class MeshConfig:
+    """How the devices are arranged (all of them, on all hosts).
+
+    Images are shared out among all devices; the results are the same up to rounding.
+    """
+
+    data: int = 0
+    """Number of groups of devices, each of which holds all parameters; 0 is as many as there are
+    devices for."""
+    fsdp: int = 1
+    """Number of devices in a group, among which the parameters and the state of the optimiser are
+    divided. 1 puts all of them on every device."""
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """Training."""
 
@@ -541,12 +559,33 @@ class TrainConfig:
     evaluated."""
     checkpoint_every: int = 5000
     """Number of steps between checkpoints; the last step always writes one."""
+    checkpoint_minutes: float = 0.0
+    """Maximum number of minutes between checkpoints, for runs whose steps take long; 0 counts steps
+    alone."""
     keep_checkpoints: int = 2
     """Number of checkpoints to keep."""
     keep_best: str = ""
     """Metric, such as eval/AP, by which the best evaluated checkpoint is kept besides the last
     ones. Higher is better, except for losses. Evaluation and prediction then use that checkpoint.
     Empty keeps only the last ones."""
+    on_bad_checkpoint: Literal["stop", "last_good"] = "stop"
+    """What to do if the last checkpoint is damaged: stop with an error, or resume from the last one
+    that is whole."""
+    on_changed_data: Literal["stop", "continue"] = "stop"
+    """What to do if the data set is not the one that the run began with: stop with an error that
+    says what changed, or say so and continue."""
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    """What to do with a step whose losses or gradients are not finite: stop, and write what is
+    needed to repeat it to failure/ in the workdir, or leave its update out and go on."""
+    max_skipped: int = 10
+    """Number of steps in a row whose updates are left out (on_nonfinite 'skip') before training
+    stops nevertheless."""
+    stop_seconds: float = 30.0
+    """Number of seconds that the run has, after SIGTERM or SIGINT, to finish its step, save and
+    end."""
+    watchdog: float = 30.0
+    """Multiple of the usual time of a step after which a run that does not get on is reported, with
+    what each of its threads is doing; with several processes it then ends. 0 disables it."""
     patience: int = 0
     """Number of evaluations in a row without a better keep_best after which training ends; 0 never
     ends it early."""
@@ -570,6 +609,7 @@ class TrainConfig:
     freeze: tuple[str, ...] = ()
     """Layers that are not trained, by name or pattern, such as backbone/layer1, neck or
     'backbone/body/layer3*', besides model.backbone.frozen_stages."""
+    mesh: MeshConfig = MeshConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     diagnostics: DiagnosticsConfig = DiagnosticsConfig()
 

@@ -18,9 +18,12 @@ UNKEPT = ("profile",)
 that a run can be resumed with other values."""
 
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """Version of the layout of a run's or model's folder, stored in its config.json. Earlier ones used
 the old names in `RENAMED`, and lacked the fields that are newer; version 1 was not stored."""
+
+NEW_GROUPS = ("train.mesh",)
+"""Groups of fields that version 1 did not have."""
 
 RENAMED: dict[str, tuple[str, ...]] = {
     "data.num_train_pictures": ("data.num_train_images",),
@@ -269,10 +272,12 @@ def _rename(tree: dict[str, Any], old: str) -> bool:
 def _add_missing(tree: dict[str, Any], defaults: dict[str, Any], prefix: str = "") -> list[str]:
     """Give the fields that a group lacks their defaults, and return their dotted names.
 
-    Groups that are missing stay missing.
+    Groups that every version had stay missing.
     """
     added = []
     for name, default in defaults.items():
+        if prefix + name in NEW_GROUPS:
+            tree.setdefault(name, {})
         if not isinstance(default, dict):
             if name not in tree:
                 tree[name] = default

@@ -44,6 +44,8 @@ AT_LEAST_ONE = (
     "train.log_every",
     "train.checkpoint_every",
     "train.keep_checkpoints",
+    "train.max_skipped",
+    "train.mesh.fsdp",
     "train.optimizer.accumulate",
     "train.optimizer.milestones",
     "eval.batch_size",
@@ -77,8 +79,12 @@ NOT_NEGATIVE = (
     "model.box_head.mining.max_negatives_per_positive",
     "model.box_head.mining.min_negatives_per_image",
     "data.workers",
+    "data.read_timeout",
+    "train.checkpoint_minutes",
     "train.epochs",
+    "train.mesh.data",
     "train.patience",
+    "train.watchdog",
     "train.eval_every",
     "train.diagnostics.every",
     "train.optimizer.learning_rate",
@@ -99,6 +105,7 @@ POSITIVE = (
     "model.rpn.coder_weights",
     "model.box_head.coder_weights",
     "model.detections.soft_nms_sigma",
+    "train.stop_seconds",
 )
 
 FROM_ZERO_TO_ONE = (

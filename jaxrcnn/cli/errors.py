@@ -30,6 +30,6 @@ def _is_for_people(error: Exception) -> bool:
         return True
     # Only now, since they load libraries that not every command needs.
     from jaxrcnn.data.errors import DataError
-    from jaxrcnn.training.loop import NonFiniteLossError
+    from jaxrcnn.training.errors import NonFiniteLossError
 
     return isinstance(error, DataError | NonFiniteLossError)

@@ -28,7 +28,7 @@ from jaxrcnn.study.results import Failure, RunResult, Study, read_run
 from jaxrcnn.study.side_by_side import run_side_by_side
 from jaxrcnn.study.study_io import from_json, to_json
 from jaxrcnn.training import workdir as run_folder
-from jaxrcnn.training.loop import NonFiniteLossError
+from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
 
 Sets = tuple[Dataset, Dataset]

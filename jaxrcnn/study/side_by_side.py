@@ -25,8 +25,9 @@ from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.scoring import evaluate_state
 from jaxrcnn.study.results import Failure
 from jaxrcnn.training.checkpoint import Checkpoints, last_step
+from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
-from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
+from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
 from jaxrcnn.training.program import Program

@@ -12,21 +12,13 @@ from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.cost import DiagnosticsCost
 from jaxrcnn.training.diagnostics import PREFIX
 from jaxrcnn.training.divergence import describe_origin
+from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Array, Batch
-
-
-class NonFiniteLossError(RuntimeError):
-    """A loss or a gradient is infinite or NaN; no checkpoint has been written since."""
-
-    def __init__(self, step: int, message: str) -> None:
-        super().__init__(message)
-        self.step = step
-        """The first step with such a loss."""
 
 
 class Log:

@@ -12,11 +12,21 @@ from jaxrcnn.wording import counted
 ANY_TIME = (
     "data.test_split",
     "data.workers",
+    "data.read_timeout",
     "train.log_every",
     "train.eval_every",
     "train.checkpoint_every",
+    "train.checkpoint_minutes",
     "train.keep_checkpoints",
     "train.keep_best",
+    "train.on_bad_checkpoint",
+    "train.on_changed_data",
+    "train.on_nonfinite",
+    "train.max_skipped",
+    "train.stop_seconds",
+    "train.watchdog",
+    "train.mesh.data",
+    "train.mesh.fsdp",
     "train.patience",
     "train.trackers",
     "train.diagnostics.every",
@@ -25,7 +35,8 @@ ANY_TIME = (
     "eval.batch_size",
     "eval.images",
 )
-"""Fields that no training step depends on, but for the rounding of a step with diagnostics."""
+"""Fields that no step already done depends on, but for rounding: diagnostics and another mesh add
+numbers up in another order."""
 
 STILL_AHEAD = ("train.steps", "train.epochs", "train.optimizer.milestones")
 """Fields of which the part that is still ahead may change, in joint training."""

@@ -8,7 +8,7 @@ import pytest
 from jaxrcnn.cli import train as command
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.training.loop import NonFiniteLossError
+from jaxrcnn.training.errors import NonFiniteLossError
 
 ROOT = pathlib.Path(__file__).parents[2]
 WORDS = ("--config", "tiny", "--workdir", "some/run")

@@ -23,7 +23,8 @@ from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import COLLECTIONS, build
 from jaxrcnn.ops.roi_align import roi_align
-from jaxrcnn.training.loop import Log, NonFiniteLossError, evaluates_after, run_steps
+from jaxrcnn.training.errors import NonFiniteLossError
+from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Batch

@@ -16,6 +16,9 @@ ALLOWED = (
     *("train.keep_best", "train.patience", "train.trackers"),
     *("train.diagnostics.every", "train.diagnostics.curvature"),
     *("eval.metric", "eval.batch_size", "eval.images", "data.workers", "data.test_split"),
+    *("data.read_timeout", "train.checkpoint_minutes", "train.on_bad_checkpoint"),
+    *("train.on_changed_data", "train.on_nonfinite", "train.max_skipped", "train.stop_seconds"),
+    *("train.watchdog", "train.mesh.data", "train.mesh.fsdp"),
     *("profile.start", "profile.steps"),
 )
 REFUSED_GROUPS = ("model",)
