@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import pathlib
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -12,9 +11,9 @@ import numpy as np
 from orbax.checkpoint.experimental import v1 as ocp
 
 from jaxrcnn.config import ConfigError
-from jaxrcnn.training.checksums import Checksum, checksums, first_difference, leaf_name
+from jaxrcnn.training.checksums import Checksum, checksum, checksums, first_difference, leaf_name
 from jaxrcnn.training.errors import CheckpointError
-from jaxrcnn.training.files import AGAIN, FILE, check_whole, write_list
+from jaxrcnn.training.files import AGAIN, FILE, check_whole, first_damaged, write_list
 
 LISTED: Any = {"listed": True}
 """Kept in orbax' own metadata: the folder has a list, and one without it is not of an earlier
@@ -54,12 +53,17 @@ def write_arrays(path: pathlib.Path, tree: Any, origin: Mapping[str, Any] | None
 
 
 def open_arrays(path: pathlib.Path) -> Saved:
-    """What a folder holds, once all of its files are there.
+    """What a folder holds, once all of its files are there and as they were written.
 
     Raises:
-        CheckpointError: it is damaged.
+        CheckpointError: it is damaged; names the file and, if it is in that, the array.
     """
     listed = check_whole(path)
+    # Before orbax reads them: what it and tensorstore say of damaged files fills a screen.
+    damaged = listed and first_damaged(path, listed.files)
+    if listed and damaged:
+        leaf = _first_damaged_array(path, listed.leaves)
+        raise CheckpointError(f"{damaged} is damaged{leaf and f', {leaf} in it'}; {AGAIN}")
     with one_line(path), quiet():
         metadata: Any = ocp.metadata(str(path))
         tree, own = metadata.metadata, metadata.custom_metadata or {}
@@ -69,9 +73,6 @@ def open_arrays(path: pathlib.Path) -> Saved:
             raise CheckpointError(f"{path} cannot be read (it lists no arrays); {AGAIN}")
     if listed is None:
         return Saved(path, tree, None, None)
-    wrong = _first_mismatch(tree, listed.leaves)
-    if listed.leaves and wrong:
-        raise CheckpointError(f"{path}: {wrong}; {AGAIN}")
     return Saved(path, tree, listed.leaves or None, listed.origin)
 
 
@@ -92,12 +93,8 @@ def read_arrays(saved: Saved, wanted: Any) -> Any:
     asked = jax.tree_util.tree_map_with_path(
         lambda path, like: _as_saved(there.get(leaf_name(path)), like), wanted
     )
-    try:
-        with quiet():
-            loaded = ocp.load(str(saved.path), asked)
-    except Exception as error:  # what is missing decides which type orbax raises
-        name = _first_unreadable(saved.path, asked)
-        raise CheckpointError(_describe(saved.path, error, name)) from error
+    with one_line(saved.path), quiet():
+        loaded = ocp.load(str(saved.path), asked)
     if saved.sums is not None:
         wrong = first_difference(loaded, saved.sums)
         if wrong:
@@ -127,7 +124,8 @@ def one_line(path: pathlib.Path) -> Iterator[None]:
     except ConfigError:
         raise
     except Exception as error:  # what is missing decides which type orbax raises
-        raise CheckpointError(_describe(path, error)) from error
+        reason = type(error).__name__
+        raise CheckpointError(f"{path} cannot be read ({reason}); {AGAIN}") from error
 
 
 @contextlib.contextmanager
@@ -143,19 +141,6 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         log.removeFilter(is_of_others)
-
-
-def _first_mismatch(tree: Any, sums: Mapping[str, Checksum]) -> str:
-    """What orbax' metadata says of the first array that the list knows otherwise; else empty."""
-    found = {
-        leaf_name(path): (leaf.dtype.name, list(leaf.shape))
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
-    known = {name: (each.dtype, each.shape) for name, each in sums.items()}
-    for name in sorted(found.keys() | known.keys()):
-        if found.get(name) != known.get(name):
-            return f"{name} is not the array that was saved"
-    return ""
 
 
 def _as_saved(there: Any, like: Any) -> Any:
@@ -178,29 +163,24 @@ def _as_wanted(loaded: Any, like: Any) -> Any:
     return cast if isinstance(like, np.ndarray) else jax.device_put(cast, like.sharding)
 
 
-def _first_unreadable(path: pathlib.Path, asked: Any) -> str:
-    """The name of the first array that cannot be read, empty if none of them can."""
-    skipped = jax.tree.map(lambda _: ocp.PLACEHOLDER, asked)
-    leaves, structure = jax.tree.flatten(asked)
-    nothing = jax.tree.leaves(skipped)
-    names = [leaf_name(key) for key, _ in jax.tree_util.tree_leaves_with_path(asked)]
-    bad = []
-    for place, leaf in enumerate(leaves):
-        if leaf is ocp.PLACEHOLDER:
-            continue
-        alone = [*nothing[:place], leaf, *nothing[place + 1 :]]
+def _first_damaged_array(path: pathlib.Path, sums: Mapping[str, Checksum]) -> str:
+    """The name of the first array that is not as it was saved; empty if none is, or if all are.
+
+    Read by tensorstore, one at a time: orbax' readers print what becomes of those that are left
+    when one fails.
+    """
+    import tensorstore
+
+    base = {"driver": "file", "path": f"{path / 'state'}/"}
+    good, bad = False, ""
+    for name, known in sums.items():
+        store = {"driver": "ocdbt", "base": base, "path": f"{name}/"}
         try:
-            with quiet():
-                ocp.load(str(path), jax.tree.unflatten(structure, alone))
-        except Exception:
-            bad.append(names[place])
-    read = [leaf for leaf in leaves if leaf is not ocp.PLACEHOLDER]
-    return bad[0] if 0 < len(bad) < len(read) else ""
-
-
-def _describe(path: pathlib.Path, error: Exception, leaf: str = "") -> str:
-    """What a person needs to know of an error of orbax: the file, the array and the kind."""
-    named = re.search(r'local file "([^"]+)"', str(error))
-    where = named[1] if named and named[1].startswith(str(path)) else path
-    what = f"{leaf} cannot be read" if leaf else "cannot be read"
-    return f"{where}{':' if leaf else ''} {what} ({type(error).__name__}); {AGAIN}"
+            array = tensorstore.open({"driver": "zarr3", "kvstore": store}).result().read().result()
+            is_good = checksum(array) == known
+        except Exception:  # the type depends on what is damaged
+            is_good = False
+        good, bad = good or is_good, bad or ("" if is_good else name)
+        if good and bad:
+            return bad
+    return ""

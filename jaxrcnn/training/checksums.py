@@ -1,11 +1,15 @@
 """CRC32C checksums of arrays, which tell that what is read is what was written."""
 
+import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import google_crc32c
 import jax
 import numpy as np
+
+CHUNK = 1 << 20
+"""Bytes of a file that are in memory at a time."""
 
 
 class Checksum(NamedTuple):
@@ -52,6 +56,15 @@ def first_difference(tree: Any, sums: Mapping[str, Checksum]) -> str:
         if checksum(leaf) != sums[name]:
             return f"{name} does not match its checksum"
     return ""
+
+
+def file_checksum(path: pathlib.Path) -> str:
+    """The checksum of a file's content, eight hexadecimal digits."""
+    crc = 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            crc = google_crc32c.extend(crc, chunk)
+    return f"{crc:08x}"
 
 
 def text_checksum(text: str) -> str:

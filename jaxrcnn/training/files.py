@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from jaxrcnn.training.checksums import Checksum, text_checksum
+from jaxrcnn.training.checksums import Checksum, file_checksum, text_checksum
 from jaxrcnn.training.errors import CheckpointError
 
 FILE = "files.json"
@@ -20,7 +20,8 @@ AGAIN = "copy the folder again, whole"
 class Listed(NamedTuple):
     """What a folder's list says about it."""
 
-    leaves: dict[str, Checksum]  # of its arrays, by dotted path
+    files: dict[str, str]  # checksums by path in the folder
+    leaves: dict[str, Checksum]  # of the arrays in the files, by dotted path
     origin: dict[str, Any] | None  # where the arrays come from
 
 
@@ -38,7 +39,10 @@ def write_list(
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     content = {
-        "files": {path.relative_to(folder).as_posix(): path.stat().st_size for path in files},
+        "files": {
+            path.relative_to(folder).as_posix(): [path.stat().st_size, file_checksum(path)]
+            for path in files
+        },
         "leaves": {name: each._asdict() for name, each in (leaves or {}).items()},
         "origin": None if origin is None else dict(origin),
     }
@@ -48,7 +52,7 @@ def write_list(
 
 
 def check_whole(folder: pathlib.Path) -> Listed | None:
-    """See that all files of a folder are there and as long as they were.
+    """See that all files of a folder are there and as long as they were; they are not read.
 
     Returns:
         What is listed; None without a list, or with one of an earlier format, of sizes alone.
@@ -58,8 +62,7 @@ def check_whole(folder: pathlib.Path) -> Listed | None:
     """
     path = folder / FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        sizes, listed = _parse(content)
+        sizes, listed = _parse(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -76,6 +79,22 @@ def check_whole(folder: pathlib.Path) -> Listed | None:
     return listed
 
 
+def first_damaged(folder: pathlib.Path, files: Mapping[str, str]) -> pathlib.Path | None:
+    """The first file whose content is not that of its checksum, or None; all are read.
+
+    Raises:
+        CheckpointError: one cannot be read.
+    """
+    for name, crc in files.items():
+        path = folder / name
+        try:
+            if file_checksum(path) != crc:
+                return path
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read ({error.strerror}); {AGAIN}") from error
+    return None
+
+
 def _parse(content: Any) -> tuple[dict[str, int], Listed | None]:
     """The sizes and the rest of a list."""
     if "crc32c" not in content:
@@ -83,8 +102,10 @@ def _parse(content: Any) -> tuple[dict[str, int], Listed | None]:
     rest = {name: value for name, value in content.items() if name != "crc32c"}
     if content["crc32c"] != _checksum(rest):
         raise ValueError
+    sizes = {name: size for name, (size, _) in rest["files"].items()}
+    sums = {name: crc for name, (_, crc) in rest["files"].items()}
     leaves = {name: Checksum(**each) for name, each in rest["leaves"].items()}
-    return rest["files"], Listed(leaves, rest["origin"])
+    return sizes, Listed(sums, leaves, rest["origin"])
 
 
 def _checksum(content: Mapping[str, Any]) -> str:
