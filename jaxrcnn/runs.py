@@ -36,12 +36,14 @@ from jaxrcnn.training.pieces import claim_pieces, own_pieces
 from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.resumable import describe_changes
+from jaxrcnn.training.retries import disk_errors
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.trackers import Tracker, open_trackers, require_trackers
 from jaxrcnn.types import Batch
 
 
+@disk_errors()
 def run(
     config: Config,
     workdir: str | os.PathLike[str],
@@ -116,7 +118,7 @@ def run(
         step = int(state.step)
         followers = open_trackers(config, workdir, step, trackers, progress.message)
         with (
-            MetricsWriter(workdir, step, followers) as writer,
+            MetricsWriter(workdir, step, followers, progress.message) as writer,
             contextlib.closing(Feed(config, programs, train_set, progress, given.train)) as feed,
             contextlib.closing(
                 LookAhead(config, programs, train_set, eval_set, given.eval)

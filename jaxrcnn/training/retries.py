@@ -1,10 +1,11 @@
 """Writing to a disk that may be full for a while."""
 
+import contextlib
 import errno
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from jaxrcnn.training.errors import CheckpointError
@@ -18,6 +19,9 @@ OF_DISKS = frozenset(
     if hasattr(errno, name)
 )
 """Errors that say something of the disk and not of the program, and may pass."""
+
+OF_FOLDERS = frozenset({errno.EACCES, errno.EPERM})
+"""Errors of folders in which one may not write: waiting does not help."""
 
 T = TypeVar("T")
 
@@ -55,6 +59,22 @@ def write_patiently(
             say(f"note: {what} was not written ({reason}); trying again in {seconds:g} s")
         pause(seconds)
     raise AssertionError  # the last try returns or raises
+
+
+@contextlib.contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turn what the system says of the disk into one error; also a decorator.
+
+    Raises:
+        CheckpointError: in place of an OSError that is no mistake of the program.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in OF_DISKS | OF_FOLDERS:
+            raise
+        where = error.filename or "a file could not be written"
+        raise CheckpointError(f"{where}: {error.strerror}") from error
 
 
 def disk_error(error: BaseException | None) -> str:

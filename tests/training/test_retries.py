@@ -4,7 +4,7 @@ import os
 import pytest
 
 from jaxrcnn.training.errors import CheckpointError
-from jaxrcnn.training.retries import PAUSES, disk_error, write_patiently
+from jaxrcnn.training.retries import PAUSES, disk_error, disk_errors, write_patiently
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -44,6 +44,19 @@ def test_the_tries_end():
         f"the file could not be written (No space left on device, {len(PAUSES) + 1} tries); make"
     )
     assert caught.value.exit_code == 4
+
+
+def test_what_a_disk_does_elsewhere_is_one_line_too():
+    @disk_errors()
+    def write(number, *more):
+        raise OSError(number, os.strerror(number), *more)
+
+    with pytest.raises(CheckpointError, match=r"^a/b: No space left on device$"):
+        write(errno.ENOSPC, "a/b")
+    with pytest.raises(CheckpointError, match=r"^a file could not be written: Permission denied$"):
+        write(errno.EACCES)
+    with pytest.raises(FileNotFoundError):  # a mistake of the program, with its trace
+        write(errno.ENOENT, "a/b")
 
 
 def test_other_errors_are_not_for_waiting():
