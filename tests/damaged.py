@@ -27,6 +27,14 @@ def flip(place, bit=0):
     return apply
 
 
+def spoil(folder):
+    """Flip a bit in the middle of a folder's largest file; its path."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    path = max(files, key=lambda path: path.stat().st_size)
+    flip(path.stat().st_size // 2)(path)
+    return path
+
+
 HARMS: dict[str, Harm] = {
     "deleted": pathlib.Path.unlink,
     "emptied": lambda path: path.write_bytes(b""),

@@ -1,5 +1,6 @@
 """The trackers that train.trackers names: TensorBoard, Weights & Biases and MLflow."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -43,7 +44,6 @@ class TensorBoard:
         """Write a scalar for each metric."""
         for key, value in metrics.items():
             self._add(step, summary=self._summaries.scalar(key, value))
-        self._events.flush()
 
     def write_image(self, step: int, name: str, path: pathlib.Path) -> None:
         """Write an image."""
@@ -53,10 +53,16 @@ class TensorBoard:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"))
         self._add(step, summary=self._summaries.image(name, pixels, dataformats="HWC"))
-        self._events.flush()
 
     def _add(self, step: int, **content: Any) -> None:
-        self._events.write_event(self._kinds.Event(wall_time=time.time(), step=step, **content))
+        event = self._kinds.Event(wall_time=time.time(), step=step, **content)
+        try:
+            self._events.write_event(event)
+            self._events.flush()
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.close()  # it is not written to again
+            raise
 
     def close(self) -> None:
         """Close the file."""

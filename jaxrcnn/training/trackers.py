@@ -3,7 +3,6 @@
 A tracker of your own has the methods of `Tracker`, and is passed to `jaxrcnn.runs.run`.
 """
 
-import contextlib
 import importlib
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -61,8 +60,6 @@ class Trackers:
                 getattr(tracker, method, _ignore)(*arguments)
             except Exception as error:
                 self._trackers.remove(tracker)
-                with contextlib.suppress(Exception):
-                    tracker.close()
                 self._say(_describe_failure(type(tracker).__name__, error))
 
 

@@ -12,7 +12,7 @@ from orbax.checkpoint.experimental import v1 as ocp
 from jaxrcnn.training import arrays
 from jaxrcnn.training.arrays import host_copy, open_arrays, quiet, read_all, read_arrays
 from jaxrcnn.training.errors import CheckpointError
-from tests.damaged import assert_same_bits, flip, outcomes
+from tests.damaged import assert_same_bits, outcomes, spoil
 
 RNG = np.random.default_rng(0)
 TREE = {
@@ -64,13 +64,6 @@ def test_arrays_are_verified_as_they_were_saved_whatever_they_become(folder, cop
     for dtype in (jnp.float32, jnp.float16):
         with pytest.raises(CheckpointError, match=r" params\.conv in it; copy the folder again"):
             read_arrays(open_arrays(copy), wanted(dtype))
-
-
-def spoil(folder):
-    """Flip a bit in the middle of the largest array."""
-    path = max(folder.rglob("*"), key=lambda path: path.stat().st_size)
-    flip(path.stat().st_size // 2)(path)
-    return path
 
 
 def read(folder):

@@ -1,5 +1,7 @@
 import errno
 import itertools
+import pathlib
+import shutil
 import threading
 
 import jax
@@ -9,13 +11,13 @@ import pytest
 
 from jaxrcnn.config import Config, ConfigError, OptimizerConfig, TrainConfig
 from jaxrcnn.detector import build
-from jaxrcnn.training import checkpoint, retries
+from jaxrcnn.training import arrays, checkpoint, retries
 from jaxrcnn.training.checkpoint import Checkpoints, last_step
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.optimizer import build_optimizer
 from jaxrcnn.training.sharding import compile_programs
 from jaxrcnn.training.state import TrainState
-from tests.damaged import flip
+from tests.damaged import spoil
 from tests.tiny import MODEL, make_batch, make_variables
 
 CONFIG = Config(
@@ -70,11 +72,6 @@ def write_steps(workdir, *steps):
         for step in steps:
             checkpoints.save(make_state(step))
     return checkpoints.folder
-
-
-def spoil(folder):
-    path = max(folder.rglob("*"), key=lambda path: path.stat().st_size)
-    flip(path.stat().st_size // 2)(path)
 
 
 def test_a_damaged_checkpoint_is_one_line_that_names_the_last_good_one(tmp_path):
@@ -220,6 +217,48 @@ def test_what_ended_the_training_comes_before_a_save_that_failed_too(tmp_path, m
     with pytest.raises(KeyError):
         train()
     assert "could not be written" in lines[-1]
+
+
+def snapshots(monkeypatch, workdir, folder):
+    """Copies of a run's folder, which are what a kill at that moment would leave there."""
+    taken = []
+
+    def around(function):
+        def call(*words, **options):
+            for _ in range(2):
+                taken.append(shutil.copytree(workdir, folder / str(len(taken))))
+                if len(taken) % 2:
+                    result = function(*words, **options)
+            return result
+
+        return call
+
+    for owner, name in (
+        *((checkpoint, "write_arrays"), (arrays, "write_list"), (arrays.ocp, "save")),
+        *((pathlib.Path, "rename"), (shutil, "rmtree")),
+    ):
+        monkeypatch.setattr(owner, name, around(getattr(owner, name)))
+    return taken
+
+
+def test_a_kill_at_any_moment_of_a_save_leaves_whole_checkpoints_alone(tmp_path):
+    workdir = tmp_path / "run"
+    write_steps(workdir, 1, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        taken = snapshots(patch, workdir, tmp_path)
+        with Checkpoints(workdir, keep=2) as checkpoints:
+            checkpoints.save(make_state(3))
+    assert len(taken) >= 12
+    lasts = []
+    for path in taken:
+        with Checkpoints(path, keep=2) as checkpoints:
+            lasts.append(checkpoints.steps[-1])
+            assert [checkpoints.fault(step) for step in checkpoints.steps] == [""] * len(
+                checkpoints.steps
+            )
+            assert len(checkpoints.steps) >= 2
+            assert all(path.name.isdecimal() for path in checkpoints.folder.iterdir())
+    assert sorted(set(lasts)) == [2, 3]
 
 
 def test_a_save_is_due_so_many_minutes_after_the_last_one_began(tmp_path):

@@ -7,7 +7,8 @@ from jaxrcnn.training.checkpoint import last_step
 from jaxrcnn.training.damage import Damage, find_damage, leave_out
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.history import Change, append_history, read_history
-from tests.training.test_checkpoint import spoil, write_steps
+from tests.damaged import spoil
+from tests.training.test_checkpoint import write_steps
 
 STOP = Config()
 LAST_GOOD = Config(train=TrainConfig(on_bad_checkpoint="last_good"))
