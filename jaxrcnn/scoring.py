@@ -20,6 +20,7 @@ from jaxrcnn.training.loop import orientation
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.program import Program
 from jaxrcnn.training.progress import Progress
+from jaxrcnn.training.retries import write_patiently
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.state import TrainState, eval_variables
 from jaxrcnn.training.trackers import Trackers
@@ -49,8 +50,11 @@ def evaluate_state(
             programs, programs.eval_step, "the evaluation", variables, progress, activity
         )
         found = find(predict, dataset, config, given if takes_given(config, step - 1) else None)
-        write_detections(workdir / "eval" / "detections.json", dataset, found.detections)
-        draw_images(workdir / SHEET, dataset, found, config.eval.images)
+        _write_detections(workdir, "detections.json", dataset, found, progress)
+        write_patiently(
+            lambda: draw_images(workdir / SHEET, dataset, found, config.eval.images),
+            *(workdir / SHEET, progress.message),
+        )
         return measure(found, dataset, config)
 
 
@@ -102,7 +106,8 @@ class Evaluations:
         check_metric(self._config, metrics)
         is_best = self.so_far.add(step, metrics)
         if is_best or self.so_far.is_over:
-            self._checkpoints.save(state)  # before its score, which would decide without it
+            self._checkpoints.save(state)
+            self._checkpoints.wait()  # before its score, which would decide without it
         self._writer.write(step, metrics)
         if is_best:
             self._checkpoints.keep_best(step)
@@ -176,10 +181,19 @@ def score_test(
             programs, programs.eval_step, "the evaluation", variables, progress, activity
         )
         found = find(predict, dataset, config)
-        write_detections(workdir / "eval" / "test_detections.json", dataset, found.detections)
+        _write_detections(workdir, "test_detections.json", dataset, found, progress)
         metrics = measure(found, dataset, config)
     named = {f"test/{name.removeprefix('eval/')}": value for name, value in metrics.items()}
     writer.write(last, {**named, "test/step": step})
+
+
+def _write_detections(
+    workdir: pathlib.Path, name: str, dataset: Dataset, found: Found, progress: Progress
+) -> None:
+    path = workdir / "eval" / name
+    write_patiently(
+        lambda: write_detections(path, dataset, found.detections), path, progress.message
+    )
 
 
 def predictor(

@@ -1,5 +1,6 @@
 """A run that is steered: the best state, an early end, more steps, a test set, trackers."""
 
+import contextlib
 import json
 from dataclasses import replace
 
@@ -18,11 +19,14 @@ from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.detector import build
 from jaxrcnn.run_scores import describe_result
 from jaxrcnn.runs import describe_start
+from jaxrcnn.training import arrays, checkpoint
 from jaxrcnn.training.best import best_so_far, choose
 from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.history import read_history
 from jaxrcnn.training.sharding import compile_programs
 from jaxrcnn.training.workdir import read_config
+from tests.damaged import spoil
 from tests.events import events
 from tests.killed import killed_after_a_checkpoint
 from tests.steered import (
@@ -109,6 +113,7 @@ def test_a_best_state_without_its_score_does_not_cost_the_one_before(tmp_path, m
 
     def save_and_die(self, state):
         save(self, state)
+        self.wait()
         if state.step == 6:
             raise KeyboardInterrupt
 
@@ -117,6 +122,64 @@ def test_a_best_state_without_its_score_does_not_cost_the_one_before(tmp_path, m
         run(tmp_path, BEST)
     assert steps_of(tmp_path) == [2, 6]
     assert choose(tmp_path, BEST, [2, 6]) == (2, "eval/AP")
+
+
+def test_a_score_is_written_only_once_its_best_state_is_whole(tmp_path, monkeypatch):
+    write, rows = arrays.write_arrays, {}
+
+    def note(path, tree, origin):
+        rows[int(tree.step)] = [row["step"] for row in rows_of(tmp_path) if "eval/AP" in row]
+        write(path, tree, origin)
+
+    monkeypatch.setattr(checkpoint, "write_arrays", note)
+    with scored(SCORES):
+        run(tmp_path, BEST)
+    assert rows[2] == []
+    assert rows[6] == [2, 4]
+
+
+@pytest.mark.parametrize("evaluates", [0, 2])
+def test_a_run_whose_last_checkpoint_is_damaged_stops_or_ends_as_the_whole_one(
+    tmp_path, capsys, evaluates
+):
+    config = config_of(checkpoint_every=2, keep_checkpoints=3, eval_every=evaluates)
+    with scored(SCORES):
+        run(tmp_path / "whole", config)
+        with contextlib.suppress(KeyboardInterrupt), killed_after_a_checkpoint(3):
+            run(tmp_path / "run", config)
+        assert steps_of(tmp_path / "run") == [2, 4, 6]
+        spoil(tmp_path / "run" / "checkpoints" / "6")
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(CheckpointError, match=r"that of step 4: train\.on_bad_checkpoint=last"):
+            run(tmp_path / "run", config)
+        assert sorted(tmp_path.rglob("*")) == before
+        capsys.readouterr()
+        mended = config_of(
+            checkpoint_every=2,
+            keep_checkpoints=3,
+            eval_every=evaluates,
+            on_bad_checkpoint="last_good",
+        )
+        run(tmp_path / "run", mended)
+    said = capsys.readouterr().out
+    assert "It is renamed to bad_6, and training resumes from step 4\n" in said
+    assert "continuing after step 4 of 8" in said
+    assert (tmp_path / "run" / "checkpoints" / "bad_6").is_dir()
+    assert steps_of(tmp_path / "run") == steps_of(tmp_path / "whole")
+    assert rows_of(tmp_path / "run") == rows_of(tmp_path / "whole")
+    assert state_at(tmp_path / "run", 8) == state_at(tmp_path / "whole", 8)
+
+
+def test_a_best_checkpoint_that_is_damaged_is_one_line_whatever_the_last(tmp_path):
+    config = replace(BEST, train=replace(BEST.train, on_bad_checkpoint="last_good"))
+    with scored(SCORES):
+        run(tmp_path, config)
+    spoil(tmp_path / "checkpoints" / "6")
+    for checkpoint_of in ("best", 6):
+        with Checkpoints(tmp_path) as checkpoints:
+            step, _ = choose(tmp_path, config, checkpoints.steps, checkpoint_of)
+            with pytest.raises(CheckpointError, match="The last good checkpoint is that of step 8"):
+                checkpoints.restore_variables(PROGRAMS.state_shapes().variables, step)
 
 
 @pytest.mark.parametrize(

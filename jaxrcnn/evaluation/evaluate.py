@@ -109,7 +109,9 @@ def write_detections(
         {**row, "image_id": ids[row["image_id"]]} for row in detections_to_coco(dataset, detections)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(rows) + "\n", encoding="utf-8")
+    partial = path.with_name(f"{path.name}.tmp")  # a kill leaves the file before, or this one
+    partial.write_text(json.dumps(rows) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 def draw_images(path: pathlib.Path, dataset: Dataset, found: Found, images: int) -> None:

@@ -4,11 +4,12 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.training.files import replace_text
+from jaxrcnn.training.retries import write_patiently
 from jaxrcnn.training.trackers import Trackers
 
 
@@ -16,13 +17,18 @@ class MetricsWriter:
     """Appends metrics to ``metrics.jsonl``, and gives those that are finite to the trackers.
 
     A line is one JSON object: ``step``, then the metrics; a value that is not finite is written
-    as null, since JSON has no word for it. Every line is flushed, so that it survives a crash.
+    as null, since JSON has no word for it. A line is there whole as soon as it is written, or, if
+    the disk is full, not at all; it is then written again for a while.
 
     Args:
         workdir: the run's folder, made where missing.
         resume_step: the step that the run goes on from, 0 for a new one. What the workdir holds of
             later steps is dropped, and so is a last line that a crash tore.
         trackers: where the metrics go as well; they are closed with the file.
+        say: takes a line when the disk is full.
+
+    Raises:
+        CheckpointError: the disk stayed full.
     """
 
     def __init__(
@@ -30,14 +36,17 @@ class MetricsWriter:
         workdir: str | os.PathLike[str],
         resume_step: int,
         trackers: Trackers | None = None,
+        say: Callable[[str], None] = print,
     ) -> None:
         folder = pathlib.Path(workdir)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "metrics.jsonl"
         if path.exists():
             kept = [row for row in self.read(path) if row["step"] <= resume_step]
-            replace_text(path, "".join(json.dumps(row) + "\n" for row in kept))
-        self._file = path.open("a", encoding="utf-8")
+            text = "".join(json.dumps(row) + "\n" for row in kept)
+            write_patiently(lambda: replace_text(path, text), path, say)
+        self._path, self._say = path, say
+        self._file = path.open("ab", buffering=0)
         self._trackers = trackers or Trackers()
 
     @staticmethod
@@ -61,10 +70,21 @@ class MetricsWriter:
         """Append the metrics of a step; values are whatever ``float`` takes."""
         values = {key: float(value) for key, value in metrics.items()}
         finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
-        self._file.write(json.dumps({"step": int(step), **finite}, allow_nan=False) + "\n")
-        self._file.flush()
+        line = json.dumps({"step": int(step), **finite}, allow_nan=False) + "\n"
+        write_patiently(lambda: self._append(line.encode()), self._path, self._say)
         known = {key: value for key, value in finite.items() if value is not None}
         self._trackers.write(int(step), known)
+
+    def _append(self, line: bytes) -> None:
+        """Append a line, or nothing: the next one would be glued to a part of it."""
+        end = self._file.seek(0, os.SEEK_END)
+        left = memoryview(line)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._file.truncate(end)
+            raise
 
     def close(self) -> None:
         """Close the file and the trackers."""

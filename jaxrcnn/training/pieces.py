@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from jaxrcnn.config import Config, ConfigError, ModelConfig
 from jaxrcnn.config_io import config_differences
 from jaxrcnn.detector import Detector, build
+from jaxrcnn.training.files import replace_text
 
 FILE = "pieces.json"
 
@@ -88,7 +89,7 @@ def _digest(source: str) -> str:
 def write_pieces(folder: pathlib.Path, own: Pieces) -> None:
     """Write what `own_pieces` says, also where that is nothing."""
     tree = {name: piece._asdict() for name, piece in own.items()}
-    (folder / FILE).write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+    replace_text(folder / FILE, json.dumps(tree, indent=2) + "\n")
 
 
 def claim_pieces(folder: pathlib.Path, own: Pieces, say: Callable[[str], None]) -> None:

@@ -1,5 +1,6 @@
 """The trackers that train.trackers names: TensorBoard, Weights & Biases and MLflow."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -26,15 +27,23 @@ class TensorBoard:
     """
 
     def __init__(self, workdir: pathlib.Path, resume_step: int) -> None:
-        from tensorboardX import SummaryWriter
+        from tensorboardX import event_file_writer, summary
+        from tensorboardX.proto import event_pb2
 
-        self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=resume_step + 1)
+        # Not its SummaryWriter: the thread of that ends where the disk is full, and its queue then
+        # holds up the training for ever.
+        folder = workdir / "tensorboard"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._events: Any = event_file_writer.EventsWriter(str(folder / "events"))
+        self._kinds: Any = event_pb2
+        self._summaries: Any = summary
+        start = self._kinds.SessionLog(status=self._kinds.SessionLog.START)
+        self._add(resume_step + 1, session_log=start)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Write a scalar for each metric."""
         for key, value in metrics.items():
-            self._events.add_scalar(key, value, step)
-        self._events.flush()
+            self._add(step, summary=self._summaries.scalar(key, value))
 
     def write_image(self, step: int, name: str, path: pathlib.Path) -> None:
         """Write an image."""
@@ -42,8 +51,18 @@ class TensorBoard:
         from PIL import Image
 
         with Image.open(path) as image:
-            self._events.add_image(name, np.asarray(image.convert("RGB")), step, dataformats="HWC")
-        self._events.flush()
+            pixels = np.asarray(image.convert("RGB"))
+        self._add(step, summary=self._summaries.image(name, pixels, dataformats="HWC"))
+
+    def _add(self, step: int, **content: Any) -> None:
+        event = self._kinds.Event(wall_time=time.time(), step=step, **content)
+        try:
+            self._events.write_event(event)
+            self._events.flush()
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.close()  # it is not written to again
+            raise
 
     def close(self) -> None:
         """Close the file."""

@@ -35,7 +35,7 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
             )
         return
     workdir.mkdir(parents=True, exist_ok=True)
-    path.write_text(config_to_json(config), encoding="utf-8")
+    replace_text(path, config_to_json(config))
 
 
 def change(workdir: pathlib.Path, config: Config, step: int) -> tuple[Config, list[Change]]:
@@ -85,7 +85,7 @@ def read_config(workdir: pathlib.Path) -> Config:
 def write_classes(workdir: pathlib.Path, names: Sequence[str], ids: Sequence[int]) -> None:
     """Write the classes to the run's folder, so that inference does not need the data set."""
     text = json.dumps({"names": list(names), "ids": list(ids)}, indent=2)
-    (workdir / "classes.json").write_text(text + "\n", encoding="utf-8")
+    replace_text(workdir / "classes.json", text + "\n")
 
 
 def read_classes(workdir: pathlib.Path) -> Classes:

@@ -1,3 +1,9 @@
+import errno
+import itertools
+import pathlib
+import shutil
+import threading
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,10 +11,13 @@ import pytest
 
 from jaxrcnn.config import Config, ConfigError, OptimizerConfig, TrainConfig
 from jaxrcnn.detector import build
+from jaxrcnn.training import arrays, checkpoint, retries
 from jaxrcnn.training.checkpoint import Checkpoints, last_step
+from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.optimizer import build_optimizer
 from jaxrcnn.training.sharding import compile_programs
 from jaxrcnn.training.state import TrainState
+from tests.damaged import spoil
 from tests.tiny import MODEL, make_batch, make_variables
 
 CONFIG = Config(
@@ -36,6 +45,7 @@ def test_what_is_restored_is_what_was_saved_bit_for_bit(tmp_path):
     with Checkpoints(tmp_path, keep=1) as checkpoints:
         checkpoints.save(state)
         checkpoints.save(state)  # of a step that is there already
+        checkpoints.wait()
         assert checkpoints.steps == [3]
     with Checkpoints(tmp_path, keep=1) as checkpoints:
         restored = checkpoints.restore(make_state())
@@ -57,11 +67,219 @@ def test_a_checkpoint_that_was_copied_in_part_is_one_line(tmp_path):
                 restore()
 
 
+def write_steps(workdir, *steps):
+    with Checkpoints(workdir, keep=len(steps)) as checkpoints:
+        for step in steps:
+            checkpoints.save(make_state(step))
+    return checkpoints.folder
+
+
+def test_a_damaged_checkpoint_is_one_line_that_names_the_last_good_one(tmp_path):
+    folder = write_steps(tmp_path, 2, 4, 6)
+    for step in (4, 6):
+        spoil(folder / str(step))
+    variables = make_state().variables
+    with Checkpoints(tmp_path) as checkpoints:
+        for restore, advice in (
+            (lambda: checkpoints.restore(make_state()), ": train.on_bad_checkpoint=last_good"),
+            (lambda: checkpoints.restore_variables(variables), ""),
+            (lambda: checkpoints.restore_variables(variables, step=4), ""),
+        ):
+            with pytest.raises(CheckpointError) as caught:
+                restore()
+            said = str(caught.value)
+            assert "is damaged, " in said
+            assert "params." in said
+            assert f"The last good checkpoint is that of step 2{advice}" in said
+            assert "\n" not in said
+            assert len(said.replace(str(tmp_path), "")) < 300
+        assert_same(checkpoints.restore_variables(variables, 2)["params"], make_state(2).average)
+        spoil(folder / "2")
+        with pytest.raises(CheckpointError, match=r"No other checkpoint is whole$"):
+            checkpoints.restore(make_state())
+
+
+def test_the_origin_is_kept_with_each_checkpoint(tmp_path):
+    write_steps(tmp_path, 1)
+    with Checkpoints(tmp_path, keep=2, origin={"git": "abc", "files": [1, 2]}) as checkpoints:
+        checkpoints.save(make_state(2))
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.origin(1) is None
+        assert checkpoints.origin(2) == {"git": "abc", "files": [1, 2]}
+
+
+class Held:
+    """Orbax' part of a save, which goes on when it may."""
+
+    def __init__(self, monkeypatch):
+        self.may_go, self.begun, self.write = threading.Event(), [], checkpoint.write_arrays
+        monkeypatch.setattr(checkpoint, "write_arrays", self)
+
+    def __call__(self, path, tree, origin):
+        self.begun.append(int(tree.step))
+        assert self.may_go.wait(60)
+        self.write(path, tree, origin)
+
+
+def test_a_state_may_be_given_away_while_it_is_written(tmp_path, monkeypatch):
+    held = Held(monkeypatch)
+    give_away = jax.jit(lambda state: jax.tree.map(lambda x: x + 1, state), donate_argnums=0)
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        state = make_state(1)
+        checkpoints.save(state)
+        other = give_away(state)
+        jax.block_until_ready(other)
+        assert checkpoints.steps == []  # not before it is whole
+        assert last_step(tmp_path) == 0
+        checkpoints.check()
+        threading.Timer(0.1, held.may_go.set).start()
+        checkpoints.save(other)  # waits for the first
+        assert checkpoints.steps == [1]
+    assert held.begun == [1, 2]
+    with Checkpoints(tmp_path) as checkpoints:
+        restored = checkpoints.restore_variables(make_state().variables, 1)
+    assert_same(restored["params"], make_state(1).average)  # of before it was given away
+
+
+def test_the_end_of_a_run_waits_for_its_last_save_whatever_ended_it(tmp_path, monkeypatch):
+    held = Held(monkeypatch)
+
+    def train():
+        with Checkpoints(tmp_path, keep=1) as checkpoints:
+            checkpoints.save(make_state(3))
+            threading.Timer(0.1, held.may_go.set).start()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        train()
+    assert last_step(tmp_path) == 3
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+def fail_to_write(monkeypatch, times):
+    """Full disks in the middle of saves; the files so far are left there."""
+    left, write = itertools.chain([FULL] * times, itertools.repeat(None)), checkpoint.write_arrays
+
+    def fill(path, tree, origin):
+        error = next(left)
+        write(path, tree, origin)
+        if error:
+            (path / "files.json").unlink()
+            raise error
+
+    monkeypatch.setattr(checkpoint, "write_arrays", fill)
+    monkeypatch.setattr(retries, "PAUSES", (0.0, 0.0))
+
+
+def test_a_disk_that_is_full_for_a_while_costs_lines_and_no_checkpoint(tmp_path, monkeypatch):
+    write_steps(tmp_path, 1)
+    fail_to_write(monkeypatch, 2)
+    lines = []
+    with Checkpoints(tmp_path, keep=1, say=lines.append) as checkpoints:
+        checkpoints.save(make_state(2))
+    assert checkpoints.steps == [2]
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["2"]
+    assert len(lines) == 2
+    assert all(
+        "checkpoints/2 was not written (No space left on device); trying" in x for x in lines
+    )
+
+
+@pytest.mark.parametrize("end", ["check", "wait", "save", "close"])
+def test_a_disk_that_stays_full_ends_the_run_and_leaves_the_checkpoint_before(
+    end, tmp_path, monkeypatch
+):
+    write_steps(tmp_path, 1)
+    fail_to_write(monkeypatch, 99)
+    checkpoints = Checkpoints(tmp_path, keep=1, say=lambda _: None)
+    checkpoints.save(make_state(2))
+    if end == "check":
+        checkpoints._background._begun.exception(60)
+    with pytest.raises(CheckpointError, match="No space left on device, 3 tries"):
+        checkpoints.save(make_state(3)) if end == "save" else getattr(checkpoints, end)()
+    checkpoints.close()
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["1"]
+    with Checkpoints(tmp_path) as there:
+        assert_same(there.restore(make_state()), make_state(1))
+
+
+def test_what_ended_the_training_comes_before_a_save_that_failed_too(tmp_path, monkeypatch):
+    fail_to_write(monkeypatch, 99)
+    lines = []
+
+    def train():
+        with Checkpoints(tmp_path, keep=1, say=lines.append) as checkpoints:
+            checkpoints.save(make_state(1))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        train()
+    assert "could not be written" in lines[-1]
+
+
+def snapshots(monkeypatch, workdir, folder):
+    """Copies of a run's folder, which are what a kill at that moment would leave there."""
+    taken = []
+
+    def around(function):
+        def call(*words, **options):
+            for _ in range(2):
+                taken.append(shutil.copytree(workdir, folder / str(len(taken))))
+                if len(taken) % 2:
+                    result = function(*words, **options)
+            return result
+
+        return call
+
+    for owner, name in (
+        *((checkpoint, "write_arrays"), (arrays, "write_list"), (arrays.ocp, "save")),
+        *((pathlib.Path, "rename"), (shutil, "rmtree")),
+    ):
+        monkeypatch.setattr(owner, name, around(getattr(owner, name)))
+    return taken
+
+
+def test_a_kill_at_any_moment_of_a_save_leaves_whole_checkpoints_alone(tmp_path):
+    workdir = tmp_path / "run"
+    write_steps(workdir, 1, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        taken = snapshots(patch, workdir, tmp_path)
+        with Checkpoints(workdir, keep=2) as checkpoints:
+            checkpoints.save(make_state(3))
+    assert len(taken) >= 12
+    lasts = []
+    for path in taken:
+        with Checkpoints(path, keep=2) as checkpoints:
+            lasts.append(checkpoints.steps[-1])
+            assert [checkpoints.fault(step) for step in checkpoints.steps] == [""] * len(
+                checkpoints.steps
+            )
+            assert len(checkpoints.steps) >= 2
+            assert all(path.name.isdecimal() for path in checkpoints.folder.iterdir())
+    assert sorted(set(lasts)) == [2, 3]
+
+
+def test_a_save_is_due_so_many_minutes_after_the_last_one_began(tmp_path):
+    now = [100.0]
+    with Checkpoints(tmp_path, keep=1, clock=lambda: now[0]) as checkpoints:
+        now[0] += 179
+        assert checkpoints.is_due(2)
+        assert not checkpoints.is_due(3)
+        checkpoints.save(make_state(1))
+        now[0] += 119
+        assert not checkpoints.is_due(2)
+        now[0] += 1
+        assert checkpoints.is_due(2)
+
+
 def test_the_last_ones_are_kept(tmp_path):
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         for step in (1, 2, 3):
             checkpoints.save(make_state(step))
     with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.wait()
         assert checkpoints.steps == [2, 3]
         assert_same(checkpoints.restore(make_state()), make_state(3))
 
@@ -72,8 +290,10 @@ def test_the_best_one_is_kept_besides_the_last_ones(tmp_path):
         checkpoints.keep_best(1)
         for step in (2, 3, 4):
             checkpoints.save(make_state(step))
+        checkpoints.wait()
         assert checkpoints.steps == [1, 3, 4]
         checkpoints.save(make_state(5))  # the best one until it is said that this one is
+        checkpoints.wait()
         assert checkpoints.steps == [1, 4, 5]
         checkpoints.keep_best(5)
         assert checkpoints.steps == [4, 5]
@@ -81,9 +301,11 @@ def test_the_best_one_is_kept_besides_the_last_ones(tmp_path):
         for step in (6, 7):
             checkpoints.save(make_state(step))
     with Checkpoints(tmp_path, keep=2) as checkpoints:
+        checkpoints.wait()
         assert checkpoints.steps == [5, 6, 7]
         checkpoints.keep_best(5)
         checkpoints.save(make_state(8))
+        checkpoints.wait()
         assert checkpoints.steps == [5, 7, 8]
         variables = checkpoints.restore_variables(make_state().variables, step=5)
         assert_same(variables["params"], make_state(5).average)
@@ -161,8 +383,17 @@ def test_reading_makes_nothing_and_leaves_what_is_being_written(tmp_path):
     with pytest.raises(ConfigError, match="has no checkpoints"):
         Checkpoints(tmp_path)
     assert list(tmp_path.iterdir()) == []
-    writing = tmp_path / "checkpoints" / "3.orbax-checkpoint-tmp-1"
-    writing.mkdir(parents=True)
-    with Checkpoints(tmp_path):
-        pass
-    assert writing.is_dir()
+    folder = tmp_path / "checkpoints"
+    unfinished = [
+        "3.orbax-checkpoint-tmp-1",
+        "4.partial",
+        "4.partial.orbax-checkpoint-tmp",
+        "1.deleted",
+    ]
+    for name in (*unfinished, "bad_2", "notes"):
+        (folder / name).mkdir(parents=True)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps == []
+    assert all((folder / name).is_dir() for name in unfinished)
+    with Checkpoints(tmp_path, keep=1):
+        assert sorted(path.name for path in folder.iterdir()) == ["bad_2", "notes"]

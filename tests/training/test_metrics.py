@@ -1,10 +1,12 @@
+import errno
 import json
 
 import numpy as np
 import pytest
 
 from jaxrcnn.config import ConfigError
-from jaxrcnn.training import metrics
+from jaxrcnn.training import metrics, retries
+from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.metrics import MetricsWriter, read_rows
 from jaxrcnn.training.trackers import Trackers
 
@@ -112,6 +114,44 @@ def test_trackers_get_what_is_finite_once_it_is_written(tmp_path):
     with MetricsWriter(tmp_path, 0, Trackers([kept])) as writer:
         writer.write(20, {"loss": np.float32(0.5), "eval/AP": float("nan")})
     assert kept.calls == [(20, {"loss": 0.5}), "closed"]
+
+
+class Full:
+    """A file whose disk takes some more bytes, and then none for a number of writes."""
+
+    def __init__(self, file, room, errors):
+        self.file, self.room, self.errors = file, room, errors
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def write(self, content):
+        if not self.errors:
+            return self.file.write(content)
+        if self.room:
+            written = self.file.write(content[: self.room])
+            self.room = 0
+            return written
+        self.errors -= 1
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("errors", [1, 2, 3])
+def test_a_line_on_a_full_disk_is_written_whole_later_or_not_at_all(tmp_path, monkeypatch, errors):
+    monkeypatch.setattr(retries, "PAUSES", (0.0, 0.0))
+    lines, path = [], tmp_path / "metrics.jsonl"
+    with MetricsWriter(tmp_path, 0, say=lines.append) as writer:
+        writer.write(10, {"loss": 1.0})
+        writer._file = Full(writer._file, 7, errors)
+        if errors == 3:
+            with pytest.raises(CheckpointError, match=r"metrics\.jsonl could not be written"):
+                writer.write(20, {"loss": 2.0})
+            assert [row["step"] for row in strict_rows(path)] == [10]
+        else:
+            writer.write(20, {"loss": 2.0})
+        writer.write(30, {"loss": 3.0})
+    assert [row["step"] for row in strict_rows(path)] == ([10, 30] if errors == 3 else [10, 20, 30])
+    assert len(lines) == min(errors, 2)
 
 
 def test_rows_of_a_run_that_wrote_none_and_of_one_that_cannot_be_read(tmp_path):

@@ -1,5 +1,6 @@
 """What TensorBoard's files hold, and the calls that wandb 0.31 and mlflow 3 were seen to take."""
 
+import errno
 import io
 import json
 import sys
@@ -12,6 +13,7 @@ from PIL import Image
 from jaxrcnn.config import Config
 from jaxrcnn.config_io import field_types
 from jaxrcnn.training.tracker_kinds import Mlflow, TensorBoard, Wandb
+from jaxrcnn.training.trackers import Trackers
 from tests.events import events
 
 
@@ -36,6 +38,21 @@ def test_tensorboard_gets_the_same_values_and_the_image(tmp_path, sheet):
     assert [value.simple_value for _, value in values[:2]] == [0.5, 0.25]
     with Image.open(io.BytesIO(values[2][1].image.encoded_image_string)) as image:
         np.testing.assert_array_equal(np.asarray(image), pixels)
+
+
+def test_tensorboard_on_a_full_disk_is_left_out_and_holds_nothing_up(tmp_path, monkeypatch):
+    lines, board = [], TensorBoard(tmp_path, 0)
+    trackers = Trackers([board], lines.append)
+
+    def fill(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(board._events._py_recordio_writer, "write", fill)
+    for step in range(30):  # more than a queue would take
+        trackers.write(step, {"loss": 0.5})
+    trackers.close()
+    assert len(lines) == 1
+    assert "TensorBoard failed and is left out" in lines[0]
 
 
 def test_tensorboard_is_told_which_steps_a_resumed_run_does_again(tmp_path):
