@@ -34,8 +34,8 @@ main(arguments) -> int; or main(arguments, fields), if the former has TAKES_FIEL
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code; argv is sys.argv[1:] unless given.
 
-    Without a command it prints the help. Wrong input ends the program: one line on stderr and exit
-    code 2; an interruption too, with 130.
+    Without a command it prints the help. Wrong input ends the program: one line on stderr and an
+    exit code of `jaxrcnn.cli.errors`.
     """
     prepare_output()
     argv = sys.argv[1:] if argv is None else argv
@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     strays = not_fields(fields) if takes_fields else fields
     if strays:
         parser.error(f"unrecognized arguments: {' '.join(strays)}")
-    with one_line_errors("; a study goes on when it is started again" if name == "study" else ""):
+    again = "; a study goes on when it is started again" if name == "study" else ""
+    with one_line_errors(again, getattr(arguments, "workdir", None)):
         if getattr(described, "USES_DEVICES", True):
             prepare_process()
             check_devices()
