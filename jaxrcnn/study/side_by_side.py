@@ -24,7 +24,8 @@ from jaxrcnn.runs import check_start, first_state, open_folder
 from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.scoring import evaluate_state
 from jaxrcnn.study.results import Failure
-from jaxrcnn.training.checkpoint import Checkpoints, last_step
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.damage import find_damage, leave_out
 from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
@@ -64,11 +65,14 @@ def run_side_by_side(
     folders, config = list(configs), next(iter(configs.values()))
     detector = build_detector(config.model, build, together)
     programs = compile_programs(detector, config)
-    if not last_step(together):
+    damage = find_damage(together, config)
+    if not damage.good:
         check_start(config, programs, train_set.class_names)
     for folder, own in configs.items():
         open_folder(own, folder, train_set)
         claim_pieces(folder, own_pieces(detector), print)
+    for line in leave_out(together, damage):
+        print(line)
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(Checkpoints(together, config.train.keep_checkpoints))
         progress = stack.enter_context(Progress(config.train.steps))
