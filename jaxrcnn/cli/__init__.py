@@ -10,6 +10,7 @@ from jaxrcnn import __version__
 from jaxrcnn.cli.devices import check_devices
 from jaxrcnn.cli.errors import one_line_errors
 from jaxrcnn.cli.parsing import OneLineParser
+from jaxrcnn.cli.program import run_program
 from jaxrcnn.runtime.process import prepare_output, prepare_process
 
 COMMANDS = {
@@ -62,6 +63,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Only now are the command's module and the libraries that it needs imported.
         command = importlib.import_module(f"jaxrcnn.cli.{name}")
         return command.main(arguments, *([fields] if takes_fields else []))
+
+
+def program() -> NoReturn:
+    """The process of `jaxrcnn` and `python -m jaxrcnn`."""
+    run_program(main)
 
 
 def not_fields(words: Sequence[str]) -> list[str]:

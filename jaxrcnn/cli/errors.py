@@ -18,6 +18,7 @@ from importlib import metadata
 from jaxrcnn import __version__
 from jaxrcnn.cli.parsing import fail, stop
 from jaxrcnn.training.errors import Interrupted
+from jaxrcnn.training.interruption import Stop, name_of
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE)
 """What the disk reports, and no choice of another path would change: exit code 4."""
@@ -35,14 +36,15 @@ def one_line_errors(
     Any other error is raised with a note that says what a report of it needs.
 
     Args:
-        after_interruption: the end of the line where it is interrupted (exit code 130).
+        after_interruption: the end of the line where a signal ends it.
         workdir: a run's folder, whose files belong to a report.
     """
     try:
         yield
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        stop(f"interrupted{after_interruption}")
+    except KeyboardInterrupt as error:
+        number = error.number if isinstance(error, Stop) else signal.SIGINT
+        stop(f"{name_of(number)}: interrupted{after_interruption}", 128 + number)
     except Interrupted as error:
         stop(str(error), error.exit_code)
     except BrokenPipeError:

@@ -80,7 +80,8 @@ def train_batches(
 ) -> BatchStream[Batch]:
     """The batches of the steps from `first_step` to the end of training, in numpy arrays.
 
-    `say` prints a line where a process that makes them is lost, by default to stderr. With given proposals of the data set, the batches hold the best of them.
+    With given proposals of the data set, the batches hold the best of them. `say` prints a line
+    where a process that makes batches is lost, by default to stderr.
 
     Raises:
         DataError: there are no images, or (from next, data.on_error "raise") one is unreadable.

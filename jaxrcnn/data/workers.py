@@ -15,6 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -127,7 +128,9 @@ class _Worker:
 
     def _tend(self) -> None:
         """Have all steps made; whatever goes wrong is handed over in place of a result."""
-        # What is blocked here stays so in processes that this thread starts, from their birth on.
+        # What is blocked here stays so in processes that this thread starts, from their birth on;
+        # multiprocessing's own process, started with the first of them, would unblock it.
+        resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
             self._make_all()
@@ -207,6 +210,7 @@ class _Worker:
 
 def _work(results: Connection, make: bytes, steps: range) -> None:
     """What a process does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         function = pickle.loads(make)

@@ -78,8 +78,10 @@ class Interruption:
                 self._restore.callback(signal.signal, number, signal.signal(number, self._handle))
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._restore.close()
+        if isinstance(error, Stop):
+            raise _interrupted(error.number, "nothing to save yet") from None
 
     @contextlib.contextmanager
     def leavable(self) -> Iterator[None]:
@@ -124,16 +126,13 @@ class Interruption:
         try:
             yield
         except Stop as stop:
-            number, saved = stop.number, "nothing to save yet"
-            if self._reached is not None:
-                state, log = self._reached
-                log.flush(int(state.step))
-                checkpoints.save(state)
-                if hasattr(checkpoints, "wait"):
-                    checkpoints.wait()
-                saved = f"saved step {int(state.step)}"
-            line = f"{name_of(number)}: {saved}; the same command continues the run"
-            raise Interrupted(number, line) from None
+            if self._reached is None:
+                raise
+            state, log = self._reached
+            log.flush(int(state.step))
+            checkpoints.save(state)
+            checkpoints.wait()
+            raise _interrupted(stop.number, f"saved step {int(state.step)}") from None
 
     def _handle(self, number: int, _: object) -> None:
         self.number = self.number or number
@@ -152,15 +151,15 @@ class Interruption:
             if _next_signal(receiver, left) == 0:
                 return
         name = name_of(number)
-        with contextlib.suppress(Exception):  # the terminal may be gone
-            self._say(
-                f"{name}: the run ends as soon as its state is saved; a second one ends it now"
-            )
+        if self._reached is not None:
+            with contextlib.suppress(Exception):  # the terminal may be gone
+                self._say(f"{name}: ending once the state is saved; a second signal ends it now")
         again = _next_signal(receiver, max(deadline - time.monotonic(), 0))
         if again == 0:
             return
         why = f"{name_of(again)} again" if again else f"not done {self._seconds:g} s after {name}"
-        end_now(128 + number, f"{why}: ended at once; the last checkpoint is whole")
+        whole = "; the last checkpoint is whole" if self._reached is not None else ""
+        end_now(128 + number, f"{why}: ended at once{whole}")
 
 
 def end_now(code: int, line: str) -> NoReturn:
@@ -174,6 +173,10 @@ def end_now(code: int, line: str) -> NoReturn:
 def name_of(number: int) -> str:
     """Of a signal, such as SIGTERM."""
     return signal.Signals(number).name
+
+
+def _interrupted(number: int, saved: str) -> Interrupted:
+    return Interrupted(number, f"{name_of(number)}: {saved}; the same command continues the run")
 
 
 def _next_signal(receiver: socket.socket, seconds: float | None) -> int | None:

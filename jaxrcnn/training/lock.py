@@ -79,6 +79,4 @@ def _lock(file: int, folder: pathlib.Path, say: Callable[[str], None]) -> None:
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
-        say(
-            f"note: the file system of {folder} has no locks; see to it that no other run uses this folder"
-        )
+        say(f"note: the file system of {folder} has no locks; a second run here would not notice")

@@ -37,8 +37,8 @@ class Watchdog:
 
     def __init__(
         self,
-        multiple: float,
-        report: Callable[[float, float | None], None],
+        multiple: float = 0,
+        report: Callable[[float, float | None], None] = lambda *_: None,
         tick: float = TICK,
         least: float = LEAST,
         first: float = FIRST,
@@ -55,7 +55,7 @@ class Watchdog:
             threading.Thread(target=self._watch, daemon=True, name="watchdog").start()
 
     def beat(self, loss: Any = None) -> None:
-        """Take a step that has begun: it is done when its loss, an array, is there; None is done."""
+        """Take a step that has begun; it is done when its loss, an array, is there, or is None."""
         if self._multiple:
             self._running.append(loss)
 

@@ -39,7 +39,7 @@ def test_an_expected_error_is_one_line_and_has_its_exit_code(capsys, monkeypatch
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (KeyboardInterrupt(), 130, "interrupted; go on"),
+        (KeyboardInterrupt(), 130, "SIGINT: interrupted; go on"),
         (Interrupted(2, "SIGINT: saved step 3"), 130, "SIGINT: saved step 3"),
         (Interrupted(15, "SIGTERM: saved step 3"), 143, "SIGTERM: saved step 3"),
     ],

@@ -73,4 +73,6 @@ def test_an_interruption_is_one_line(capsys):
         command.main(WORDS, interrupted)
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1
-    assert said[0].startswith("interrupted; the same command continues from the last checkpoint")
+    assert said[0].startswith(
+        "SIGINT: interrupted; the same command continues from the last checkpoint"
+    )
