@@ -18,7 +18,6 @@ from jaxrcnn.training.errors import Interrupted
 
 if TYPE_CHECKING:
     from jaxrcnn.training.checkpoint import Checkpoints
-    from jaxrcnn.training.loop import Log
     from jaxrcnn.training.state import TrainState
 
 SIGNALS = [
@@ -56,7 +55,7 @@ class Interruption:
         self.number: int | None = None
         """Of the signal that came; None as long as none has."""
         self._can_leave = self._raised = False
-        self._reached: tuple[TrainState, Log] | None = None
+        self._reached: tuple[TrainState, Callable[[int], None]] | None = None
         self._restore = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -93,15 +92,6 @@ class Interruption:
         finally:
             self._can_leave = before
 
-    @contextlib.contextmanager
-    def unleavable(self) -> Iterator[None]:
-        """What is done inside is finished, even within `leavable`."""
-        before, self._can_leave = self._can_leave, False
-        try:
-            yield
-        finally:
-            self._can_leave = before
-
     def check(self) -> None:
         """See whether a signal came.
 
@@ -112,9 +102,9 @@ class Interruption:
             self._raised = True
             raise Stop(self.number)
 
-    def hold(self, state: "TrainState", log: "Log") -> None:
-        """Take the state after a step, to be saved in the end, and where its metrics wait."""
-        self._reached = state, log
+    def hold(self, state: "TrainState", flush: Callable[[int], None]) -> None:
+        """Take the state after a step, to be saved in the end, and what writes its metrics then."""
+        self._reached = state, flush
 
     @contextlib.contextmanager
     def saving(self, checkpoints: "Checkpoints") -> Iterator[None]:
@@ -128,8 +118,8 @@ class Interruption:
         except Stop as stop:
             if self._reached is None:
                 raise
-            state, log = self._reached
-            log.flush(int(state.step))
+            state, flush = self._reached
+            flush(int(state.step))
             checkpoints.save(state)
             checkpoints.wait()
             raise _interrupted(stop.number, f"saved step {int(state.step)}") from None

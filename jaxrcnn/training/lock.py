@@ -34,6 +34,8 @@ def locked(folder: pathlib.Path, say: Callable[[str], None]) -> Iterator[None]:
         ConfigError: another process has the folder; names its host and process.
         OSError: the folder cannot be made or written.
     """
+    if folder.is_file():
+        raise ConfigError(f"{folder} is a file: choose another folder for the run")
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     file = _open_locked(folder, say)

@@ -186,7 +186,7 @@ def run_steps(
                 look_ahead(state, batch, stage)
         elif not ahead and step % config.train.log_every == 0:
             log.flush(step)
-        interruption.hold(state, log)
+        interruption.hold(state, log.flush)
         if _end_step(config, state, step, checkpoints, log, evaluate, profiler):
             break
         interruption.check()
