@@ -50,10 +50,11 @@ def one_line_errors(
     except BrokenPipeError:
         leave_pipe()
     except OSError as error:
-        if error.filename is None or error.errno is None:
+        if error.errno not in DISK and (error.filename is None or error.errno is None):
             error.add_note(report_note(workdir))
             raise
-        fail(f"{error.filename}: {error.strerror}", 4 if error.errno in DISK else 2)
+        what = error.filename or "writing a file"  # what is written to an open one has no name
+        fail(f"{what}: {error.strerror}", 4 if error.errno in DISK else 2)
     except Exception as error:
         if not hasattr(error, "exit_code"):
             error.add_note(report_note(workdir))

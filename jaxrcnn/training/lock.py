@@ -34,7 +34,7 @@ def locked(folder: pathlib.Path, say: Callable[[str], None]) -> Iterator[None]:
         ConfigError: another process has the folder; names its host and process.
         OSError: the folder cannot be made or written.
     """
-    if folder.is_file():
+    if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file: choose another folder for the run")
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)

@@ -59,6 +59,11 @@ def test_what_the_disk_reports_is_one_line(capsys, number, code):
     assert end_of(error, capsys) == (code, said)
 
 
+def test_a_full_disk_is_one_line_whatever_is_written(capsys):
+    error = OSError(errno.ENOSPC, "No space left on device")
+    assert end_of(error, capsys) == (4, "error: writing a file: No space left on device\n")
+
+
 def test_the_place_of_an_expected_error_is_shown_on_request(capsys, monkeypatch):
     monkeypatch.setenv("JAXRCNN_TRACEBACK", "1")
     code, said = end_of(ConfigError("a"), capsys)
