@@ -57,11 +57,9 @@ def _open_locked(folder: pathlib.Path, say: Callable[[str], None]) -> int:
             _lock(file, folder, say)
             # The one before may have removed the file between the two calls.
             if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
-                now = datetime.datetime.now().isoformat(" ", "seconds")
-                os.truncate(file, 0)
-                os.write(
-                    file, f"process {os.getpid()} on {socket.gethostname()} since {now}".encode()
-                )
+                with contextlib.suppress(OSError):  # on a full disk it is held without a name
+                    os.truncate(file, 0)
+                    os.write(file, _myself().encode())
                 return file
         except BaseException:
             os.close(file)
@@ -82,3 +80,9 @@ def _lock(file: int, folder: pathlib.Path, say: Callable[[str], None]) -> None:
         if error.errno not in UNSUPPORTED:
             raise
         say(f"note: the file system of {folder} has no locks; a second run here would not notice")
+
+
+def _myself() -> str:
+    """What another process says of this one."""
+    now = datetime.datetime.now().isoformat(" ", "seconds")
+    return f"process {os.getpid()} on {socket.gethostname()} since {now}"
