@@ -85,7 +85,8 @@ def run(
     """
     workdir = pathlib.Path(workdir)
     with (
-        locked(workdir, print),
+        # Of several processes of one run, the first writes to the folder.
+        contextlib.nullcontext() if jax.process_index() else locked(workdir, print),
         Interruption(config.train.stop_seconds) as interruption,
         Watchdog(config.train.watchdog, functools.partial(report_stuck, workdir)) as watchdog,
     ):
