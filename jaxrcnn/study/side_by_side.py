@@ -16,9 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrcnn.config import Config
+from jaxrcnn.data.fingerprint_file import describe_data
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import Detector, build
+from jaxrcnn.provenance import check_data, find_provenance, write_provenance
 from jaxrcnn.run_scores import score_line, scores
 from jaxrcnn.runs import check_start, first_state, open_folder
 from jaxrcnn.runtime.xla import jit_program
@@ -66,9 +68,18 @@ def run_side_by_side(
     programs = compile_programs(detector, config)
     if not last_step(together):
         check_start(config, programs, train_set.class_names)
+    data = describe_data(config, train_set, eval_set)
+    compared = {
+        folder: check_data(own, folder, data, last_step(together))
+        for folder, own in configs.items()
+    }
     for folder, own in configs.items():
         open_folder(own, folder, train_set)
         claim_pieces(folder, own_pieces(detector), print)
+        provenance = find_provenance(own, folder, compared[folder], last_step(together))
+        write_provenance(folder, provenance)
+        for line in provenance.lines:
+            print(f"{folder.name}: {line}")
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(Checkpoints(together, config.train.keep_checkpoints))
         progress = stack.enter_context(Progress(config.train.steps))
