@@ -26,7 +26,8 @@ from jaxrcnn.scoring import Evaluations, check_keep_best, check_test, score_test
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.alternating import check_restarts, describe_phases
 from jaxrcnn.training.best import best_so_far
-from jaxrcnn.training.checkpoint import Checkpoints, last_step
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.damage import find_damage, leave_out
 from jaxrcnn.training.epochs import describe_epochs, describe_schedule, with_epochs
 from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.layers import check_layers
@@ -70,6 +71,7 @@ def run(
         A line for each image that could not be read.
 
     Raises:
+        CheckpointError: the last checkpoint is damaged, or one could not be written.
         ConfigError: the folder holds a run of another config or of other pieces, a data set has
             another number of classes than the model or is not the one that the run began with (and
             train.on_changed_data is "stop"), the initial weights do not fit the config, a
@@ -82,17 +84,17 @@ def run(
     workdir = pathlib.Path(workdir)
     for dataset in (train_set, eval_set, *([test_set] if test_set else [])):
         check_classes(dataset, config)
-    step = last_step(workdir)
-    data = check_data(config, workdir, describe_data(config, train_set, eval_set), step)
+    damage = find_damage(workdir, config)
+    data = check_data(config, workdir, describe_data(config, train_set, eval_set), damage.good)
     config = with_epochs(config, epoch_length(train_set, config))
-    config, changes = run_folder.change(workdir, config, step, moved=data.is_known)
+    config, changes = run_folder.change(workdir, config, damage.good, moved=data.is_known)
     check_keep_best(config, eval_set)
     if test_set is not None:
         check_test(config)
     require_trackers(config)
     programs = compile_programs(detector, config, optimizer)
     given = read_given(config, train_set, eval_set)
-    if not step:
+    if not damage.good:
         check_start(config, programs, train_set.class_names)
     own = own_pieces(
         detector,
@@ -100,17 +102,20 @@ def run(
         train_transforms=train_set.transforms,
         eval_transforms=eval_set.transforms,
     )
-    provenance = find_provenance(config, workdir, data, step)
+    provenance = find_provenance(config, workdir, data, damage.good)
     if not changes:  # else it is there, and of this config but for those
         open_folder(config, workdir, train_set)
     with (
         Progress(config.train.steps) as progress,
-        Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints,
+        Checkpoints(
+            workdir, config.train.keep_checkpoints, provenance.origin, say=progress.message
+        ) as checkpoints,
     ):
         claim_pieces(workdir, own, progress.message)
+        lines = leave_out(workdir, damage)
         write_provenance(workdir, provenance)
         run_folder.write_changes(workdir, config, changes)
-        lines = [*describe_changes(config, changes), *provenance.lines]
+        lines += [*describe_changes(config, changes), *provenance.lines]
         for line in [*lines, *describe_training(config, train_set, optimizer)]:
             progress.message(line)
         first = functools.partial(first_state, config, programs, progress, train_set.class_names)

@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "training": {
         *("types", "config", "config_io", "ops", "nets", "stages", "detector"),
         *("wording", "jax", "optax", "numpy", "orbax", "rich", "tensorboardX"),
+        "google_crc32c",
     },
     "training.optimizer": {"config", "nets", "runtime.xla", "jax", "optax"},
     "training.alternating": {"types", "config", "detector", "jax"},

@@ -15,12 +15,14 @@ from jaxrcnn.cli import main as command
 from jaxrcnn.config import ConfigError
 from jaxrcnn.config_io import replace_fields
 from jaxrcnn.data.datasets import open_datasets
+from jaxrcnn.data.fingerprint_file import describe_data
 from jaxrcnn.detector import build
 from jaxrcnn.run_scores import describe_result
 from jaxrcnn.runs import describe_start
 from jaxrcnn.training.best import best_so_far, choose
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.history import read_history
+from jaxrcnn.training.origin import read_origin
 from jaxrcnn.training.sharding import compile_programs
 from jaxrcnn.training.workdir import read_config
 from tests.events import events
@@ -109,6 +111,7 @@ def test_a_best_state_without_its_score_does_not_cost_the_one_before(tmp_path, m
 
     def save_and_die(self, state):
         save(self, state)
+        self.wait()
         if state.step == 6:
             raise KeyboardInterrupt
 
@@ -191,6 +194,20 @@ def test_what_would_change_the_past_is_refused_and_changes_nothing(tmp_path):
 
 
 PATIENT = config_of(steps=20, keep_best="eval/AP", patience=2)
+
+
+def test_each_checkpoint_says_where_it_comes_from(tmp_path):
+    with scored(SCORES):
+        run(tmp_path, BEST)
+        origin = read_origin(tmp_path)
+        run(tmp_path, replace(BEST, train=replace(BEST.train, steps=12)))
+    with Checkpoints(tmp_path) as checkpoints:
+        first, last = (checkpoints.origin(step) for step in (6, 12))
+    assert first == origin
+    assert last == read_origin(tmp_path)
+    assert first["config"] != last["config"]
+    assert {**first, "config": last["config"]} == last
+    assert first["data"] == describe_data(BEST, dataset_of(5), dataset_of(1, "val")).summary()
 
 
 def test_a_run_goes_on_where_its_data_were_moved(tmp_path, capsys):

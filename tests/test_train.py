@@ -363,6 +363,7 @@ def train_and_die(monkeypatch, last, workdir, *words):
 
     def save_and_die(self, state):
         save(self, state)
+        self.wait()
         if int(state.step) == last:
             raise KeyboardInterrupt
 

@@ -16,17 +16,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrcnn.config import Config
-from jaxrcnn.data.fingerprint_file import describe_data
+from jaxrcnn.data.fingerprint_file import RunData, describe_data
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import Detector, build
-from jaxrcnn.provenance import check_data, find_provenance, write_provenance
+from jaxrcnn.provenance import Provenance, check_data, find_provenance, write_provenance
 from jaxrcnn.run_scores import score_line, scores
 from jaxrcnn.runs import check_start, first_state, open_folder
 from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.scoring import evaluate_state
 from jaxrcnn.study.results import Failure
-from jaxrcnn.training.checkpoint import Checkpoints, last_step
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.damage import find_damage, leave_out
 from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
@@ -66,22 +67,23 @@ def run_side_by_side(
     folders, config = list(configs), next(iter(configs.values()))
     detector = build_detector(config.model, build, together)
     programs = compile_programs(detector, config)
-    if not last_step(together):
+    damage = find_damage(together, config)
+    if not damage.good:
         check_start(config, programs, train_set.class_names)
-    data = describe_data(config, train_set, eval_set)
-    compared = {
-        folder: check_data(own, folder, data, last_step(together))
-        for folder, own in configs.items()
-    }
+    provenances = _compare(configs, describe_data(config, train_set, eval_set), damage.good)
     for folder, own in configs.items():
         open_folder(own, folder, train_set)
         claim_pieces(folder, own_pieces(detector), print)
-        provenance = find_provenance(own, folder, compared[folder], last_step(together))
+    for line in leave_out(together, damage):
+        print(line)
+    for folder, provenance in provenances.items():
         write_provenance(folder, provenance)
-        for line in provenance.lines:
-            print(f"{folder.name}: {line}")
+    for line in provenances[folders[0]].lines:  # the same in all of them
+        print(line)
     with contextlib.ExitStack() as stack:
-        checkpoints = stack.enter_context(Checkpoints(together, config.train.keep_checkpoints))
+        checkpoints = stack.enter_context(
+            Checkpoints(together, config.train.keep_checkpoints, provenances[folders[0]].origin)
+        )
         progress = stack.enter_context(Progress(config.train.steps))
         names = train_set.class_names
         first = functools.partial(_first_states, config, programs, len(folders), progress, names)
@@ -113,9 +115,25 @@ def run_side_by_side(
                 config, side_by_side, state, lambda _: batches, checkpoints, logs, evaluate, first
             )
     for place in logs.going_on:
-        with Checkpoints(folders[place], config.train.keep_checkpoints) as own_checkpoints:
+        folder = folders[place]
+        origin = provenances[folder].origin
+        with Checkpoints(folder, config.train.keep_checkpoints, origin) as own_checkpoints:
             own_checkpoints.save(_one_of(state, place))
     return {folders[place]: failure for place, failure in logs.failures.items()}
+
+
+def _compare(
+    configs: Mapping[pathlib.Path, Config], data: RunData, step: int
+) -> dict[pathlib.Path, Provenance]:
+    """Where the states of each run come from.
+
+    Raises:
+        ConfigError: the data are not those that a run began with.
+    """
+    return {
+        folder: find_provenance(own, folder, check_data(own, folder, data, step), step)
+        for folder, own in configs.items()
+    }
 
 
 def compile_side_by_side(

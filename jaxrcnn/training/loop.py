@@ -143,6 +143,7 @@ def run_steps(
         saves it.
 
     Raises:
+        CheckpointError: a state could not be written.
         NonFiniteLossError: training diverged.
     """
     ahead = runs_ahead()
@@ -231,7 +232,10 @@ def _end_step(
     profiler: Profiler | None,
 ) -> bool:
     """Save and evaluate what the config wants after so many steps; whether training ends early."""
+    checkpoints.check()
     save = step == config.train.steps or step % config.train.checkpoint_every == 0
+    minutes = config.train.checkpoint_minutes
+    save = save or (minutes > 0 and checkpoints.is_due(minutes))
     judge = evaluates_after(config, step)
     traced = profiler is not None and profiler.ends(step)
     if not (save or judge or traced):
