@@ -72,7 +72,10 @@ def write_data(workdir: pathlib.Path, data: RunData) -> None:
     """Write what a run reads to its folder, whole or not at all."""
     sets = {name: each._asdict() for name, each in data.sets.items()}
     partial = workdir / f".{FILE}"
-    partial.write_text(json.dumps({"sets": sets, "files": data.files}) + "\n", encoding="utf-8")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(json.dumps({"sets": sets, "files": data.files}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(workdir / FILE)
 
 
