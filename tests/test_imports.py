@@ -63,7 +63,7 @@ MAY_IMPORT = {
     "training.state": {"types", "config", "detector", "jax"},
     "training.step": {"types", "config", "detector", "jax", "optax"},
     "training.program": {"jax"},
-    "training.origin": {"config", "config_io", "runtime.machine", "jax"},
+    "training.origin": {"__version__", "config", "config_io", "runtime.machine", "jax"},
     "training.revision": set(),
     "training.trackers": {"config"},
     "training.tracker_kinds": {"config", "config_io", "tensorboardX", "numpy", "PIL"},

@@ -104,4 +104,7 @@ def _fingerprint(fields: Mapping[str, Any]) -> Fingerprint:
     found = Fingerprint(**{name: tuple(values) for name, values in fields.items()})
     if not len(found.names) == len(found.sizes) == len(found.annotations):
         raise ValueError("its lists are of different lengths")
+    texts = (*found.classes, *found.names, *found.annotations)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a name or a hash is not text")
     return found

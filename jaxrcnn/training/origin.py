@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 
+from jaxrcnn import __version__
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_io import config_to_json
 from jaxrcnn.runtime.machine import cores, processor_name, processors
@@ -24,7 +25,7 @@ from jaxrcnn.training.revision import find_revision
 
 FILE = "origin.json"
 
-PACKAGES = ("jaxrcnn", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
 VECTOR_UNITS = (
     *("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile"),
     *("asimd", "sve", "sve2"),
@@ -74,7 +75,11 @@ def describe_origin(config: Config, data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "config": {"sha256": hashlib.sha256(config_to_json(config).encode()).hexdigest()},
         "code": {"revision": _revision()},
-        "versions": {"python": platform.python_version(), **dict(map(_version, PACKAGES))},
+        "versions": {
+            "python": platform.python_version(),
+            "jaxrcnn": __version__,
+            **dict(map(_version, PACKAGES)),
+        },
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "platform": device.platform,
@@ -103,7 +108,7 @@ def _revision() -> str | None:
 def _version(package: str) -> tuple[str, str | None]:
     try:
         return package, importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
+    except importlib.metadata.PackageNotFoundError:  # put in the path without being installed
         return package, None
 
 
@@ -182,4 +187,5 @@ def _describe(change: Change) -> str:
 
 
 def _value(value: Any) -> str:
-    return "none" if value is None or value == "" else str(value)
+    text = "none" if value is None or value == "" else str(value)
+    return text if text.isprintable() else repr(text)  # a file may hold anything

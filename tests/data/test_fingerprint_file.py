@@ -86,6 +86,7 @@ GOOD = {"classes": [], "names": ["a"], "sizes": [1], "annotations": ["0"]}
         json.dumps({"sets": {"training": {**GOOD, "names": []}}, "files": {}}),
         json.dumps({"sets": {"training": {**GOOD, "names": None}}, "files": {}}),
         json.dumps({"sets": {"training": {**GOOD, "more": []}}, "files": {}}),
+        json.dumps({"sets": {"training": {**GOOD, "names": [1]}}, "files": {}}),
     ],
 )
 def test_a_broken_file_is_one_line(tmp_path, text):

@@ -7,6 +7,7 @@ import types
 import jax
 import pytest
 
+import jaxrcnn
 from jaxrcnn.config import Config, ConfigError, TrainConfig
 from jaxrcnn.config_io import config_to_json
 from jaxrcnn.runtime.machine import cores
@@ -41,6 +42,7 @@ def test_it_says_what_computes_and_what_is_computed(monkeypatch):
     versions = found["versions"]
     assert versions["python"] == platform.python_version()
     assert versions["jax"] == jax.__version__
+    assert versions["jaxrcnn"] == jaxrcnn.__version__
     packages = ("jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
     assert all(versions[name] == importlib.metadata.version(name) for name in packages)
     machine = found["machine"]
@@ -167,6 +169,12 @@ def test_a_cpu_matters_where_it_computes(before, after, fields):
     here = with_fields(here, machine__platform=after)
     changed = [change.field for change in origin_changes(there, here, 0)]
     assert sorted(changed) == sorted(f"machine.{field}" for field in fields)
+
+
+def test_a_value_of_another_file_cannot_steer_the_terminal():
+    change = Change(4, "versions.jax", "\x1b[2J\n", "0.9")
+    (line,) = describe_origin_changes([change])
+    assert line.startswith("from step 4 on, jax is 0.9 (was '\\x1b[2J\\n'): ")
 
 
 def test_what_an_earlier_version_did_not_write_has_not_changed():
