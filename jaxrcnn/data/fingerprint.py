@@ -24,6 +24,10 @@ BOX = np.dtype([("box", "<f4", 4), ("label", "<i4"), ("area", "<f4"), ("marks", 
 """What is hashed of each box; its marks are ignore, crowd and difficult."""
 
 
+AT_ONCE = 4096
+"""Records that are looked at together; all of a large data set would take much memory."""
+
+
 class Fingerprint(NamedTuple):
     """The images of a data set, in its order, and its classes."""
 
@@ -40,15 +44,16 @@ class Fingerprint(NamedTuple):
 
 def take_fingerprint(dataset: Dataset) -> Fingerprint:
     """The fingerprint of a data set; takes about 10 us for each image."""
-    records = list(dataset.records)
-    # A ValueError is of a name that no file can have.
-    sizes = [0 if isinstance(x, ValueError) else x for x in look_at(records, _file_size)]
-    return Fingerprint(
-        tuple(dataset.class_names),
-        tuple(record.name for record in records),
-        tuple(sizes),
-        tuple(_hash_annotations(records)),
-    )
+    names: list[str] = []
+    sizes: list[int] = []
+    annotations: list[str] = []
+    for start in range(0, len(dataset), AT_ONCE):
+        records = list(dataset.records[start : start + AT_ONCE])
+        names += [record.name for record in records]
+        # A ValueError is of a name that no file can have.
+        sizes += [0 if isinstance(x, ValueError) else x for x in look_at(records, _file_size)]
+        annotations += _hash_annotations(records)
+    return Fingerprint(tuple(dataset.class_names), tuple(names), tuple(sizes), tuple(annotations))
 
 
 def _file_size(record: Record) -> int:
@@ -60,15 +65,14 @@ def _file_size(record: Record) -> int:
 
 def _hash_annotations(records: Sequence[Record]) -> list[str]:
     """A hash for each image, 16 characters."""
-    images, boxes = np.zeros(len(records), IMAGE), np.zeros(0, BOX)
-    if records:
-        for field in ("height", "width", "as_stored"):
-            images[field] = [getattr(record, field) for record in records]
-        images["boxes"] = [len(record.boxes) for record in records]
-        boxes = np.zeros(images["boxes"].sum(), BOX)
-        columns = _columns(records)
-        boxes["box"], boxes["label"], boxes["area"] = columns[:3]
-        boxes["marks"] = np.stack(columns[3:], axis=1)
+    images = np.zeros(len(records), IMAGE)
+    for field in ("height", "width", "as_stored"):
+        images[field] = [getattr(record, field) for record in records]
+    images["boxes"] = [len(record.boxes) for record in records]
+    boxes = np.zeros(images["boxes"].sum(), BOX)
+    columns = _columns(records)
+    boxes["box"], boxes["label"], boxes["area"] = columns[:3]
+    boxes["marks"] = np.stack(columns[3:], axis=1)
     ends = np.cumsum(images["boxes"], dtype=np.int64) * BOX.itemsize
     heads, rows = images.tobytes(), boxes.tobytes()
     hashes, start = [], 0
