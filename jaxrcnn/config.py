@@ -13,6 +13,9 @@ from typing import Literal
 class ConfigError(ValueError):
     """An invalid config, command line or input file; the message is a single line."""
 
+    exit_code = 2
+    """Of a program that it ends."""
+
 
 class ListedError(ConfigError):
     """An error with a list: `head` says what is wrong, `items` are one line each, then a remedy.

@@ -70,7 +70,7 @@ MAY_IMPORT = {
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
     "data": {
         *("types", "config", "wording"),
-        *("numpy", "PIL", "absl", "grain", "pyarrow", "pycocotools", "yaml"),
+        *("numpy", "PIL", "cloudpickle", "grain", "pyarrow", "pycocotools", "yaml"),
     },
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
     "fonts": {"config", "matplotlib", "PIL"},
@@ -143,7 +143,17 @@ FOR_TYPES_ONLY = {
 # Slow to load, or missing where only a part of the package is used: imported inside the function
 # that needs them.
 HEAVY = {
-    *("PIL", "filelock", "grain", "jinja2", "matplotlib", "pooch", "pyarrow", "pycocotools"),
+    *(
+        "PIL",
+        "cloudpickle",
+        "filelock",
+        "grain",
+        "jinja2",
+        "matplotlib",
+        "pooch",
+        "pyarrow",
+        "pycocotools",
+    ),
     *("requests", "rich", "safetensors", "tensorboardX", "torch", "yaml"),
 }
 

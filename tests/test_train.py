@@ -577,7 +577,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_in_one_line(tmp_path, capsys):
     wild = {"learning_rate": "1e30", "clip_norm": "0", "warmup_steps": "0", "milestones": "()"}
     words = [w for k, v in wild.items() for w in (f"--config.train.optimizer.{k}", v)]
     words += ["--config.train.checkpoint_every", "1"]
-    said = error_line(capsys, lambda: train(tmp_path / "run", *words))
+    said = error_line(capsys, lambda: train(tmp_path / "run", *words), code=3)
     assert "step 2" in said
     assert "first seen in the backbone's features for image shape" in said
     assert "learning_rate" in said

@@ -29,6 +29,7 @@ from jaxrcnn.study.results import Failure
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.damage import find_damage, leave_out
 from jaxrcnn.training.errors import NonFiniteLossError
+from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter
@@ -81,10 +82,11 @@ def run_side_by_side(
     for line in provenances[folders[0]].lines:  # the same in all of them
         print(line)
     with contextlib.ExitStack() as stack:
+        interruption = stack.enter_context(Interruption(config.train.stop_seconds))
         checkpoints = stack.enter_context(
             Checkpoints(together, config.train.keep_checkpoints, provenances[folders[0]].origin)
         )
-        progress = stack.enter_context(Progress(config.train.steps))
+        progress = stack.enter_context(Progress(config.train.steps, interruption))
         names = train_set.class_names
         first = functools.partial(_first_states, config, programs, len(folders), progress, names)
         state = checkpoints.restore(first()) if checkpoints.steps else first()
@@ -96,6 +98,7 @@ def run_side_by_side(
         batches = stack.enter_context(contextlib.closing(train_batches(train_set, config, step)))
         images = [record.name for record in train_set.records]
         logs: Any = Logs(config, writers, progress, images)
+        stack.enter_context(interruption.saving(checkpoints))
         logs.failures |= {k: bad for k, f in enumerate(folders) if (bad := diverged_before(f))}
 
         def evaluate(states: TrainState) -> None:
@@ -112,7 +115,9 @@ def run_side_by_side(
         side_by_side = compile_side_by_side(detector, list(configs.values()), programs)
         with contextlib.suppress(NonFiniteLossError):  # all diverged; logs.failures says how
             state = run_steps(
-                config, side_by_side, state, lambda _: batches, checkpoints, logs, evaluate, first
+                *(config, side_by_side, state, lambda _: batches, checkpoints, logs, evaluate),
+                first,
+                interruption=interruption,
             )
     for place in logs.going_on:
         folder = folders[place]
