@@ -14,11 +14,13 @@ import jax.numpy as jnp
 
 from jaxrcnn.config import Config
 from jaxrcnn.data.datasets import check_classes
+from jaxrcnn.data.fingerprint_file import describe_data
 from jaxrcnn.data.planning import images_per_epoch
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import COLLECTIONS, Detector
 from jaxrcnn.feeding import Feed, LookAhead, read_given
 from jaxrcnn.interop.initial_weights import check_init, read_init
+from jaxrcnn.provenance import check_data, find_provenance, write_provenance
 from jaxrcnn.run_scores import score_line, scores
 from jaxrcnn.scoring import Evaluations, check_keep_best, check_test, score_test
 from jaxrcnn.training import workdir as run_folder
@@ -76,10 +78,11 @@ def run(
     Raises:
         CheckpointError: the last checkpoint is damaged, or one could not be written.
         ConfigError: the folder holds a run of another config or of other pieces, or another
-            process runs in it, a data set has
-            another number of classes than the model, the initial weights do not fit the config, a
-            layer to freeze or a part to restart is missing, a batch cannot be shared out evenly
-            among the devices, train.keep_best is no metric, or a tracker is not installed.
+            process runs in it, a data set has another number of classes than the model or is not
+            the one that the run began with (and train.on_changed_data is "stop"), the initial
+            weights do not fit the config, a layer to freeze or a part to restart is missing, a
+            batch cannot be shared out evenly among the devices, train.keep_best is no metric, or a
+            tracker is not installed.
         DataError: an image is unreadable and data.on_error is "raise", or a file of proposals is
             not for these sets.
         NonFiniteLossError: training diverged.
@@ -113,9 +116,10 @@ def _run(
     """`run` in a folder that is its own."""
     for dataset in (train_set, eval_set, *([test_set] if test_set else [])):
         check_classes(dataset, config)
-    config = with_epochs(config, epoch_length(train_set, config))
     damage = find_damage(workdir, config)
-    config, changes = run_folder.change(workdir, config, damage.good)
+    data = check_data(config, workdir, describe_data(config, train_set, eval_set), damage.good)
+    config = with_epochs(config, epoch_length(train_set, config))
+    config, changes = run_folder.change(workdir, config, damage.good, moved=data.is_known)
     check_keep_best(config, eval_set)
     if test_set is not None:
         check_test(config)
@@ -130,16 +134,20 @@ def _run(
         train_transforms=train_set.transforms,
         eval_transforms=eval_set.transforms,
     )
+    provenance = find_provenance(config, workdir, data, damage.good)
     if not changes:  # else it is there, and of this config but for those
         open_folder(config, workdir, train_set)
     with (
         Progress(config.train.steps, interruption, watchdog) as progress,
-        Checkpoints(workdir, config.train.keep_checkpoints, say=progress.message) as checkpoints,
+        Checkpoints(
+            workdir, config.train.keep_checkpoints, provenance.origin, say=progress.message
+        ) as checkpoints,
     ):
         claim_pieces(workdir, own, progress.message)
         lines = leave_out(workdir, damage)
+        write_provenance(workdir, provenance)
         run_folder.write_changes(workdir, config, changes)
-        lines += describe_changes(config, changes)
+        lines += [*describe_changes(config, changes), *provenance.lines]
         for line in [*lines, *describe_training(config, train_set, optimizer)]:
             progress.message(line)
         first = functools.partial(first_state, config, programs, progress, train_set.class_names)

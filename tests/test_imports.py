@@ -63,6 +63,8 @@ MAY_IMPORT = {
     "training.state": {"types", "config", "detector", "jax"},
     "training.step": {"types", "config", "detector", "jax", "optax"},
     "training.program": {"jax"},
+    "training.origin": {"__version__", "config", "config_io", "runtime.machine", "jax"},
+    "training.revision": set(),
     "training.trackers": {"config"},
     "training.tracker_kinds": {"config", "config_io", "tensorboardX", "numpy", "PIL"},
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
@@ -80,10 +82,11 @@ MAY_IMPORT = {
         *("types", "config", "wording", "detector", "training", "data", "evaluation"),
         *("run_scores", "jax"),
     },
+    "provenance": {"config", "data", "training", "jax"},
     "feeding": {"types", "config", "training", "data", "evaluation", "scoring", "jax"},
     "runs": {
         *("types", "config", "detector", "training", "data", "interop", "run_scores", "scoring"),
-        *("feeding", "jax"),
+        *("feeding", "provenance", "jax"),
     },
     "model": {
         *("types", "config", "detector", "training", "data", "evaluation", "prediction_fields"),
@@ -95,7 +98,7 @@ MAY_IMPORT = {
     "recipe.timing": {"config", "data", "detector", "training", "jax"},
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
-        *("run_scores", "scoring"),
+        *("run_scores", "scoring", "provenance"),
         *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "jinja2"),
     },
     "benchmark": {

@@ -16,6 +16,7 @@ from jaxrcnn.cli import main as command
 from jaxrcnn.config import ConfigError
 from jaxrcnn.config_io import replace_fields
 from jaxrcnn.data.datasets import open_datasets
+from jaxrcnn.data.fingerprint_file import describe_data
 from jaxrcnn.detector import build
 from jaxrcnn.run_scores import describe_result
 from jaxrcnn.runs import describe_start
@@ -24,6 +25,7 @@ from jaxrcnn.training.best import best_so_far, choose
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.history import read_history
+from jaxrcnn.training.origin import read_origin
 from jaxrcnn.training.sharding import compile_programs
 from jaxrcnn.training.workdir import read_config
 from tests.damaged import spoil
@@ -254,6 +256,63 @@ def test_what_would_change_the_past_is_refused_and_changes_nothing(tmp_path):
 
 
 PATIENT = config_of(steps=20, keep_best="eval/AP", patience=2)
+
+
+def test_each_checkpoint_says_where_it_comes_from(tmp_path):
+    with scored(SCORES):
+        run(tmp_path, BEST)
+        origin = read_origin(tmp_path)
+        run(tmp_path, replace(BEST, train=replace(BEST.train, steps=12)))
+    with Checkpoints(tmp_path) as checkpoints:
+        first, last = (checkpoints.origin(step) for step in (6, 12))
+    assert first == origin
+    assert last == read_origin(tmp_path)
+    assert first["config"] != last["config"]
+    assert {**first, "config": last["config"]} == last
+    assert first["data"] == describe_data(BEST, dataset_of(5), dataset_of(1, "val")).summary()
+
+
+def test_a_run_goes_on_where_its_data_were_moved(tmp_path, capsys):
+    with scored(SCORES):
+        run(tmp_path / "whole")
+        with killed_after_a_checkpoint(), pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "moved")
+        moved = replace(CONFIG, data=replace(CONFIG.data, root="y"))
+        run(tmp_path / "moved", moved)
+    assert rows_of(tmp_path / "whole") == rows_of(tmp_path / "moved")
+    assert state_at(tmp_path / "whole", 8) == state_at(tmp_path / "moved", 8)
+    assert read_config(tmp_path / "moved") == moved
+    assert [x.field for x in read_history(tmp_path / "moved")] == ["data.root"]
+    assert "from step 4 on, data.root=y (was x)\n" in capsys.readouterr().out
+
+
+def test_a_run_that_does_not_know_its_data_stays_where_it_is(tmp_path):
+    with scored(SCORES):
+        run(tmp_path)
+        (tmp_path / "fingerprint.json").unlink()
+        with pytest.raises(ConfigError, match=r"data\.root is 'x' there, 'y' here"):
+            run(tmp_path, replace(CONFIG, data=replace(CONFIG.data, root="y")))
+
+
+def test_other_data_stop_a_run_unless_it_may_go_on_with_them(tmp_path, capsys):
+    def run_on(images, **fields):
+        config = config_of(keep_best="eval/AP", steps=12, **fields)
+        sets = dataset_of(5), dataset_of(images, "val")
+        runs.run(config, tmp_path, build(config.model), *sets)
+
+    with scored(SCORES):
+        run(tmp_path, BEST)
+        before = rows_of(tmp_path), read_config(tmp_path)
+        with pytest.raises(ConfigError, match=r"evaluation set: 1 new image \('2'\)\. Bring them"):
+            run_on(2)
+        assert (rows_of(tmp_path), read_config(tmp_path)) == before
+        assert best_so_far(tmp_path, BEST).best.step == 6
+        run_on(2, on_changed_data="continue")
+    said = capsys.readouterr().out
+    assert "from step 8 on, the data are others: evaluation set: 1 new image ('2')\n" in said
+    assert "fingerprint.evaluation" in [change.field for change in read_history(tmp_path)]
+    # The scores of before are of other images: what counts is step 8's own, and those after it.
+    assert best_so_far(tmp_path, config_of(keep_best="eval/AP")).best.step == 8
 
 
 def test_evaluations_without_a_better_score_end_the_run(tmp_path, capsys):

@@ -13,6 +13,7 @@ from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_file import load_config
 from jaxrcnn.config_io import field_types, field_values, replace_fields
 from jaxrcnn.data.datasets import open_datasets, open_train_dataset
+from jaxrcnn.data.fingerprint_file import read_data
 from jaxrcnn.data.planning import images_per_epoch
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.sources import resolve_data
@@ -219,13 +220,17 @@ def _continued(asked: Asked, workdir: pathlib.Path) -> Config:
     """The config of the run in the workdir, with the fields that are given now.
 
     Raises:
-        ConfigError: the run is of other folders.
+        ConfigError: the run is of other folders, and does not say what they held.
+        DataError: a folder that is given in place of the run's own holds no data set.
     """
     config = read_config(workdir)
     other = "give another --workdir to start a new run"
     roots = {str(pathlib.Path(root)) for root in config.data.roots}
-    if not all(_is_of(folder, roots) for folder in asked.folders):
+    moved = not all(_is_of(folder, roots) for folder in asked.folders)
+    if moved and (read_data(workdir) is None or len(roots) != len(asked.folders)):
         raise ConfigError(f"{workdir} holds a run on {', '.join(sorted(roots))}; {other}")
+    if moved:  # whether they hold the same data is found out when they are open
+        config = replace_fields(config, {"data.root": _find_data(asked)[0].data.root})
     if asked.base is not None:
         decided = (*OPEN, "data.root", "train.steps", *SCHEDULE)
         here = field_values(config)

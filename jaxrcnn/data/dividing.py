@@ -66,7 +66,8 @@ def divide(
         return Divided(whole, None)
     folder = None if workdir is None else pathlib.Path(workdir)
     if folder is not None and has_split(folder):
-        halves, notes = read_split(folder, whole)
+        goes_on = config.train.on_changed_data == "continue"
+        halves, notes = read_split(folder, whole, without_missing=goes_on)
     else:
         owners = [source for source, part in zip(sources, sets, strict=True) for _ in part.records]
         places = [place for place, owner in enumerate(owners) if owner.eval == ""]

@@ -48,8 +48,15 @@ def has_split(workdir: pathlib.Path) -> bool:
     return begun and (workdir / FILE).exists()
 
 
-def read_split(workdir: pathlib.Path, dataset: Dataset) -> tuple[Halves, list[str]]:
+def read_split(
+    workdir: pathlib.Path, dataset: Dataset, without_missing: bool = False
+) -> tuple[Halves, list[str]]:
     """The sides of a data set's images as split.json says, and a line for images that it lacks.
+
+    Args:
+        workdir: the folder with the file.
+        dataset: all images.
+        without_missing: go on with the others where images that the file names are gone.
 
     Raises:
         DataError: the file is unusable, or images that it names are gone.
@@ -63,9 +70,12 @@ def read_split(workdir: pathlib.Path, dataset: Dataset) -> tuple[Halves, list[st
         raise fault(file, "the images held out", f"it cannot be read ({error})", remedy) from error
     names = [record.name for record in dataset.records]
     gone = sorted((train | val) - set(names))
-    if gone:
+    if gone and not without_missing:
         what = f"{_some(gone)} missing from the data set"
-        remedy = "bring them back, or start a new run in another --workdir"
+        remedy = (
+            "bring them back, start a new run in another --workdir, or resume this one without "
+            "them with --config.train.on_changed_data continue"
+        )
         raise fault(file, f"image {gone[0]}", what, remedy)
     new = [name for name in names if name not in train and name not in val]
     lines = (

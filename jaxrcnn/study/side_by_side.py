@@ -16,9 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrcnn.config import Config
+from jaxrcnn.data.fingerprint_file import RunData, describe_data
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import Detector, build
+from jaxrcnn.provenance import Provenance, check_data, find_provenance, write_provenance
 from jaxrcnn.run_scores import score_line, scores
 from jaxrcnn.runs import check_start, first_state, open_folder
 from jaxrcnn.runtime.xla import jit_program
@@ -69,14 +71,21 @@ def run_side_by_side(
     damage = find_damage(together, config)
     if not damage.good:
         check_start(config, programs, train_set.class_names)
+    provenances = _compare(configs, describe_data(config, train_set, eval_set), damage.good)
     for folder, own in configs.items():
         open_folder(own, folder, train_set)
         claim_pieces(folder, own_pieces(detector), print)
     for line in leave_out(together, damage):
         print(line)
+    for folder, provenance in provenances.items():
+        write_provenance(folder, provenance)
+    for line in provenances[folders[0]].lines:  # the same in all of them
+        print(line)
     with contextlib.ExitStack() as stack:
         interruption = stack.enter_context(Interruption(config.train.stop_seconds))
-        checkpoints = stack.enter_context(Checkpoints(together, config.train.keep_checkpoints))
+        checkpoints = stack.enter_context(
+            Checkpoints(together, config.train.keep_checkpoints, provenances[folders[0]].origin)
+        )
         progress = stack.enter_context(Progress(config.train.steps, interruption))
         names = train_set.class_names
         first = functools.partial(_first_states, config, programs, len(folders), progress, names)
@@ -111,9 +120,25 @@ def run_side_by_side(
                 interruption=interruption,
             )
     for place in logs.going_on:
-        with Checkpoints(folders[place], config.train.keep_checkpoints) as own_checkpoints:
+        folder = folders[place]
+        origin = provenances[folder].origin
+        with Checkpoints(folder, config.train.keep_checkpoints, origin) as own_checkpoints:
             own_checkpoints.save(_one_of(state, place))
     return {folders[place]: failure for place, failure in logs.failures.items()}
+
+
+def _compare(
+    configs: Mapping[pathlib.Path, Config], data: RunData, step: int
+) -> dict[pathlib.Path, Provenance]:
+    """Where the states of each run come from.
+
+    Raises:
+        ConfigError: the data are not those that a run began with.
+    """
+    return {
+        folder: find_provenance(own, folder, check_data(own, folder, data, step), step)
+        for folder, own in configs.items()
+    }
 
 
 def compile_side_by_side(

@@ -14,8 +14,9 @@ from jaxrcnn.training.history import read_history
 from jaxrcnn.training.metrics import read_rows
 from jaxrcnn.wording import counted
 
-DECIDES = ("train.keep_best", "eval.metric")
-"""Fields that say which score counts; after a change, earlier evaluations do not count."""
+DECIDES = ("train.keep_best", "eval.metric", "fingerprint.evaluation")
+"""What says which score counts, as history.json calls it; after a change, earlier evaluations do
+not count."""
 
 
 class Best(NamedTuple):

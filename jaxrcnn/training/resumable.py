@@ -41,8 +41,13 @@ numbers up in another order."""
 STILL_AHEAD = ("train.steps", "train.epochs", "train.optimizer.milestones")
 """Fields of which the part that is still ahead may change, in joint training."""
 
+MOVED = ("data.root",)
+"""Fields that say where the data are; they may change if the data are known to be the same."""
 
-def resumed_config(there: Config, here: Config, step: int) -> tuple[Config, list[Change]]:
+
+def resumed_config(
+    there: Config, here: Config, step: int, moved: bool = False
+) -> tuple[Config, list[Change]]:
     """The config with which a run is resumed, and what changes with it.
 
     The warm-up and the milestones are computed from train.epochs. Where that changes, those of the
@@ -52,6 +57,7 @@ def resumed_config(there: Config, here: Config, step: int) -> tuple[Config, list
         there: config that the run has.
         here: config that is asked for.
         step: steps done.
+        moved: whether data.root may differ, since the data that are there were compared.
 
     Raises:
         ConfigError: a field differs that may not, or less is asked for than is done.
@@ -62,7 +68,7 @@ def resumed_config(there: Config, here: Config, step: int) -> tuple[Config, list
             here.train.optimizer, warmup_steps=own.warmup_steps, milestones=own.milestones
         )
         here = replace(here, train=replace(here.train, optimizer=optimizer))
-    _check(there, here, step)
+    _check(there, here, step, (*_changeable(here), *(MOVED if moved else ())))
     theirs, ours = field_values(there), field_values(here)
     return here, [
         Change(step, name, theirs[name], ours[name])
@@ -96,8 +102,7 @@ def _changeable(config: Config) -> tuple[str, ...]:
     return ANY_TIME + (() if config.train.scheme == "alternating" else STILL_AHEAD)
 
 
-def _check(there: Config, here: Config, step: int) -> None:
-    free = _changeable(here)
+def _check(there: Config, here: Config, step: int, free: Sequence[str]) -> None:
     refused = [
         line for line in config_differences(there, here) if line.partition(" ")[0] not in free
     ]

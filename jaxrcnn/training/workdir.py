@@ -38,13 +38,16 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
     replace_text(path, config_to_json(config))
 
 
-def change(workdir: pathlib.Path, config: Config, step: int) -> tuple[Config, list[Change]]:
+def change(
+    workdir: pathlib.Path, config: Config, step: int, moved: bool = False
+) -> tuple[Config, list[Change]]:
     """See with which config a run can be resumed; nothing is written.
 
     Args:
         workdir: the run's folder; a new one has nothing to change.
         config: that is asked for.
         step: steps done.
+        moved: whether data.root may differ, since the data that are there were compared.
 
     Returns:
         The config to go on with, and what changes with it.
@@ -55,7 +58,7 @@ def change(workdir: pathlib.Path, config: Config, step: int) -> tuple[Config, li
     if not (workdir / "config.json").exists():
         return config, []
     try:
-        return resumed_config(read_config(workdir), config, step)
+        return resumed_config(read_config(workdir), config, step, moved)
     except ConfigError as error:
         raise ConfigError(f"{workdir}: {error}") from None
 

@@ -18,6 +18,7 @@ from jaxrcnn.config import ConfigError, ListedError
 from jaxrcnn.config_file import load_config
 from jaxrcnn.config_io import replace_fields
 from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.fingerprint_file import RunData, write_data
 from jaxrcnn.interop import published
 from jaxrcnn.interop.model_folder import make_model
 from jaxrcnn.interop.models import find_model
@@ -262,6 +263,20 @@ def test_a_workdir_with_a_run_on_other_images_is_refused(tmp_path, images):
     shutil.copytree(images, other)
     with pytest.raises(ConfigError, match=f"holds a run on {images}; give another --workdir"):
         derive(tmp_path, other)
+
+
+@pytest.mark.parametrize("inside", ["", "inner"])
+def test_a_run_that_knows_its_images_is_asked_to_look_in_another_folder(tmp_path, images, inside):
+    config, _ = derive(tmp_path, images, train__init="")
+    claim(tmp_path / "run", config)
+    write_data(tmp_path / "run", RunData({}, {}))
+    shutil.copytree(images, tmp_path / "other" / inside)
+    moved = replace_fields(config, {"data.root": str(tmp_path / "other" / inside)})
+    assert derive(tmp_path, tmp_path / "other")[0] == moved
+    with pytest.raises(DataError, match="empty"):
+        derive(tmp_path, write(tmp_path / "empty", {}, ()))
+    with pytest.raises(ConfigError, match=f"holds a run on {images}; give another --workdir"):
+        derive(tmp_path, images, tmp_path / "other")
 
 
 def test_an_archive_that_was_unpacked_one_folder_deeper_goes_on_too(tmp_path, images):

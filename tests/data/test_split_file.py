@@ -50,8 +50,15 @@ def test_images_that_are_gone_are_an_error(tmp_path):
         read_split(tmp_path, dataset_of(["a", "c"]))
     assert str(error.value) == (
         f"{tmp_path / FILE}: image b: 1 image (the first: b) missing from the data set; "
-        "bring them back, or start a new run in another --workdir"
+        "bring them back, start a new run in another --workdir, or resume this one without them "
+        "with --config.train.on_changed_data continue"
     )
+
+
+def test_images_that_are_gone_are_left_out_where_that_is_asked_for(tmp_path):
+    write_split(tmp_path, dataset_of(["a", "b", "c", "d"]), Halves([0, 3], [1, 2]), 0, 0.5)
+    halves, _ = read_split(tmp_path, dataset_of(["c", "d"]), without_missing=True)
+    assert halves == Halves([1], [0])
 
 
 @pytest.mark.parametrize(

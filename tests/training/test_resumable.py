@@ -106,6 +106,14 @@ def _with(config, name, value):
     return changed if not group else _with(config, group, changed)
 
 
+def test_the_root_may_change_where_the_data_were_compared():
+    here = replace_fields(Config(), {"data.root": ("x", "y"), "train.log_every": 5})
+    changes = resumed_config(Config(), here, DONE, moved=True)[1]
+    assert [change.field for change in changes] == ["data.root", "train.log_every"]
+    with pytest.raises(ConfigError, match="seed is 0 there, 1 here"):
+        resumed_config(Config(), replace_fields(here, {"seed": 1}), DONE, moved=True)
+
+
 def test_before_the_first_step_there_are_no_weights_to_start_from():
     with pytest.raises(ConfigError) as caught:
         resumed_config(Config(), Config(seed=1), 0)
