@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.sample import ImageProposals
+from jaxrcnn.opening import open_file
 
 if TYPE_CHECKING:
     from jaxrcnn.data.records import Dataset
@@ -97,7 +98,7 @@ def _images(dataset: "Dataset") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _load(path: str | os.PathLike[str]) -> StoredProposals:
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
             found = dict(arrays)
     except OSError as error:
         raise _fault(path, f"cannot be read ({error.strerror or error})") from error

@@ -1,9 +1,12 @@
 """The splits of one or several folders, read and made one data set."""
 
 import dataclasses
+import functools
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from jaxrcnn.config import ConfigError, DataConfig
 from jaxrcnn.data.coco_categories import FILLER
@@ -11,8 +14,9 @@ from jaxrcnn.data.errors import DataError, quoted
 from jaxrcnn.data.finding import explain
 from jaxrcnn.data.formats import FORMATS
 from jaxrcnn.data.joining import join, name_classes, parse_renames, relabel, rename
-from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.records import Dataset, Record
 from jaxrcnn.data.sources import Source
+from jaxrcnn.opening import read_timeout
 
 Part = tuple[Source, Sequence[str]]
 """A folder, and the splits of it that are read."""
@@ -83,10 +87,20 @@ def _is_plain(data: DataConfig) -> bool:
 def _read(
     data: DataConfig, source: Source, splits: Sequence[str], classes: Sequence[str]
 ) -> Dataset:
-    try:
-        return FORMATS[source.format].read(data, source.root, splits, classes)
-    except DataError as error:
-        raise explain(error, source.root, source.format, data.columns) from error
+    with read_timeout(data.read_timeout):
+        try:
+            dataset = FORMATS[source.format].read(data, source.root, splits, classes)
+        except DataError as error:
+            raise explain(error, source.root, source.format, data.columns) from error
+    reader = functools.partial(_read_in_time, dataset.reader, data.read_timeout)
+    return dataclasses.replace(dataset, reader=reader)
+
+
+def _read_in_time(
+    reader: Callable[[Record], np.ndarray], seconds: float, record: Record
+) -> np.ndarray:
+    with read_timeout(seconds):
+        return reader(record)
 
 
 def _name_roots(roots: Sequence[str]) -> list[str]:

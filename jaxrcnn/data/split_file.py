@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from jaxrcnn.data.errors import fault
 from jaxrcnn.data.held_out import Halves
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.opening import read_bytes
 from jaxrcnn.wording import counted
 
 FILE = "split.json"
@@ -56,7 +57,7 @@ def read_split(workdir: pathlib.Path, dataset: Dataset) -> tuple[Halves, list[st
     """
     file = str(workdir / FILE)
     try:
-        tree = json.loads((workdir / FILE).read_text(encoding="utf-8"))
+        tree = json.loads(read_bytes(workdir / FILE).decode())
         train, val = _names(tree, "train"), _names(tree, "val")
     except (OSError, ValueError, RecursionError) as error:
         remedy = "start a new run in another --workdir"

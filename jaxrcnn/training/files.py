@@ -9,6 +9,7 @@ import os
 import pathlib
 
 from jaxrcnn.config import ConfigError
+from jaxrcnn.opening import read_bytes
 
 FILE = "files.json"
 AGAIN = "copy the folder again, whole"
@@ -31,7 +32,7 @@ def check_whole(folder: pathlib.Path) -> None:
     """
     path = folder / FILE
     try:
-        sizes = json.loads(path.read_text(encoding="utf-8"))
+        sizes = json.loads(read_bytes(path).decode())
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxrcnn.config import ConfigError
+from jaxrcnn.opening import read_bytes
 from jaxrcnn.training.files import replace_text
 
 FILE = "history.json"
@@ -37,7 +38,7 @@ def read_history(workdir: pathlib.Path) -> list[Change]:
     """
     path = workdir / FILE
     try:
-        return [Change(**change) for change in json.loads(path.read_text(encoding="utf-8"))]
+        return [Change(**change) for change in json.loads(read_bytes(path).decode())]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError) as error:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from jaxrcnn.config import ConfigError
+from jaxrcnn.opening import read_bytes
 from jaxrcnn.training.files import replace_text
 from jaxrcnn.training.trackers import Trackers
 
@@ -47,7 +48,7 @@ class MetricsWriter:
         Raises:
             ValueError: a line before the last is not JSON.
         """
-        lines = pathlib.Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_bytes(path).decode(errors="replace").splitlines()
         rows = []
         for number, line in enumerate(lines, 1):
             try:

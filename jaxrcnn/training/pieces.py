@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from jaxrcnn.config import Config, ConfigError, ModelConfig
 from jaxrcnn.config_io import config_differences
 from jaxrcnn.detector import Detector, build
+from jaxrcnn.opening import read_bytes
 
 FILE = "pieces.json"
 
@@ -209,7 +210,7 @@ def _read_pieces(folder: pathlib.Path) -> dict[str, Piece] | None:
     """The pieces of a folder; None where it does not say."""
     path = folder / FILE
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = json.loads(read_bytes(path).decode())
         return {name: _checked(Piece(**piece)) for name, piece in tree.items()}
     except FileNotFoundError:
         return None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_io import config_differences, config_from_json, config_to_json
+from jaxrcnn.opening import read_bytes
 from jaxrcnn.training.files import replace_text
 from jaxrcnn.training.history import Change, append_history
 from jaxrcnn.training.resumable import resumed_config
@@ -77,7 +78,7 @@ def read_config(workdir: pathlib.Path) -> Config:
     if not path.is_file():
         raise ConfigError(f"{workdir} is not the folder of a run or a model: it has no config.json")
     try:
-        return config_from_json(path.read_text(encoding="utf-8"), str(path))
+        return config_from_json(read_bytes(path).decode(), str(path))
     except (OSError, ValueError) as error:  # a ConfigError is a ValueError
         raise ConfigError(f"{path}: {error}") from error
 
@@ -96,7 +97,7 @@ def read_classes(workdir: pathlib.Path) -> Classes:
     """
     path = workdir / "classes.json"
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = json.loads(read_bytes(path).decode())
         return Classes(tuple(tree["names"]), tuple(tree["ids"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
