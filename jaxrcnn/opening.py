@@ -11,12 +11,13 @@ import contextvars
 import errno
 import functools
 import io
+import json
 import os
 import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 SECONDS = 60.0
 """How long an open or a read may take unless `read_timeout` says otherwise."""
@@ -68,7 +69,7 @@ def open_file(path: str | os.PathLike[str], first: int = FIRST) -> io.BufferedRe
         OSError: it cannot be opened, or is no regular file; reads raise it too.
         Overdue: the time is over; an OSError too.
     """
-    return io.BufferedReader(_File(os.fspath(path), first, _SECONDS.get()), max(first, 1))
+    return _Buffered(_File(os.fspath(path), first, _SECONDS.get()), max(first, 1))
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -79,6 +80,19 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """
     with open_file(path) as file:
         return file.read()
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """What a regular file in JSON holds.
+
+    Raises:
+        OSError: see `read_bytes`.
+        ValueError: it is not JSON in UTF-8, or nests too deeply.
+    """
+    try:
+        return json.loads(read_bytes(path).decode())
+    except RecursionError:
+        raise ValueError("it nests too deeply") from None
 
 
 def attend(call: Callable[[], Result]) -> Result:
@@ -111,6 +125,15 @@ def check_regular(path: str | os.PathLike[str]) -> None:
     open_file(path, first=0).close()
 
 
+class _Buffered(io.BufferedReader):
+    """Does not take the memory for more bytes than the file has, as a lying header may ask for."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > FIRST:
+            size = min(size, max(self.raw.size, FIRST))  # type: ignore[attr-defined]
+        return super().read(size)
+
+
 class _File(io.RawIOBase):
     """A regular file whose reads have a bound."""
 
@@ -118,7 +141,7 @@ class _File(io.RawIOBase):
         super().__init__()
         self._fd = -1
         self._path, self._seconds, self._at = path, seconds, 0
-        self._fd, self._size, self._first = _bounded(
+        self._fd, self.size, self._first = _bounded(
             seconds, path, lambda: _open(path, first), lambda opened: opened and os.close(opened[0])
         )
 
@@ -129,7 +152,7 @@ class _File(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
         if base + offset < 0:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), self._path)
         self._at = base + offset
@@ -144,7 +167,7 @@ class _File(io.RawIOBase):
         return len(content)
 
     def readall(self) -> bytes:
-        if self._size > _memory():
+        if self.size > _memory():
             raise OSError(errno.EFBIG, "is larger than the memory of this machine", self._path)
         return b"".join(iter(lambda: self._read(CHUNK), b""))
 
@@ -159,7 +182,7 @@ class _File(io.RawIOBase):
             content = self._first[self._at : self._at + size]
         elif self._fd < 0:
             raise _overdue(self._seconds, self._path)
-        elif self._at >= max(self._size, len(self._first)):
+        elif self._at >= max(self.size, len(self._first)):
             return b""
         else:
             # After a timeout the descriptor is the thread's, which is still reading from it.

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "runtime.compilation": {"jax", "platformdirs"},
     "runtime.executables": {"jax"},
     "runtime.xla": {"jax"},
-    "config": set(),
+    "config": {"wording"},
     "peer_fields": set(),
     "wording": set(),
     "opening": set(),

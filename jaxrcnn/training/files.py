@@ -9,7 +9,7 @@ import os
 import pathlib
 
 from jaxrcnn.config import ConfigError
-from jaxrcnn.opening import read_bytes
+from jaxrcnn.opening import read_json
 
 FILE = "files.json"
 AGAIN = "copy the folder again, whole"
@@ -32,7 +32,7 @@ def check_whole(folder: pathlib.Path) -> None:
     """
     path = folder / FILE
     try:
-        sizes = json.loads(read_bytes(path).decode())
+        sizes = read_json(path)
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:

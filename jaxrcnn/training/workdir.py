@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_io import config_differences, config_from_json, config_to_json
-from jaxrcnn.opening import read_bytes
+from jaxrcnn.opening import read_bytes, read_json
 from jaxrcnn.training.files import replace_text
 from jaxrcnn.training.history import Change, append_history
 from jaxrcnn.training.resumable import resumed_config
+from jaxrcnn.wording import shortened
 
 
 class Classes(NamedTuple):
@@ -89,6 +90,17 @@ def write_classes(workdir: pathlib.Path, names: Sequence[str], ids: Sequence[int
     (workdir / "classes.json").write_text(text + "\n", encoding="utf-8")
 
 
+def _checked(classes: Classes) -> Classes:
+    """The classes, if they are what `write_classes` writes."""
+    if not all(isinstance(name, str) for name in classes.names):
+        raise TypeError("a name is no text")
+    if not all(type(number) is int for number in classes.ids):
+        raise TypeError("an id is no whole number")
+    if len(classes.names) != len(classes.ids):
+        raise ValueError(f"{len(classes.names)} names, but {len(classes.ids)} ids")
+    return classes
+
+
 def read_classes(workdir: pathlib.Path) -> Classes:
     """The classes of a run.
 
@@ -97,9 +109,8 @@ def read_classes(workdir: pathlib.Path) -> Classes:
     """
     path = workdir / "classes.json"
     try:
-        tree = json.loads(read_bytes(path).decode())
-        return Classes(tuple(tree["names"]), tuple(tree["ids"]))
+        tree = read_json(path)
+        return _checked(Classes(tuple(tree["names"]), tuple(tree["ids"])))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{path} cannot be read ({error}): repeat the command that made this folder"
-        ) from error
+        what = f"{path} cannot be read ({shortened(str(error))})"
+        raise ConfigError(f"{what}: repeat the command that made this folder") from error
