@@ -26,7 +26,9 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
 
     Raises:
         ConfigError: the folder holds a run with a different config; names the fields that differ.
+            Or a file in it is a symbolic link.
     """
+    _check_links(workdir)
     path = workdir / "config.json"
     if path.exists():
         differences = config_differences(read_config(workdir), config)
@@ -38,6 +40,14 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
         return
     workdir.mkdir(parents=True, exist_ok=True)
     path.write_text(config_to_json(config), encoding="utf-8")
+
+
+def _check_links(workdir: pathlib.Path) -> None:
+    """See that what is written into a run's files, perhaps a stranger's, stays in its folder."""
+    for path in workdir.iterdir() if workdir.is_dir() else ():
+        if path.is_symlink() and not path.is_dir():
+            what = "a run would write to where it leads; put a copy of that file in its place"
+            raise ConfigError(f"{path} is a symbolic link: {what}")
 
 
 def change(workdir: pathlib.Path, config: Config, step: int) -> tuple[Config, list[Change]]:
