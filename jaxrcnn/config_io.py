@@ -162,7 +162,10 @@ def convert(value: Any, annotation: Any) -> Any:
         constructor = annotation
     if not fits:
         raise ValueError(f"{value!r} is not {describe_type(annotation)}")
-    return constructor(value)
+    try:
+        return constructor(value)
+    except OverflowError:
+        raise ValueError("a whole number of hundreds of digits is not a float") from None
 
 
 def _convert_to_any(value: Any, annotation: Any) -> Any:

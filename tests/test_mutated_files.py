@@ -11,6 +11,7 @@ import resource
 import signal
 import warnings
 
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -23,13 +24,16 @@ from jaxrcnn.data.images import image_size, read_header, read_image
 from jaxrcnn.data.proposals import ImageProposals, read_proposals, write_proposals
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.data.split_file import read_split
+from jaxrcnn.detector import build
 from jaxrcnn.interop.weight_files import read_weights
 from jaxrcnn.training.history import read_history
 from jaxrcnn.training.metrics import read_rows
 from jaxrcnn.training.pieces import named_pieces
+from jaxrcnn.training.weights import load_variables, save_variables
 from jaxrcnn.training.workdir import read_classes, read_config
 from tests.data.mutations import damaged, mutated, restructured
 from tests.interop.recorded import DATA
+from tests.tiny import MODEL, make_variables
 
 LONGEST = 20  # seconds of a reading
 ROOM = 2**30  # bytes of address space that a reading may take beyond what there is
@@ -65,7 +69,7 @@ def check_line(line, path):
     assert "MemoryError" not in line
 
 
-def read_many(path, content, change, read, turns, seed):
+def read_many(path, content, change, read, turns, seed, named=None):
     """Read a file with so many kinds of damage; how many were refused."""
     signal.signal(signal.SIGALRM, too_long)
     rng = np.random.default_rng([turns, *seed.encode()])
@@ -80,7 +84,7 @@ def read_many(path, content, change, read, turns, seed):
                 read(path)
         except (ConfigError, DataError) as error:
             refused += 1
-            check_line(str(error), path)
+            check_line(str(error), named or path)
         except BaseException as error:
             error.add_note(f"turn {turn}: {len(changed)} bytes, {changed[:3000]!r}")
             raise
@@ -242,3 +246,36 @@ def test_damaged_proposals(tmp_path, turns):
     write_proposals(path, DATASET, found)
     read = lambda path: read_proposals(path, DATASET)  # noqa: E731
     assert read_many(path, path.read_bytes(), damaged, read, 3 * turns, "proposals")
+
+
+CHECKPOINTS = [
+    6,
+    pytest.param(60, marks=pytest.mark.slow),
+    pytest.param(3000, marks=pytest.mark.soak),
+]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # orbax' coroutines
+@pytest.mark.parametrize("turns", CHECKPOINTS)
+@pytest.mark.parametrize("listed", [True, False])
+def test_damaged_weights_of_a_model(tmp_path, turns, listed, caplog):
+    """Without files.json, as a stranger could leave it out, orbax and tensorstore see all of it."""
+    like = make_variables(build(MODEL))
+    save_variables(tmp_path, like)
+    if not listed:
+        (tmp_path / "weights/files.json").unlink()
+    files = sorted(path for path in (tmp_path / "weights").rglob("*") if path.is_file())
+    rng = np.random.default_rng(turns)
+
+    def read(path):
+        loaded = load_variables(tmp_path, like)
+        assert jax.tree.structure(loaded) == jax.tree.structure(like)
+
+    for turn in range(turns):
+        path = files[rng.integers(len(files))]
+        content = path.read_bytes()
+        try:
+            read_many(path, content, damaged, read, 1, f"checkpoint {turn}", tmp_path)
+        finally:
+            path.write_bytes(content)
+        caplog.clear()
