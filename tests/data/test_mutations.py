@@ -188,7 +188,8 @@ def test_a_damaged_file_is_read_rightly_or_refused_in_one_line(
             raise
         finally:
             signal.alarm(0)
-    assert 0 < len(refusals) < turns
+    assert len(refusals) < turns
+    assert refusals or turns < 100
     for line in refusals:
         check_line(line)
         assert root in line
