@@ -9,9 +9,17 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
+from jaxrcnn.wording import one_line
+
 
 class ConfigError(ValueError):
-    """An invalid config, command line or input file; the message is a single line."""
+    """An invalid config, command line or input file; the message is a single line.
+
+    Characters that act on a terminal are escaped.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
     exit_code = 2
     """Of a program that it ends."""

@@ -16,6 +16,7 @@ from jaxrcnn.config_io import (
     what_became_of,
 )
 from jaxrcnn.config_names import config_path, named_configs
+from jaxrcnn.opening import read_bytes
 from jaxrcnn.wording import counted
 
 NAMED_FIELDS = 3
@@ -48,7 +49,7 @@ def load_config(source: str | pathlib.Path) -> Config:
 
 def _load_json(path: pathlib.Path) -> Config:
     try:
-        config, lacking = read_config_json(path.read_text(encoding="utf-8"), str(path))
+        config, lacking = read_config_json(read_bytes(path).decode(), str(path))
     except (OSError, ValueError) as error:  # a ConfigError is a ValueError
         raise ConfigError(f"{path}: {error}") from error
     if lacking:

@@ -18,6 +18,9 @@ UNKEPT = ("profile",)
 that a run can be resumed with other values."""
 
 
+LONGEST = 500
+"""Characters of a value that an error shows."""
+
 FORMAT_VERSION = 5
 """Version of the layout of a run's or model's folder, stored in its config.json. Earlier ones used
 the old names in `RENAMED`, and lacked the fields that are newer; version 1 was not stored."""
@@ -159,7 +162,10 @@ def convert(value: Any, annotation: Any) -> Any:
         constructor = annotation
     if not fits:
         raise ValueError(f"{value!r} is not {describe_type(annotation)}")
-    return constructor(value)
+    try:
+        return constructor(value)
+    except OverflowError:
+        raise ValueError("a whole number of hundreds of digits is not a float") from None
 
 
 def _convert_to_any(value: Any, annotation: Any) -> Any:
@@ -183,15 +189,20 @@ def config_from_dict(tree: Any, kind: Any = Config, prefix: str = "") -> Any:
     """
     annotations = typing.get_type_hints(kind)
     if not isinstance(tree, dict):
-        raise ConfigError(
-            f"{prefix.rstrip('.') or 'config'}={tree!r} is invalid: expected a group of fields"
-        )
+        group = prefix.rstrip(".") or "config"
+        raise ConfigError(f"{group}={_shown(tree)} is invalid: expected a group of fields")
     for name in [*tree, *annotations]:
         if name not in annotations:
-            raise ConfigError(f"unknown field {prefix}{name}")
+            raise ConfigError(f"unknown field {prefix}{name[:LONGEST]}")
         if name not in tree and prefix + name not in UNKEPT:
             raise ConfigError(f"missing field {prefix}{name}")
     return kind(**{name: _field(tree[name], annotations[name], prefix + name) for name in tree})
+
+
+def _shown(value: Any) -> str:
+    """A value for an error; of a long one the beginning."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _field(value: Any, annotation: Any, name: str) -> Any:
@@ -201,7 +212,7 @@ def _field(value: Any, annotation: Any, name: str) -> Any:
         return convert(value, annotation)
     except ValueError:
         raise ConfigError(
-            f"{name}={value!r} is invalid: expected {describe_type(annotation)}"
+            f"{name}={_shown(value)} is invalid: expected {describe_type(annotation)}"
         ) from None
 
 
@@ -239,11 +250,13 @@ def read_config_json(text: str, source: str = "config.json") -> tuple[Config, li
         tree = json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigError(f"not valid JSON: {error}") from None
+    except RecursionError:
+        raise ConfigError("not a config: its JSON nests too deeply") from None
     version = tree.pop("format_version", 1) if isinstance(tree, dict) else FORMAT_VERSION
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise ConfigError(
-            f"format_version={version} was written by a newer version of jaxrcnn; this one reads "
-            f"up to {FORMAT_VERSION}: install the newer version"
+            f"format_version={_shown(version)} was written by a newer version of jaxrcnn; this one "
+            f"reads up to {FORMAT_VERSION}: install the newer version"
         )
     added = []
     if isinstance(tree, dict):

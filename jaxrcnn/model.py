@@ -165,7 +165,8 @@ class Model:
         check_proposes(self)
         _check_call(score, batch_size)
         faults = FaultLog("raise")
-        dataset = open_images(images, *self.classes, faults, self.config.data.max_pixels)
+        data = self.config.data
+        dataset = open_images(images, *self.classes, faults, data.max_pixels, data.read_timeout)
         found = dict(self.find(dataset, faults, score=score, batch_size=batch_size))
         names = np.array(self.classes.names)
         return [

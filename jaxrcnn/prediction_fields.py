@@ -23,6 +23,7 @@ CHANGEABLE = (
     "data.resize",
     "data.canvas",
     "data.max_pixels",
+    "data.read_timeout",
 )
 """Fields that decide what a trained model finds, or how their names begin."""
 

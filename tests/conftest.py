@@ -14,6 +14,7 @@ if tuple(map(int, importlib.metadata.version("jaxlib").split(".")[:2])) < (0, 11
         os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
     ).strip()
 
+import hypothesis
 import jax
 import pytest
 
@@ -26,6 +27,14 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)  # for the processes that t
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
+
+hypothesis.settings.register_profile(  # the same examples in every run
+    "default", derandomize=True, deadline=None, database=None, max_examples=50
+)
+hypothesis.settings.register_profile(
+    "soak", deadline=None, database=None, max_examples=5000, print_blob=True
+)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 OPTIMISED = ("test_parity.py", "test_step.py", "test_xla.py", "test_fine_tuning.py")
 """Files whose tests compare the last bits, look at what the compiler makes of a program, or train

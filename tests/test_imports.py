@@ -30,12 +30,13 @@ MAY_IMPORT = {
     "runtime.compilation": {"jax", "platformdirs"},
     "runtime.executables": {"jax"},
     "runtime.xla": {"jax"},
-    "config": set(),
+    "config": {"wording"},
     "peer_fields": set(),
     "wording": set(),
+    "opening": set(),
     "config_io": {"config", "peer_fields"},
     "config_names": {"config"},
-    "config_file": {"config", "config_io", "config_names", "wording"},
+    "config_file": {"config", "config_io", "config_names", "opening", "wording"},
     "validation": {"config", "config_io"},
     "prediction_fields": {"config", "config_io", "peer_fields", "validation"},
     "ops": {"types", "jax", "numpy"},
@@ -45,7 +46,7 @@ MAY_IMPORT = {
     "detector": {"types", "config", "ops", "nets", "stages", "jax"},
     "training": {
         *("types", "config", "config_io", "ops", "nets", "stages", "detector"),
-        *("wording", "jax", "optax", "numpy", "orbax", "rich", "tensorboardX"),
+        *("opening", "wording", "jax", "optax", "numpy", "orbax", "rich", "tensorboardX"),
         *("google_crc32c", "tensorstore"),
     },
     "training.optimizer": {"config", "nets", "runtime.xla", "jax", "optax"},
@@ -69,7 +70,7 @@ MAY_IMPORT = {
     "training.tracker_kinds": {"config", "config_io", "tensorboardX", "numpy", "PIL"},
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
     "data": {
-        *("types", "config", "wording"),
+        *("types", "config", "opening", "wording"),
         *("numpy", "PIL", "cloudpickle", "grain", "pyarrow", "pycocotools", "yaml"),
     },
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
@@ -98,7 +99,7 @@ MAY_IMPORT = {
     "recipe.timing": {"config", "data", "detector", "training", "jax"},
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
-        *("run_scores", "scoring", "provenance"),
+        *("opening", "run_scores", "scoring", "provenance"),
         *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "jinja2"),
     },
     "benchmark": {
@@ -118,9 +119,9 @@ MAY_IMPORT = {
     "benchmark.trace": {"training"},
     "interop": {
         *("types", "config", "config_io", "peer_fields", "nets", "detector", "training", "wording"),
-        *("jax", "numpy", "filelock", "pooch", "requests", "rich"),
+        *("opening", "jax", "numpy", "filelock", "pooch", "requests", "rich"),
     },
-    "interop.published": {"config"},
+    "interop.published": {"config", "opening"},
     "interop.export": {"types", "config", "ops", "data", "detector", "jax"},
     "interop.parity": {"types", "stages", "detector", "jax", "numpy"},
     "interop.download": {"config", "filelock", "pooch", "requests", "rich"},
@@ -128,7 +129,7 @@ MAY_IMPORT = {
     "interop.allow_list": {"numpy", "ml_dtypes"},
     "interop.unpickling": set(),
     "interop.torch_files": set(),
-    "interop.weight_files": {"numpy", "ml_dtypes", "safetensors"},
+    "interop.weight_files": {"opening", "numpy", "ml_dtypes", "safetensors"},
 }
 FREE = {"cli"}  # it ties everything together
 ABOVE_THE_PACKAGE = {"configs", "train", "tests"}

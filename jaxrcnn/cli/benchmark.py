@@ -19,6 +19,7 @@ from jaxrcnn.cli.arguments.pieces import add_pieces_argument
 from jaxrcnn.cli.parsing import count, some_of
 from jaxrcnn.config import Config, ConfigError, DataConfig
 from jaxrcnn.config_names import config_name, config_path
+from jaxrcnn.opening import read_json
 
 if TYPE_CHECKING:
     from jaxrcnn.benchmark.peer import Torchvision
@@ -366,7 +367,7 @@ def read_figures(path: pathlib.Path) -> dict[str, Any]:
         ConfigError: the file cannot be read, or is another.
     """
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_json(path)
         missing = {"figures", "device"} - set(about)
     except OSError as error:
         raise ConfigError(f"--plot: {path} cannot be read ({error.strerror})") from error

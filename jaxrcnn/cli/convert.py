@@ -27,6 +27,7 @@ from jaxrcnn.interop.published import find
 from jaxrcnn.interop.to_torchvision import check_is_torchvisions, remarks, torchvision_call
 from jaxrcnn.interop.transfer import describe, dump, load
 from jaxrcnn.interop.weight_files import read_weights, write_safetensors
+from jaxrcnn.opening import read_bytes
 from jaxrcnn.training.pieces import USED, Build, build_detector, own_pieces
 from jaxrcnn.training.workdir import Classes
 
@@ -137,7 +138,7 @@ def read_classes(path: pathlib.Path | None, num_classes: int) -> Classes:
     if path is None:
         return guess_classes(num_classes)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_bytes(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--classes: {path} cannot be read ({error})") from error
     names = tuple(filter(None, map(str.strip, lines)))

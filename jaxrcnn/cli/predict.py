@@ -38,7 +38,8 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     check_proposes(model)
     check_font(arguments.font, model.classes.names)
     faults = FaultLog("skip")
-    dataset = open_images(images, *model.classes, faults, model.config.data.max_pixels)
+    data = model.config.data
+    dataset = open_images(images, *model.classes, faults, data.max_pixels, data.read_timeout)
     check_readable(len(dataset), faults)
     if note := note_on_canvases(dataset, model.config):
         print(note, flush=True)

@@ -16,6 +16,7 @@ from jaxrcnn.model import Model, restore
 from jaxrcnn.training.checkpoint import Checkpoint
 from jaxrcnn.training.workdir import read_config
 from jaxrcnn.types import Batch
+from jaxrcnn.wording import legible
 
 T = TypeVar("T")
 
@@ -121,4 +122,4 @@ def table(groups: Mapping[str, Mapping[str, float]]) -> str:
         if numbers:
             lines += ["", title]
             lines += [f"  {name:{width}}  {number:.3f}" for name, number in numbers.items()]
-    return "\n".join([*lines, ""])
+    return legible("\n".join([*lines, ""]))

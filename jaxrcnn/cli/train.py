@@ -1,7 +1,6 @@
 """python -m jaxrcnn train --config NAME --workdir DIR --config.FIELD VALUE, and train.py"""
 
 import dataclasses
-import functools
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -10,7 +9,7 @@ from jaxrcnn.cli.errors import one_line_errors
 from jaxrcnn.cli.options import TrainArguments, parse_train_arguments
 from jaxrcnn.config import Config
 from jaxrcnn.runtime.process import prepare_output, prepare_process
-from jaxrcnn.wording import counted
+from jaxrcnn.wording import counted, legible
 
 Train = Callable[[Config, pathlib.Path, str | None], None]
 """Trains a config in a workdir, with what --pieces named, if anything."""
@@ -72,10 +71,13 @@ def _find_config(arguments: TrainArguments) -> Config:
     from jaxrcnn.cli.folder import folder_config
     from jaxrcnn.data.sources import resolve_data
 
-    say = functools.partial(print, flush=True)
+    def say(line: str) -> None:
+        print(legible(line), flush=True)
+
     if arguments.asked is None:
         config, lines = resolve_data(arguments.config)
-        say(*lines, sep="\n", end="\n" if lines else "")
+        for line in lines:
+            say(line)
         return config
     config = folder_config(arguments.asked, arguments.workdir, say, arguments.pieces)
     say(headline(dataclasses.replace(arguments, config=config)))

@@ -2,16 +2,21 @@
 
 from collections.abc import Iterable
 
+from jaxrcnn.wording import one_line, shortened
+
 
 class DataError(ValueError):
-    """A data set cannot be read: one line with the file, the record, the fault and a remedy."""
+    """A data set cannot be read: one line with the file, the record, the fault and a remedy.
+
+    Characters that act on a terminal are escaped.
+    """
 
     exit_code = 2
     """Of a program that it ends."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
-LONGEST = 500
-"""Characters of what a message quotes; of longer texts it shows the ends."""
 
 REMEDY = "correct it, or leave such records out with data.on_error=skip"
 
@@ -20,12 +25,6 @@ def fault(file: str, record: str, what: str, remedy: str = REMEDY) -> DataError:
     """The error for one faulty record, on one line whatever a parser's message looked like."""
     text = f"{file}: {shortened(record)}: {shortened(what)}; {shortened(remedy)}"
     return DataError(" ".join(text.split()))
-
-
-def shortened(text: str, longest: int = LONGEST) -> str:
-    """The text, or where it is longer than so many characters its ends."""
-    half = longest // 2
-    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"
 
 
 def quoted(names: Iterable[str], most: int = 10) -> str:

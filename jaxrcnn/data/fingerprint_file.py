@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.fingerprint import Fingerprint, differences, take_fingerprint
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.opening import read_json
 
 FILE = "fingerprint.json"
 
@@ -87,7 +88,7 @@ def read_data(workdir: pathlib.Path) -> RunData | None:
     """
     path = workdir / FILE
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = read_json(path)
         sets = {name: _fingerprint(fields) for name, fields in tree["sets"].items()}
         files = {str(name): str(text) for name, text in tree["files"].items()}
         return RunData(sets, files)

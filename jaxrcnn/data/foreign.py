@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from typing import Literal
 
 from jaxrcnn.data.text import BEGINNING, read_ends
+from jaxrcnn.opening import open_file
 
 COCO_TABLE = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 
@@ -68,7 +69,7 @@ def identify(path: str) -> tuple[Known, str]:
 
 
 def _of_xml(path: str) -> tuple[Known, str]:
-    with open(path, "rb") as stream:
+    with open_file(path) as stream:
         for _, element in ElementTree.iterparse(stream, ("start",)):
             return ("voc", "") if element.tag == "annotation" else ("", ROOTS.get(element.tag, ""))
     return "", ""

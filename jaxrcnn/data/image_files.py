@@ -3,13 +3,17 @@
 Only the beginning of a file is read, by threads, since a network's answer takes long.
 """
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from typing import NamedTuple, TypeVar
 
+from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.images import image_size, read_header
 from jaxrcnn.data.transforms import Size
+from jaxrcnn.opening import Overdue, attend
 
 THREADS = 16
 """Threads that look at files; they wait for the disk or the network."""
@@ -32,12 +36,33 @@ class ImageFile(NamedTuple):
 def look_at(items: Sequence[T], look: Callable[[T], Found]) -> list[Found | ValueError]:
     """What `look` finds out about each item, or the ValueError that it raises."""
 
-    def look_at_chunk(chunk: Sequence[T]) -> list[Found | ValueError]:
-        return [_caught(look, item) for item in chunk]
+    def look_at_chunk(context: Context, chunk: Sequence[T]) -> list[Found | ValueError]:
+        return context.run(_look_at, chunk, look)
 
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    contexts = [copy_context() for _ in chunks]  # the time limit of reads is in it
     with ThreadPoolExecutor(THREADS) as pool:
-        return [found for chunk in pool.map(look_at_chunk, chunks) for found in chunk]
+        return [found for chunk in pool.map(look_at_chunk, contexts, chunks) for found in chunk]
+
+
+def _look_at(chunk: Sequence[T], look: Callable[[T], Found]) -> list[Found | ValueError]:
+    """The same for some items, one after the other in another thread, see `attend`."""
+    done: list[Found | ValueError] = []
+    while len(done) < len(chunk):
+        found: list[Found | ValueError] = []  # a thread that is abandoned keeps its own
+        try:
+            attend(functools.partial(_look_on, chunk[len(done) :], look, found))
+            done += found
+        except Overdue as error:
+            done += [*found, DataError(f"{error.filename}: {error.strerror}")]
+    return done
+
+
+def _look_on(
+    items: Sequence[T], look: Callable[[T], Found], found: list[Found | ValueError]
+) -> None:
+    for item in items:
+        found.append(_caught(look, item))
 
 
 def _caught(look: Callable[[T], Found], item: T) -> Found | ValueError:

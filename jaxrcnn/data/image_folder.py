@@ -16,6 +16,7 @@ from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.splits import ALL, choose_split, is_split
 from jaxrcnn.data.table_sheet import BEGINNING, peek_header
+from jaxrcnn.opening import open_file
 from jaxrcnn.wording import counted
 
 FILES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
@@ -118,7 +119,7 @@ def _has_objects(file: str) -> bool:
     if not file.endswith(".jsonl"):
         return "objects" in (peek_header(file) or ())
     try:
-        with open(file, "rb") as stream:
+        with open_file(file) as stream:
             return b"objects" in stream.read(BEGINNING).replace(b"\0", b"")  # UTF-16 has zeros
     except OSError:
         return False

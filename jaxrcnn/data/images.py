@@ -11,6 +11,7 @@ import numpy as np
 from jaxrcnn.config import DataConfig
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.transforms import Size
+from jaxrcnn.opening import open_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,6 +21,15 @@ ENDINGS = (
     *(".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
 )
 """How images' names end, in any case: what of a folder is taken for an image."""
+
+PROGRAMS = ("EPS",)
+"""What Pillow calls formats that it gives to another program to run: PostScript, to Ghostscript."""
+
+HEAD = 2**14
+"""Bytes at the beginning of a file that most often say how large its image is."""
+
+BODY = 2**20
+"""Bytes that hold the whole file of most images."""
 
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height."""
@@ -51,12 +61,13 @@ def read_image(
         (H, W, 3) uint8 RGB, see `to_rgb`.
 
     Raises:
-        DataError: it is missing, broken, torn, of no known kind, or has more pixels.
+        DataError: it is missing, no regular file, broken, torn, of no known kind, has more pixels,
+            or is not read in time, see `jaxrcnn.opening.read_timeout`.
     """
     from PIL import ExifTags, ImageOps
 
     try:
-        with open_image(path, max_pixels) as image:
+        with open_file(path, BODY) as file, open_image(file, max_pixels) as image:
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
             ImageOps.exif_transpose(image, in_place=True)
             pixels = to_rgb(image)
@@ -109,7 +120,7 @@ def _header(
     from PIL import ExifTags
 
     try:
-        with open_image(path, max_pixels) as image:
+        with open_file(path, HEAD) as file, open_image(file, max_pixels) as image:
             width, height = image.size
             sideways = read_exif(image).get(ExifTags.Base.Orientation) in SIDEWAYS
             turned = image.format == "TIFF"  # there Pillow itself looks at the tag
@@ -123,20 +134,21 @@ class TooManyPixels(ValueError):
 
 
 @contextlib.contextmanager
-def open_image(
-    path: str | os.PathLike[str] | IO[bytes], max_pixels: int = MAX_PIXELS
-) -> Iterator["Image.Image"]:
-    """Pillow's image of a file that is open or not; ours is the only limit of its pixels.
+def open_image(file: IO[bytes], max_pixels: int = MAX_PIXELS) -> Iterator["Image.Image"]:
+    """Pillow's image of an open file; ours is the only limit of its pixels.
 
     Raises:
         TooManyPixels: it has more pixels.
+        ValueError: it is a program that draws an image.
         Exception: Pillow's, of nearly any type.
     """
     from PIL import Image
 
     with _NO_LIMIT:
-        image = Image.open(path)
+        image = Image.open(file)
     with image:
+        if image.format in PROGRAMS:
+            raise ValueError(f"{image.format} is a program, which is not run; save it as PNG")
         width, height = image.size
         if width * height > max_pixels:
             raise TooManyPixels(

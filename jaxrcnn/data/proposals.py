@@ -8,8 +8,11 @@ import numpy as np
 
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.sample import ImageProposals
+from jaxrcnn.opening import open_file
 
 if TYPE_CHECKING:
+    import zipfile
+
     from jaxrcnn.data.records import Dataset
 
 VERSION = 1
@@ -31,6 +34,10 @@ class StoredProposals(NamedTuple):
         rows = slice(self.offsets[index], self.offsets[index + 1])
         return ImageProposals(self.boxes[rows], self.scores[rows])
 
+
+MAX_GROWTH = 100
+SLACK = 2**28
+"""How many times larger than packed, or else how many bytes, the arrays of a file may be."""
 
 TYPES = (np.int64, np.str_, np.int32, np.int64, np.float32, np.float32)
 """Of the elements of StoredProposals' arrays."""
@@ -97,8 +104,9 @@ def _images(dataset: "Dataset") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _load(path: str | os.PathLike[str]) -> StoredProposals:
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = dict(arrays)
+        with open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
+            _check_growth(arrays.zip)
+            found = {name: _array(arrays[name]) for name in arrays}
     except OSError as error:
         raise _fault(path, f"cannot be read ({error.strerror or error})") from error
     except Exception as error:  # what is torn or no .npz makes numpy raise nearly any type
@@ -110,6 +118,21 @@ def _load(path: str | os.PathLike[str]) -> StoredProposals:
     if not np.array_equal(version, VERSION):
         raise _fault(path, f"is of version {version}, this program reads {VERSION}")
     return StoredProposals(**{name: found[name] for name in StoredProposals._fields})
+
+
+def _check_growth(archive: "zipfile.ZipFile") -> None:
+    """ValueError where unpacking would take far more memory than the file has bytes."""
+    members = archive.infolist()
+    packed = sum(member.compress_size for member in members)
+    if sum(member.file_size for member in members) > max(MAX_GROWTH * packed, SLACK):
+        raise ValueError("a zip bomb")
+
+
+def _array(value: object) -> np.ndarray:
+    """The same, if it is an array: numpy gives other parts of an archive as bytes."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError("no array")
+    return value
 
 
 def _shape_problem(stored: StoredProposals) -> str | None:

@@ -1,9 +1,12 @@
 """The splits of one or several folders, read and made one data set."""
 
 import dataclasses
+import functools
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from jaxrcnn.config import ConfigError, DataConfig
 from jaxrcnn.data.coco_categories import FILLER
@@ -11,8 +14,10 @@ from jaxrcnn.data.errors import DataError, quoted
 from jaxrcnn.data.finding import explain
 from jaxrcnn.data.formats import FORMATS
 from jaxrcnn.data.joining import join, name_classes, parse_renames, relabel, rename
-from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.records import Dataset, Record
 from jaxrcnn.data.sources import Source
+from jaxrcnn.opening import read_timeout
+from jaxrcnn.wording import counted
 
 Part = tuple[Source, Sequence[str]]
 """A folder, and the splits of it that are read."""
@@ -83,10 +88,33 @@ def _is_plain(data: DataConfig) -> bool:
 def _read(
     data: DataConfig, source: Source, splits: Sequence[str], classes: Sequence[str]
 ) -> Dataset:
-    try:
-        return FORMATS[source.format].read(data, source.root, splits, classes)
-    except DataError as error:
-        raise explain(error, source.root, source.format, data.columns) from error
+    with read_timeout(data.read_timeout):
+        try:
+            dataset = FORMATS[source.format].read(data, source.root, splits, classes)
+        except DataError as error:
+            raise explain(error, source.root, source.format, data.columns) from error
+    reader = functools.partial(_read_in_time, dataset.reader, data.read_timeout)
+    outside = [record.file for record in dataset.records if not _is_below(source.root, record.file)]
+    notes = dataset.notes
+    if outside and source.format != "yolo":  # which says so by itself
+        what = f"outside of {source.root}, as its annotations say"
+        notes += (f"{counted(len(outside), 'image')} read from {what} (the first: {outside[0]})",)
+    return dataclasses.replace(dataset, reader=reader, notes=notes)
+
+
+def _is_below(root: str, path: str) -> bool:
+    """Whether a path is in a folder or below, wherever links in it lead."""
+    if path.startswith(os.path.join(root, "")) and os.pardir not in path:
+        return True  # the usual case, quickly
+    inside = os.path.relpath(path, root)
+    return inside.split(os.sep)[0] != os.pardir
+
+
+def _read_in_time(
+    reader: Callable[[Record], np.ndarray], seconds: float, record: Record
+) -> np.ndarray:
+    with read_timeout(seconds):
+        return reader(record)
 
 
 def _name_roots(roots: Sequence[str]) -> list[str]:

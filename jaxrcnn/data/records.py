@@ -14,7 +14,7 @@ from jaxrcnn.data.errors import REMEDY, DataError, fault
 from jaxrcnn.data.image_files import size_mismatch
 from jaxrcnn.data.images import MAX_PIXELS, read_image
 from jaxrcnn.data.sample import Sample
-from jaxrcnn.wording import counted
+from jaxrcnn.wording import counted, legible
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -164,7 +164,7 @@ class Dataset:
             ),
         )
         parts += [f"{counted(count, *noun)} {what}" for count, noun, what in counts if count]
-        return "; ".join([*parts, *self._all_ignored(), *self.notes])
+        return legible("; ".join([*parts, *self._all_ignored(), *self.notes]))
 
     def _all_ignored(self) -> list[str]:
         """A note where there are boxes, and not one to train on."""

@@ -9,6 +9,7 @@ from jaxrcnn.data.errors import DataError, quoted
 from jaxrcnn.data.finding import explain, find_format, inner_data_sets
 from jaxrcnn.data.formats import FORMATS
 from jaxrcnn.data.splits import Splits, choose_splits, matching
+from jaxrcnn.opening import read_timeout
 
 
 class Source(NamedTuple):
@@ -34,7 +35,8 @@ def find_sources(data: DataConfig) -> list[Source]:
         DataError: a folder holds no data set.
         ConfigError: it is not clear which splits to take, or no folder has the one that is named.
     """
-    sources = [_find_source(data, place) for place in range(len(data.roots))]
+    with read_timeout(data.read_timeout):
+        sources = [_find_source(data, place) for place in range(len(data.roots))]
     if len(sources) == 1:
         return sources
     for field, name in (("eval_split", data.eval_split), ("test_split", data.test_split)):

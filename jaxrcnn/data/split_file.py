@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from jaxrcnn.data.errors import fault
 from jaxrcnn.data.held_out import Halves
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.opening import read_json
 from jaxrcnn.wording import counted
 
 FILE = "split.json"
@@ -63,9 +64,9 @@ def read_split(
     """
     file = str(workdir / FILE)
     try:
-        tree = json.loads((workdir / FILE).read_text(encoding="utf-8"))
+        tree = read_json(workdir / FILE)
         train, val = _names(tree, "train"), _names(tree, "val")
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         remedy = "start a new run in another --workdir"
         raise fault(file, "the images held out", f"it cannot be read ({error})", remedy) from error
     names = [record.name for record in dataset.records]

@@ -13,6 +13,7 @@ from jaxrcnn.data.folders import list_folder
 from jaxrcnn.data.image_names import is_image
 from jaxrcnn.data.text import BEGINNING, MARKS
 from jaxrcnn.data.written import is_blank, written_number
+from jaxrcnn.opening import open_file
 
 ENDINGS = (".csv", ".tsv", ".parquet")
 DELIMITERS = (",", ";", "\t")
@@ -94,8 +95,9 @@ def peek_header(file: str) -> list[str] | None:
         if file.lower().endswith(".parquet"):
             from pyarrow import parquet
 
-            return list(parquet.read_schema(file).names)
-        with open(file, "rb") as stream:
+            with open_file(file) as stream:
+                return list(parquet.read_schema(stream).names)
+        with open_file(file) as stream:
             content = stream.read(BEGINNING)
         encodings = (encoding for mark, encoding in MARKS if content.startswith(mark))
         text = content.decode(next(encodings, "utf-8"), "replace")
@@ -141,7 +143,8 @@ def _read_parquet(file: str) -> Sheet:
         what = "reading Parquet requires pyarrow"
         raise fault(file, "the table", what, "pip install 'jaxrcnn[parquet]'") from error
     try:
-        table = parquet.read_table(file)
+        with open_file(file) as stream:
+            table = parquet.read_table(stream)
         columns = [column.to_pylist() for column in table.columns]
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         what = f"cannot be read as Parquet ({error})"

@@ -3,6 +3,8 @@
 import codecs
 import os
 
+from jaxrcnn.opening import open_file, read_bytes
+
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -19,11 +21,10 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a file in UTF-8, or in what its byte order mark says.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, see `open_file`.
         UnicodeDecodeError: it is of another encoding.
     """
-    with open(path, "rb") as stream:
-        content = stream.read()
+    content = read_bytes(path)
     encodings = (encoding for mark, encoding in MARKS if content.startswith(mark))
     return content.decode(next(encodings, "utf-8"))
 
@@ -39,13 +40,13 @@ def read_ends(path: str | os.PathLike[str], first: int = BEGINNING, last: int = 
     Raises:
         OSError: it cannot be read.
     """
-    with open(path, "rb") as stream:
+    with open_file(path) as stream:
         content = stream.read(first)
         encodings = (encoding for mark, encoding in MARKS if content.startswith(mark))
         encoding = next(encodings, "utf-8")
         if encoding == "utf-16":
             content += stream.read()
-        elif size := os.fstat(stream.fileno()).st_size - len(content):
+        elif size := stream.seek(0, os.SEEK_END) - len(content):
             stream.seek(-min(size, last), os.SEEK_END)
             content += b"\n" + stream.read()
     return content.decode(encoding, "ignore")

@@ -16,6 +16,7 @@ from jaxrcnn.data.images import ENDINGS
 from jaxrcnn.data.text import read_text
 from jaxrcnn.data.values import flag, whole_number
 from jaxrcnn.data.voc_layouts import Unlisted, find_list, find_unlisted, listed_images
+from jaxrcnn.opening import read_bytes
 
 FLAGGED = re.compile(r"(.*\S)\s+(?:-1|0|1)")
 """A line of a list for one class: the name of an image, and whether it holds the class."""
@@ -137,7 +138,7 @@ def read_page(listed: Listed, max_pixels: int) -> Page:
             missing or unreadable.
     """
     try:
-        page = ElementTree.parse(listed.file).getroot()
+        page = _read_xml(listed.file)
     except OSError as error:
         raise ValueError(f"the annotation cannot be read ({error.strerror})") from error
     except (ElementTree.ParseError, LookupError, ValueError) as error:
@@ -155,6 +156,14 @@ def read_page(listed: Listed, max_pixels: int) -> Page:
         except ValueError as error:
             faults.append(f"object {place}: {error}")
     return Page(listed.image_id, listed.stem, listed.file, image, objects, len(items), faults)
+
+
+def _read_xml(file: str) -> ElementTree.Element:
+    """The root element of a file, in which nothing is defined that stands for something else."""
+    content = read_bytes(file)
+    if b"<!ENTITY" in content.replace(b"\0", b""):  # UTF-16 has zeros
+        raise ValueError("it declares entities, which are not read")
+    return ElementTree.fromstring(content)
 
 
 def _image_file(listed: Listed, page: ElementTree.Element) -> str:

@@ -11,6 +11,7 @@ import pathlib
 from typing import Literal, NamedTuple
 
 from jaxrcnn.config import ConfigError
+from jaxrcnn.opening import open_file
 
 TORCHVISION_URL = "https://download.pytorch.org/models/"
 DETECTRON2_URL = "https://dl.fbaipublicfiles.com/detectron2/"
@@ -164,7 +165,7 @@ def published_as(path: pathlib.Path) -> PublishedFile | None:
     for file in FILES:
         algorithm, _, digits = file.hash.partition(":")
         if digits and algorithm not in found:
-            with path.open("rb") as stream:
+            with open_file(path) as stream:
                 found[algorithm] = hashlib.file_digest(stream, algorithm).hexdigest()
         if digits and found[algorithm].startswith(digits):
             return file

@@ -12,6 +12,7 @@ import numpy as np
 from jaxrcnn.interop.state_dicts import find_state_dict
 from jaxrcnn.interop.tensors import ANEW, WeightFileError
 from jaxrcnn.interop.torch_files import MAX_GROWTH, Pickled, read_pickle, read_zip
+from jaxrcnn.opening import check_regular, open_file
 
 HEAD = 512
 """Bytes that tell the format."""
@@ -57,11 +58,8 @@ def read_weights(path: str | os.PathLike[str], key: str = "") -> WeightFile:
         WeightFileError: the file is missing, torn or foreign, or holds no tensors, several
             networks, or weights that only code could make.
     """
-    with _naming(path):
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise WeightFileError("is a folder, or no usual file; give the weight file itself")
-        with open(path, "rb") as file:
-            return _read(file, path, key)
+    with _naming(path), open_file(path) as file:
+        return _read(file, path, key)
 
 
 def read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -71,6 +69,7 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         WeightFileError: the file is missing, torn, or holds no tensors.
     """
     with _naming(path):
+        check_regular(path)
         return _load_safetensors(path)
 
 

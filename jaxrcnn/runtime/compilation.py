@@ -1,16 +1,21 @@
 """Compiled programs, kept between runs: jax's persistent compilation cache, on by default."""
 
+import errno
 import hashlib
 import os
 import pathlib
 import platform
 import re
+import stat
 import sys
 
 from jaxrcnn.runtime.machine import processors
 
 MOST = 4 * 2**30
 """Bytes; those that were used the longest ago go first."""
+
+
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def keep_compiled_programs() -> None:
@@ -29,7 +34,7 @@ def keep_compiled_programs() -> None:
     except ImportError:  # without platformdirs nobody says where a cache belongs
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
     except OSError as error:
         print(f"compiled programs are not kept: {folder} ({error.strerror})", file=sys.stderr)
         return
@@ -46,6 +51,28 @@ def cache_folder() -> pathlib.Path:
 
     root = os.environ.get("JAXRCNN_CACHE") or platformdirs.user_cache_dir("jaxrcnn")
     return pathlib.Path(root) / "compiled" / processor_kind(processors())
+
+
+def make_private(folder: pathlib.Path) -> None:
+    """Make a folder, or see that it is this user's; others then cannot write into it.
+
+    What is read from it is run as a program, so that nobody else may put anything there.
+
+    Raises:
+        OSError: it cannot be made, or belongs to another user.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not is_private(folder):
+        folder.chmod(folder.stat().st_mode & ~OTHERS_WRITE)
+    if not is_private(folder):
+        raise PermissionError(errno.EPERM, "belongs to another user", str(folder))
+
+
+def is_private(path: pathlib.Path) -> bool:
+    """Whether this user owns a file or folder, and nobody else may write to it."""
+    status = path.stat()
+    is_own = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    return is_own and (not status.st_mode & OTHERS_WRITE or os.name == "nt")
 
 
 def processor_kind(description: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 import jax
 
-from jaxrcnn.runtime.compilation import cache_folder
+from jaxrcnn.runtime.compilation import cache_folder, is_private, make_private
 
 NO_MATTER = re.compile("_(cache|log|logging|dump)(_|$)")
 """In the names of jax's settings that change no program."""
@@ -74,7 +74,7 @@ def _path_of(description: str) -> pathlib.Path | None:
         return None
     try:
         folder = cache_folder() / "executables"
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
     except (ImportError, OSError):
         return None
     devices = [(x.platform, x.device_kind, x.id) for x in jax.local_devices()]
@@ -104,8 +104,11 @@ def _sources() -> str:
 
 
 def _read(path: pathlib.Path) -> Any:
+    """The program in a file. A pickle is a program too: only one that this user wrote is read."""
     from jax.experimental.serialize_executable import deserialize_and_load
 
+    if not is_private(path):
+        raise PermissionError(path)
     compiled = deserialize_and_load(*pickle.loads(path.read_bytes()))
     os.utime(path)
     return compiled
@@ -117,6 +120,7 @@ def _write(path: pathlib.Path, compiled: Any) -> None:
 
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        partial.touch(0o600, exist_ok=False)
         partial.write_bytes(pickle.dumps(serialize(compiled)))
         partial.replace(path)
     finally:

@@ -21,6 +21,7 @@ from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.split_file import copy_split
 from jaxrcnn.detector import build
+from jaxrcnn.opening import read_bytes
 from jaxrcnn.runs import run
 from jaxrcnn.runtime.machine import processor_name
 from jaxrcnn.study.report import write_report
@@ -96,7 +97,7 @@ def known_results(workdir: pathlib.Path) -> Results:
     path = workdir / "study.json"
     if not path.exists():
         return {}
-    runs = from_json(path.read_text(encoding="utf-8")).runs
+    runs = from_json(read_bytes(path).decode()).runs
     return {(run.scheme, run.seed): run for run in runs if run.status != "waiting"}
 
 

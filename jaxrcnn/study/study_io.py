@@ -31,7 +31,7 @@ def from_json(text: str) -> Study:
         tree = json.loads(text)
         version = tree.pop("version")
         study = _study(tree) if version in (1, VERSION) else None
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ConfigError(f"study.json cannot be read ({type(error).__name__}: {error})") from error
     if study is None:
         raise ConfigError(f"study.json has version {version}; this program reads {VERSION}")

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from jaxrcnn.training.activity import Activity
+from jaxrcnn.wording import legible
 
 if TYPE_CHECKING:
     import rich.console
@@ -45,7 +46,7 @@ class Lines:
 
     def message(self, text: str) -> None:
         """Print a line."""
-        print(text, flush=True)
+        print(legible(text), flush=True)
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -98,7 +99,7 @@ class Terminal:
 
     def message(self, text: str) -> None:
         """Print a line above what is live."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(legible(text), markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Leave the bar as it is, and nothing else."""

@@ -10,6 +10,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from jaxrcnn.opening import read_json
 from jaxrcnn.training.checksums import Checksum, file_checksum, text_checksum
 from jaxrcnn.training.errors import CheckpointError
 
@@ -62,7 +63,7 @@ def check_whole(folder: pathlib.Path) -> Listed | None:
     """
     path = folder / FILE
     try:
-        sizes, listed = _parse(json.loads(path.read_text(encoding="utf-8")))
+        sizes, listed = _parse(read_json(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxrcnn.config import ConfigError
+from jaxrcnn.opening import read_json
 from jaxrcnn.training.files import replace_text
+from jaxrcnn.wording import shortened
 
 FILE = "history.json"
 
@@ -37,11 +39,17 @@ def read_history(workdir: pathlib.Path) -> list[Change]:
     """
     path = workdir / FILE
     try:
-        return [Change(**change) for change in json.loads(path.read_text(encoding="utf-8"))]
+        return [_checked(Change(**change)) for change in read_json(path)]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error})") from error
+        raise ConfigError(f"{path} cannot be read ({shortened(str(error))})") from error
+
+
+def _checked(change: Change) -> Change:
+    if type(change.step) is not int or not isinstance(change.field, str):
+        raise TypeError("a change has no step or no field")
+    return change
 
 
 def append_history(workdir: pathlib.Path, changes: Sequence[Change]) -> None:

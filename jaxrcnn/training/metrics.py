@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from jaxrcnn.config import ConfigError
+from jaxrcnn.opening import read_bytes
 from jaxrcnn.training.files import replace_text
 from jaxrcnn.training.retries import write_patiently
 from jaxrcnn.training.trackers import Trackers
@@ -54,16 +55,19 @@ class MetricsWriter:
         """The lines of a metrics.jsonl as dicts, without a last line that a crash tore.
 
         Raises:
-            ValueError: a line before the last is not JSON.
+            ValueError: a line is no metrics of a step, or one before the last is not JSON.
         """
-        lines = pathlib.Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_bytes(path).decode(errors="replace").splitlines()
         rows = []
         for number, line in enumerate(lines, 1):
             try:
-                rows.append(json.loads(line))
+                rows.append(_parse(line))
             except json.JSONDecodeError as error:
                 if number < len(lines):
                     raise ValueError(f"{path}, line {number}, is not JSON: {error}") from error
+            except (LookupError, TypeError, ValueError, RecursionError) as error:
+                what = "is no JSON object of numbers with a step"
+                raise ValueError(f"{path}, line {number}, {what}") from error
         return rows
 
     def write(self, step: int, metrics: Mapping[str, Any]) -> None:
@@ -96,6 +100,16 @@ class MetricsWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _parse(line: str) -> dict[str, Any]:
+    """A line of a metrics.jsonl: numbers and nulls by their names, and the step."""
+    row = json.loads(line)
+    if type(row["step"]) is not int:
+        raise TypeError("no step")
+    if not all(value is None or type(value) in (int, float) for value in row.values()):
+        raise TypeError("not a number")
+    return row
 
 
 def read_rows(path: pathlib.Path) -> list[dict[str, Any]]:

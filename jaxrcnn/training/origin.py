@@ -18,6 +18,7 @@ import jax
 from jaxrcnn import __version__
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_io import config_to_json
+from jaxrcnn.opening import read_json
 from jaxrcnn.runtime.machine import cores, processor_name, processors
 from jaxrcnn.training.files import replace_text
 from jaxrcnn.training.history import Change
@@ -131,7 +132,7 @@ def read_origin(workdir: pathlib.Path) -> Origin | None:
     """
     path = workdir / FILE
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = read_json(path)
         return {group: dict(fields) for group, fields in tree.items()}
     except FileNotFoundError:
         return None

@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 from jaxrcnn.config import Config, ConfigError, ModelConfig
 from jaxrcnn.config_io import config_differences
 from jaxrcnn.detector import Detector, build
+from jaxrcnn.opening import read_json
 from jaxrcnn.training.files import replace_text
+from jaxrcnn.wording import shortened
 
 FILE = "pieces.json"
 
@@ -210,17 +212,17 @@ def _read_pieces(folder: pathlib.Path) -> dict[str, Piece] | None:
     """The pieces of a folder; None where it does not say."""
     path = folder / FILE
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = read_json(path)
         return {name: _checked(Piece(**piece)) for name, piece in tree.items()}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error})") from error
+        raise ConfigError(f"{path} cannot be read ({shortened(str(error))})") from error
 
 
 def _checked(piece: Piece) -> Piece:
     if not isinstance(piece.name, str) or not isinstance(piece.source, str | None):
-        raise TypeError(f"a piece is {piece.name!r}, of source {piece.source!r}")
+        raise TypeError("a piece has a name or a source that is no text")
     return piece
 
 

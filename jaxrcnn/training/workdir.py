@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_io import config_differences, config_from_json, config_to_json
+from jaxrcnn.opening import read_bytes, read_json
 from jaxrcnn.training.files import replace_text
 from jaxrcnn.training.history import Change, append_history
 from jaxrcnn.training.resumable import resumed_config
+from jaxrcnn.wording import shortened
 
 
 class Classes(NamedTuple):
@@ -24,7 +26,9 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
 
     Raises:
         ConfigError: the folder holds a run with a different config; names the fields that differ.
+            Or a file in it is a symbolic link.
     """
+    _check_links(workdir)
     path = workdir / "config.json"
     if path.exists():
         differences = config_differences(read_config(workdir), config)
@@ -36,6 +40,14 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
         return
     workdir.mkdir(parents=True, exist_ok=True)
     replace_text(path, config_to_json(config))
+
+
+def _check_links(workdir: pathlib.Path) -> None:
+    """See that what is written into a run's files, perhaps a stranger's, stays in its folder."""
+    for path in workdir.iterdir() if workdir.is_dir() else ():
+        if path.is_symlink() and not path.is_dir():
+            what = "a run would write to where it leads; put a copy of that file in its place"
+            raise ConfigError(f"{path} is a symbolic link: {what}")
 
 
 def change(
@@ -80,7 +92,7 @@ def read_config(workdir: pathlib.Path) -> Config:
     if not path.is_file():
         raise ConfigError(f"{workdir} is not the folder of a run or a model: it has no config.json")
     try:
-        return config_from_json(path.read_text(encoding="utf-8"), str(path))
+        return config_from_json(read_bytes(path).decode(), str(path))
     except (OSError, ValueError) as error:  # a ConfigError is a ValueError
         raise ConfigError(f"{path}: {error}") from error
 
@@ -91,6 +103,17 @@ def write_classes(workdir: pathlib.Path, names: Sequence[str], ids: Sequence[int
     replace_text(workdir / "classes.json", text + "\n")
 
 
+def _checked(classes: Classes) -> Classes:
+    """The classes, if they are what `write_classes` writes."""
+    if not all(isinstance(name, str) for name in classes.names):
+        raise TypeError("a name is no text")
+    if not all(type(number) is int for number in classes.ids):
+        raise TypeError("an id is no whole number")
+    if len(classes.names) != len(classes.ids):
+        raise ValueError(f"{len(classes.names)} names, but {len(classes.ids)} ids")
+    return classes
+
+
 def read_classes(workdir: pathlib.Path) -> Classes:
     """The classes of a run.
 
@@ -99,9 +122,8 @@ def read_classes(workdir: pathlib.Path) -> Classes:
     """
     path = workdir / "classes.json"
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        return Classes(tuple(tree["names"]), tuple(tree["ids"]))
+        tree = read_json(path)
+        return _checked(Classes(tuple(tree["names"]), tuple(tree["ids"])))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{path} cannot be read ({error}): repeat the command that made this folder"
-        ) from error
+        what = f"{path} cannot be read ({shortened(str(error))})"
+        raise ConfigError(f"{what}: repeat the command that made this folder") from error

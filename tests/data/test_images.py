@@ -339,7 +339,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path, content, said):
 
 
 def test_a_folder_is_no_image(tmp_path):
-    assert complaints(tmp_path).endswith("Is a directory")
+    assert complaints(tmp_path).endswith("is a directory, not a regular file")
 
 
 @pytest.mark.parametrize("pillows", [1, 10_000])

@@ -54,7 +54,7 @@ def test_files_that_cannot_be_opened_stop_or_are_left_out(tmp_path):
     dataset, lines = open_all(images, "skip")
     assert lines == [
         f"{tmp_path / 'none.png'}: No such file or directory",
-        f"{tmp_path}: Is a directory",
+        f"{tmp_path}: is a directory, not a regular file",
     ]
     assert [record.image_id for record in dataset.records] == [1]
     np.testing.assert_array_equal(dataset.read_image(0), PIXELS)

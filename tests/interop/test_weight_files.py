@@ -107,9 +107,9 @@ def test_what_is_no_state_dict_is_one_line(tree, said, tmp_path):
 
 def test_a_missing_file_and_a_folder_are_one_line(tmp_path):
     assert "No such file" in complaint(tmp_path / "none.pth")
-    assert "is a folder" in complaint(tmp_path)
+    assert "is a directory, not a regular file" in complaint(tmp_path)
     os.mkfifo(tmp_path / "pipe")
-    assert "no usual file" in complaint(tmp_path / "pipe")
+    assert "is a named pipe, not a regular file" in complaint(tmp_path / "pipe")
     with pytest.raises(ConfigError):  # which the commands print
         read_weights(tmp_path)
 

@@ -1,10 +1,16 @@
+import os
 import re
 
 import jax
 import pytest
 
 from jaxrcnn.runtime import compilation
-from jaxrcnn.runtime.compilation import cache_folder, keep_compiled_programs, processor_kind
+from jaxrcnn.runtime.compilation import (
+    cache_folder,
+    keep_compiled_programs,
+    make_private,
+    processor_kind,
+)
 
 
 @pytest.fixture
@@ -61,3 +67,14 @@ def test_each_kind_of_processor_has_a_folder_of_its_own(monkeypatch):
     assert zen == same != older
     assert re.fullmatch("x86_64-[0-9a-f]{12}", zen)
     assert processor_kind("") == processor_kind("bugs : none\n") != older
+
+
+def test_a_folder_is_made_for_this_user_alone(tmp_path, monkeypatch):
+    make_private(tmp_path / "a/b")
+    assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "a/b").chmod(0o775)
+    make_private(tmp_path / "a/b")
+    assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o755
+    monkeypatch.setattr(compilation.os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        make_private(tmp_path / "a/b")

@@ -1,4 +1,5 @@
 import os
+import pickle
 import subprocess
 import sys
 
@@ -6,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxrcnn.runtime import executables
+from jaxrcnn.runtime import compilation, executables
 from jaxrcnn.runtime.executables import load_or_compile
 
 X = jnp.arange(4.0)
@@ -132,3 +133,33 @@ print(load_or_compile("line", lambda: jax.jit(lambda x: 3 * x + 1).lower(x))(x).
         )
         assert done.stdout.strip() == "[1.0, 4.0, 7.0, 10.0]", done.stderr
         assert len(folder()) == 1
+
+
+class Planted:
+    """A pickle that makes a file when it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("change", ["others may write to it", "another user's"])
+def test_a_program_that_others_could_have_written_is_not_read(
+    folder, lower, tmp_path, monkeypatch, change
+):
+    load_or_compile("line", lower)
+    (file,) = folder()
+    assert file.stat().st_mode & 0o077 == 0
+    file.write_bytes(pickle.dumps(Planted(tmp_path / "ran")))
+    if change == "another user's":
+        monkeypatch.setattr(compilation.os, "geteuid", lambda: os.getuid() + 1)
+    else:
+        file.chmod(0o620)
+    assert load_or_compile("line", lower)(X).tolist() == [1, 4, 7, 10]
+    assert lower.calls == 2
+    assert not (tmp_path / "ran").exists()
+    monkeypatch.undo()
+    pickle.loads(pickle.dumps(Planted(tmp_path / "ran"))).close()  # it would have been seen
+    assert (tmp_path / "ran").exists()

@@ -91,3 +91,34 @@ def test_classes_that_cannot_be_read_are_named(tmp_path, text):
         (tmp_path / "classes.json").write_text(text)
     with pytest.raises(ConfigError, match=r"classes\.json cannot be read"):
         read_classes(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "metrics.jsonl.tmp"])
+def test_a_strangers_run_is_not_written_into_through_links(tmp_path, name):
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    claim(run, Config())
+    outside.write_bytes((run / "config.json").read_bytes())
+    (run / name).unlink(missing_ok=True)
+    (run / name).symlink_to(outside)
+    with pytest.raises(ConfigError, match=rf"{name} is a symbolic link"):
+        claim(run, Config())
+    (run / name).unlink()
+    (run / name).symlink_to("nowhere")
+    with pytest.raises(ConfigError, match=rf"{name} is a symbolic link"):
+        claim(run, Config())
+
+
+def test_a_folder_of_a_run_may_be_elsewhere(tmp_path):
+    claim(tmp_path / "run", Config())
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run/checkpoints").symlink_to(tmp_path / "disk")
+    claim(tmp_path / "run", Config())
+
+
+@pytest.mark.parametrize(
+    "text", ['{"names": [1], "ids": [1]}', '{"names": ["a"], "ids": [1.5]}', "[" * 100_000]
+)
+def test_classes_that_are_none_are_one_line(tmp_path, text):
+    (tmp_path / "classes.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"classes.json cannot be read"):
+        read_classes(tmp_path)
