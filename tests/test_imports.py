@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "types": {"jax"},
     "runtime": set(),
     "runtime.allocator": {"jax"},
-    "runtime.compilation": {"jax", "platformdirs"},
+    "runtime.cache": {"platformdirs"},
+    "runtime.compilation": {"jax"},
     "runtime.executables": {"jax"},
     "runtime.xla": {"jax"},
     "config": set(),
@@ -66,7 +67,7 @@ MAY_IMPORT = {
     "training.tracker_kinds": {"config", "config_io", "tensorboardX", "numpy", "PIL"},
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
     "data": {
-        *("types", "config", "wording"),
+        *("types", "config", "wording", "runtime.cache"),
         *("numpy", "PIL", "absl", "grain", "pyarrow", "pycocotools", "yaml"),
     },
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},

@@ -68,7 +68,9 @@ def divide(
     if folder is not None and has_split(folder):
         halves, notes = read_split(folder, whole)
     else:
-        owners = [source for source, part in zip(sources, sets, strict=True) for _ in part.records]
+        owners = [
+            source for source, part in zip(sources, sets, strict=True) for _ in range(len(part))
+        ]
         places = [place for place, owner in enumerate(owners) if owner.eval == ""]
         chosen = hold_out(_take(whole, places), data.val_share, config.seed)
         val = [places[place] for place in chosen.val]
@@ -82,5 +84,4 @@ def divide(
 
 def _take(dataset: Dataset, places: Sequence[int]) -> Dataset:
     """Some images of a data set."""
-    records = tuple(dataset.records[place] for place in places)
-    return dataclasses.replace(dataset, records=records)
+    return dataclasses.replace(dataset, records=dataset.columns.take(places))

@@ -61,7 +61,7 @@ def read_split(workdir: pathlib.Path, dataset: Dataset) -> tuple[Halves, list[st
     except (OSError, ValueError, RecursionError) as error:
         remedy = "start a new run in another --workdir"
         raise fault(file, "the images held out", f"it cannot be read ({error})", remedy) from error
-    names = [record.name for record in dataset.records]
+    names = list(dataset.columns.names)
     gone = sorted((train | val) - set(names))
     if gone:
         what = f"{_some(gone)} missing from the data set"

@@ -2,6 +2,7 @@
 
 import codecs
 import os
+from collections.abc import Callable, Iterator
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -26,6 +27,31 @@ def read_text(path: str | os.PathLike[str]) -> str:
         content = stream.read()
     encodings = (encoding for mark, encoding in MARKS if content.startswith(mark))
     return content.decode(next(encodings, "utf-8"))
+
+
+PIECE = 2**21
+"""Bytes of a large file that are read at a time."""
+
+
+def read_pieces(
+    path: str | os.PathLike[str], see: Callable[[bytes], object] = len
+) -> Iterator[str]:
+    """The text of a file in UTF-8 without a byte order mark, in pieces.
+
+    Args:
+        path: of the file.
+        see: is called with the bytes of each piece.
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is of another encoding.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with open(path, "rb") as stream:
+        while content := stream.read(PIECE):
+            see(content)
+            yield decoder.decode(content)
+    yield decoder.decode(b"", final=True)
 
 
 def read_ends(path: str | os.PathLike[str], first: int = BEGINNING, last: int = 2**12) -> str:

@@ -1,12 +1,12 @@
 """Compiled programs, kept between runs: jax's persistent compilation cache, on by default."""
 
 import hashlib
-import os
 import pathlib
 import platform
 import re
 import sys
 
+from jaxrcnn.runtime.cache import user_cache
 from jaxrcnn.runtime.machine import processors
 
 MOST = 4 * 2**30
@@ -42,10 +42,7 @@ def cache_folder() -> pathlib.Path:
 
     XLA compiles for the very processor, and a home is often shared by machines with several.
     """
-    import platformdirs
-
-    root = os.environ.get("JAXRCNN_CACHE") or platformdirs.user_cache_dir("jaxrcnn")
-    return pathlib.Path(root) / "compiled" / processor_kind(processors())
+    return user_cache() / "compiled" / processor_kind(processors())
 
 
 def processor_kind(description: str) -> str:
