@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -96,14 +96,14 @@ class Records(Sequence[Record]):
     def concatenated(cls, parts: Sequence["Records"]) -> "Records":
         """The records of several, in order."""
         columns: dict[str, Any] = {}
-        for field in dataclasses.fields(cls):
-            values = [getattr(part, field.name) for part in parts]
-            if field.name == "starts":
-                columns["starts"] = starts_of(np.concatenate([np.diff(x) for x in values]))
+        for name in COLUMNS:
+            values = [getattr(part, name) for part in parts]
+            if name == "starts":
+                columns[name] = starts_of(np.concatenate([np.diff(x) for x in values]))
             elif isinstance(values[0], Texts):
-                columns[field.name] = Texts.concatenated(values)
+                columns[name] = Texts.concatenated(values)
             else:
-                columns[field.name] = np.concatenate(values)
+                columns[name] = np.concatenate(values)
         return cls(**columns)
 
     def __len__(self) -> int:
@@ -156,11 +156,34 @@ class Records(Sequence[Record]):
         """The place of the image of each box, (B,) int64."""
         return np.repeat(np.arange(len(self)), self.counts)
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays by name; a column of texts has two, see `from_arrays`."""
+        arrays: dict[str, np.ndarray] = {}
+        for name in COLUMNS:
+            column = getattr(self, name)
+            if isinstance(column, Texts):
+                arrays |= {f"{name}.content": column.content, f"{name}.starts": column.starts}
+            else:
+                arrays[name] = column
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """The records that have these arrays."""
+        return cls(
+            **{
+                name: arrays[name]
+                if name in arrays
+                else Texts(arrays[f"{name}.content"], arrays[f"{name}.starts"])
+                for name in COLUMNS
+            }
+        )
+
     def replace(self, **columns: Any) -> "Records":
         """The same records with other columns; names are given as strings."""
         if "names" in columns:
             columns["names"] = Texts.of(columns["names"])
-        return dataclasses.replace(self, **columns)
+        return Records(**{name: getattr(self, name) for name in COLUMNS} | columns)
 
     def take(self, places: Sequence[int] | np.ndarray) -> "Records":
         """The records at some places, in the order of these, (n,) int."""
@@ -177,7 +200,10 @@ class Records(Sequence[Record]):
         """The records without the boxes that are not kept, (B,) bool."""
         counts = np.bincount(self.owners[kept], minlength=len(self))
         columns = {field: getattr(self, field)[kept] for field in PER_BOX}
-        return dataclasses.replace(self, starts=starts_of(counts), **columns)
+        return self.replace(starts=starts_of(counts), **columns)
+
+
+COLUMNS = tuple(field.name for field in dataclasses.fields(Records))
 
 
 def _check(record: Record) -> None:

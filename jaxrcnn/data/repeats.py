@@ -15,7 +15,8 @@ def repeat_factors(dataset: Dataset, threshold: float) -> np.ndarray:
     if not len(records.boxes):
         return np.ones(images, np.float64)
     classes = int(records.labels.max()) + 1
-    pairs = np.unique(records.owners * classes + records.labels)  # each class of an image once
+    pairs = np.sort(records.owners * classes + records.labels)
+    pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # each class of an image once
     owners, labels = np.divmod(pairs, classes)
     counts = np.maximum(np.bincount(labels, minlength=classes), 1)
     of_class = [max(1.0, (threshold * images / count) ** 0.5) for count in counts.tolist()]
