@@ -29,8 +29,9 @@ def load(kind: str, key: str, use: Callable[[dict[str, np.ndarray]], T]) -> T | 
         return None
     path = folder / f"{kind}-{key}.npz"
     # A file that is missing, torn or of another kind is made again; zip has a sum of each array.
-    with contextlib.suppress(Exception), np.load(path, allow_pickle=False) as stored:
-        made = use({name: stored[name] for name in stored.files})
+    with contextlib.suppress(Exception), open(path, "rb") as stream:
+        with np.load(stream, allow_pickle=False) as stored:
+            made = use({name: stored[name] for name in stored.files})
         os.utime(path)
         return made
     return None

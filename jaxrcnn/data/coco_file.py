@@ -7,15 +7,15 @@ what is read of it is kept for the next time.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxrcnn.data import cache
 from jaxrcnn.data.coco_annotations import AnnotationColumns, Annotations, Entry, Rows
-from jaxrcnn.data.json_pieces import NotInPieces, parse_tables
-from jaxrcnn.data.text import read_pieces, read_text
+from jaxrcnn.data.json_pieces import parse_tables
+from jaxrcnn.data.text import decode_pieces, read_pieces, read_text
 
 TABLES = ("images", "annotations", "categories")
 IMAGE_FIELDS = ("id", "file_name", "height", "width")
@@ -48,19 +48,25 @@ def parse_file(file: str) -> Parsed:
     """
     if os.stat(file).st_size < LARGE:
         return parse_whole(file)
-    seen = hashlib.blake2b(digest_size=20)
-    for _ in read_pieces(file, seen.update):
-        pass
-    kept = cache.load(KIND, seen.hexdigest(), _from_arrays)
+    digest = hashlib.blake2b(digest_size=20)
+    for piece in read_pieces(file):
+        digest.update(piece)
+    kept = cache.load(KIND, digest.hexdigest(), _from_arrays)
     if kept is not None:
         return kept
-    seen = hashlib.blake2b(digest_size=20)  # the file may have changed since
+    digest = hashlib.blake2b(digest_size=20)  # once more: the file may have changed since
     try:
-        parsed = parse_pieces(read_pieces(file, seen.update))
-    except (NotInPieces, UnicodeDecodeError, RecursionError):
+        parsed = parse_pieces(decode_pieces(_seen(read_pieces(file), digest.update)))
+    except (ValueError, RecursionError):  # what is unusual or wrong is told by the whole
         return parse_whole(file)
-    cache.store(KIND, seen.hexdigest(), _to_arrays(parsed))
+    cache.store(KIND, digest.hexdigest(), _to_arrays(parsed))
     return parsed
+
+
+def _seen(pieces: Iterable[bytes], see: Callable[[bytes], object]) -> Iterator[bytes]:
+    for piece in pieces:
+        see(piece)
+        yield piece
 
 
 def parse_whole(file: str) -> Parsed:

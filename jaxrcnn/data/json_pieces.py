@@ -8,6 +8,9 @@ from typing import Any
 MANY = 4096
 """Entries of a list that come at a time."""
 
+AFTER = {*",:]} \t\n\r"}
+"""What may follow a value."""
+
 BLANKS = re.compile(r"[ \t\n\r]*")
 _decode = json.JSONDecoder().raw_decode
 
@@ -54,18 +57,19 @@ class _Text:
         while True:
             try:
                 value, end = _decode(self.text, self.place)
-                if end < len(self.text):  # else a number could go on
+                if self.text[end : end + 1] in AFTER:  # else a number could go on
                     self.place = end
                     return value
             except json.JSONDecodeError:
                 pass
+            except ValueError as error:  # a number of very many digits
+                raise NotInPieces(str(error)) from error
             # Twice as much each time, so that what is parsed again stays as much as there is.
-            wanted = 2 * (len(self.text) - self.place)
-            while True:
-                if not self.more():
-                    raise NotInPieces("a value does not end")
-                if len(self.text) >= wanted:
-                    break
+            wanted, is_more = 2 * (len(self.text) - self.place), False
+            while len(self.text) - self.place < wanted and self.more():
+                is_more = True
+            if not is_more:
+                raise NotInPieces("a value does not end")
 
     def entries(self) -> Iterator[list[Any]]:
         """The values of a list that has begun, `MANY` at a time."""
@@ -95,7 +99,7 @@ class _Text:
                     place = _skip(text, place + 1)
                 entries.append(entry)
                 self.place = end
-        except json.JSONDecodeError:
+        except ValueError:  # at the end of the text, or a fault
             pass
         return entries
 

@@ -2,7 +2,7 @@
 
 import codecs
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -33,24 +33,26 @@ PIECE = 2**21
 """Bytes of a large file that are read at a time."""
 
 
-def read_pieces(
-    path: str | os.PathLike[str], see: Callable[[bytes], object] = len
-) -> Iterator[str]:
-    """The text of a file in UTF-8 without a byte order mark, in pieces.
-
-    Args:
-        path: of the file.
-        see: is called with the bytes of each piece.
+def read_pieces(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """The bytes of a large file, in pieces.
 
     Raises:
         OSError: it cannot be read.
+    """
+    with open(path, "rb") as stream:
+        while content := stream.read(PIECE):
+            yield content
+
+
+def decode_pieces(pieces: Iterable[bytes]) -> Iterator[str]:
+    """A text in UTF-8 without a byte order mark that comes in pieces.
+
+    Raises:
         UnicodeDecodeError: it is of another encoding.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    with open(path, "rb") as stream:
-        while content := stream.read(PIECE):
-            see(content)
-            yield decoder.decode(content)
+    for piece in pieces:
+        yield decoder.decode(piece)
     yield decoder.decode(b"", final=True)
 
 
