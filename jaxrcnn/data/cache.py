@@ -68,7 +68,8 @@ def _folder() -> pathlib.Path | None:
 
 
 def _drop_oldest(folder: pathlib.Path) -> None:
-    files = sorted(folder.glob("*.npz"), key=lambda file: -file.stat().st_mtime)
+    # Also what a process that was killed has begun.
+    files = sorted(folder.iterdir(), key=lambda file: -file.stat().st_mtime)
     total = 0
     for file in files:
         total += file.stat().st_size

@@ -170,14 +170,10 @@ class Records(Sequence[Record]):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
         """The records that have these arrays."""
-        return cls(
-            **{
-                name: arrays[name]
-                if name in arrays
-                else Texts(arrays[f"{name}.content"], arrays[f"{name}.starts"])
-                for name in COLUMNS
-            }
-        )
+        columns: dict[str, Any] = {name: arrays[name] for name in COLUMNS if name in arrays}
+        for name in set(COLUMNS) - set(columns):
+            columns[name] = Texts(arrays[f"{name}.content"], arrays[f"{name}.starts"])
+        return cls(**columns)
 
     def replace(self, **columns: Any) -> "Records":
         """The same records with other columns; names are given as strings."""

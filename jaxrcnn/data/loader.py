@@ -36,6 +36,7 @@ class BatchStream(Iterator[T]):
     def __init__(self, make: Callable[[int], tuple[T, Unread]], steps: range, workers: int) -> None:
         import grain
 
+        self._make = make  # holds the file that worker processes map
         made = grain.MapDataset.range(steps.start, steps.stop).map(make)
         if workers == 0:
             ahead = made.to_iter_dataset(grain.ReadOptions(THREADS, THREADS))

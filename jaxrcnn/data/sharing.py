@@ -10,6 +10,7 @@ import mmap
 import os
 import tempfile
 import time
+import weakref
 from collections.abc import Sequence
 from typing import IO, Any, NamedTuple
 
@@ -65,7 +66,9 @@ def shared(dataset: Dataset) -> Dataset:
 
 def _write(records: Records) -> SharedRecords:
     _remove_abandoned()
-    file = tempfile.NamedTemporaryFile(prefix=PREFIX)  # noqa: SIM115 (open while it is shared)
+    made = SharedRecords.from_arrays(records.arrays())
+    file = tempfile.NamedTemporaryFile(prefix=PREFIX, delete=False)  # noqa: SIM115 (stays open)
+    weakref.finalize(made, _remove, file, os.getpid())
     _hold(file.fileno())
     places = []
     for name, array in records.arrays().items():
@@ -73,10 +76,17 @@ def _write(records: Records) -> SharedRecords:
         places.append(Place(name, array.dtype.str, array.shape, file.tell()))
         file.write(np.ascontiguousarray(array).data)
     file.flush()
-    made = SharedRecords.from_arrays(records.arrays())
     object.__setattr__(made, "file", file)
     object.__setattr__(made, "places", places)
     return made
+
+
+def _remove(file: IO[bytes], owner: int) -> None:
+    if os.getpid() == owner:  # and not a fork of it
+        with contextlib.suppress(OSError):
+            file.close()
+        with contextlib.suppress(OSError):
+            os.unlink(file.name)
 
 
 def _mapped(path: str, places: Sequence[Place]) -> Records:

@@ -68,17 +68,46 @@ def test_without_a_place_for_a_file_records_are_copied(folder, monkeypatch):
     assert type(shared(small_dataset()).records) is Records
 
 
-def test_the_file_of_a_killed_process_is_removed_and_that_of_a_living_one_stays(folder):
-    program = (
-        "import os, signal, tempfile\n"
+def test_a_full_disk_leaves_no_file(folder, monkeypatch):
+    class Full:
+        def __init__(self, file):
+            self.file, self.name = file, file.name
+
+        def write(self, _):
+            raise OSError(28, "No space left on device")
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+    create = tempfile.NamedTemporaryFile
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", lambda **more: Full(create(**more)))
+    assert type(shared(small_dataset()).records) is Records
+    gc.collect()
+    assert files(folder) == []
+
+
+def test_a_process_that_ends_leaves_no_file(folder):
+    subprocess.run([sys.executable, "-c", program(folder, "sys.exit(3)")], check=False)
+    assert files(folder) == []
+
+
+def program(folder, end):
+    """A program that shares records and then ends in some way."""
+    return (
+        "import os, signal, sys, tempfile\n"
         f"tempfile.tempdir = {str(folder)!r}\n"
         "from jaxrcnn.data import sharing\n"
         "from tests.data.small import small_dataset\n"
         "sharing.LARGE = 0\n"
         "dataset = sharing.shared(small_dataset())\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"assert len(os.listdir({str(folder)!r})) == 1\n"
+        f"{end}\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=False)
+
+
+def test_the_file_of_a_killed_process_is_removed_and_that_of_a_living_one_stays(folder):
+    killed = program(folder, "os.kill(os.getpid(), signal.SIGKILL)")
+    subprocess.run([sys.executable, "-c", killed], check=False)
     (left,) = files(folder)
     living = shared(small_dataset())  # the other is too young to be looked at
     assert len(files(folder)) == 2
