@@ -41,7 +41,9 @@ class CheckedBoxes(NamedTuple):
         return good
 
 
-def check_boxes(boxes: np.ndarray, height: int, width: int) -> CheckedBoxes:
+def check_boxes(
+    boxes: np.ndarray, height: int | np.ndarray, width: int | np.ndarray
+) -> CheckedBoxes:
     """Check boxes against their image and cut what reaches out of it by up to `TOLERANCE`.
 
     A box is at fault where a coordinate is not finite, where it is inverted, and where it lies
@@ -49,28 +51,29 @@ def check_boxes(boxes: np.ndarray, height: int, width: int) -> CheckedBoxes:
 
     Args:
         boxes: (G, 4) float64, xyxy in pixels of the image.
-        height: of the image, pixels.
-        width: of the image, pixels.
+        height: of the image in pixels, or of that of each box, (G,).
+        width: the same.
     """
-    limits = np.array([width, height, width, height], np.float64)
+    sides = [np.broadcast_to(side, len(boxes)) for side in (width, height)]
+    limits = np.stack(sides * 2, axis=1).astype(np.float64)  # (G, 4)
     inside = np.clip(boxes, 0.0, limits)
     with np.errstate(invalid="ignore", over="ignore"):  # of what is not finite
         exact = boxes[:, 2:] - boxes[:, :2]  # (G, 2) width and height
     rounded = inside.astype(np.float32)
-    image = f"the image of {width}x{height} pixels"
     finite = np.isfinite(boxes).all(axis=1)
     empty = finite & (exact >= 0).all(axis=1) & (exact == 0).any(axis=1)
     kinds = (
         (~finite, "has a coordinate that is not finite"),
         ((exact < 0).any(axis=1), "is inverted"),
-        ((inside[:, 2:] <= inside[:, :2]).any(axis=1), f"lies outside {image}"),
-        ((np.abs(boxes - inside) > TOLERANCE).any(axis=1), f"reaches out of {image}"),
+        ((inside[:, 2:] <= inside[:, :2]).any(axis=1), "lies outside {image}"),
+        ((np.abs(boxes - inside) > TOLERANCE).any(axis=1), "reaches out of {image}"),
     )
     faults: dict[int, str] = {}
     for is_faulty, what in kinds:
         for place in np.flatnonzero(is_faulty & ~empty).tolist():
             corners = ", ".join(f"{value:g}" for value in boxes[place])
-            faults.setdefault(place, f"the box ({corners}) {what}")
+            image = "the image of {}x{} pixels".format(*(int(side[place]) for side in sides))
+            faults.setdefault(place, f"the box ({corners}) {what.format(image=image)}")
     empty |= (rounded[:, 2:] <= rounded[:, :2]).any(axis=1)  # thinner than float32 can tell
     empty[list(faults)] = False
     return CheckedBoxes(rounded, (boxes != inside).any(axis=1), empty, faults)

@@ -1,7 +1,6 @@
 """COCO's format: one json file a split, boxes (x, y, width, height), sparse category ids."""
 
 import functools
-import itertools
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -9,18 +8,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised, check_boxes
+from jaxrcnn.data.coco_annotations import LARGEST_AREA, Entry
 from jaxrcnn.data.coco_categories import number_categories
 from jaxrcnn.data.coco_images import look_at_images
-from jaxrcnn.data.coco_tables import Entry, Split, read_split
-from jaxrcnn.data.errors import DataError, fault
+from jaxrcnn.data.coco_tables import Split, read_split
+from jaxrcnn.data.columns import Records
+from jaxrcnn.data.errors import fault
 from jaxrcnn.data.image_files import ImageFile
 from jaxrcnn.data.images import MAX_PIXELS
-from jaxrcnn.data.records import Dataset, Record, make_record, read_file
+from jaxrcnn.data.records import Dataset, read_file
+from jaxrcnn.data.texts import Texts, starts_of
 from jaxrcnn.data.values import described, flag, number, whole_number
 from jaxrcnn.wording import counted
-
-LARGEST_AREA = float(np.finfo(np.float32).max)
-"""Areas are kept as float32."""
 
 
 class _Box(NamedTuple):
@@ -32,6 +31,11 @@ class _Box(NamedTuple):
     crowd: bool
     ignore: bool
     area: float | None  # in pixels
+
+
+Faults = list[tuple[int, int, int, str]]
+"""Place of an image, 0 for its file, 1 for what is written or 2 for boxes, place there, and what is
+wrong."""
 
 
 def read_coco(
@@ -66,23 +70,22 @@ def read_coco(
     tables = [read_split(root, split, log) for split in splits]
     categories = number_categories(tables, classes)
     numbered = _why_numbered(tables)
-    records: list[Record] = []
+    parts: list[Records] = []
     counts: Counter[str] = Counter()
-    order = itertools.count(1)
+    first = 1
     for table, labels in zip(tables, categories.labels, strict=True):
+        ids = [image["id"] for image in table.images]
+        if numbered:
+            ids = list(range(first, first + len(ids)))
+        first += len(ids)
         files = look_at_images(root, table, max_pixels)
-        for image, file in zip(table.images, files, strict=True):
-            place = next(order)
-            if isinstance(file, ValueError):
-                log.add(fault(table.file, f"image {image['id']}", str(file)))
-                continue
-            image_id = place if numbered else image["id"]
-            records.append(_read_record(image_id, image, file, table, labels, log, counts))
+        parts.append(_read_records(table, ids, files, labels, log, counts))
+    records = Records.concatenated(parts)
     notes = [*(note for table in tables for note in table.notes), *categories.notes]
-    notes += _notes(numbered, counts["renamed"], records)
+    notes += _notes(numbered, counts["renamed"], records.boxes)
     return Dataset(
         name="+".join(splits),
-        records=tuple(records),
+        records=records,
         class_names=categories.names,
         category_ids=categories.ids,
         reader=functools.partial(read_file, max_pixels=max_pixels),
@@ -95,14 +98,14 @@ def read_coco(
     )
 
 
-def _notes(numbered: str, renamed: int, records: Sequence[Record]) -> list[str]:
+def _notes(numbered: str, renamed: int, boxes: np.ndarray) -> list[str]:
     """What a person should know of how the images and boxes were read."""
     notes = []
     if numbered:
         notes.append(f"{numbered}: images are numbered from 1 in their order")
     if renamed:
         notes.append(f"{counted(renamed, 'image')} found by file name alone, in another folder")
-    if are_normalised(record.boxes for record in records):
+    if are_normalised([boxes]):
         notes.append(NORMALISED)
     return notes
 
@@ -115,50 +118,142 @@ def _why_numbered(tables: Sequence[Split]) -> str:
     return "the splits share image ids" if len(set(ids)) < len(ids) else ""
 
 
-def _read_record(
-    image_id: int,
-    image: Entry,
-    file: ImageFile,
+def _read_records(
     table: Split,
+    image_ids: Sequence[int],
+    files: Sequence[ImageFile | ValueError],
     labels: dict[int, int],
     log: FaultLog,
     counts: Counter[str],
-) -> Record:
-    """One image's record; its faulty boxes go to the log, and what is done to others is counted."""
-    boxes: list[_Box] = []
-    for annotation in table.annotations.get(image["id"], ()):
+) -> Records:
+    """The records of a split; what is at fault goes to the log, what is done to others is counted.
+
+    Faults are logged image by image: first those of what is written, then those of boxes.
+    """
+    faults: Faults = []
+    for place, file in enumerate(files):
+        if isinstance(file, ValueError):
+            faults.append((place, 0, 0, str(file)))
+    is_there = np.array([isinstance(file, ImageFile) for file in files], np.bool_)
+    boxes = _label_boxes(table, labels, is_there, faults, counts)
+    sizes = np.array(
+        [file.size if isinstance(file, ImageFile) else (1, 1) for file in files], np.int64
+    ).reshape(-1, 2)  # (N, 2), also where N is 0
+    checked = check_boxes(boxes.corners, *sizes[boxes.owners].T)
+    for row, what in checked.faults.items():
+        faults.append((int(boxes.owners[row]), 2, row, f"annotation {boxes.ids[row]}: {what}"))
+    for place, _, _, what in sorted(faults):
+        log.add(fault(table.file, f"image {table.images[place]['id']}", what))
+    good = checked.good
+    counts.update(cut=int(checked.cut[good].sum()), empty=int(checked.empty.sum()))
+    corners, crowd = checked.boxes[good], boxes.crowd[good]
+    areas = boxes.areas[good].astype(np.float32)
+    own = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
+    kept = np.flatnonzero(is_there).tolist()
+    found = [file for file in files if isinstance(file, ImageFile)]
+    counts["renamed"] += sum(file.renamed for file in found)
+    ids = [table.images[place]["id"] for place in kept]
+    per_image = np.bincount(boxes.owners[good], minlength=len(files))[kept]
+    return Records(
+        image_ids=np.array([image_ids[place] for place in kept], np.int64),
+        source_ids=Texts.of(map(str, ids)),
+        numeric=np.array([not isinstance(key, str) for key in ids], np.bool_),
+        names=Texts.of(table.images[place]["file_name"] for place in kept),
+        files=Texts.of(file.path for file in found),
+        as_stored=np.array([file.as_stored for file in found], np.bool_),
+        sizes=sizes[kept],
+        starts=starts_of(per_image),
+        boxes=corners,
+        labels=boxes.labels[good],
+        ignore=boxes.ignore[good] | crowd,
+        crowd=crowd,
+        difficult=np.zeros(len(corners), np.bool_),
+        area=np.where(np.isnan(areas), own, areas),
+        annotation_ids=boxes.ids[good],
+    )
+
+
+class _Boxes(NamedTuple):
+    """The boxes of classes, (B,) each, by image and then in the order of the table."""
+
+    owners: np.ndarray  # int64, places of their images
+    places: np.ndarray  # int64, in the table
+    corners: np.ndarray  # (B, 4) float64, xyxy in pixels
+    labels: np.ndarray  # int32
+    areas: np.ndarray  # float64 in pixels, NaN where there is none
+    crowd: np.ndarray  # bool
+    ignore: np.ndarray  # bool
+    ids: np.ndarray  # int64
+
+
+def _label_boxes(
+    table: Split,
+    labels: dict[int, int],
+    is_there: np.ndarray,
+    faults: Faults,
+    counts: Counter[str],
+) -> _Boxes:
+    """The boxes of images that are there; adds to the faults what cannot be read."""
+    regular = _label_rows(table, labels, is_there, faults, counts)
+    odd: list[tuple[int, int, _Box]] = []
+    for place, owner, entry in table.annotations.odd:
+        if not is_there[owner]:
+            continue
         try:
-            label = _label(annotation, table, labels)
+            label = _label(entry, table, labels)
             if label:
-                boxes.append(_read_box(annotation, label))
+                odd.append((owner, place, _read_box(entry, label)))
             else:
                 counts["other"] += 1
         except ValueError as error:
-            log.add(_fault(table, image, annotation["id"], str(error)))
-    corners = np.array([box.corners for box in boxes], np.float64).reshape(-1, 4)
-    checked = check_boxes(corners, *file.size)
-    for place, what in checked.faults.items():
-        log.add(_fault(table, image, boxes[place].id, what))
-    good = checked.good
-    kept = [box for box, is_good in zip(boxes, good, strict=True) if is_good]
-    corners = checked.boxes[good]
-    areas = np.prod(corners[:, 2:] - corners[:, :2], axis=1).tolist()
-    counts.update(cut=int(checked.cut[good].sum()), empty=int(checked.empty.sum()))
-    counts["renamed"] += file.renamed
-    return make_record(
-        image_id,
-        image["file_name"],
-        file.path,
-        file.size,
-        corners,
-        [box.label for box in kept],
-        [box.id for box in kept],
-        source_id=image["id"],
-        crowd=[box.crowd for box in kept],
-        ignore=[box.ignore for box in kept],
-        area=[a if box.area is None else box.area for box, a in zip(kept, areas, strict=True)],
-        as_stored=file.as_stored,
+            faults.append((owner, 1, place, f"annotation {entry['id']}: {error}"))
+    if odd:
+        regular = _with_odd(regular, odd)
+    order = np.lexsort((regular.places, regular.owners))
+    return _Boxes(*(column[order] for column in regular))
+
+
+def _label_rows(
+    table: Split,
+    labels: dict[int, int],
+    is_there: np.ndarray,
+    faults: Faults,
+    counts: Counter[str],
+) -> _Boxes:
+    """The same of what is written as COCO writes it."""
+    rows = table.annotations.rows
+    rows = rows.take(is_there[rows.owners])
+    listed, where = np.unique(rows.categories, return_inverse=True)
+    known = [labels.get(key, 0) if key in table.categories else -1 for key in listed.tolist()]
+    label = np.array(known or [0], np.int32)[where]
+    for row in np.flatnonzero(label < 0).tolist():
+        what = f"no category has the id {described(int(rows.categories[row]))}"
+        owner, place = int(rows.owners[row]), int(rows.places[row])
+        faults.append((owner, 1, place, f"annotation {rows.ids[row]}: {what}"))
+    counts["other"] += int((label == 0).sum())
+    rows = rows.take(label > 0)
+    with np.errstate(invalid="ignore", over="ignore"):  # of what is not finite
+        ends = rows.boxes[:, :2] + rows.boxes[:, 2:]
+    return _Boxes(
+        rows.owners,
+        rows.places,
+        np.concatenate([rows.boxes[:, :2], ends], axis=1),
+        label[label > 0],
+        rows.areas,
+        rows.crowd,
+        rows.ignore,
+        rows.ids,
     )
+
+
+def _with_odd(boxes: _Boxes, odd: Sequence[tuple[int, int, _Box]]) -> _Boxes:
+    """All boxes: also those that were written in another way."""
+    owners, places, found = zip(*odd, strict=True)
+    ids, labels, corners, crowd, ignore, areas = zip(*found, strict=True)
+    areas = [np.nan if area is None else area for area in areas]
+    more = (owners, places, corners, labels, areas, crowd, ignore, ids)
+    columns = zip(boxes, more, strict=True)
+    return _Boxes(*(np.concatenate([x, np.array(y, x.dtype)]) for x, y in columns))
 
 
 def _label(annotation: Entry, table: Split, labels: dict[int, int]) -> int:
@@ -191,7 +286,3 @@ def _area(value: object) -> float:
     if not 0 <= area <= LARGEST_AREA:
         raise ValueError(f"area is {described(value)}, which is not a valid area")
     return area
-
-
-def _fault(table: Split, image: Entry, annotation_id: int, what: str) -> DataError:
-    return fault(table.file, f"image {image['id']}", f"annotation {annotation_id}: {what}")

@@ -3,7 +3,9 @@
 import os
 from collections import Counter
 
-from jaxrcnn.data.coco_tables import Entry, Split
+from jaxrcnn.data.coco_annotations import Entry
+from jaxrcnn.data.coco_tables import Split
+from jaxrcnn.data.headers import Headers
 from jaxrcnn.data.image_files import ImageFile, check_size, first_file, look_at
 from jaxrcnn.data.image_index import FoundImage, ImageIndex
 from jaxrcnn.data.splits import role_of
@@ -21,7 +23,10 @@ def look_at_images(root: str, split: Split, max_pixels: int) -> list[ImageFile |
     names = [image.get("file_name") for image in split.images]
     counts = Counter(_base(name) for name in names if isinstance(name, str))
 
-    def look(image: Entry) -> ImageFile:
+    headers = Headers([root, split.folder, *map(str, names)], len(names))
+
+    def look(place: int) -> ImageFile:
+        image = split.images[place]
         name = string(image.get("file_name"), "file_name")
         places = [
             os.path.join(split.folder, name),
@@ -40,10 +45,14 @@ def look_at_images(root: str, split: Split, max_pixels: int) -> list[ImageFile |
             if elsewhere is None:
                 raise
             found = elsewhere
-        file = check_size(found.path, _side(image, "height"), _side(image, "width"), max_pixels)
+        height, width = _side(image, "height"), _side(image, "width")
+        header = headers.read(place, found.path, max_pixels)
+        file = check_size(found.path, height, width, max_pixels, header)
         return file._replace(renamed=found.renamed)
 
-    return look_at(split.images, look)
+    files = look_at(range(len(names)), look)
+    headers.keep()
+    return files
 
 
 def _elsewhere(index: ImageIndex, split: Split, name: str, anywhere: bool) -> FoundImage | None:

@@ -1,19 +1,28 @@
 """The json file of a split in COCO's format: its tables, with ids that are checked."""
 
-import json
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from jaxrcnn.data.checks import FaultLog
+from jaxrcnn.data.coco_annotations import Annotations, Entry, Id, Rows
+from jaxrcnn.data.coco_file import parse_file
 from jaxrcnn.data.coco_layouts import LOOK, locate
 from jaxrcnn.data.errors import fault
 from jaxrcnn.data.foreign import identify
-from jaxrcnn.data.text import read_text
-from jaxrcnn.data.values import described, string, whole_number
+from jaxrcnn.data.values import INT64, described, string, whole_number
 
-Entry = dict[str, Any]
-Id = int | str
+NO_IMAGE, SHARED_ID = -1, -2
+"""Owners of annotations: of no image that there is, and of images that share their id."""
+
+
+class Owned(NamedTuple):
+    """Annotations of the images of a split."""
+
+    rows: Rows  # by column; their owners are places in `Split.images`
+    odd: list[tuple[int, int, Entry]]  # place in the table, owner; "id" is an integer of 64 bits
 
 
 class Split(NamedTuple):
@@ -24,7 +33,7 @@ class Split(NamedTuple):
     folder: str  # of the images
     categories: dict[int, str]  # names by id
     images: list[Entry]  # "id" is an integer of 64 bits or a string
-    annotations: dict[Id, list[Entry]]  # by the id of their image; "id" is an integer of 64 bits
+    annotations: Owned
     notes: list[str]
     more: tuple[str, ...] = ()  # folders where images may be too
 
@@ -38,10 +47,7 @@ def read_split(root: str, name: str, log: FaultLog) -> Split:
     """
     file, folder, more = locate(root, name)
     try:
-        tables = json.loads(read_text(file))
-        images, annotations, categories = (
-            _table(tables, key) for key in ("images", "annotations", "categories")
-        )
+        images, annotations, categories = parse_file(file)
         notes: list[str] = []
         names = _category_names(categories, annotations, notes)
     except OSError as error:
@@ -51,20 +57,12 @@ def read_split(root: str, name: str, log: FaultLog) -> Split:
         what = f"it is {kind}" if kind else f"is not COCO's JSON ({error})"
         raise fault(file, f"split {name}", what, "correct it") from error
     known, unique = _check_images(images, file, log)
-    grouped = _group_annotations(annotations, known, file, log)
-    return Split(name, file, folder, names, unique, grouped, notes, more)
-
-
-def _table(tables: object, name: str) -> list[Entry]:
-    """A table of the json file; ValueError where it is not a list of objects."""
-    table = tables.get(name) if isinstance(tables, dict) else None
-    if not isinstance(table, list) or not all(isinstance(entry, dict) for entry in table):
-        raise ValueError(f"the table '{name}' is missing or is not a list of objects")
-    return table
+    owned = _find_owners(annotations, known, unique, file, log)
+    return Split(name, file, folder, names, unique, owned, notes, more)
 
 
 def _category_names(
-    categories: Sequence[Entry], annotations: Sequence[Entry], notes: list[str]
+    categories: Sequence[Entry], annotations: Annotations, notes: list[str]
 ) -> dict[int, str]:
     """Names by id; Roboflow's root category is left out, with a note."""
     root = _root_category(categories, annotations)
@@ -79,7 +77,7 @@ def _category_names(
     return dict(zip(ids, names, strict=True))
 
 
-def _root_category(categories: Sequence[Entry], annotations: Sequence[Entry]) -> Entry | None:
+def _root_category(categories: Sequence[Entry], annotations: Annotations) -> Entry | None:
     """The category that is the supercategory of all others, if no annotation is of it."""
     for category in categories:
         above = [
@@ -88,7 +86,7 @@ def _root_category(categories: Sequence[Entry], annotations: Sequence[Entry]) ->
             if other is not category
         ]
         if above and all(above) and category.get("name") is not None:
-            used = any(a.get("category_id") == category.get("id") for a in annotations)
+            used = any(key == category.get("id") for key in annotations.categories)
             return None if used else category
     return None
 
@@ -111,33 +109,64 @@ def _check_images(images: Sequence[Entry], file: str, log: FaultLog) -> tuple[se
     return {image["id"] for image in checked}, unique
 
 
-def _group_annotations(
-    annotations: Sequence[Entry], known: set[Id], file: str, log: FaultLog
-) -> dict[Id, list[Entry]]:
-    """Annotations by the id of their image, without those that have none or share their own id.
+def _find_owners(
+    annotations: Annotations, known: set[Id], images: Sequence[Entry], file: str, log: FaultLog
+) -> Owned:
+    """Annotations with their images, without those that have none or share their own id.
 
     Nothing refers to the id of an annotation: it may be missing or a string, and then is its place.
     """
-    twice = _repeated(
-        key for key in (a.get("id") for a in annotations) if isinstance(key, Hashable)
-    ) - {None}
-    grouped: dict[Id, list[Entry]] = defaultdict(list)
-    for place, annotation in enumerate(annotations, 1):
-        key = annotation.get("id")
+    twice = annotations.repeated_ids()
+    places = dict.fromkeys(known, SHARED_ID)
+    places |= {image["id"]: place for place, image in enumerate(images)}
+    rows, faults = _own_rows(annotations, places, twice)
+    odd: list[tuple[int, int, Entry]] = []
+    for place, entry in annotations.odd:
         try:
-            owner = _image_id(annotation.get("image_id"), "its image_id")
-            if owner not in known:
-                raise ValueError(f"there is no image {described(owner)}")
-            is_number = not isinstance(key, str | None)
-            annotation["id"] = whole_number(key, "its id") if is_number else place
-            if key in twice:
-                raise ValueError("more than one annotation has this id")
+            odd.append((place, *_own_odd(entry, place, places, twice)))
         except ValueError as error:
-            name = f"annotation {place} of the table" if key is None else f"annotation {key}"
-            log.add(fault(file, name, str(error)))
-        else:
-            grouped[owner].append(annotation)
-    return dict(grouped)
+            faults.append((place, entry.get("id"), str(error)))
+    for place, key, what in sorted(faults, key=lambda found: found[0]):
+        name = f"annotation {place} of the table" if key is None else f"annotation {key}"
+        log.add(fault(file, name, what))
+    return Owned(rows, [entry for entry in odd if entry[1] >= 0])
+
+
+Faulty = list[tuple[int, Any, str]]
+"""Place of an annotation in the table, its id as written, and what is wrong."""
+
+
+def _own_rows(
+    annotations: Annotations, places: dict[Id, int], twice: set[Any]
+) -> tuple[Rows, Faulty]:
+    """The rows of images, with their places, and what is wrong with others."""
+    rows, ids = annotations.rows, annotations.owner_ids
+    of_number = np.array([places.get(key, NO_IMAGE) for key in ids] or [NO_IMAGE], np.int64)
+    owners = of_number[rows.owners]
+    numbers = [int(key) for key in twice if isinstance(key, int | float) and key in INT64]
+    repeated = rows.named & np.isin(rows.ids, np.array(numbers, np.int64))
+    faults: Faulty = []
+    for row in np.flatnonzero((owners == NO_IMAGE) | repeated).tolist():
+        what = "more than one annotation has this id"
+        if owners[row] == NO_IMAGE:
+            what = f"there is no image {described(ids[rows.owners[row]])}"
+        key = int(rows.ids[row]) if rows.named[row] else None
+        faults.append((int(rows.places[row]), key, what))
+    kept = (owners >= 0) & ~repeated
+    return rows._replace(owners=owners).take(kept), faults
+
+
+def _own_odd(entry: Entry, place: int, places: dict[Id, int], twice: set[Any]) -> tuple[int, Entry]:
+    """Place of an annotation's image, and the annotation with a number as its id."""
+    key = entry.get("id")
+    owner = _image_id(entry.get("image_id"), "its image_id")
+    if owner not in places:
+        raise ValueError(f"there is no image {described(owner)}")
+    is_number = not isinstance(key, str | None)
+    number = whole_number(key, "its id") if is_number else place
+    if key in twice:
+        raise ValueError("more than one annotation has this id")
+    return places[owner], {**entry, "id": number}
 
 
 def _image_id(value: Any, name: str) -> Id:

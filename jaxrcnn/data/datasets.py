@@ -172,9 +172,9 @@ def warn_of_training_split(config: Config) -> str:
 def describe_datasets(train: Dataset, evaluation: Dataset) -> list[str]:
     """Lines that say what was read, with a warning if images of both are the same."""
     lines = [f"training    {train.summary()}", f"evaluation  {evaluation.summary()}"]
-    files = {record.file for record in train.records} - {""}
-    shared = sum(record.file in files for record in evaluation.records)
-    if not any(len(record.boxes) for record in evaluation.records):
+    files = set(train.columns.files) - {""}
+    shared = sum(file in files for file in evaluation.columns.files)
+    if not len(evaluation.columns.boxes):
         lines.append("warning: the evaluation images have no boxes, so that scores are undefined")
     if shared:
         lines.append(WARNING.format(f" ({shared} of {len(evaluation)})"))

@@ -69,7 +69,9 @@ def divide(
         goes_on = config.train.on_changed_data == "continue"
         halves, notes = read_split(folder, whole, without_missing=goes_on)
     else:
-        owners = [source for source, part in zip(sources, sets, strict=True) for _ in part.records]
+        owners = [
+            source for source, part in zip(sources, sets, strict=True) for _ in range(len(part))
+        ]
         places = [place for place, owner in enumerate(owners) if owner.eval == ""]
         chosen = hold_out(_take(whole, places), data.val_share, config.seed)
         val = [places[place] for place in chosen.val]
@@ -83,5 +85,4 @@ def divide(
 
 def _take(dataset: Dataset, places: Sequence[int]) -> Dataset:
     """Some images of a data set."""
-    records = tuple(dataset.records[place] for place in places)
-    return dataclasses.replace(dataset, records=records)
+    return dataclasses.replace(dataset, records=dataset.columns.take(places))

@@ -11,7 +11,7 @@ from contextvars import Context, copy_context
 from typing import NamedTuple, TypeVar
 
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.images import image_size, read_header
+from jaxrcnn.data.images import Header, image_size, read_header
 from jaxrcnn.data.transforms import Size
 from jaxrcnn.opening import Overdue, attend
 
@@ -85,7 +85,13 @@ def first_file(paths: Iterable[str]) -> str:
     raise ValueError(f"the image file is missing: {' or '.join(tried)}")
 
 
-def check_size(path: str, height: int | None, width: int | None, max_pixels: int) -> ImageFile:
+def check_size(
+    path: str,
+    height: int | None,
+    width: int | None,
+    max_pixels: int,
+    header: Header | None = None,
+) -> ImageFile:
     """Compare the annotated size of an image with what its file says.
 
     The rule: an image is read as it is seen, turned by its EXIF tag. Where only the stored image,
@@ -96,12 +102,13 @@ def check_size(path: str, height: int | None, width: int | None, max_pixels: int
         height: as annotated, pixels; None where it is not.
         width: as annotated, pixels; None where it is not.
         max_pixels: see data.max_pixels.
+        header: of the file, if it is read already.
 
     Raises:
         ValueError: the file is no image, has too many pixels (both are DataErrors of `read_image`)
             or another size.
     """
-    header = read_header(path, max_pixels)
+    header = header or read_header(path, max_pixels)
     size = (height or header.size[0], width or header.size[1])
     if size == header.size:
         return ImageFile(path, size, as_stored=False)

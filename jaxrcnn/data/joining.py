@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxrcnn.data.columns import Records
 from jaxrcnn.data.records import Dataset, Record
 from jaxrcnn.wording import counted
 
@@ -41,28 +42,17 @@ def _with_labels(
     dataset: Dataset, labels: np.ndarray, names: tuple[str, ...], listed: tuple[str, ...]
 ) -> Dataset:
     """The data set with new labels, (K + 1,) by the old ones; boxes that get 0 are left out."""
-    records = tuple(_relabelled(record, labels) for record in dataset.records)
-    before, after = (sum(len(record.boxes) for record in x) for x in (dataset.records, records))
+    before = dataset.columns
+    new = labels[before.labels]
+    after = before.replace(labels=new).keep_boxes(new > 0)
     return dataclasses.replace(
         dataset,
-        records=records,
+        records=after,
         class_names=names,
         category_ids=(),
-        other_boxes=dataset.other_boxes + before - after,
+        other_boxes=dataset.other_boxes + len(before.boxes) - len(after.boxes),
         source_classes=listed,
     )
-
-
-PER_BOX = ("boxes", "ignore", "crowd", "difficult", "area", "annotation_ids")
-
-
-def _relabelled(record: Record, labels: np.ndarray) -> Record:
-    new = labels[record.labels]
-    kept = new > 0
-    if kept.all():
-        return dataclasses.replace(record, labels=new)
-    rows = {field: getattr(record, field)[kept] for field in PER_BOX}
-    return dataclasses.replace(record, labels=new[kept], **rows)
 
 
 def name_classes(datasets: Iterable[Dataset]) -> tuple[str, ...]:
@@ -96,13 +86,11 @@ def join(datasets: Sequence[Dataset], class_names: Sequence[str]) -> Dataset:
         raise ValueError("a data set with transforms cannot be joined: add them to the result")
     sets = [relabel(dataset, class_names) for dataset in datasets]
     starts = itertools.accumulate((len(dataset) for dataset in sets[:-1]), initial=1)
-    records = itertools.chain.from_iterable(dataset.records for dataset in sets)
+    records = Records.concatenated([dataset.columns for dataset in sets])
     sizes = ", ".join(f"{counted(len(dataset), 'image')} of {dataset.name}" for dataset in sets)
     return Dataset(
         name=" + ".join(dataset.name for dataset in sets),
-        records=tuple(
-            dataclasses.replace(record, image_id=number) for number, record in enumerate(records, 1)
-        ),
+        records=records.replace(image_ids=np.arange(1, len(records) + 1)),
         class_names=tuple(class_names),
         reader=Joined(tuple(datasets), tuple(starts)),
         skipped=tuple(line for dataset in sets for line in dataset.skipped),

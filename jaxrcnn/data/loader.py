@@ -18,6 +18,7 @@ from jaxrcnn.data.planning import (
 )
 from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.sharing import shared
 from jaxrcnn.data.workers import Workers
 from jaxrcnn.types import Batch
 
@@ -50,6 +51,7 @@ class BatchStream(Iterator[T]):
         workers: int,
         say: Say | None = None,
     ) -> None:
+        self._make = make  # holds the file that worker processes map
         self._batches: Any
         if workers:
             self._batches = Workers(make, steps, workers, AHEAD, say)
@@ -87,6 +89,8 @@ def train_batches(
         DataError: there are no images, or (from next, data.on_error "raise") one is unreadable.
     """
     plan = plan_training(dataset, config)
+    if config.data.workers:
+        dataset = shared(dataset)
 
     def make(step: int) -> tuple[Batch, Unread]:
         return make_train_batch(dataset, config, *plan.of(step), step, proposals)
@@ -105,6 +109,8 @@ def eval_batches(
         DataError: (from next, data.on_error "raise") an image is unreadable.
     """
     plan = plan_evaluation(dataset, config)
+    if config.data.workers:
+        dataset = shared(dataset)
 
     def make(number: int) -> tuple[EvalBatch, Unread]:
         return make_eval_batch(dataset, config, *plan.of(number), proposals)

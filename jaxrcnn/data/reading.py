@@ -126,9 +126,7 @@ def _name_roots(roots: Sequence[str]) -> list[str]:
 
 def _within(name: str, dataset: Dataset) -> Dataset:
     """A data set of one of several folders: the names of its images begin with the folder's."""
-    records = tuple(
-        dataclasses.replace(record, name=f"{name}/{record.name}") for record in dataset.records
-    )
+    records = dataset.columns.replace(names=[f"{name}/{old}" for old in dataset.columns.names])
     return dataclasses.replace(dataset, name=f"{name}/{dataset.name}", records=records)
 
 

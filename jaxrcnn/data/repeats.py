@@ -1,7 +1,5 @@
 """Repeat factors: images with rare classes come more often (LVIS, arXiv 1908.03195)."""
 
-from collections import Counter
-
 import numpy as np
 
 from jaxrcnn.data.records import Dataset
@@ -13,10 +11,15 @@ def repeat_factors(dataset: Dataset, threshold: float) -> np.ndarray:
     A class that occurs in a share f of the images asks for sqrt(threshold / f); an image gets the
     largest of what its classes ask for. Boxes to ignore count too, as in Detectron2.
     """
-    found = [set(record.labels.tolist()) for record in dataset.records]
-    counts = Counter(label for labels in found for label in labels)
-    of_class = {
-        label: max(1.0, (threshold * len(found) / count) ** 0.5) for label, count in counts.items()
-    }
-    factors = [max((of_class[label] for label in labels), default=1.0) for labels in found]
-    return np.array(factors, np.float64)
+    records, images = dataset.columns, len(dataset)
+    if not len(records.boxes):
+        return np.ones(images, np.float64)
+    classes = int(records.labels.max()) + 1
+    pairs = np.sort(records.owners * classes + records.labels)
+    pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # each class of an image once
+    owners, labels = np.divmod(pairs, classes)
+    counts = np.maximum(np.bincount(labels, minlength=classes), 1)
+    of_class = [max(1.0, (threshold * images / count) ** 0.5) for count in counts.tolist()]
+    factors = np.ones(images, np.float64)
+    np.maximum.at(factors, owners, np.array(of_class)[labels])
+    return factors

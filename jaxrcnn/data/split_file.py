@@ -69,7 +69,7 @@ def read_split(
     except (OSError, ValueError) as error:
         remedy = "start a new run in another --workdir"
         raise fault(file, "the images held out", f"it cannot be read ({error})", remedy) from error
-    names = [record.name for record in dataset.records]
+    names = list(dataset.columns.names)
     gone = sorted((train | val) - set(names))
     if gone and not without_missing:
         what = f"{_some(gone)} missing from the data set"

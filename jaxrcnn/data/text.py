@@ -2,6 +2,7 @@
 
 import codecs
 import os
+from collections.abc import Iterable, Iterator
 
 from jaxrcnn.opening import open_file, read_bytes
 
@@ -27,6 +28,33 @@ def read_text(path: str | os.PathLike[str]) -> str:
     content = read_bytes(path)
     encodings = (encoding for mark, encoding in MARKS if content.startswith(mark))
     return content.decode(next(encodings, "utf-8"))
+
+
+PIECE = 2**21
+"""Bytes of a large file that are read at a time."""
+
+
+def read_pieces(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """The bytes of a large file, in pieces.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as stream:
+        while content := stream.read(PIECE):
+            yield content
+
+
+def decode_pieces(pieces: Iterable[bytes]) -> Iterator[str]:
+    """A text in UTF-8 without a byte order mark that comes in pieces.
+
+    Raises:
+        UnicodeDecodeError: it is of another encoding.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for piece in pieces:
+        yield decoder.decode(piece)
+    yield decoder.decode(b"", final=True)
 
 
 def read_ends(path: str | os.PathLike[str], first: int = BEGINNING, last: int = 2**12) -> str:

@@ -72,7 +72,7 @@ def derive(config: Config, known: Known) -> tuple[Config, list[Found]]:
 def _classes(_: Config, known: Known) -> Iterator[Found]:
     """The classes that have boxes, unless a person has named the classes."""
     dataset = known.train_set
-    labels = np.concatenate([np.zeros(0, int), *(record.labels for record in dataset.records)])
+    labels = dataset.columns.labels
     if not len(labels):
         raise DataError(f"{dataset.summary()}; there are no boxes to train on")
     used = {dataset.class_names[label - 1] for label in np.unique(labels)}
@@ -91,8 +91,7 @@ def _sides(_: Config, known: Known) -> Iterator[Found]:
     """The size that images are resized to."""
     if known.weights == "a detector" or {"data.short_side", "data.long_side"} & {*known.given}:
         return
-    records = known.train_set.records
-    boxes = np.concatenate([np.zeros((0, 4)), *(record.boxes for record in records)])
+    boxes = known.train_set.columns.boxes.astype(np.float64)
     box_sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
     limits = LIMITS.get(known.machine.platform, OTHER_LIMITS)
     sides = choose_sides(known.train_set.sizes, box_sides, limits)

@@ -9,6 +9,7 @@ import re
 import stat
 import sys
 
+from jaxrcnn.runtime.cache import user_cache
 from jaxrcnn.runtime.machine import processors
 
 MOST = 4 * 2**30
@@ -47,10 +48,7 @@ def cache_folder() -> pathlib.Path:
 
     XLA compiles for the very processor, and a home is often shared by machines with several.
     """
-    import platformdirs
-
-    root = os.environ.get("JAXRCNN_CACHE") or platformdirs.user_cache_dir("jaxrcnn")
-    return pathlib.Path(root) / "compiled" / processor_kind(processors())
+    return user_cache() / "compiled" / processor_kind(processors())
 
 
 def make_private(folder: pathlib.Path) -> None:

@@ -2,7 +2,9 @@
 
 import copy
 import json
+import os
 
+import numpy as np
 from PIL import Image
 
 TABLES = {
@@ -49,3 +51,68 @@ def write(root, tables, split="train", folder="train"):
     (root / folder).mkdir(parents=True, exist_ok=True)
     for name, size in (("a", (40, 30)), ("b", (40, 30)), ("c", (20, 50))):
         Image.new("RGB", size).save(root / folder / f"{name}.png")
+
+
+SIZES = ((480, 640), (640, 480), (427, 640), (640, 427))
+"""Heights and widths of the images of `write_large`."""
+
+
+def write_large(root, images, boxes, seed=0):
+    """Write a split as COCO's train2017 is written, with segmentations that make most of the file.
+
+    Images of one size are links to few files. Returns what was drawn: (images,) ids, (images, 2)
+    sizes, and of the boxes, by the order of the table, (boxes,) places of their images, (boxes, 4)
+    x, y, width, height, categories 1..80 and whether they are crowds.
+    """
+    rng = np.random.default_rng(seed)
+    ids = rng.permutation(6 * images)[:images] + 1
+    sizes = np.array(SIZES)[rng.integers(0, 4, images)]
+    owners = rng.integers(0, images, boxes)
+    sides = sizes[owners][:, ::-1]
+    starts = np.round(rng.random((boxes, 2)) * (sides - 20), 2)
+    ends = np.round(starts + 1 + rng.random((boxes, 2)) * (sides - starts - 2), 2)
+    rows = np.round(np.concatenate([starts, ends - starts], axis=1), 2)
+    categories, crowd = rng.integers(1, 81, boxes), rng.random(boxes) < 0.0116
+    corners = np.round(rng.random(1000) * 400, 2).tolist()
+    counts = np.minimum(rng.gamma(2, 22, boxes).astype(int) + 6, 900)
+    (root / "annotations").mkdir(parents=True)
+    (root / "train").mkdir()
+    with open(root / "annotations" / "instances_train.json", "w", encoding="utf-8") as stream:
+        stream.write('{"info": {"year": 2017}, "licenses": [{"id": 1, "name": "A"}], "images": [')
+        for place, (key, (height, width)) in enumerate(
+            zip(ids.tolist(), sizes.tolist(), strict=True)
+        ):
+            image = {"license": 3, "file_name": f"{key:012}.jpg", "height": height, "width": width}
+            image |= {"date_captured": "2013-11-14 11:18:45", "id": key}
+            image |= {
+                f"{x}_url": f"http://images.cocodataset.org/{key:012}.jpg" for x in ("a", "b")
+            }
+            stream.write(", " * (place > 0) + json.dumps(image))
+        stream.write('], "annotations": [')
+        columns = (owners, rows, categories, crowd, counts)
+        for place, (owner, box, category, is_crowd, count) in enumerate(
+            zip(*(column.tolist() for column in columns), strict=True)
+        ):
+            shape = (
+                {"counts": list(range(count)), "size": [1, 1]} if is_crowd else [corners[:count]]
+            )
+            entry = {"segmentation": shape, "area": round(box[2] * box[3] / 2, 4), "bbox": box}
+            entry |= {"iscrowd": int(is_crowd), "image_id": int(ids[owner])}
+            entry |= {"category_id": category, "id": 1000 + place}
+            stream.write(", " * (place > 0) + json.dumps(entry))
+        names = [{"supercategory": f"s{i % 12}", "id": i, "name": f"c{i}"} for i in range(1, 81)]
+        stream.write(f'], "categories": {json.dumps(names)}}}')
+    _link_images(root / "train", ids, sizes)
+    return ids, sizes, owners, rows, categories, crowd
+
+
+def _link_images(folder, ids, sizes):
+    linked = {}
+    for place, (key, size) in enumerate(zip(ids.tolist(), map(tuple, sizes.tolist()), strict=True)):
+        kind = (size, place // 20_000)  # a file system bounds the links to a file
+        path = folder / f"{key:012}.jpg"
+        if kind in linked:
+            os.link(linked[kind], path)
+        else:
+            Image.new("RGB", size[::-1]).save(path)
+            linked[kind] = path

@@ -7,7 +7,7 @@ from jaxrcnn.data.errors import DataError
 
 def splits_of(*categories):
     return [
-        Split(f"s{place}", f"s{place}.json", "", names, [], {}, [])
+        Split(f"s{place}", f"s{place}.json", "", names, [], None, [])
         for place, names in enumerate(categories)
     ]
 
