@@ -81,7 +81,8 @@ def disk_error(error: BaseException | None) -> str:
     """What the system says of the disk in an error, or in what caused it; empty if nothing."""
     while error is not None:
         number = error.errno if isinstance(error, OSError) else None
-        said = re.search(r"\[OS error (\d+)", str(error))  # of tensorstore, as text alone
+        # Tensorstore has it as text alone.
+        said = re.search(r"\[(?:OS error |os_error_code=')(\d+)", str(error))
         number = int(said[1]) if said else number
         if number is not None and number in OF_DISKS:
             return os.strerror(number)

@@ -70,9 +70,10 @@ def test_other_errors_are_not_for_waiting():
 def test_what_the_system_says_is_found_in_errors_of_all_kinds(name):
     number = getattr(errno, name)
     said = ValueError(f"RESOURCE_EXHAUSTED: Error writing [OS error {number}: {name}] [more]")
+    newer = ValueError(f"Failed to write 273 bytes to file 26: said [os_error_code='{number}'] [m]")
     caused = ValueError("orbax failed")
     caused.__cause__ = OSError(number, "said")
-    for error in (OSError(number, "said"), said, caused):
+    for error in (OSError(number, "said"), said, newer, caused):
         assert disk_error(error) == os.strerror(number)
     assert disk_error(FileNotFoundError(errno.ENOENT, "said")) == ""
     assert disk_error(ValueError("[OS error 2: ENOENT]")) == ""
