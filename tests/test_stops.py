@@ -3,6 +3,7 @@
 A sample in one process is in test_train.py.
 """
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -91,6 +92,60 @@ def test_a_run_that_is_stopped_at_any_moment_ends_as_one_that_was_not(undisturbe
         assert said[0].startswith(number.name)
     assert took < 30
     finish(workdir, workers)
+    assert_same_run(workdir, expected)
+
+
+def workers_of(pid):
+    """The processes that make batches for a run."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            words = path.with_name("cmdline").read_bytes()
+            if parent == pid and b"spawn_main" in words:
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+def test_a_run_whose_workers_are_lost_ends_as_one_that_was_not(undisturbed, tmp_path, number):
+    workdir = tmp_path / "run"
+    with subprocess.Popen(
+        command(workdir, 2), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines, lost = [], 0
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith(("step 1/", "step 8/")):
+                for pid in workers_of(process.pid):
+                    os.kill(pid, number)
+                    lost += 1
+        assert process.wait(PATIENCE) == 0
+    assert lost >= 2
+    print([line for line in lines if "process" in line])
+    assert_same_run(workdir, undisturbed[0])
+
+
+@pytest.mark.soak
+def test_nothing_of_a_run_that_is_killed_is_left(tmp_path):
+    with subprocess.Popen(
+        command(tmp_path / "run", 2), cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if line.startswith("step 3/"))
+        workers = workers_of(process.pid)
+        assert len(workers) == 2
+        process.kill()
+    end = time.monotonic() + PATIENCE
+    while any(pathlib.Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def assert_same_run(workdir, expected):
+    """Two runs have the same metrics, but for their speed, and the same parameters."""
     assert rows_of(workdir) == rows_of(expected)
     ours, theirs = load_run(workdir), load_run(expected)
     assert ours.step == theirs.step == 24

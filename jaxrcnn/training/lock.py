@@ -45,6 +45,8 @@ def locked(folder: pathlib.Path, say: Callable[[str], None]) -> Iterator[None]:
         if made and os.listdir(folder) == [FILE]:
             (folder / FILE).unlink()
             folder.rmdir()
+        with contextlib.suppress(OSError):
+            os.truncate(file, 0)
         os.close(file)
 
 
