@@ -255,8 +255,8 @@ def read_config_json(text: str, source: str = "config.json") -> tuple[Config, li
     version = tree.pop("format_version", 1) if isinstance(tree, dict) else FORMAT_VERSION
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise ConfigError(
-            f"format_version={_shown(version)} was written by a newer version of jaxrcnn; this one "
-            f"reads up to {FORMAT_VERSION}: install the newer version"
+            f"format_version={str(version)[:LONGEST]} was written by a newer version of jaxrcnn; "
+            f"this one reads up to {FORMAT_VERSION}: install the newer version"
         )
     added = []
     if isinstance(tree, dict):

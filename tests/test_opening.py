@@ -98,9 +98,10 @@ def test_a_file_that_becomes_a_pipe_between_looking_and_opening_is_not_waited_fo
 ):
     os.mkfifo(tmp_path / "pipe")
     regular = os.stat(file)
-    monkeypatch.setattr(opening.os, "stat", lambda _: regular)
-    with pytest.raises(OSError, match="is a named pipe"):
-        read_bytes(tmp_path / "pipe")
+    with monkeypatch.context() as patch:
+        patch.setattr(opening.os, "stat", lambda _, **__: regular)
+        with pytest.raises(OSError, match="is a named pipe"):
+            read_bytes(tmp_path / "pipe")
 
 
 def test_a_file_larger_than_the_memory_is_not_read_as_a_whole(tmp_path):

@@ -137,12 +137,7 @@ def read_page(listed: Listed, max_pixels: int) -> Page:
         ValueError: the page, or the size of the image, cannot be understood, or the image is
             missing or unreadable.
     """
-    try:
-        page = _read_xml(listed.file)
-    except OSError as error:
-        raise ValueError(f"the annotation cannot be read ({error.strerror})") from error
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
-        raise ValueError(f"the annotation is not XML ({error})") from error
+    page = _read_xml(listed.file)
     if page.tag != "annotation":
         kind = f": {ROOTS[page.tag]}" if page.tag in ROOTS else ""
         raise ValueError(f"its root element is <{page.tag}>, not VOC's <annotation>{kind}")
@@ -159,11 +154,21 @@ def read_page(listed: Listed, max_pixels: int) -> Page:
 
 
 def _read_xml(file: str) -> ElementTree.Element:
-    """The root element of a file, in which nothing is defined that stands for something else."""
-    content = read_bytes(file)
+    """The root element of a file.
+
+    Raises:
+        ValueError: it cannot be read, is not XML, or declares entities.
+    """
+    try:
+        content = read_bytes(file)
+    except OSError as error:
+        raise ValueError(f"the annotation cannot be read ({error.strerror})") from error
     if b"<!ENTITY" in content.replace(b"\0", b""):  # UTF-16 has zeros
-        raise ValueError("it declares entities, which are not read")
-    return ElementTree.fromstring(content)
+        raise ValueError("the annotation declares entities, which are not read")
+    try:
+        return ElementTree.fromstring(content)
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
+        raise ValueError(f"the annotation is not XML ({error})") from error
 
 
 def _image_file(listed: Listed, page: ElementTree.Element) -> str:

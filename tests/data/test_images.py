@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from jaxrcnn.data import images
 from jaxrcnn.data.errors import DataError
@@ -18,6 +18,7 @@ from jaxrcnn.data.images import (
     read_image,
     to_rgb,
 )
+from jaxrcnn.data.in_memory import to_pixels
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (3, 5, 3), np.uint8)
@@ -410,3 +411,13 @@ def test_the_tag_of_a_png_may_follow_its_pixels(tmp_path):
     assert read_header(file) == ((3, 5), False)  # it does not look so far
     check(file, UPRIGHT[6](COLOURS))
     assert check_size(str(file), 5, 3, MAX_PIXELS).size == (5, 3)
+
+
+def test_a_program_that_draws_an_image_is_not_run(tmp_path, monkeypatch):
+    Image.new("RGB", (4, 3), "red").save(tmp_path / "a.png", "EPS")
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: pytest.fail("it was run"))
+    for read in (read_image, read_header):
+        with pytest.raises(DataError, match=r"EPS is a program, which is not run; save it as PNG"):
+            read(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"EPS is a program"):
+        to_pixels((tmp_path / "a.png").read_bytes(), "images[0]")

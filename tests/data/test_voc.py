@@ -187,3 +187,23 @@ def test_an_image_above_the_limit_is_a_fault_until_the_limit_is_raised(tmp_path)
         read_voc(str(tmp_path), ("train",), max_pixels=1199)
     dataset = read_voc(str(tmp_path), ("train",), max_pixels=1200)
     assert dataset.read_image(0).shape == (30, 40, 3)
+
+
+def laughs(depth=9):
+    """Entities of entities: ten to the power of `depth` words, were they read."""
+    lines = [f'<!ENTITY a{i} "{f"&a{i - 1};" * 10 if i else "lol"}">' for i in range(depth + 1)]
+    return f"<!DOCTYPE annotation [{''.join(lines)}]><annotation>&a{depth};</annotation>"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_entities_are_not_read(tmp_path, encoding):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("dog")
+    outside = f'<!DOCTYPE annotation [<!ENTITY x SYSTEM "file://{secret}">]>'
+    pages = [laughs(), f"{outside}<annotation>{item(name='&x;')}</annotation>"]
+    write(tmp_path / "set", {"p0": SIZE + item(), "p1": ""})
+    for page in pages:
+        header = f'<?xml version="1.0" encoding="{encoding}"?>'
+        (tmp_path / "set/Annotations/p1.xml").write_bytes((header + page).encode(encoding))
+        with pytest.raises(DataError, match=r"p1.xml: .*declares entities, which are not read"):
+            read_voc(str(tmp_path / "set"), ["train"])
