@@ -143,8 +143,9 @@ def _own_rows(
     rows, ids = annotations.rows, annotations.owner_ids
     of_number = np.array([places.get(key, NO_IMAGE) for key in ids] or [NO_IMAGE], np.int64)
     owners = of_number[rows.owners]
-    numbers = [int(key) for key in twice if isinstance(key, int | float) and key in INT64]
-    repeated = rows.named & np.isin(rows.ids, np.array(numbers, np.int64))
+    whole = [int(key) for key in twice if isinstance(key, int) or _is_whole(key)]
+    numbers = np.array([key for key in whole if key in INT64], np.int64)
+    repeated = rows.named & np.isin(rows.ids, numbers)
     faults: Faulty = []
     for row in np.flatnonzero((owners == NO_IMAGE) | repeated).tolist():
         what = "more than one annotation has this id"
@@ -154,6 +155,10 @@ def _own_rows(
         faults.append((int(rows.places[row]), key, what))
     kept = (owners >= 0) & ~repeated
     return rows._replace(owners=owners).take(kept), faults
+
+
+def _is_whole(key: Any) -> bool:
+    return isinstance(key, float) and key.is_integer()
 
 
 def _own_odd(entry: Entry, place: int, places: dict[Id, int], twice: set[Any]) -> tuple[int, Entry]:

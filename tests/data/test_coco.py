@@ -316,3 +316,23 @@ def test_an_image_above_the_limit_is_a_fault_until_the_limit_is_raised(tmp_path)
     assert read(tmp_path, max_pixels=1200).read_image(0).shape == (30, 40, 3)
     dataset = read(tmp_path, max_pixels=1000, on_error="skip")
     assert [record.image_id for record in dataset.records] == [9]
+
+
+def test_faults_are_told_image_by_image_and_those_of_what_is_written_first(tmp_path):
+    tables = changed("annotations", 0, bbox=[9, 2, -3, 5])  # 3, of image 7
+    tables["annotations"][1]["category_id"] = 5  # 1, of image 40
+    tables["annotations"][2]["iscrowd"] = "yes"  # 2, of image 7
+    tables["annotations"][3]["category_id"] = 6  # 8, of image 7
+    tables["images"][2]["file_name"] = "z.png"  # 9
+    write(tmp_path, tables)
+    lines = read(tmp_path, on_error="skip").skipped
+    told = [line.split("instances_train.json: ")[1].split(": ")[:2] for line in lines]
+    assert told == [
+        ["image 40", "annotation 1"],
+        ["image 7", "annotation 2"],
+        ["image 7", "annotation 8"],
+        ["image 7", "annotation 3"],
+        ["image 9", "the image file is missing"],
+    ]
+    with pytest.raises(DataError, match="image 40: annotation 1"):
+        read(tmp_path)

@@ -104,6 +104,14 @@ def test_entries_that_share_an_id_are_all_left_out(tmp_path):
     assert len(lines) == 2
 
 
+@pytest.mark.parametrize("other", [8.0, 8])
+def test_an_id_is_the_same_however_it_is_written(tmp_path, other):
+    write(tmp_path, changed("annotations", 0, id=other))
+    split, lines = read(tmp_path, "skip")
+    assert [line.split(": ")[1] for line in lines] == [f"annotation {other}", "annotation 8"]
+    assert owned(split)[7] == [2]
+
+
 UNUSABLE = {
     "not json": ('{"images": [', "is not COCO's JSON"),
     "nested too deeply": ("[" * 100_000, "is not COCO's JSON"),
