@@ -117,7 +117,7 @@ def test_a_run_on_a_full_disk_waits_for_space_and_leaves_nothing_torn(
     def hear(_, text):
         lines.append(text)
         if comes_back and sum("trying again" in line for line in lines) == 2:
-            stuffing.unlink()
+            stuffing.unlink(missing_ok=True)
 
     monkeypatch.setattr(Progress, "message", hear)
     with scored({}):

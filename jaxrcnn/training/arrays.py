@@ -1,8 +1,11 @@
 """Trees of arrays in a folder: written by orbax, and verified by checksums as they are read."""
 
 import contextlib
+import errno
 import logging
+import os
 import pathlib
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +21,9 @@ from jaxrcnn.training.files import AGAIN, FILE, check_whole, first_damaged, writ
 LISTED: Any = {"listed": True}
 """Kept in orbax' own metadata: the folder has a list, and one without it is not of an earlier
 format but damaged."""
+
+OVERHEAD = 1 << 16
+"""Bytes of a folder that are not numbers, about."""
 
 
 class Saved(NamedTuple):
@@ -47,6 +53,7 @@ def write_arrays(path: pathlib.Path, tree: Any, origin: Mapping[str, Any] | None
     Raises:
         Exception: orbax' own; the folder may be left there in part.
     """
+    _check_room(path, tree)
     with quiet():
         ocp.save(str(path), tree, custom_metadata=LISTED)
     write_list(path, checksums(tree), origin)
@@ -136,11 +143,28 @@ def quiet() -> Iterator[None]:
     def is_of_others(record: logging.LogRecord) -> bool:
         return "orbax" not in record.pathname
 
+    # For good: asyncio speaks of a task that failed when its memory is freed, which is later.
+    logging.getLogger("asyncio").addFilter(_is_no_task_of_orbax)
     log.addFilter(is_of_others)
     try:
         yield
     finally:
         log.removeFilter(is_of_others)
+
+
+def _check_room(path: pathlib.Path, tree: Any) -> None:
+    """See that a tree fits on the disk: where one fills up, tensorstore's threads print traces.
+
+    Raises:
+        OSError: it does not fit.
+    """
+    needed = sum(x.nbytes for x in jax.tree.leaves(tree)) + OVERHEAD
+    if shutil.disk_usage(path.parent).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def _is_no_task_of_orbax(record: logging.LogRecord) -> bool:
+    return "orbax" not in record.getMessage()
 
 
 def _as_saved(there: Any, like: Any) -> Any:

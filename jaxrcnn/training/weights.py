@@ -18,6 +18,7 @@ WEIGHTS = "weights"
 
 def save_variables(folder: pathlib.Path, variables: Variables) -> None:
     """Write a model's variables; the folder must not hold any."""
+    folder.mkdir(parents=True, exist_ok=True)
     write_arrays((folder / WEIGHTS).resolve(), variables)  # orbax wants an absolute path
 
 
