@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+import jax
+
 from jaxrcnn.training.activity import format_duration
 from jaxrcnn.training.errors import PeerError
 
@@ -55,7 +57,7 @@ class Watchdog:
             threading.Thread(target=self._watch, daemon=True, name="watchdog").start()
 
     def beat(self, loss: Any = None) -> None:
-        """Take a step that has begun; it is done when its loss, an array, is there, or is None."""
+        """Take a step that has begun; it is done when its loss, if it is given, is there."""
         if self._multiple:
             self._running.append(loss)
 
@@ -93,7 +95,7 @@ class Watchdog:
                 continue
             self._ticks += 1
             self._silence += 1
-            while self._running and (self._running[0] is None or self._running[0].is_ready()):
+            while self._running and _is_done(self._running[0]):
                 self._running.popleft()
                 self._done.append(self._ticks)
                 self._silence, said = 0, False
@@ -104,14 +106,17 @@ class Watchdog:
                 self._report(silence, self.usual)
 
 
+def _is_done(loss: Any) -> bool:
+    """Whether the device has a loss; one that is no jax.Array is there as it is."""
+    return not isinstance(loss, jax.Array) or loss.is_ready()
+
+
 def report_stuck(workdir: pathlib.Path, silence: float, usual: float | None) -> None:
     """Write what all threads do to WORKDIR/stuck_PID.txt and a line to stderr.
 
     With several processes this one then ends, with the exit code of a `PeerError`, since whatever
     it waits for, the others wait for it.
     """
-    import jax
-
     path = workdir / f"stuck_{os.getpid()}.txt"
     where = f"{path} says what each thread is doing"
     try:
