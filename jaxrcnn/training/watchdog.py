@@ -10,8 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-import jax
-
 from jaxrcnn.training.activity import format_duration
 from jaxrcnn.training.errors import PeerError
 
@@ -108,7 +106,8 @@ class Watchdog:
 
 def _is_done(loss: Any) -> bool:
     """Whether the device has a loss; one that is no jax.Array is there as it is."""
-    return not isinstance(loss, jax.Array) or loss.is_ready()
+    is_ready = getattr(loss, "is_ready", None)  # jax does not declare it
+    return is_ready is None or is_ready()
 
 
 def report_stuck(workdir: pathlib.Path, silence: float, usual: float | None) -> None:
@@ -117,6 +116,8 @@ def report_stuck(workdir: pathlib.Path, silence: float, usual: float | None) -> 
     With several processes this one then ends, with the exit code of a `PeerError`, since whatever
     it waits for, the others wait for it.
     """
+    import jax
+
     path = workdir / f"stuck_{os.getpid()}.txt"
     where = f"{path} says what each thread is doing"
     try:
