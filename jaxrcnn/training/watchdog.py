@@ -55,7 +55,7 @@ class Watchdog:
             threading.Thread(target=self._watch, daemon=True, name="watchdog").start()
 
     def beat(self, loss: Any = None) -> None:
-        """Take a step that has begun; it is done when its loss, an array, is there, or is None."""
+        """Take a step that has begun; it is done when its loss, if it is given, is there."""
         if self._multiple:
             self._running.append(loss)
 
@@ -93,7 +93,7 @@ class Watchdog:
                 continue
             self._ticks += 1
             self._silence += 1
-            while self._running and (self._running[0] is None or self._running[0].is_ready()):
+            while self._running and _is_done(self._running[0]):
                 self._running.popleft()
                 self._done.append(self._ticks)
                 self._silence, said = 0, False
@@ -102,6 +102,12 @@ class Watchdog:
             if silence > max(limit, self._least) and not said:
                 said = True
                 self._report(silence, self.usual)
+
+
+def _is_done(loss: Any) -> bool:
+    """Whether the device has a loss; one that is no jax.Array is there as it is."""
+    is_ready = getattr(loss, "is_ready", None)  # jax does not declare it
+    return is_ready is None or is_ready()
 
 
 def report_stuck(workdir: pathlib.Path, silence: float, usual: float | None) -> None:

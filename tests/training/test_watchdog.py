@@ -58,10 +58,11 @@ def test_a_first_step_has_a_bound_of_its_own():
 def test_a_step_is_done_when_its_loss_is_there():
     reports = Reports()
     ready = threading.Event()
+    loss = types.SimpleNamespace(is_ready=ready.is_set)
     with watch(reports) as watchdog:
         steps(watchdog, 5)
         for _ in range(40):  # begun ahead of what the device does
-            watchdog.beat(types.SimpleNamespace(is_ready=ready.is_set))
+            watchdog.beat(loss)
             time.sleep(TICK)
         assert reports
         ready.set()
