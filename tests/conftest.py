@@ -32,7 +32,7 @@ hypothesis.settings.register_profile(  # the same examples in every run
     "default", derandomize=True, deadline=None, database=None, max_examples=50
 )
 hypothesis.settings.register_profile(
-    "soak", deadline=None, database=None, max_examples=5000, print_blob=True
+    "soak", deadline=None, database=None, max_examples=2000, print_blob=True
 )
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

@@ -3,6 +3,8 @@
 Only nodes are made, not values: aliases of aliases cost nothing, and no object is built.
 """
 
+import itertools
+import re
 import reprlib
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
 
 MOST_CHARACTERS = 1_000_000
 """Longer texts are not parsed, which takes about a second for 100,000 characters."""
+
+DEEPEST = 200
+"""Brackets that may be open at once: each level costs the parser time for every token in it."""
 
 NOTHING = ("", "~", "null", "Null", "NULL")
 
@@ -25,6 +30,8 @@ def parse_yaml(text: str) -> "Node | None":
 
     if len(text) > MOST_CHARACTERS:
         raise ValueError(f"it has more than {MOST_CHARACTERS} characters")
+    if _depth(text) > DEEPEST:
+        raise ValueError("it is not YAML (it is nested too deeply)")
     try:
         return yaml.compose(text, yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
@@ -35,6 +42,12 @@ def parse_yaml(text: str) -> "Node | None":
         raise ValueError("it is not YAML (it is nested too deeply)") from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ValueError(f"it is not YAML ({str(error).splitlines()[0]})") from error
+
+
+def _depth(text: str) -> int:
+    """Brackets that are open at once, at most; those in strings count too."""
+    steps = (1 if bracket in "[{" else -1 for bracket in re.findall(r"[\[\]{}]", text))
+    return max(itertools.accumulate(steps), default=0)
 
 
 def mapping(node: "Node | None", name: str) -> "dict[str, Node]":

@@ -72,3 +72,12 @@ def test_aliases_of_aliases_cost_nothing_and_nothing_is_built():
     assert time.monotonic() - start < 5
     assert len(sequence(entries["a29"], "a29")) == 10  # of 10 ** 30 values
     assert sequence(entries["b"], "b") == []
+
+
+def test_what_nests_deeply_is_refused_before_it_is_parsed():
+    began = time.monotonic()
+    for text in ("[" * 200_000, "a: " + "{b: " * 100_000):
+        with pytest.raises(ValueError, match="nested too deeply"):
+            parse_yaml(text)
+    assert time.monotonic() - began < 10
+    assert parse_yaml("[" * 100 + "]" * 100) is not None
