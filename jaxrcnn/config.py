@@ -586,8 +586,8 @@ class TrainConfig:
     """What to do if the data set is not the one that the run began with: stop with an error that
     says what changed, or say so and continue."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
-    """What to do with a step whose losses or gradients are not finite: stop, and write what is
-    needed to repeat it to failure/ in the workdir, or leave its update out and go on."""
+    """What to do after a step whose losses or gradients are not finite, which changes nothing:
+    stop, and write what repeats the step to WORKDIR/failure, or go on with the next batch."""
     max_skipped: int = 10
     """Number of steps in a row whose updates are left out (on_nonfinite 'skip') before training
     stops nevertheless."""

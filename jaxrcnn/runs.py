@@ -29,11 +29,14 @@ from jaxrcnn.training.best import best_so_far
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.damage import find_damage, leave_out
 from jaxrcnn.training.epochs import describe_epochs, describe_schedule, with_epochs
+from jaxrcnn.training.failure import recorded_failure
+from jaxrcnn.training.finite import LastSteps
 from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.layers import check_layers
 from jaxrcnn.training.lock import locked
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
+from jaxrcnn.training.memory import Forecast, memory_errors
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer
 from jaxrcnn.training.pieces import claim_pieces, own_pieces
@@ -179,12 +182,16 @@ def _run(
             if evaluates_after(config, step) and not scores(workdir, step):
                 evaluate(state)  # the run died between this checkpoint and its evaluation
             if not evaluate.so_far.is_over:
-                state = run_steps(
-                    *(config, programs, state, batches, checkpoints, log, evaluate, first),
-                    look,
-                    profiler,
-                    interruption,
-                )
+                last, names = LastSteps(config), log.name_image
+                forecast = Forecast(config, programs.train_step, progress.message)
+                with (
+                    memory_errors(config),
+                    recorded_failure(workdir, config, last, checkpoints, names),
+                ):
+                    state = run_steps(
+                        *(config, programs, state, batches, checkpoints, log, evaluate, first),
+                        *(look, profiler, interruption, last, forecast),
+                    )
             if test_set is not None:
                 score_test(
                     *(config, programs, state, evaluate.so_far.best, checkpoints),

@@ -78,6 +78,9 @@ class Plain:
     def is_ready(self, *_, **__):
         return True
 
+    def planned(self, *_, **__):
+        return None
+
     def compile_ahead(self, *_, **__):
         pass
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "convert": "Convert checkpoints of torchvision and Detectron2.",
     "export": "Export a model, from pixels to boxes, as one StableHLO program.",
     "parity": "Compare a model with torchvision, stage by stage.",
+    "replay": "Repeat the step with which a run diverged, and find the operation.",
     "benchmark": "Measure speed, memory and cost, optionally next to torchvision.",
     "study": "Train with several schemes and compare the results in a report.",
 }

@@ -56,10 +56,15 @@ def one_line_errors(
         what = error.filename or "writing a file"  # what is written to an open one has no name
         fail(f"{what}: {error.strerror}", 4 if error.errno in DISK else 2)
     except Exception as error:
-        if not hasattr(error, "exit_code"):
-            error.add_note(report_note(workdir))
-            raise
-        fail(error)
+        if hasattr(error, "exit_code"):
+            fail(error)
+        # Only now, since it loads jax, which not every command needs.
+        from jaxrcnn.training.memory import describe_out_of_memory, is_out_of_memory
+
+        if is_out_of_memory(error):
+            fail(describe_out_of_memory(error), 2)
+        error.add_note(report_note(workdir))
+        raise
 
 
 def leave_pipe() -> None:

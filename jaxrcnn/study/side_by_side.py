@@ -8,7 +8,7 @@ and in the end its own checkpoint, lie in a folder like any run's.
 import contextlib
 import functools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -29,6 +29,8 @@ from jaxrcnn.study.results import Failure
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.damage import find_damage, leave_out
 from jaxrcnn.training.errors import NonFiniteLossError
+from jaxrcnn.training.failure import write_failure
+from jaxrcnn.training.finite import LastSteps
 from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
@@ -164,13 +166,14 @@ def compile_side_by_side(
     (config,) = shared
     trained = detector._replace(config=config.model)
     knobs = jax.tree.map(lambda *x: np.stack(x), *map(knobs_of, configs))
+    none = np.zeros(len(configs), np.int32)
     step = jit_program(_steps, static_argnums=(0, 1, 2), donate_argnums=3)
     at_once = at_once or (1 if jax.default_backend() == "cpu" else len(configs))
     return programs._replace(
         train_step=Program(
             step,
             (trained, config, at_once),
-            lambda state, batch, stage: ((state, batch, knobs), {}),
+            lambda state, batch, stage, skipped=none: ((state, batch, knobs, skipped), {}),
         )
     )
 
@@ -182,15 +185,17 @@ def _steps(
     states: TrainState,
     batch: Batch,
     knobs: Knobs,
+    skipped: Array,
 ) -> tuple[TrainState, dict[str, Array]]:
-    """The step of all runs, so many at once under a vmap."""
+    """The step of all runs, so many at once under a vmap; diverged runs stay as they are."""
 
-    def step(own: tuple[Any, Knobs]) -> tuple[Any, dict[str, Array]]:
-        state, knobs = own
-        state, metrics = train_step(detector, config, TrainState(states.step, *state), batch, knobs)
+    def step(own: tuple[Any, Knobs, Array]) -> tuple[Any, dict[str, Array]]:
+        state, knobs, skipped = own
+        state = TrainState(states.step, *state)
+        state, metrics = train_step(detector, config, state, batch, knobs, skipped)
         return state[1:], metrics
 
-    moved, metrics = jax.lax.map(step, (states[1:], knobs), batch_size=at_once)
+    moved, metrics = jax.lax.map(step, (states[1:], knobs, skipped), batch_size=at_once)
     return TrainState(states.step + 1, *moved), metrics
 
 
@@ -209,6 +214,28 @@ def _one_of(states: TrainState, place: int) -> TrainState:
     return state._replace(step=states.step)
 
 
+def _record(
+    runs: Sequence[tuple[pathlib.Path, Config]],
+    last: LastSteps,
+    name_image: Callable[[int], str],
+    place: int,
+    error: NonFiniteLossError,
+) -> str:
+    """Write the folder of a run that diverged; how it is used, or empty if the step is gone.
+
+    A run alone has another program, so that its numbers may differ in the last digits.
+    """
+    taken = last.taken.get(error.step)
+    if taken is None or last.state is None:
+        return ""
+    (folder, config), states = runs[place], last.state
+    metrics = {name: values[place] for name, values in taken.metrics.items()}
+    return write_failure(
+        *(folder, config, error.step, _one_of(states, place), taken._replace(metrics=metrics)),
+        *(str(error), name_image),
+    )
+
+
 def diverged_before(folder: pathlib.Path) -> Failure | None:
     """Whether a run that is resumed had diverged by then, as its metrics say."""
     for row in MetricsWriter.read(folder / "metrics.jsonl"):
@@ -223,7 +250,7 @@ class _LastLine:
     loss = speed = 0.0
 
     def __init__(self, progress: Progress) -> None:
-        self.clock = progress.clock
+        self.clock, self.message = progress.clock, progress.message
 
     def log(self, _: int, loss: float, images_per_second: float) -> None:
         """Keep it."""
@@ -256,6 +283,8 @@ class Logs:
         self._pending: list[Mapping[str, Array]] = []
         self.failures: dict[int, Failure] = {}
         """How runs diverged, by their places."""
+        self.record: Callable[[int, NonFiniteLossError], str] = lambda *_: ""
+        """Writes what repeats the step with which a run diverged; what to say of it."""
 
     @property
     def going_on(self) -> list[int]:
@@ -288,7 +317,8 @@ class Logs:
             try:
                 log.flush(step)
             except NonFiniteLossError as error:
-                self.failures[place] = Failure(error.step, str(error))
+                message = f"{error} {self.record(place, error)}".strip()
+                self.failures[place] = Failure(error.step, message)
         if rows and not self.going_on:
             raise NonFiniteLossError(step, "all runs diverged")
         if rows:

@@ -1,7 +1,7 @@
 """What the diagnostics cost, measured in the run itself."""
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 import jax
 
@@ -28,18 +28,30 @@ class DiagnosticsCost:
         self._said = False
 
     def step(
-        self, programs: Programs, state: TrainState, batch: Batch, stage: Stage, done: int
+        self,
+        programs: Programs,
+        state: TrainState,
+        batch: Batch,
+        stage: Stage,
+        done: int,
+        counts: Sequence[Array] = (),
     ) -> tuple[TrainState, dict[str, Array | float]]:
-        """The step after so many that are done; without diagnostics where it measures none."""
+        """The step after so many that are done; without diagnostics where it measures none.
+
+        Args:
+            programs, state, batch, stage: of the step.
+            done: steps before it.
+            counts: what it takes of the step before, if anything: `LastSteps.counts`.
+        """
         every = self._config.train.diagnostics.every
         if not every:
-            return programs.train_step(state, batch, stage)
+            return programs.train_step(state, batch, stage, *counts)
         measured = bool(is_diagnosed(self._config, done))
         timed = measured or is_diagnosed(self._config, done + 1)
         if timed:
             jax.block_until_ready(state)
         began = time.monotonic()
-        state, metrics = programs.train_step(state, batch, stage)
+        state, metrics = programs.train_step(state, batch, stage, *counts)
         if timed:
             jax.block_until_ready(metrics)
             seconds = time.monotonic() - began

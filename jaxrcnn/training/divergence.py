@@ -32,8 +32,10 @@ PLACES = {
     "backbone": "the backbone's gradient",
     "rpn_head": "the RPN head's gradient",
     "box_head": "the box head's gradient",
+    "statistics": "the statistics of the batch norms",
+    "parameters": "the updated parameters",
 }
-"""Outputs in the order of the flow, then gradients, and how they are called."""
+"""Outputs in the order of the flow, gradients, then the new state, and how they are called."""
 
 BOX_KINDS = {
     **dict.fromkeys(("objectness", "rpn_deltas"), "anchor"),
@@ -99,13 +101,19 @@ def wrong_outputs(
     return jax.tree.map(lambda *x: jnp.stack(x), *rows)
 
 
-def origin(wrong: Wrong, gradients: Mapping[str, Any], image_index: Array) -> dict[str, Array]:
+def origin(
+    wrong: Wrong,
+    gradients: Mapping[str, Any],
+    image_index: Array,
+    batch_stats: Any = (),
+) -> dict[str, Array]:
     """The first place that is not finite, and an image and a box in which it is not.
 
     Args:
         wrong: of `wrong_outputs`.
         gradients: of the detector's parts.
         image_index: (N,) places in the data set.
+        batch_stats: statistics that the step gives.
 
     Returns:
         ``origin_place`` () int32, into PLACES; -1 where all is finite. ``origin_image`` () int32,
@@ -114,9 +122,9 @@ def origin(wrong: Wrong, gradients: Mapping[str, Any], image_index: Array) -> di
         pixels; of no meaning where the place is not in BOX_KINDS.
     """
     fine = jnp.zeros((), bool)
-    of_parts = jnp.stack(
-        [_any_wrong(gradients[name]) if name in gradients else fine for name in PLACES]
-    )
+    found = {name: _any_wrong(tree) for name, tree in gradients.items()}
+    found["statistics"] = not_finite(batch_stats)
+    of_parts = jnp.stack([found.get(name, fine) for name in PLACES])
     everywhere = wrong.images.any(1) | of_parts
     place = jnp.argmax(everywhere)
     first = jnp.argmax(wrong.images[place])
@@ -128,6 +136,13 @@ def origin(wrong: Wrong, gradients: Mapping[str, Any], image_index: Array) -> di
         "origin_box": wrong.boxes[place, first],
         **{f"origin_{name}": value for name, value in corners},
     }
+
+
+def of_parameters(where: Mapping[str, Array], params: Any) -> dict[str, Array]:
+    """An `origin` that is the updated parameters if they are the first that are not finite."""
+    wrong = (where["origin_place"] < 0) & not_finite(params)
+    place = jnp.where(wrong, list(PLACES).index("parameters"), where["origin_place"])
+    return {**where, "origin_place": place.astype(jnp.int32)}
 
 
 def describe_origin(row: Mapping[str, Any], name_image: Callable[[int], str] = str) -> str:
@@ -168,3 +183,9 @@ def _first_box(output: Array, boxes_at: Callable[[Array], Array]) -> Wrong:
 def _any_wrong(tree: Any) -> Array:
     """Whether the norm of a gradient is not finite; the metrics need the same sums."""
     return ~jnp.isfinite(optax.tree.norm(tree, squared=True))
+
+
+def not_finite(tree: Any) -> Array:
+    """Whether an array of a tree holds a value that is not finite, () bool."""
+    wrong = [~jnp.isfinite(x).all() for x in jax.tree.leaves(tree)]
+    return jnp.stack(wrong).any() if wrong else jnp.zeros((), bool)

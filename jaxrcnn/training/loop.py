@@ -11,13 +11,20 @@ from jaxrcnn.training.alternating import Stage, begins_phase, phase_of, stage_of
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.cost import DiagnosticsCost
 from jaxrcnn.training.diagnostics import PREFIX
-from jaxrcnn.training.divergence import describe_origin
 from jaxrcnn.training.errors import NonFiniteLossError
+from jaxrcnn.training.finite import LastSteps, most_skipped
 from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs
+from jaxrcnn.training.skipped import (
+    describe_skipped,
+    describe_stop,
+    last_step,
+    means_of,
+    number_skipped,
+)
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Array, Batch
 
@@ -40,8 +47,10 @@ class Log:
         name_image: Callable[[int], str] = str,
     ) -> None:
         self._batch_size = config.train.batch_size
+        self._most_skipped = most_skipped(config)
+        self._counts_skipped = config.train.on_nonfinite == "skip"
         self._writer = writer
-        self._name_image = name_image
+        self.name_image = name_image
         self.progress = progress
         self.restart()
 
@@ -59,10 +68,10 @@ class Log:
         self.progress.log(step, float(self._pending[-1]["loss"]))
 
     def flush(self, step: int) -> None:
-        """Write the means over the steps since the last line.
+        """Write the means over the steps since the last line, without those that were left out.
 
         Raises:
-            NonFiniteLossError: names the first step with such a loss.
+            NonFiniteLossError: names the step with which training stops.
         """
         rows = jax.device_get(self._pending)
         if not rows:
@@ -73,23 +82,18 @@ class Log:
             measured = {k: x for k, x in row.items() if k.startswith(PREFIX)}
             if measured:
                 self._writer.write(number, measured)
-        logged = [name for name in rows[0] if not name.startswith(("origin_", PREFIX))]
-        means = {f"train/{name}": sum(row[name] for row in rows) / len(rows) for name in logged}
-        if "learning_rate" in rows[-1]:  # an optimiser of one's own need not say it
-            means["train/learning_rate"] = rows[-1]["learning_rate"]
+        bad = last_step(numbered, self._most_skipped)
+        means = {f"train/{name}": x for name, x in means_of(rows, with_skipped=bool(bad)).items()}
+        if self._counts_skipped:
+            means["train/skipped"] = number_skipped(rows)
         means["train/images_per_second"] = self._batch_size * len(rows) / seconds
         self._writer.write(step, means)
-        self.progress.log(step, means["train/loss"], means["train/images_per_second"])
-        for number, row in numbered:
-            bad = [name for name in logged if not math.isfinite(row[name])]
-            where = describe_origin(row, self._name_image) if bad else ""
-            if where or any(name.startswith("loss") for name in bad):  # else the norm overflowed
-                raise NonFiniteLossError(
-                    number,
-                    f"step {number}: {', '.join(bad)} {'is' if len(bad) == 1 else 'are'} not finite"
-                    f"{where and f' ({where})'}. The last checkpoint is unaffected. Try a lower "
-                    "train.optimizer.learning_rate, a longer warm-up or gradient clipping.",
-                )
+        loss = means.get("train/loss", math.nan)
+        self.progress.log(step, loss, means["train/images_per_second"])
+        if bad:
+            raise NonFiniteLossError(bad.step, describe_stop(bad, self.name_image))
+        for line in describe_skipped(numbered, self.name_image):
+            self.progress.message(line)
         self.restart()
 
 
@@ -122,6 +126,8 @@ def run_steps(
     look_ahead: Callable[[TrainState, Batch, Stage], None] | None = None,
     profiler: Profiler | None = None,
     interruption: Interruption | None = None,
+    last: LastSteps | None = None,
+    forecast: Callable[[TrainState, Batch, Stage], None] | None = None,
 ) -> TrainState:
     """Train from the state's step to the end, or until an evaluation ends it.
 
@@ -140,6 +146,9 @@ def run_steps(
             batch that it took, to begin to compile what later steps will need.
         profiler: traces some of the steps; None traces none.
         interruption: holds the last state; a signal ends the training after a step.
+        last: takes every step, so that one which is not finite can be repeated.
+        forecast: called when a step is compiled and before it runs, to see whether it fits into
+            memory.
 
     Returns:
         The last state, which has a checkpoint, unless an evaluation ended the training: that one
@@ -153,6 +162,7 @@ def run_steps(
     interruption = interruption or Interruption(0)
     ahead = runs_ahead()
     progress = log.progress
+    last = LastSteps(config) if last is None else last
     cost = DiagnosticsCost(config, progress.message)
     stream: Iterator[Batch] | None = None
     for step in range(int(state.step) + 1, config.train.steps + 1):
@@ -160,7 +170,7 @@ def run_steps(
         if begins_phase(config, done):
             log.flush(done)
             state = _start_phase(config, programs, state, first_state, progress)
-            stream = None
+            stream = last.state = None
         first = stream is None
         if stream is None:
             stream = _open(batches, state, progress)
@@ -173,18 +183,21 @@ def run_steps(
             stage = stage_of(config, done)
             name = STEP_NAMES[stage] + ("" if first else f" for {orientation(batch)} images")
             progress.compile(name, programs.train_step, state, batch, stage)
-            state, metrics = cost.step(programs, state, batch, stage, done)
+            if forecast is not None:
+                forecast(state, batch, stage)
+            state, metrics = cost.step(programs, state, batch, stage, done, last.counts)
+        last.add(step, state, batch, stage, metrics)
         progress.follow(step, metrics["loss"])
         if not ahead:
             jax.block_until_ready(state)
-        if ahead and not first and done % config.train.log_every == 0:
+        if ahead and not first and (done % config.train.log_every == 0 or last.ends(done)):
             log.flush(done)  # only now, so that the devices have the next step to do meanwhile
         log.add(metrics)
         if first:  # waits for the step, which nothing that is compiled for later may slow down
             (log.show if step % config.train.log_every else log.flush)(step)
             if look_ahead is not None:
                 look_ahead(state, batch, stage)
-        elif not ahead and step % config.train.log_every == 0:
+        if not ahead and (last.ends(step) or (not first and step % config.train.log_every == 0)):
             log.flush(step)
         interruption.hold(state, log.flush)
         if _end_step(config, state, step, checkpoints, log, evaluate, profiler):

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,8 @@ from jaxrcnn.config import Config, OptimizerConfig
 from jaxrcnn.runtime.xla import computed_once
 from jaxrcnn.training.alternating import phases
 from jaxrcnn.training.layers import is_frozen, names_of, rate_factor
+
+T = TypeVar("T")
 
 Optimizer = Callable[[Config, "jax.Array | int"], Any]
 """What makes the transformation of an update: (config, first_step) -> optax's.
@@ -38,7 +40,8 @@ def with_rate(
         transformation: of optax.
         rate: the rate of a step, by the number of steps that the run has done before it.
     """
-    return Rated(transformation.init, transformation.update, rate)
+    wider: Any = optax.with_extra_args_support(transformation)
+    return Rated(wider.init, wider.update, rate)
 
 
 def default_optimizer(config: Config, first_step: jax.Array | int) -> Rated:
@@ -107,9 +110,12 @@ def rate_at(config: Config, step: jax.Array, optimizer: Optimizer) -> dict[str, 
 def _of_one_update(
     config: Config, first_step: jax.Array | int, optimizer: Optimizer
 ) -> optax.GradientTransformationExtraArgs:
+    trained: Any = optimizer(config, first_step)
+    if isinstance(trained, Rated):
+        trained = optax.GradientTransformationExtraArgs(trained.init, trained.update)
     return optax.partition(
         {
-            "trained": _with_rate_factors(config, optimizer(config, first_step)),
+            "trained": _with_rate_factors(config, trained),
             "frozen": optax.set_to_zero(),
         },
         lambda params: jax.tree_util.tree_map_with_path(
@@ -132,16 +138,41 @@ def _with_rate_factors(config: Config, transformation: Any) -> Any:
     return optax.chain(transformation, *scales) if scales else transformation
 
 
-def _momentum(decay: float) -> optax.GradientTransformation:
-    """optax.trace, in place."""
-    trace = optax.trace(decay)
+def _momentum(decay: float) -> optax.GradientTransformationExtraArgs:
+    """optax.trace, in place; its state stays as it is where the argument `applied` is False."""
+    trace: Any = optax.trace(decay)
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        _, state = trace.update(updates, state, params)
-        state = computed_once(state)
-        return state.trace, state
+    def update(
+        updates: Any, state: Any, params: Any = None, *, applied: Any = True, **_: Any
+    ) -> tuple[Any, Any]:
+        new: Any = trace.update(updates, state, params)[1]
+        new = computed_once(new if applied is True else chosen(applied, new, state))
+        return new.trace, new
 
-    return optax.GradientTransformation(trace.init, update)
+    return optax.GradientTransformationExtraArgs(trace.init, update)
+
+
+def chosen(applied: Any, new: T, old: T, done: type | tuple[type, ...] = ()) -> T:
+    """The new arrays where an update is made, else the old ones.
+
+    Args:
+        applied: () bool, whether it is made.
+        new, old: trees.
+        done: types of nodes in which `new` is chosen already.
+    """
+
+    def choose(x: Any, y: Any) -> Any:
+        return x if isinstance(x, done) else jnp.where(applied, x, y)
+
+    kept: T = jax.tree.map(choose, new, old, is_leaf=lambda x: isinstance(x, done))
+    return kept
+
+
+GUARDED = (optax.TraceState,)
+"""The parts of the state of `default_optimizer` that themselves take `applied` into account.
+
+A choice outside, on a CPU, would be a pass of its own over all of them.
+"""
 
 
 def learning_rate(config: Config, step: jax.Array | int) -> jax.Array:

@@ -11,7 +11,7 @@ import inspect
 import json
 import pathlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from jaxrcnn.config import Config, ConfigError, ModelConfig
@@ -92,6 +92,13 @@ def write_pieces(folder: pathlib.Path, own: Pieces) -> None:
     """Write what `own_pieces` says, also where that is nothing."""
     tree = {name: piece._asdict() for name, piece in own.items()}
     replace_text(folder / FILE, json.dumps(tree, indent=2) + "\n")
+
+
+def copy_pieces(source: pathlib.Path, target: pathlib.Path, names: Collection[str]) -> Pieces:
+    """Write to a folder what another one says of some pieces, and return it."""
+    kept = {name: x for name, x in (_read_pieces(source) or {}).items() if name in names}
+    write_pieces(target, kept)
+    return kept
 
 
 def claim_pieces(folder: pathlib.Path, own: Pieces, say: Callable[[str], None]) -> None:

@@ -66,6 +66,14 @@ class Program:
             AHEAD[key] = Future()
             AHEAD[key].set_result(compiled)
 
+    def planned(self, *args: Any, **options: Any) -> Any:
+        """What XLA says of the memory that such a call takes, on each device.
+
+        None if it is not compiled, or the backend does not say.
+        """
+        compiled = _compiled(self._key(*self._bind(*args, **options)))
+        return None if compiled is None else compiled.memory_analysis()
+
     def compile_ahead(self, *args: Any, **options: Any) -> None:
         """Compile it in the background for arguments of such shapes, which may be shapes alone.
 

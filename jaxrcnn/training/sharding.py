@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxrcnn.config import Config, ConfigError
@@ -21,7 +22,8 @@ class Programs(NamedTuple):
     """The compiled programs of a run, and the placing of their arguments."""
 
     create_state: Callable[..., Any]  # (draw=0) -> TrainState
-    train_step: Program  # (state, batch, stage) -> (state, metrics); consumes the state
+    # (state, batch, stage, skipped=0) -> (state, metrics); consumes the state
+    train_step: Program
     eval_step: Program  # (variables, batch) -> (detections, losses)
     put_batch: Callable[[Batch], Batch]  # host arrays -> the devices
     propose: Program  # (variables, batch, train=False) -> Proposals
@@ -73,6 +75,7 @@ def compile_programs(
         )
 
     knobs, shared = put_everywhere(knobs_of(config)), without_knobs(config)
+    none = put_everywhere(jnp.int32(0))
     # The gate matters to gradients alone: with it shut, all schemes share what takes none.
     shut = with_shut_gate(shared)
     trained, used = (detector._replace(config=x.model) for x in (shared, shut))
@@ -81,8 +84,8 @@ def compile_programs(
         train_step=Program(
             train,
             (trained, shared),
-            lambda state, batch, stage="joint": (
-                (state, batch, knobs),
+            lambda state, batch, stage="joint", skipped=none: (
+                (state, batch, knobs, skipped),
                 {"stage": stage, "optimizer": optimizer},
             ),
         ),

@@ -21,6 +21,7 @@ from jaxrcnn.study.side_by_side import (
 )
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.errors import Interrupted
+from jaxrcnn.training.failure import read_failure
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.pieces import write_pieces
 from jaxrcnn.training.sharding import compile_programs
@@ -136,10 +137,13 @@ def test_one_that_diverges_leaves_the_others_alone(finished, sets, tmp_path, mon
     def compile_with_a_fault(*arguments):
         programs = compiled(*arguments)
 
-        def step(state, batch, stage):
-            state, metrics = programs.train_step(state, batch, stage)
-            wrong = jax.numpy.inf if int(state.step) == 2 else 0.0
-            return state, {**metrics, "loss": metrics["loss"].at[1].add(wrong)}
+        def step(state, batch, stage, skipped=None):
+            counts = () if skipped is None else (skipped,)
+            state, metrics = programs.train_step(state, batch, stage, *counts)
+            if int(state.step) == 2:
+                loss, skipped = (metrics[name].at[1] for name in ("loss", "skipped"))
+                metrics |= {"loss": loss.add(jax.numpy.inf), "skipped": skipped.set(1)}
+            return state, metrics
 
         faulty = mock.Mock(
             side_effect=step,
@@ -154,6 +158,8 @@ def test_one_that_diverges_leaves_the_others_alone(finished, sets, tmp_path, mon
     assert list(failures) == [tmp_path / "0.25"]
     assert failure.step == 2
     assert "step 2: loss is not finite" in failure.message
+    assert failure.message.endswith(f"jaxrcnn replay {tmp_path / '0.25' / 'failure'}")
+    assert read_failure(tmp_path / "0.25").config == with_width(0.25)
     for width in (0.0, 1.0):
         assert rows_of(tmp_path / f"{width:g}") == rows_of(finished / f"{width:g}")
     assert [row["step"] for row in rows_of(tmp_path / "0.25")] == [1, 2]

@@ -6,7 +6,13 @@ import pytest
 
 from jaxrcnn.config import BoxHeadConfig
 from jaxrcnn.stages.losses import roi_losses
-from jaxrcnn.training.divergence import PLACES, describe_origin, origin, wrong_outputs
+from jaxrcnn.training.divergence import (
+    PLACES,
+    describe_origin,
+    of_parameters,
+    origin,
+    wrong_outputs,
+)
 from jaxrcnn.types import BoxOutput, Flow, RoiSamples, RpnOutput
 
 ORDER = list(PLACES)
@@ -40,9 +46,9 @@ def make_gradients():
     return {part: {"kernel": np.ones((2, 2), np.float32)} for part in ("backbone", "box_head")}
 
 
-def find(arrays, gradients, stage="joint"):
+def find(arrays, gradients, stage="joint", statistics=(), parameters=()):
     @jax.jit
-    def run(arrays, gradients, index):
+    def run(arrays, gradients, index, statistics, parameters):
         flow = Flow(
             tuple(arrays["features"]),
             RpnOutput(arrays["objectness"], arrays["rpn_deltas"]),
@@ -54,9 +60,9 @@ def find(arrays, gradients, stage="joint"):
         )
         weights = np.ones(3, np.float32)
         wrong = wrong_outputs(flow, stage, weights, BoxHeadConfig(), roi_losses)
-        return origin(wrong, gradients, index)
+        return of_parameters(origin(wrong, gradients, index, statistics), parameters)
 
-    return run(arrays, gradients, INDEX)
+    return run(arrays, gradients, INDEX, statistics, parameters)
 
 
 def locate(*arguments):
@@ -149,3 +155,17 @@ def test_words_for_what_is_of_no_box_and_of_no_image():
     arrays["features"][0][0] = np.nan
     expected = "first seen in the backbone's features for image 40"
     assert describe_origin(find(arrays, gradients)) == expected
+
+
+def test_the_new_state_comes_last():
+    arrays, gradients = make_flow(), make_gradients()
+    fine, bad = np.ones(3, np.float32), np.float32([1, np.inf, 1])
+
+    def place(**trees):
+        return int(find(arrays, gradients, **trees)["origin_place"])
+
+    assert place(statistics={"mean": fine}, parameters=[fine]) == -1
+    assert place(statistics={"mean": fine}, parameters=[fine, bad]) == ORDER.index("parameters")
+    assert place(statistics={"mean": bad}, parameters=[bad]) == ORDER.index("statistics")
+    gradients["box_head"]["kernel"][1, 0] = np.inf
+    assert place(statistics={"mean": bad}, parameters=[bad]) == ORDER.index("box_head")

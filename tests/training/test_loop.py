@@ -24,6 +24,7 @@ from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import COLLECTIONS, build
 from jaxrcnn.ops.roi_align import roi_align
 from jaxrcnn.training.errors import NonFiniteLossError
+from jaxrcnn.training.finite import LastSteps
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.state import TrainState
@@ -400,21 +401,23 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
     origin = {"origin_place": 4, "origin_image": 8, "origin_box": 17}
     corners = {f"origin_{name}": 0.5 * k for k, name in enumerate(("x0", "y0", "x1", "y1"))}
     log.add(row)
-    log.add({**row, "loss": np.nan, "loss_box_reg": np.inf, **origin, **corners})
+    log.add({**row, "loss": np.nan, "loss_box_reg": np.inf, **origin, **corners, "skipped": 1})
+    log.add({**row, "skipped": 1})  # begun before the one before it was looked at
     expected = (
         "step 12: loss, loss_box_reg are not finite (first seen in the box head's box deltas for "
-        "image image-8.jpg, RoI 17 at (0.0, 0.5, 1.0, 1.5)). The last checkpoint"
+        "image image-8.jpg, RoI 17 at (0.0, 0.5, 1.0, 1.5)). Its update was not made"
     )
-    with pytest.raises(NonFiniteLossError, match=re.escape(expected)):
-        log.flush(12)
+    with pytest.raises(NonFiniteLossError, match=re.escape(expected)) as caught:
+        log.flush(13)
+    assert caught.value.step == 12
 
 
 def test_a_norm_that_overflows_is_no_divergence_but_a_gradient_that_is_not_finite_is_one():
     log = Log(Config(), mock.Mock(), mock.Mock(clock=time.monotonic))
     row = {"loss": np.float32(1), "gradient_norm": np.inf, "learning_rate": np.float32(1)}
-    log.add({**row, "origin_place": -1, "origin_image": -1})
+    log.add({**row, "origin_place": -1, "origin_image": -1, "skipped": 0})
     log.flush(4)
-    log.add({**row, "origin_place": 7, "origin_image": -1})
+    log.add({**row, "origin_place": 7, "origin_image": -1, "skipped": 1})
     with pytest.raises(NonFiniteLossError, match=r"step 5: gradient_norm is .*'s gradient"):
         log.flush(5)
 
@@ -441,3 +444,75 @@ def test_a_run_keeps_the_numbers_of_the_measured_steps_alone():
         [False] * 2 + [True]
     )
     kept.progress.message.assert_called_once()
+
+
+def test_steps_that_are_skipped_are_counted_said_and_in_no_mean():
+    written, said = [], []
+    writer = mock.Mock(write=lambda step, values: written.append((step, dict(values))))
+    progress = mock.Mock(clock=iter(range(100)).__next__, message=said.append)
+    log = Log(Config(train=TrainConfig(on_nonfinite="skip", max_skipped=2)), writer, progress)
+    fine, bad = {"origin_place": -1, "origin_image": -1}, {"origin_place": 7, "origin_image": -1}
+    log.add({"loss": np.float32(3), "skipped": 0, **fine})
+    log.add({"loss": np.nan, "skipped": 1, **bad})
+    log.flush(2)
+    log.add({"loss": np.nan, "skipped": 1, **bad})
+    log.flush(3)
+    assert said[0].startswith("step 2: loss is not finite (first seen in the backbone's gradient)")
+    assert len(said) == 2
+    assert [(step, row["train/skipped"], row.get("train/loss")) for step, row in written] == [
+        *((2, 1, 3), (3, 1, None))
+    ]
+    log.add({"loss": np.nan, "skipped": 2, **bad})
+    with pytest.raises(NonFiniteLossError, match=r"step 4: .*the last of 2 such steps in a row"):
+        log.flush(4)
+
+
+@pytest.mark.parametrize("backend", ["gpu", "cpu"])
+def test_the_count_goes_from_step_to_step_and_is_looked_at_as_soon_as_it_is_there(
+    backend, monkeypatch
+):
+    """A step behind the bad one is begun on a device, and none on a CPU."""
+    monkeypatch.setattr("jax.default_backend", lambda: backend)
+    config = Config(train=TrainConfig(steps=9, log_every=100, eval_every=0))
+    calls, last = [], LastSteps(config)
+
+    def train_step(state, batch, stage, skipped=0):
+        bad = state.step == 3 or skipped
+        calls.append((state.step + 1, skipped))
+        row = {"loss": np.nan if bad else 1.0, "skipped": int(bool(bad))}
+        return state._replace(step=state.step + (not bad)), {
+            **row,
+            "origin_place": -1,
+            "origin_image": -1,
+        }
+
+    programs = Programs(None, train_step, None, lambda batch: batch, None, None)
+    log = Log(config, mock.Mock(), mock.MagicMock(clock=time.monotonic))
+    batches = iter([batch_of(k) for k in range(1, 10)])
+    with pytest.raises(NonFiniteLossError, match="step 4: loss is not finite"):
+        run_steps(
+            *(config, programs, TrainState(0, None, None, None), lambda _: batches),
+            *(mock.Mock(), log, mock.Mock(), mock.Mock()),
+            last=last,
+        )
+    behind = [(4, 1)] if backend == "gpu" else []
+    assert calls == [(1, 0), (2, 0), (3, 0), (4, 0), *behind]
+    assert last.state.step == 3
+    assert last.taken[4].batch.image_index == 4
+
+
+def test_a_forecast_comes_before_each_step():
+    calls = []
+
+    def train_step(state, batch, stage):
+        calls.append("step")
+        return state._replace(step=state.step + 1), LOSS
+
+    programs = Programs(None, train_step, None, lambda batch: batch, None, None)
+    run_steps(
+        *(Config(train=TrainConfig(steps=2, eval_every=0)), programs),
+        *(TrainState(0, None, None, None), lambda _: iter([batch_of("")] * 2)),
+        *(Kept(), Kept(), print, None),
+        forecast=lambda state, batch, stage: calls.append(("forecast", state.step, stage)),
+    )
+    assert calls == [("forecast", 0, "joint"), "step", ("forecast", 1, "joint"), "step"]
