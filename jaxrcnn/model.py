@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.config import Config, ConfigError, MeshConfig
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.in_memory import ImageLike
 from jaxrcnn.data.loader import eval_batches
@@ -32,6 +32,7 @@ from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.training.alternating import finished, takes_given
 from jaxrcnn.training.best import choose
 from jaxrcnn.training.checkpoint import Checkpoint, Checkpoints
+from jaxrcnn.training.mesh import make_mesh
 from jaxrcnn.training.pieces import USED, Build, fitting_detector, own_pieces
 from jaxrcnn.training.sharding import Programs, compile_programs, put_everywhere
 from jaxrcnn.training.weights import holds_weights, load_variables
@@ -120,7 +121,7 @@ class Model:
     @functools.cached_property
     def programs(self) -> Programs:
         """Its programs on all local devices, each compiled when it is first called."""
-        return compile_programs(self.detector, self.config)
+        return compile_programs(self.detector, self.config, devices=jax.local_devices())
 
     def __copy__(self) -> "Model":
         return dataclasses.replace(self)
@@ -134,7 +135,7 @@ class Model:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         config = _fit_devices(state["config"])  # the devices here may be others
-        variables = put_everywhere(state["variables"])
+        variables = put_everywhere(state["variables"], make_mesh(devices=jax.local_devices()))
         self.__dict__.update(state, config=config, variables=variables)
 
     def predict(
@@ -247,7 +248,8 @@ def restore(
             f"{config.model.num_classes}"
         )
     detector = fitting_detector(folder, config.model, build, say)
-    like = compile_programs(detector, config).state_shapes().variables
+    programs = compile_programs(detector, config, devices=jax.local_devices())
+    like = programs.state_shapes().variables
     if holds_weights(folder):
         if checkpoint is not None:
             raise ConfigError(
@@ -287,11 +289,11 @@ def _check_call(score: Any, batch_size: Any) -> None:
 
 
 def _fit_devices(config: Config) -> Config:
-    """Batch sizes that the devices here share evenly: the run may have been made on others."""
+    """Batch sizes and a mesh that fit the devices here: the run may have been made on others."""
     devices = jax.local_device_count()
     batch_size = -(-config.eval.batch_size // devices) * devices
     return replace(
         config,
-        train=replace(config.train, batch_size=devices),
+        train=replace(config.train, batch_size=devices, mesh=MeshConfig()),
         eval=replace(config.eval, batch_size=batch_size),
     )

@@ -64,6 +64,7 @@ MAY_IMPORT = {
     "training.program": {"jax"},
     "training.trackers": {"config"},
     "training.tracker_kinds": {"config", "config_io", "tensorboardX", "numpy", "PIL"},
+    "training.mesh": {"config", "jax"},
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
     "data": {
         *("types", "config", "wording"),
@@ -156,6 +157,7 @@ CORE += [
             "gates",
             "knobs",
             "measures",
+            "mesh",
             "modules",
         ),
         *("optimizer", "routes", "state", "step", "sharding"),

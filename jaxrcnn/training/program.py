@@ -20,6 +20,7 @@ class Program:
         jitted: of `jax.jit`.
         static: its first arguments, those that are static.
         bind: takes the arguments of a call and gives the others of the jitted function.
+        mesh: of the devices that it runs on.
     """
 
     def __init__(
@@ -27,8 +28,9 @@ class Program:
         jitted: Any,
         static: tuple[Hashable, ...],
         bind: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]],
+        mesh: Hashable = None,
     ) -> None:
-        self._jitted, self._static, self._bind = jitted, static, bind
+        self._jitted, self._static, self._bind, self._mesh = jitted, static, bind, mesh
         self._begun: list[Hashable] = []
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -86,7 +88,8 @@ class Program:
         leaves, structure = jax.tree.flatten(args)
         shapes = tuple((x.shape, x.dtype) for x in leaves)
         function = getattr(self._jitted, "__wrapped__", self._jitted)
-        return function, self._static, shapes, structure, tuple(sorted(options.items()))
+        options_of_call = tuple(sorted(options.items()))
+        return function, self._static, self._mesh, shapes, structure, options_of_call
 
 
 def _compiled(key: Hashable) -> Any:
