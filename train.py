@@ -8,6 +8,7 @@ a fork that changes more copies this file.
 import pathlib
 import sys
 
+from jaxrcnn.cli.program import run_program
 from jaxrcnn.cli.train import main
 from jaxrcnn.config import Config
 
@@ -40,4 +41,4 @@ def train(config: Config, workdir: pathlib.Path, pieces: str | None = None) -> N
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], train))
+    run_program(lambda: main(sys.argv[1:], train))

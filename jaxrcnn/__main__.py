@@ -1,6 +1,6 @@
 """python -m jaxrcnn ..."""
 
-from jaxrcnn.cli import main
+from jaxrcnn.cli import program
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    program()

@@ -13,6 +13,9 @@ from typing import Literal
 class ConfigError(ValueError):
     """An invalid config, command line or input file; the message is a single line."""
 
+    exit_code = 2
+    """Of a program that it ends."""
+
 
 class ListedError(ConfigError):
     """An error with a list: `head` says what is wrong, `items` are one line each, then a remedy.
@@ -581,11 +584,12 @@ class TrainConfig:
     """Number of steps in a row whose updates are left out (on_nonfinite 'skip') before training
     stops nevertheless."""
     stop_seconds: float = 30.0
-    """Number of seconds that the run has, after SIGTERM or SIGINT, to finish its step, save and
-    end."""
+    """Number of seconds that the run has, after SIGTERM, SIGINT or SIGHUP, to finish its step, save
+    and end."""
     watchdog: float = 30.0
-    """Multiple of the usual time of a step after which a run that does not get on is reported, with
-    what each of its threads is doing; with several processes it then ends. 0 disables it."""
+    """Multiple of the usual time of a step, at least a minute, after which a run that has not
+    completed another step is reported, with what each of its threads is doing; with several
+    processes it then ends. 0 disables it."""
     patience: int = 0
     """Number of evaluations in a row without a better keep_best after which training ends; 0 never
     ends it early."""

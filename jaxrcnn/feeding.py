@@ -74,7 +74,9 @@ class Feed:
         """
         self.close()
         proposals = self._proposals(state)
-        self._stream = train_batches(self._dataset, self._config, int(state.step), proposals)
+        self._stream = train_batches(
+            *(self._dataset, self._config, int(state.step), proposals), self._progress.message
+        )
         return self._stream
 
     def _proposals(self, state: TrainState) -> StoredProposals | None:

@@ -24,10 +24,13 @@ from jaxrcnn.scoring import Evaluations, check_keep_best, check_test, score_test
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.alternating import check_restarts, describe_phases
 from jaxrcnn.training.best import best_so_far
-from jaxrcnn.training.checkpoint import Checkpoints, last_step
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.damage import find_damage, leave_out
 from jaxrcnn.training.epochs import describe_epochs, describe_schedule, with_epochs
 from jaxrcnn.training.gates import describe_gate
+from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.layers import check_layers
+from jaxrcnn.training.lock import locked
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer
@@ -38,6 +41,7 @@ from jaxrcnn.training.resumable import describe_changes
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.trackers import Tracker, open_trackers, require_trackers
+from jaxrcnn.training.watchdog import Watchdog, report_stuck
 from jaxrcnn.types import Batch
 
 
@@ -68,26 +72,55 @@ def run(
         A line for each image that could not be read.
 
     Raises:
-        ConfigError: the folder holds a run of another config or of other pieces, a data set has
+        CheckpointError: the last checkpoint is damaged, or one could not be written.
+        ConfigError: the folder holds a run of another config or of other pieces, or another
+            process runs in it, a data set has
             another number of classes than the model, the initial weights do not fit the config, a
             layer to freeze or a part to restart is missing, a batch cannot be shared out evenly
             among the devices, train.keep_best is no metric, or a tracker is not installed.
         DataError: an image is unreadable and data.on_error is "raise", or a file of proposals is
             not for these sets.
         NonFiniteLossError: training diverged.
+        Interrupted: SIGTERM, SIGINT or SIGHUP came, and the state is saved.
     """
     workdir = pathlib.Path(workdir)
+    with (
+        # Of several processes of one run, the first writes to the folder.
+        contextlib.nullcontext() if jax.process_index() else locked(workdir, print),
+        Interruption(config.train.stop_seconds) as interruption,
+        Watchdog(config.train.watchdog, functools.partial(report_stuck, workdir)) as watchdog,
+    ):
+        return _run(
+            *(config, workdir, detector, train_set, eval_set, optimizer, test_set, trackers),
+            *(interruption, watchdog),
+        )
+
+
+def _run(
+    config: Config,
+    workdir: pathlib.Path,
+    detector: Detector,
+    train_set: Dataset,
+    eval_set: Dataset,
+    optimizer: Optimizer,
+    test_set: Dataset | None,
+    trackers: Sequence[Tracker],
+    interruption: Interruption,
+    watchdog: Watchdog,
+) -> Collection[str]:
+    """`run` in a folder that is its own."""
     for dataset in (train_set, eval_set, *([test_set] if test_set else [])):
         check_classes(dataset, config)
     config = with_epochs(config, epoch_length(train_set, config))
-    config, changes = run_folder.change(workdir, config, last_step(workdir))
+    damage = find_damage(workdir, config)
+    config, changes = run_folder.change(workdir, config, damage.good)
     check_keep_best(config, eval_set)
     if test_set is not None:
         check_test(config)
     require_trackers(config)
     programs = compile_programs(detector, config, optimizer)
     given = read_given(config, train_set, eval_set)
-    if not last_step(workdir):
+    if not damage.good:
         check_start(config, programs, train_set.class_names)
     own = own_pieces(
         detector,
@@ -98,12 +131,13 @@ def run(
     if not changes:  # else it is there, and of this config but for those
         open_folder(config, workdir, train_set)
     with (
-        Progress(config.train.steps) as progress,
-        Checkpoints(workdir, config.train.keep_checkpoints) as checkpoints,
+        Progress(config.train.steps, interruption, watchdog) as progress,
+        Checkpoints(workdir, config.train.keep_checkpoints, say=progress.message) as checkpoints,
     ):
         claim_pieces(workdir, own, progress.message)
+        lines = leave_out(workdir, damage)
         run_folder.write_changes(workdir, config, changes)
-        lines = describe_changes(config, changes)
+        lines += describe_changes(config, changes)
         for line in [*lines, *describe_training(config, train_set, optimizer)]:
             progress.message(line)
         first = functools.partial(first_state, config, programs, progress, train_set.class_names)
@@ -118,6 +152,7 @@ def run(
                 LookAhead(config, programs, train_set, eval_set, given.eval)
             ) as look,
             contextlib.closing(Profiler(config, workdir, progress.message, step)) as profiler,
+            interruption.saving(checkpoints),
         ):
             log = Log(config, writer, progress, lambda index: train_set.records[index].name)
             evaluate = Evaluations(
@@ -138,6 +173,7 @@ def run(
                     *(config, programs, state, batches, checkpoints, log, evaluate, first),
                     look,
                     profiler,
+                    interruption,
                 )
             if test_set is not None:
                 score_test(

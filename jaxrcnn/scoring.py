@@ -102,7 +102,8 @@ class Evaluations:
         check_metric(self._config, metrics)
         is_best = self.so_far.add(step, metrics)
         if is_best or self.so_far.is_over:
-            self._checkpoints.save(state)  # before its score, which would decide without it
+            self._checkpoints.save(state)
+            self._checkpoints.wait()  # before its score, which would decide without it
         self._writer.write(step, metrics)
         if is_best:
             self._checkpoints.keep_best(step)

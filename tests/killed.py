@@ -15,6 +15,7 @@ def killed_after_a_checkpoint() -> Iterator[None]:
 
     def save_and_die(self, state):
         save(self, state)
+        self.wait()
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:

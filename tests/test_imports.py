@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "training": {
         *("types", "config", "config_io", "ops", "nets", "stages", "detector"),
         *("wording", "jax", "optax", "numpy", "orbax", "rich", "tensorboardX"),
+        "google_crc32c",
     },
     "training.optimizer": {"config", "nets", "runtime.xla", "jax", "optax"},
     "training.alternating": {"types", "config", "detector", "jax"},
@@ -68,7 +69,7 @@ MAY_IMPORT = {
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
     "data": {
         *("types", "config", "wording"),
-        *("numpy", "PIL", "absl", "grain", "pyarrow", "pycocotools", "yaml"),
+        *("numpy", "PIL", "cloudpickle", "grain", "pyarrow", "pycocotools", "yaml"),
     },
     "evaluation": {"types", "config", "data", "visualize", "numpy", "pycocotools"},
     "fonts": {"config", "matplotlib", "PIL"},
@@ -140,7 +141,17 @@ FOR_TYPES_ONLY = {
 # Slow to load, or missing where only a part of the package is used: imported inside the function
 # that needs them.
 HEAVY = {
-    *("PIL", "filelock", "grain", "jinja2", "matplotlib", "pooch", "pyarrow", "pycocotools"),
+    *(
+        "PIL",
+        "cloudpickle",
+        "filelock",
+        "grain",
+        "jinja2",
+        "matplotlib",
+        "pooch",
+        "pyarrow",
+        "pycocotools",
+    ),
     *("requests", "rich", "safetensors", "tensorboardX", "torch", "yaml"),
 }
 

@@ -109,6 +109,7 @@ def test_a_best_state_without_its_score_does_not_cost_the_one_before(tmp_path, m
 
     def save_and_die(self, state):
         save(self, state)
+        self.wait()
         if state.step == 6:
             raise KeyboardInterrupt
 

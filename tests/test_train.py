@@ -8,13 +8,16 @@ import hashlib
 import importlib.util
 import io
 import json
+import os
 import pathlib
+import signal
 
 import jax
 import numpy as np
 import pytest
 from PIL import Image
 
+from jaxrcnn import scoring
 from jaxrcnn.cli import main as jaxrcnn
 from jaxrcnn.cli.run import load_run
 from jaxrcnn.config import DataConfig
@@ -22,12 +25,15 @@ from jaxrcnn.data.datasets import open_eval_dataset, open_train_dataset
 from jaxrcnn.data.proposals import read_proposals
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.detector import build
+from jaxrcnn.feeding import Feed
 from jaxrcnn.runs import first_state
 from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.loop import Log
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import compile_programs
 from tests.complaints import error_line
+from tests.slow import slow_but
 
 ROOT = pathlib.Path(__file__).parents[1]
 LOSSES = ("loss", "loss_rpn_objectness", "loss_rpn_box", "loss_box_class", "loss_box_reg")
@@ -363,6 +369,7 @@ def train_and_die(monkeypatch, last, workdir, *words):
 
     def save_and_die(self, state):
         save(self, state)
+        self.wait()
         if int(state.step) == last:
             raise KeyboardInterrupt
 
@@ -388,13 +395,57 @@ def test_a_killed_run_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch
     assert not [row for row in rows_of(tmp_path / "run") if row["step"] > last]
     train(tmp_path / "run", *words)
     assert len(list((tmp_path / "run").rglob("perfetto_trace.json.gz"))) == bool(words)
-    assert_same_parameters(tmp_path / "run", finished)
+    assert_same_run(tmp_path / "run", finished)
+
+
+def assert_same_run(one, other):
+    """Two runs have the same parameters, and the same metrics but for their speed."""
+    assert_same_parameters(one, other)
     speed = "train/images_per_second"
     ours, theirs = (
         [{k: v for k, v in row.items() if k != speed} for row in rows_of(workdir)]
-        for workdir in (tmp_path / "run", finished)
+        for workdir in (one, other)
     )
     assert ours == theirs
+
+
+MOMENTS = {
+    "the first batch": (Feed, "start", 1, []),
+    "the first step": (Log, "add", 1, [1]),
+    "a step": (Log, "add", 3, [3]),
+    "a save": (Checkpoints, "save", 1, [4]),
+    "an evaluation": (scoring, "measure", 1, [2]),
+    "the last step": (Log, "add", 4, [4]),
+    "the last evaluation": (scoring, "measure", 2, [4]),
+}
+"""Of a signal: what is called then, for the how manieth time, and which checkpoints are left.
+Without a signal, there is one of the last step alone."""
+
+
+@pytest.mark.parametrize("moment", slow_but(["a step", "an evaluation"], MOMENTS))
+def test_a_stopped_run_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch, capsys, moment):
+    owner, name, number, steps = MOMENTS[moment]
+    original, calls = getattr(owner, name), []
+
+    def call(*args, **options):
+        calls.append(args)
+        if len(calls) == number:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*args, **options)
+
+    rare = ("--config.train.checkpoint_every", "4")
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, call)
+        with pytest.raises(SystemExit, match="143"):
+            train(tmp_path / "run", *rare)
+    with Checkpoints(tmp_path / "run") as checkpoints:
+        assert checkpoints.steps == steps
+    saved = f"saved step {steps[-1]}" if steps else "nothing to save yet"
+    said = capsys.readouterr().err.strip()
+    assert said.endswith(f"SIGTERM: {saved}; the same command continues the run")
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    train(tmp_path / "run", *rare)
+    assert_same_run(tmp_path / "run", finished)
 
 
 @pytest.mark.slow
@@ -576,7 +627,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_in_one_line(tmp_path, capsys):
     wild = {"learning_rate": "1e30", "clip_norm": "0", "warmup_steps": "0", "milestones": "()"}
     words = [w for k, v in wild.items() for w in (f"--config.train.optimizer.{k}", v)]
     words += ["--config.train.checkpoint_every", "1"]
-    said = error_line(capsys, lambda: train(tmp_path / "run", *words))
+    said = error_line(capsys, lambda: train(tmp_path / "run", *words), code=3)
     assert "step 2" in said
     assert "first seen in the backbone's features for image shape" in said
     assert "learning_rate" in said

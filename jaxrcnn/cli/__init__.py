@@ -10,6 +10,7 @@ from jaxrcnn import __version__
 from jaxrcnn.cli.devices import check_devices
 from jaxrcnn.cli.errors import one_line_errors
 from jaxrcnn.cli.parsing import OneLineParser
+from jaxrcnn.cli.program import run_program
 from jaxrcnn.runtime.process import prepare_output, prepare_process
 
 COMMANDS = {
@@ -34,8 +35,8 @@ main(arguments) -> int; or main(arguments, fields), if the former has TAKES_FIEL
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code; argv is sys.argv[1:] unless given.
 
-    Without a command it prints the help. Wrong input ends the program: one line on stderr and exit
-    code 2; an interruption too, with 130.
+    Without a command it prints the help. Wrong input ends the program: one line on stderr and an
+    exit code of `jaxrcnn.cli.errors`.
     """
     prepare_output()
     argv = sys.argv[1:] if argv is None else argv
@@ -54,13 +55,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     strays = not_fields(fields) if takes_fields else fields
     if strays:
         parser.error(f"unrecognized arguments: {' '.join(strays)}")
-    with one_line_errors("; a study goes on when it is started again" if name == "study" else ""):
+    again = "; a study goes on when it is started again" if name == "study" else ""
+    with one_line_errors(again, getattr(arguments, "workdir", None)):
         if getattr(described, "USES_DEVICES", True):
             prepare_process()
             check_devices()
         # Only now are the command's module and the libraries that it needs imported.
         command = importlib.import_module(f"jaxrcnn.cli.{name}")
         return command.main(arguments, *([fields] if takes_fields else []))
+
+
+def program() -> NoReturn:
+    """The process of `jaxrcnn` and `python -m jaxrcnn`."""
+    run_program(main)
 
 
 def not_fields(words: Sequence[str]) -> list[str]:

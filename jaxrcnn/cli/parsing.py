@@ -5,6 +5,7 @@ import math
 import os
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,21 +14,33 @@ if TYPE_CHECKING:
 
 from jaxrcnn.config import ListedError
 
+TRACEBACK = "JAXRCNN_TRACEBACK"
+"""Environment variable that, set to anything, shows where an error of one line was raised."""
 
-def fail(error: str | Exception) -> NoReturn:
-    """Ends the program, exit code 2: the message on one line of stderr, a list on one line each."""
+
+def fail(error: str | Exception, code: int | None = None) -> NoReturn:
+    """Ends the program: the message on one line of stderr, a list on one line each.
+
+    Args:
+        error: what is wrong.
+        code: the exit code, by default that of the error, or else 2.
+    """
+    if os.environ.get(TRACEBACK) and sys.exception():
+        traceback.print_exc()
     lines = [str(error)]
     if isinstance(error, ListedError):
         lines = [f"{error.head}:", *error.items, error.remedy]
     for indent, line in zip(("error: ", *["  "] * len(lines)), lines, strict=False):
         print(indent + " ".join(line.split()), file=sys.stderr)
-    raise SystemExit(2)
+    raise SystemExit(code or getattr(error, "exit_code", 2)) from None
 
 
-def stop(message: str) -> NoReturn:
-    """Ends an interrupted program: the message on a line of its own, exit code 130."""
-    print("\ninterrupted" + message, file=sys.stderr)
-    raise SystemExit(130) from None
+def stop(message: str, code: int = 130) -> NoReturn:
+    """Ends an interrupted program: the message on a line of its own."""
+    if os.environ.get(TRACEBACK) and sys.exception():
+        traceback.print_exc()
+    print("\n" + message, file=sys.stderr)
+    raise SystemExit(code) from None
 
 
 def show(text: str) -> NoReturn:

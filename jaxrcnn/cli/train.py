@@ -48,8 +48,7 @@ def main(
 ) -> int:
     """Train as the command line asks, and return exit code 0.
 
-    What cannot be done ends the program in one line, with exit code 2; an interruption does too,
-    with 130.
+    What cannot be done ends the program in one line, with an exit code of `jaxrcnn.cli.errors`.
 
     Args:
         argv: the words after the program's name, by default those of the process.
@@ -60,7 +59,8 @@ def main(
     arguments = parse_train_arguments(argv, program=program)
     if arguments.asked is None:
         print(headline(arguments), flush=True)
-    with one_line_errors("; the same command continues from the last checkpoint, if there is one"):
+    again = "; the same command continues from the last checkpoint, if there is one"
+    with one_line_errors(again, arguments.workdir):
         prepare_process()
         check_devices()
         train(_find_config(arguments), arguments.workdir, arguments.pieces)

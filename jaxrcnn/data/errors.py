@@ -6,6 +6,9 @@ from collections.abc import Iterable
 class DataError(ValueError):
     """A data set cannot be read: one line with the file, the record, the fault and a remedy."""
 
+    exit_code = 2
+    """Of a program that it ends."""
+
 
 LONGEST = 500
 """Characters of what a message quotes; of longer texts it shows the ends."""

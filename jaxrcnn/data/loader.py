@@ -4,9 +4,8 @@ Which images a step gets is planned beforehand for the whole run; a step's augme
 from (seed, step, position). So neither the number of workers nor a restart changes a batch.
 """
 
-import sys
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from jaxrcnn.config import Config
 from jaxrcnn.data.batches import EvalBatch, Unread, make_eval_batch, make_train_batch
@@ -19,6 +18,7 @@ from jaxrcnn.data.planning import (
 )
 from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.workers import Workers
 from jaxrcnn.types import Batch
 
 THREADS = 4
@@ -29,23 +29,35 @@ AHEAD = 2
 T = TypeVar("T")
 
 
+Say = Callable[[str], None]
+"""Prints a line."""
+
+
 class BatchStream(Iterator[T]):
-    """Batches made ahead of their use; `close` it where it is not read to its end."""
+    """Batches made ahead of their use; `close` it where it is not read to its end.
 
-    def __init__(self, make: Callable[[int], tuple[T, Unread]], steps: range, workers: int) -> None:
-        import grain
+    Args:
+        make: makes the batch of a step.
+        steps: in this order.
+        workers: processes; 0 takes threads of this one.
+        say: prints a line where a process is lost, which loses no batch.
+    """
 
-        made = grain.MapDataset.range(steps.start, steps.stop).map(make)
-        if workers == 0:
-            ahead = made.to_iter_dataset(grain.ReadOptions(THREADS, THREADS))
+    def __init__(
+        self,
+        make: Callable[[int], tuple[T, Unread]],
+        steps: range,
+        workers: int,
+        say: Say | None = None,
+    ) -> None:
+        self._batches: Any
+        if workers:
+            self._batches = Workers(make, steps, workers, AHEAD, say)
         else:
-            _mark_flags_as_parsed()
-            # Through pipes: shared memory is scarce in containers, and is left behind at exit.
-            by_value = grain.experimental.DatasetOptions(min_shm_size=sys.maxsize)
-            ahead = grain.experimental.WithOptionsIterDataset(
-                made.to_iter_dataset(grain.ReadOptions(0, 0)), by_value
-            ).mp_prefetch(grain.MultiprocessingOptions(workers, AHEAD))
-        self._batches = iter(ahead)
+            import grain
+
+            made = grain.MapDataset.range(steps.start, steps.stop).map(make)
+            self._batches = iter(made.to_iter_dataset(grain.ReadOptions(THREADS, THREADS)))
         self.unread: dict[str, None] = {}
         """A line for each image so far that could not be read, in order (an ordered set)."""
 
@@ -59,23 +71,17 @@ class BatchStream(Iterator[T]):
         self._batches.close()
 
 
-def _mark_flags_as_parsed() -> None:
-    """Grain's worker processes ask absl for flags, which it refuses outside of absl's own main."""
-    from absl import flags
-
-    if not flags.FLAGS.is_parsed():
-        flags.FLAGS.mark_as_parsed()
-
-
 def train_batches(
     dataset: Dataset,
     config: Config,
     first_step: int = 0,
     proposals: StoredProposals | None = None,
+    say: Say | None = None,
 ) -> BatchStream[Batch]:
     """The batches of the steps from `first_step` to the end of training, in numpy arrays.
 
-    With given proposals of the data set, the batches hold the best of them.
+    With given proposals of the data set, the batches hold the best of them. `say` prints a line
+    where a process that makes batches is lost, by default to stderr.
 
     Raises:
         DataError: there are no images, or (from next, data.on_error "raise") one is unreadable.
@@ -85,7 +91,7 @@ def train_batches(
     def make(step: int) -> tuple[Batch, Unread]:
         return make_train_batch(dataset, config, *plan.of(step), step, proposals)
 
-    return BatchStream(make, range(first_step, config.train.steps), config.data.workers)
+    return BatchStream(make, range(first_step, config.train.steps), config.data.workers, say)
 
 
 def eval_batches(

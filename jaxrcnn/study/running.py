@@ -29,6 +29,7 @@ from jaxrcnn.study.side_by_side import run_side_by_side
 from jaxrcnn.study.study_io import from_json, to_json
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.errors import NonFiniteLossError
+from jaxrcnn.training.lock import locked
 from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
 
 Sets = tuple[Dataset, Dataset]
@@ -52,9 +53,17 @@ def run_study(plan: Plan, workdir: pathlib.Path) -> Study:
     Seed after seed, so that a study that is stopped has compared something.
 
     Raises:
-        ConfigError: a folder holds a run of another config, or study.json cannot be read.
+        ConfigError: a folder holds a run of another config or is in use, or study.json cannot be
+            read.
         DataError: the data cannot be read.
+        Interrupted: SIGTERM, SIGINT or SIGHUP came, and the state of the run is saved.
     """
+    with locked(workdir, print):
+        return _run_study(plan, workdir)
+
+
+def _run_study(plan: Plan, workdir: pathlib.Path) -> Study:
+    """`run_study` in a folder that is its own."""
     sets = open_datasets(next(iter(plan.configs.values())), workdir)
     results = known_results(workdir)
     number = 0

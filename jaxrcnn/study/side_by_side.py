@@ -24,8 +24,10 @@ from jaxrcnn.runs import check_start, first_state, open_folder
 from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.scoring import evaluate_state
 from jaxrcnn.study.results import Failure
-from jaxrcnn.training.checkpoint import Checkpoints, last_step
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.damage import find_damage, leave_out
 from jaxrcnn.training.errors import NonFiniteLossError
+from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.metrics import MetricsWriter
@@ -64,14 +66,18 @@ def run_side_by_side(
     folders, config = list(configs), next(iter(configs.values()))
     detector = build_detector(config.model, build, together)
     programs = compile_programs(detector, config)
-    if not last_step(together):
+    damage = find_damage(together, config)
+    if not damage.good:
         check_start(config, programs, train_set.class_names)
     for folder, own in configs.items():
         open_folder(own, folder, train_set)
         claim_pieces(folder, own_pieces(detector), print)
+    for line in leave_out(together, damage):
+        print(line)
     with contextlib.ExitStack() as stack:
+        interruption = stack.enter_context(Interruption(config.train.stop_seconds))
         checkpoints = stack.enter_context(Checkpoints(together, config.train.keep_checkpoints))
-        progress = stack.enter_context(Progress(config.train.steps))
+        progress = stack.enter_context(Progress(config.train.steps, interruption))
         names = train_set.class_names
         first = functools.partial(_first_states, config, programs, len(folders), progress, names)
         state = checkpoints.restore(first()) if checkpoints.steps else first()
@@ -83,6 +89,7 @@ def run_side_by_side(
         batches = stack.enter_context(contextlib.closing(train_batches(train_set, config, step)))
         images = [record.name for record in train_set.records]
         logs: Any = Logs(config, writers, progress, images)
+        stack.enter_context(interruption.saving(checkpoints))
         logs.failures |= {k: bad for k, f in enumerate(folders) if (bad := diverged_before(f))}
 
         def evaluate(states: TrainState) -> None:
@@ -99,7 +106,9 @@ def run_side_by_side(
         side_by_side = compile_side_by_side(detector, list(configs.values()), programs)
         with contextlib.suppress(NonFiniteLossError):  # all diverged; logs.failures says how
             state = run_steps(
-                config, side_by_side, state, lambda _: batches, checkpoints, logs, evaluate, first
+                *(config, side_by_side, state, lambda _: batches, checkpoints, logs, evaluate),
+                first,
+                interruption=interruption,
             )
     for place in logs.going_on:
         with Checkpoints(folders[place], config.train.keep_checkpoints) as own_checkpoints:

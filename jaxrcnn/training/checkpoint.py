@@ -1,7 +1,9 @@
-"""Checkpoints of a run: the whole training state, written by orbax."""
+"""Checkpoints of a run: the whole training state, written by orbax beside the training."""
 
+import functools
 import pathlib
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, Self
 
 import jax
@@ -9,9 +11,26 @@ from orbax.checkpoint.experimental import v1 as ocp
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.detector import Variables
-from jaxrcnn.training.files import AGAIN, check_whole, write_list
+from jaxrcnn.training.arrays import (
+    Saved,
+    host_copy,
+    open_arrays,
+    read_all,
+    read_arrays,
+    write_arrays,
+)
+from jaxrcnn.training.background import Background
+from jaxrcnn.training.errors import CheckpointError
+from jaxrcnn.training.retries import write_patiently
 from jaxrcnn.training.state import TrainState
-from jaxrcnn.training.weights import check_shapes, merged, one_line, placed
+from jaxrcnn.training.step_folders import (
+    checkpoint_steps,
+    folder_of,
+    open_folder,
+    remove,
+    remove_partial,
+)
+from jaxrcnn.training.weights import check_shapes, merged, placed
 
 Checkpoint = Literal["best", "last"] | int
 """Which checkpoint of a run: the best evaluated one, the last one, or that of a step."""
@@ -20,55 +39,88 @@ Checkpoint = Literal["best", "last"] | int
 class Checkpoints:
     """The checkpoints of a run, in WORKDIR/checkpoints/STEP.
 
-    A checkpoint is written beside and renamed when whole, so a run that dies leaves the one before.
+    A checkpoint is written under another name and renamed when it is whole, with its checksums, so
+    that a run that dies leaves the one before. One is written at a time, in a thread; an error
+    there is raised by the next call of `check`, `save`, `wait` or `close`.
 
     Args:
         workdir: the run's folder.
         keep: how many are kept, the last ones, besides that of `keep_best`; None is for reading
             only, beside a run that may be writing: nothing is made or cleaned up.
+        origin: where the states come from, as JSON has it; kept with each.
+        say: takes a line when a checkpoint cannot be written yet.
+        clock: seconds since some moment.
 
     Raises:
+        CheckpointError: the folder cannot be read or made.
         ConfigError: there is nothing to read.
     """
 
-    def __init__(self, workdir: pathlib.Path, keep: int | None = None) -> None:
-        training: Any = ocp.training  # its policies do not match its own annotations
-        self.folder = (workdir / "checkpoints").resolve()  # orbax wants an absolute path
-        if keep is None and not self.folder.is_dir():
+    def __init__(
+        self,
+        workdir: pathlib.Path,
+        keep: int | None = None,
+        origin: Mapping[str, Any] | None = None,
+        *,
+        say: Callable[[str], None] = print,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.folder = folder_of(workdir)
+        if keep is not None:
+            open_folder(self.folder)
+        elif not self.folder.is_dir():
             raise ConfigError(f"{workdir} has no checkpoints, nor the weights/ of a model")
-        self._kept = _Kept(keep or 1)
-        self._checkpointer = training.Checkpointer(
-            self.folder,
-            save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
-            preservation_policy=self._kept,
-            cleanup_tmp_directories=keep is not None,
-        )
+        self._keep, self._best = keep or 1, None
+        self._origin, self._say, self._clock = origin, say, clock
+        self._background, self._began = Background(), clock()
 
     @property
     def steps(self) -> list[int]:
-        """Steps of the checkpoints that are there, ascending."""
-        return sorted(checkpoint.step for checkpoint in self._checkpointer.checkpoints)
+        """Steps of the checkpoints that are there, ascending; not of one that is being written."""
+        return checkpoint_steps(self.folder)
 
     def save(self, state: TrainState) -> None:
-        """Write the state, unless its step is written already.
+        """Begin to write the state, unless its step is written already.
+
+        Returns once the numbers are copied, so that the state may be given away. The save before is
+        waited for.
 
         Raises:
-            OSError: it was not written.
+            CheckpointError: the one before could not be written.
         """
+        self.wait()
         step = int(state.step)
         if step in self.steps:
             return
-        if not self._checkpointer.save(step, state):
-            raise OSError(f"{self.folder}: the checkpoint for step {step} was not written")
-        write_list(self.folder / str(step))
+        copied = host_copy(state)
+        self._began = self._clock()
+        self._background.begin(functools.partial(self._write, step, copied))
+
+    def is_due(self, minutes: float) -> bool:
+        """Whether so many minutes have passed since the last save began."""
+        return self._clock() - self._began >= 60 * minutes
 
     def keep_best(self, step: int) -> None:
         """Keep the checkpoint of a step, whatever comes later, in place of the best one before."""
-        self._kept.best = step
-        steps = self.steps
-        for other, kept in zip(steps, self._kept.choose(steps), strict=True):
-            if not kept:
-                self._checkpointer.delete(other)
+        self.wait()
+        self._best = step
+        self._delete_others()
+
+    def check(self) -> None:
+        """See that the last save, if it is over, went well; this takes no time.
+
+        Raises:
+            CheckpointError: it could not be written.
+        """
+        self._background.check()
+
+    def wait(self) -> None:
+        """Wait until all that was begun is on the disk.
+
+        Raises:
+            CheckpointError: it could not be written.
+        """
+        self._background.wait()
 
     def restore(self, like: TrainState) -> TrainState:
         """The state of the last step.
@@ -77,12 +129,18 @@ class Checkpoints:
             like: a state; gives structure, shapes and placing.
 
         Raises:
+            CheckpointError: it is damaged; names the last one that is not.
             ConfigError: there is no checkpoint, or it does not fit.
         """
         step = self.find(None)
-        check_shapes(self.folder, self._saved(step), like)
-        with one_line(self.folder / str(step)):
-            return self._checkpointer.load(step, like)
+        try:
+            saved = self._open(step)
+            check_shapes(self.folder, saved.tree, like)
+            return read_arrays(saved, like)
+        except CheckpointError as error:
+            good = self.last_good(step)
+            advice = ": train.on_bad_checkpoint=last_good resumes from it" if good else ""
+            raise CheckpointError(f"{error}. {_describe_good(good)}{advice}") from error
 
     def restore_variables(
         self, like: Variables, step: int | None = None, restart: Collection[str] = ()
@@ -96,33 +154,53 @@ class Checkpoints:
             restart: parts that are not read, and are those of `like`.
 
         Raises:
+            CheckpointError: it is damaged; names the last one that is not.
             ConfigError: there is no such checkpoint, or it does not fit.
         """
         step = self.find(step)
-        saved = self._saved(step)
-        averaged = saved["average"] is not None
-        there = {name: saved["variables"].get(name) for name in like}
+        try:
+            return self._read_variables(self._open(step), like, restart)
+        except CheckpointError as error:
+            good = _describe_good(self.last_good(step))
+            raise CheckpointError(f"{error}. {good}") from error
+
+    def _read_variables(
+        self, saved: Saved, like: Variables, restart: Collection[str]
+    ) -> dict[str, Any]:
+        averaged = saved.tree["average"] is not None
+        there = {name: saved.tree["variables"].get(name) for name in like}
         check_shapes(self.folder, there, like, restart)
-        skipped = jax.tree.map(lambda _: ocp.PLACEHOLDER, saved)
+        skipped = jax.tree.map(lambda _: ocp.PLACEHOLDER, saved.tree)
         wanted = {**skipped, "variables": {**skipped["variables"], **placed(there, like, restart)}}
         if averaged:
-            wanted["average"] = placed({"params": saved["average"]}, like, restart)["params"]
-        with one_line(self.folder / str(step)):
-            state = self._checkpointer.load(step, wanted)
+            wanted["average"] = placed({"params": saved.tree["average"]}, like, restart)["params"]
+        state = read_arrays(saved, wanted)
         variables = {name: state["variables"][name] for name in like}
         if averaged:
             variables["params"] = state["average"]
         return merged(variables, like, restart)
 
-    def _saved(self, step: int) -> Any:
-        """The tree of a checkpoint, of shapes, once all of its files are there."""
-        path = self.folder / str(step)
-        check_whole(path)
-        with one_line(path):
-            saved: Any = self._checkpointer.metadata(step).metadata
-            if not jax.tree.leaves(saved):
-                raise ConfigError(f"{path} cannot be read (it lists no arrays); {AGAIN}")
-            return saved
+    def fault(self, step: int) -> str:
+        """What is wrong with a checkpoint, all of which is read; empty if nothing is."""
+        try:
+            read_all(self.folder / str(step))
+        except CheckpointError as error:
+            return str(error)
+        return ""
+
+    def last_good(self, but: int) -> int | None:
+        """The last step with a checkpoint that is whole, other than one; None if there is none."""
+        others = (step for step in reversed(self.steps) if step != but)
+        return next((step for step in others if not self.fault(step)), None)
+
+    def origin(self, step: int) -> dict[str, Any] | None:
+        """Where the state of a step comes from; None where that was not kept.
+
+        Raises:
+            CheckpointError: it is damaged.
+            ConfigError: there is no such checkpoint.
+        """
+        return self._open(self.find(step)).origin
 
     def find(self, step: int | None) -> int:
         """The step asked for, or the last one.
@@ -130,6 +208,7 @@ class Checkpoints:
         Raises:
             ConfigError: there is no such checkpoint; lists those that are there.
         """
+        self.wait()
         steps = self.steps
         if steps and step is None:
             return steps[-1]
@@ -140,33 +219,59 @@ class Checkpoints:
         return step
 
     def close(self) -> None:
-        """Wait for what is being written."""
-        self._checkpointer.close()
+        """Wait until all that was begun is on the disk.
+
+        Raises:
+            CheckpointError: it could not be written.
+        """
+        self._background.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except CheckpointError as error:
+            if kind is None:
+                raise
+            self._say(f"note: {error}")  # what ended the training comes first
 
+    def _open(self, step: int) -> Saved:
+        return open_arrays(self.folder / str(step))
 
-class _Kept:
-    """Orbax' preservation policy: the last checkpoints and the best one."""
+    def _write(self, step: int, state: TrainState) -> None:
+        """Write a state, wait for space where there is none, and delete what is not kept."""
+        path = self.folder / str(step)
+        write_patiently(lambda: self._write_once(path, state), f"the checkpoint {path}", self._say)
+        self._delete_others()
 
-    def __init__(self, last: int) -> None:
-        self._last = last
-        self.best: int | None = None
+    def _write_once(self, path: pathlib.Path, state: TrainState) -> None:
+        partial = remove_partial(path)
+        try:
+            write_arrays(partial, state, self._origin)
+            partial.rename(path)
+        except BaseException:
+            remove_partial(path)  # it takes the space that is missing
+            raise
 
-    def choose(self, steps: Sequence[int]) -> list[bool]:
-        """Whether each of the steps, ascending, is kept."""
-        return [step == self.best or step in steps[-self._last :] for step in steps]
-
-    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
-        """What orbax asks before it deletes checkpoints."""
-        return self.choose([checkpoint.step for checkpoint in checkpoints])
+    def _delete_others(self) -> None:
+        steps = self.steps
+        for step in steps:
+            if step != self._best and step not in steps[-self._keep :]:
+                remove(self.folder / str(step))
 
 
 def last_step(workdir: pathlib.Path) -> int:
-    """Step of a run's last checkpoint; 0 where there is none."""
-    names = [path.name for path in (workdir / "checkpoints").glob("*")]
-    return max((int(name) for name in names if name.isdecimal()), default=0)
+    """Step of a run's last checkpoint; 0 where there is none.
+
+    Raises:
+        CheckpointError: the folder cannot be read.
+    """
+    return max(checkpoint_steps(folder_of(workdir)), default=0)
+
+
+def _describe_good(step: int | None) -> str:
+    if step is None:
+        return "No other checkpoint is whole"
+    return f"The last good checkpoint is that of step {step}"

@@ -1,4 +1,4 @@
-"""Files that are whole: written at once, and listed with their sizes.
+"""Files that are whole: written at once, and listed with their sizes and checksums.
 
 From the list, a copy that was cut short is found before it is read. What reads the files themselves
 says it late, of an array and not of a file, or not at all.
@@ -7,42 +7,88 @@ says it late, of an array and not of a file, or not at all.
 import json
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from jaxrcnn.config import ConfigError
+from jaxrcnn.training.checksums import Checksum, text_checksum
+from jaxrcnn.training.errors import CheckpointError
 
 FILE = "files.json"
 AGAIN = "copy the folder again, whole"
 
 
-def write_list(folder: pathlib.Path) -> None:
-    """List the files in a folder and below, in the folder."""
+class Listed(NamedTuple):
+    """What a folder's list says about it."""
+
+    leaves: dict[str, Checksum]  # of its arrays, by dotted path
+    origin: dict[str, Any] | None  # where the arrays come from
+
+
+def write_list(
+    folder: pathlib.Path,
+    leaves: Mapping[str, Checksum] | None = None,
+    origin: Mapping[str, Any] | None = None,
+) -> None:
+    """List the files in a folder and below, in the folder.
+
+    Args:
+        folder: of the files.
+        leaves: checksums of the arrays in the files, by dotted path.
+        origin: where the arrays come from, as JSON has it.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-    partial = folder / f".{FILE}"  # a list that is torn would condemn files that are whole
-    partial.write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / FILE)
+    content = {
+        "files": {path.relative_to(folder).as_posix(): path.stat().st_size for path in files},
+        "leaves": {name: each._asdict() for name, each in (leaves or {}).items()},
+        "origin": None if origin is None else dict(origin),
+    }
+    content = json.loads(json.dumps(content))  # what will be read is what the checksum is of
+    text = json.dumps({**content, "crc32c": _checksum(content)}, indent=1)
+    replace_text(folder / FILE, text + "\n")
 
 
-def check_whole(folder: pathlib.Path) -> None:
-    """See that all files of a folder are there and as long as they were; without a list, nothing.
+def check_whole(folder: pathlib.Path) -> Listed | None:
+    """See that all files of a folder are there and as long as they were.
+
+    Returns:
+        What is listed; None without a list, or with one of an earlier format, of sizes alone.
 
     Raises:
-        ConfigError: one is missing or has another size; names it.
+        CheckpointError: a file is missing or has another size; names it.
     """
     path = folder / FILE
     try:
-        sizes = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        sizes, listed = _parse(content)
     except FileNotFoundError:
-        return
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}); {AGAIN}") from error
+        return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or "it is damaged"
+        raise CheckpointError(f"{path} cannot be read ({reason}); {AGAIN}") from error
     for name, size in sizes.items():
         try:
             found = (folder / name).stat().st_size
-        except OSError as error:
-            raise ConfigError(f"{folder / name}: {error.strerror}; {AGAIN}") from error
+        except (OSError, ValueError) as error:  # a name may hold a null byte
+            reason = getattr(error, "strerror", None) or "no such file"
+            raise CheckpointError(f"{folder / name}: {reason}; {AGAIN}") from error
         if found != size:
-            raise ConfigError(f"{folder / name} has {found} bytes, not {size}; {AGAIN}")
+            raise CheckpointError(f"{folder / name} has {found} bytes, not {size}; {AGAIN}")
+    return listed
+
+
+def _parse(content: Any) -> tuple[dict[str, int], Listed | None]:
+    """The sizes and the rest of a list."""
+    if "crc32c" not in content:
+        return dict(content.items()), None
+    rest = {name: value for name, value in content.items() if name != "crc32c"}
+    if content["crc32c"] != _checksum(rest):
+        raise ValueError
+    leaves = {name: Checksum(**each) for name, each in rest["leaves"].items()}
+    return rest["files"], Listed(leaves, rest["origin"])
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return text_checksum(json.dumps(content, sort_keys=True))
 
 
 def replace_text(path: pathlib.Path, text: str) -> None:

@@ -49,7 +49,19 @@ def append_history(workdir: pathlib.Path, changes: Sequence[Change]) -> None:
     written = read_history(workdir)
     listed = [dataclasses.asdict(change) for change in written]
     new = [change for change in map(dataclasses.asdict, changes) if not _is_in(change, listed)]
-    text = ",\n".join(json.dumps(change) for change in listed + new)
+    _write(workdir, listed + new)
+
+
+def redo_from(workdir: pathlib.Path, step: int) -> None:
+    """Let changes after a step hold from it on: the run goes back to it, with its config of now."""
+    written = read_history(workdir)
+    if any(change.step > step for change in written):
+        moved = [dataclasses.replace(change, step=min(change.step, step)) for change in written]
+        _write(workdir, [dataclasses.asdict(change) for change in moved])
+
+
+def _write(workdir: pathlib.Path, changes: Sequence[dict[str, Any]]) -> None:
+    text = ",\n".join(json.dumps(change) for change in changes)
     replace_text(workdir / FILE, f"[\n{text}\n]\n")
 
 

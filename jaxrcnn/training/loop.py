@@ -13,6 +13,7 @@ from jaxrcnn.training.cost import DiagnosticsCost
 from jaxrcnn.training.diagnostics import PREFIX
 from jaxrcnn.training.divergence import describe_origin
 from jaxrcnn.training.errors import NonFiniteLossError
+from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.progress import Progress
@@ -120,6 +121,7 @@ def run_steps(
     first_state: Callable[[], TrainState],
     look_ahead: Callable[[TrainState, Batch, Stage], None] | None = None,
     profiler: Profiler | None = None,
+    interruption: Interruption | None = None,
 ) -> TrainState:
     """Train from the state's step to the end, or until an evaluation ends it.
 
@@ -137,14 +139,18 @@ def run_steps(
         look_ahead: called after the first step of each phase, with the state that it gave and the
             batch that it took, to begin to compile what later steps will need.
         profiler: traces some of the steps; None traces none.
+        interruption: holds the last state; a signal ends the training after a step.
 
     Returns:
         The last state, which has a checkpoint, unless an evaluation ended the training: that one
         saves it.
 
     Raises:
+        CheckpointError: a state could not be written.
         NonFiniteLossError: training diverged.
+        Stop: a signal came.
     """
+    interruption = interruption or Interruption(0)
     ahead = runs_ahead()
     progress = log.progress
     cost = DiagnosticsCost(config, progress.message)
@@ -162,7 +168,8 @@ def run_steps(
         if profiler:
             profiler.begin(done, state)
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
-            batch = programs.put_batch(next(stream))
+            with interruption.leavable():
+                batch = programs.put_batch(next(stream))
             stage = stage_of(config, done)
             name = STEP_NAMES[stage] + ("" if first else f" for {orientation(batch)} images")
             progress.compile(name, programs.train_step, state, batch, stage)
@@ -179,8 +186,10 @@ def run_steps(
                 look_ahead(state, batch, stage)
         elif not ahead and step % config.train.log_every == 0:
             log.flush(step)
+        interruption.hold(state, log.flush)
         if _end_step(config, state, step, checkpoints, log, evaluate, profiler):
             break
+        interruption.check()
     return state
 
 
@@ -231,7 +240,10 @@ def _end_step(
     profiler: Profiler | None,
 ) -> bool:
     """Save and evaluate what the config wants after so many steps; whether training ends early."""
+    checkpoints.check()
     save = step == config.train.steps or step % config.train.checkpoint_every == 0
+    minutes = config.train.checkpoint_minutes
+    save = save or (minutes > 0 and checkpoints.is_due(minutes))
     judge = evaluates_after(config, step)
     traced = profiler is not None and profiler.ends(step)
     if not (save or judge or traced):

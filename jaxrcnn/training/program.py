@@ -9,6 +9,9 @@ import jax
 _COMPILER = ThreadPoolExecutor(1, thread_name_prefix="compiler")
 """One thread: compilers use several cores by themselves."""
 
+_FOREGROUND = ThreadPoolExecutor(1, thread_name_prefix="compiler")
+"""For what is waited for."""
+
 AHEAD: dict[Hashable, Future[Any]] = {}
 """Compiled programs, or those to be, of all runs in this process: as jit's own, runs share them."""
 
@@ -59,7 +62,9 @@ class Program:
         args, options = self._bind(*args, **options)
         key = self._key(args, options)
         if _compiled(key) is None:
-            compiled = self._jitted.lower(*self._static, *args, **options).compile()
+            lowered = self._jitted.lower(*self._static, *args, **options)
+            # In a thread, for which this one waits: a signal then need not wait for the compiler.
+            compiled = _FOREGROUND.submit(lowered.compile).result()
             AHEAD[key] = Future()
             AHEAD[key].set_result(compiled)
 

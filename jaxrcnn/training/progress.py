@@ -8,7 +8,9 @@ from typing import Any, Self
 
 from jaxrcnn.training.activity import Activity, format_duration
 from jaxrcnn.training.display import open_display
+from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.program import Program
+from jaxrcnn.training.watchdog import Watchdog
 
 SHORT = 1.0
 """Seconds; an activity that takes less leaves no line behind."""
@@ -24,10 +26,19 @@ class Progress:
 
     Args:
         total_steps: steps of the whole run.
+        interruption: may end an activity, since none of them changes the state.
+        watchdog: watches the steps, and nothing while there is an activity.
     """
 
-    def __init__(self, total_steps: int) -> None:
+    def __init__(
+        self,
+        total_steps: int,
+        interruption: Interruption | None = None,
+        watchdog: Watchdog | None = None,
+    ) -> None:
         self._total_steps = total_steps
+        self._interruption = interruption or Interruption(0)
+        self._watchdog = watchdog or Watchdog()
         self._display = open_display(total_steps)
         self._activities: list[Activity] = []
         self._left_out = 0.0
@@ -58,7 +69,8 @@ class Progress:
         self._activities.append(activity)
         self._display.begin(activity)
         try:
-            yield activity
+            with self._interruption.leavable(), self._watchdog.pause():
+                yield activity
         finally:
             self._display.end()
             self._activities.pop()
@@ -83,6 +95,7 @@ class Progress:
 
     def follow(self, step: int, loss: Any) -> None:
         """Take a step that has begun: it is done when its loss, an array, is there."""
+        self._watchdog.beat(loss)
         self._display.follow(step, loss)
 
     def log(self, step: int, loss: float, images_per_second: float | None = None) -> None:

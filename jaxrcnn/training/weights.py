@@ -1,8 +1,7 @@
 """A detector's variables alone, in a folder of their own: a model that is not being trained."""
 
-import contextlib
 import pathlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -10,7 +9,7 @@ from orbax.checkpoint.experimental import v1 as ocp
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.detector import Variables
-from jaxrcnn.training.files import AGAIN, check_whole, write_list
+from jaxrcnn.training.arrays import open_arrays, read_arrays, write_arrays
 from jaxrcnn.training.modules import is_in
 
 WEIGHTS = "weights"
@@ -19,9 +18,7 @@ WEIGHTS = "weights"
 
 def save_variables(folder: pathlib.Path, variables: Variables) -> None:
     """Write a model's variables; the folder must not hold any."""
-    path = (folder / WEIGHTS).resolve()  # orbax wants an absolute path
-    ocp.save(str(path), variables)
-    write_list(path)
+    write_arrays((folder / WEIGHTS).resolve(), variables)  # orbax wants an absolute path
 
 
 def holds_weights(folder: pathlib.Path) -> bool:
@@ -40,33 +37,12 @@ def load_variables(
         restart: parts that are not read, and are those of `like`.
 
     Raises:
-        ConfigError: they cannot be read, or do not fit.
+        CheckpointError: they are damaged.
+        ConfigError: they do not fit.
     """
-    path = (folder / WEIGHTS).resolve()
-    check_whole(path)
-    with one_line(path):
-        saved: Any = ocp.metadata(str(path)).metadata
-        if not jax.tree.leaves(saved):
-            raise ConfigError(f"{path} cannot be read (it lists no arrays); {AGAIN}")
-    check_shapes(path, saved, like, restart)
-    with one_line(path):
-        loaded = ocp.load(str(path), placed(saved, like, restart))
-    return merged(loaded, like, restart)
-
-
-@contextlib.contextmanager
-def one_line(path: pathlib.Path) -> Iterator[None]:
-    """Turn whatever orbax raises about a broken file into one error.
-
-    Raises:
-        ConfigError: there was such an error.
-    """
-    try:
-        yield
-    except ConfigError:
-        raise
-    except Exception as error:  # what is missing decides which type orbax raises
-        raise ConfigError(f"{path} cannot be read ({type(error).__name__}); {AGAIN}") from error
+    saved = open_arrays((folder / WEIGHTS).resolve())
+    check_shapes(saved.path, saved.tree, like, restart)
+    return merged(read_arrays(saved, placed(saved.tree, like, restart)), like, restart)
 
 
 def check_shapes(where: object, saved: Any, like: Any, restart: Collection[str] = ()) -> None:

@@ -121,6 +121,7 @@ def test_a_killed_study_goes_on_in_the_middle_of_a_run(
 
     def save_and_die(self, state):
         save(self, state)
+        self.wait()
         saved.append(int(state.step))
         if len(saved) == 3:  # the second run's first
             raise KeyboardInterrupt

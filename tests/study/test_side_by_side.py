@@ -1,6 +1,8 @@
 """Runs side by side against each run alone."""
 
 import dataclasses
+import os
+import signal
 from unittest import mock
 
 import jax
@@ -11,8 +13,14 @@ from jaxrcnn.config import Config, ConfigError, DataConfig, EvalConfig, Optimize
 from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.detector import build
 from jaxrcnn.runs import run
-from jaxrcnn.study.side_by_side import compile_side_by_side, diverged_before, run_side_by_side
+from jaxrcnn.study.side_by_side import (
+    Logs,
+    compile_side_by_side,
+    diverged_before,
+    run_side_by_side,
+)
 from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.errors import Interrupted
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.pieces import write_pieces
 from jaxrcnn.training.sharding import compile_programs
@@ -98,6 +106,24 @@ def test_a_killed_sweep_ends_as_if_it_had_not_been(finished, sets, tmp_path):
     with killed_after_a_checkpoint(), pytest.raises(KeyboardInterrupt):
         run_side_by_side(configs, tmp_path / "together", *sets)
     assert run_side_by_side(configs, tmp_path / "together", *sets) == {}
+    for width in WIDTHS:
+        assert rows_of(tmp_path / f"{width:g}") == rows_of(finished / f"{width:g}")
+
+
+@pytest.mark.slow
+def test_a_stopped_sweep_ends_as_if_it_had_not_been(finished, sets, tmp_path, monkeypatch):
+    configs = {tmp_path / f"{width:g}": with_width(width) for width in WIDTHS}
+    together, add = tmp_path / "together", Logs.add
+
+    def stop_and_add(self, metrics):
+        os.kill(os.getpid(), signal.SIGTERM)
+        add(self, metrics)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Logs, "add", stop_and_add)
+        with pytest.raises(Interrupted, match="SIGTERM: saved step 1"):
+            run_side_by_side(configs, together, *sets)
+    assert run_side_by_side(configs, together, *sets) == {}
     for width in WIDTHS:
         assert rows_of(tmp_path / f"{width:g}") == rows_of(finished / f"{width:g}")
 

@@ -36,6 +36,7 @@ def test_what_is_restored_is_what_was_saved_bit_for_bit(tmp_path):
     with Checkpoints(tmp_path, keep=1) as checkpoints:
         checkpoints.save(state)
         checkpoints.save(state)  # of a step that is there already
+        checkpoints.wait()
         assert checkpoints.steps == [3]
     with Checkpoints(tmp_path, keep=1) as checkpoints:
         restored = checkpoints.restore(make_state())
@@ -62,6 +63,7 @@ def test_the_last_ones_are_kept(tmp_path):
         for step in (1, 2, 3):
             checkpoints.save(make_state(step))
     with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.wait()
         assert checkpoints.steps == [2, 3]
         assert_same(checkpoints.restore(make_state()), make_state(3))
 
@@ -72,8 +74,10 @@ def test_the_best_one_is_kept_besides_the_last_ones(tmp_path):
         checkpoints.keep_best(1)
         for step in (2, 3, 4):
             checkpoints.save(make_state(step))
+        checkpoints.wait()
         assert checkpoints.steps == [1, 3, 4]
         checkpoints.save(make_state(5))  # the best one until it is said that this one is
+        checkpoints.wait()
         assert checkpoints.steps == [1, 4, 5]
         checkpoints.keep_best(5)
         assert checkpoints.steps == [4, 5]
@@ -81,9 +85,11 @@ def test_the_best_one_is_kept_besides_the_last_ones(tmp_path):
         for step in (6, 7):
             checkpoints.save(make_state(step))
     with Checkpoints(tmp_path, keep=2) as checkpoints:
+        checkpoints.wait()
         assert checkpoints.steps == [5, 6, 7]
         checkpoints.keep_best(5)
         checkpoints.save(make_state(8))
+        checkpoints.wait()
         assert checkpoints.steps == [5, 7, 8]
         variables = checkpoints.restore_variables(make_state().variables, step=5)
         assert_same(variables["params"], make_state(5).average)

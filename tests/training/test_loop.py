@@ -60,10 +60,16 @@ class Kept:
     def __init__(self):
         self.saved, self.metrics, self.flushed, self.shown = [], [], [], []
         self.compiled, self.followed, self.activities = [], [], []
-        self.progress = self
+        self.progress, self.checked = self, 0
 
     def save(self, state):
         self.saved.append(int(state.step))
+
+    def check(self):
+        self.checked += 1
+
+    def is_due(self, minutes):
+        return minutes == 5 and self.checked % 2 == 0
 
     def add(self, metrics):
         self.metrics.append(metrics)
@@ -284,6 +290,26 @@ def test_an_evaluation_may_end_the_training():
     assert kept.saved == [3, 6]
 
 
+def test_a_state_is_saved_after_steps_or_after_minutes_and_errors_of_saves_come_out():
+    def train_step(state, batch, stage):
+        return state._replace(step=state.step + 1), LOSS
+
+    def saved(**fields):
+        kept = Kept()
+        config = Config(train=TrainConfig(steps=5, eval_every=0, checkpoint_every=3, **fields))
+        programs = Programs(None, train_step, None, lambda batch: batch, None, None)
+        run_steps(
+            *(config, programs, TrainState(0, None, None, None)),
+            *(lambda _: iter([batch_of("")] * 5), kept, kept, print, None),
+        )
+        assert kept.checked == 5  # once a step
+        assert set(kept.saved) <= set(kept.flushed)
+        return kept.saved
+
+    assert saved() == [3, 5]
+    assert saved(checkpoint_minutes=5) == [2, 3, 4, 5]
+
+
 def test_a_trace_ends_behind_the_metrics_of_its_steps_and_before_those_of_others():
     config = Config(train=TrainConfig(steps=5, log_every=9, eval_every=0))
     calls = mock.Mock()
@@ -304,7 +330,8 @@ def test_a_trace_ends_behind_the_metrics_of_its_steps_and_before_those_of_others
     begins = [call.args for call in calls.profiler.begin.call_args_list]
     assert begins == [(done, state._replace(step=done)) for done in range(5)]
     names = [call[0] for call in calls.mock_calls]
-    names = [name for name in names if name != "add" and not name.startswith("progress.")]
+    others = ("add", "check")
+    names = [name for name in names if name not in others and not name.startswith("progress.")]
     third = [i for i, name in enumerate(names) if name == "step"][2]
     assert names[third + 1 : third + 6] == [
         *("profiler.ends", "flush", "profiler.end", "restart", "profiler.begin")
@@ -402,7 +429,7 @@ def test_a_run_keeps_the_numbers_of_the_measured_steps_alone():
 
     batch = Batch(np.zeros((1, 4, 4, 3)), *[None] * 8)
     programs = Programs(None, train_step, None, lambda batch: batch, None, None)
-    kept = mock.Mock(spec=["save", "add", "show", "flush", "restart", "progress"])
+    kept = mock.Mock(spec=["save", "check", "add", "show", "flush", "restart", "progress"])
     kept.progress = mock.MagicMock()
     state = TrainState(0, None, None, None)
     batches = mock.Mock(return_value=iter([batch] * 7))

@@ -1,0 +1,206 @@
+"""Trees of arrays in a folder: written by orbax, and verified by checksums as they are read."""
+
+import contextlib
+import logging
+import pathlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from orbax.checkpoint.experimental import v1 as ocp
+
+from jaxrcnn.config import ConfigError
+from jaxrcnn.training.checksums import Checksum, checksums, first_difference, leaf_name
+from jaxrcnn.training.errors import CheckpointError
+from jaxrcnn.training.files import AGAIN, FILE, check_whole, write_list
+
+LISTED: Any = {"listed": True}
+"""Kept in orbax' own metadata: the folder has a list, and one without it is not of an earlier
+format but damaged."""
+
+
+class Saved(NamedTuple):
+    """Arrays in a folder, before they are read."""
+
+    path: pathlib.Path
+    tree: Any  # of shapes and types
+    sums: dict[str, Checksum] | None  # by dotted path; None in an earlier format
+    origin: dict[str, Any] | None  # where the arrays come from
+
+
+def host_copy(tree: Any) -> Any:
+    """A copy of a tree in host memory, which keeps its numbers when the arrays are given away.
+
+    Raises:
+        ValueError: other processes hold parts of an array.
+    """
+    if not all(x.is_fully_addressable for x in jax.tree.leaves(tree) if isinstance(x, jax.Array)):
+        raise ValueError("arrays of which other processes hold parts cannot be copied by one")
+    # On a CPU, numpy's array is jax' own memory, which the next step writes over.
+    return jax.tree.map(lambda x: np.array(x, copy=True), tree)
+
+
+def write_arrays(path: pathlib.Path, tree: Any, origin: Mapping[str, Any] | None = None) -> None:
+    """Write a tree of arrays to a folder that is not there yet, with their checksums.
+
+    Raises:
+        Exception: orbax' own; the folder may be left there in part.
+    """
+    with quiet():
+        ocp.save(str(path), tree, custom_metadata=LISTED)
+    write_list(path, checksums(tree), origin)
+
+
+def open_arrays(path: pathlib.Path) -> Saved:
+    """What a folder holds, once all of its files are there.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    listed = check_whole(path)
+    with one_line(path), quiet():
+        metadata: Any = ocp.metadata(str(path))
+        tree, own = metadata.metadata, metadata.custom_metadata or {}
+        if listed is None and own.get("listed"):
+            raise CheckpointError(f"{path / FILE}: No such file or directory; {AGAIN}")
+        if not jax.tree.leaves(tree):
+            raise CheckpointError(f"{path} cannot be read (it lists no arrays); {AGAIN}")
+    if listed is None:
+        return Saved(path, tree, None, None)
+    wrong = _first_mismatch(tree, listed.leaves)
+    if listed.leaves and wrong:
+        raise CheckpointError(f"{path}: {wrong}; {AGAIN}")
+    return Saved(path, tree, listed.leaves or None, listed.origin)
+
+
+def read_arrays(saved: Saved, wanted: Any) -> Any:
+    """The arrays of a folder, of which each that has a checksum is compared with it.
+
+    Args:
+        saved: of `open_arrays`.
+        wanted: the tree, with arrays or their shapes, which give type and placing, or
+            `ocp.PLACEHOLDER` for those that are not to be read.
+
+    Raises:
+        CheckpointError: they are damaged; names the first array.
+    """
+    there = {
+        leaf_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(saved.tree)
+    }
+    asked = jax.tree_util.tree_map_with_path(
+        lambda path, like: _as_saved(there.get(leaf_name(path)), like), wanted
+    )
+    try:
+        with quiet():
+            loaded = ocp.load(str(saved.path), asked)
+    except Exception as error:  # what is missing decides which type orbax raises
+        name = _first_unreadable(saved.path, asked)
+        raise CheckpointError(_describe(saved.path, error, name)) from error
+    if saved.sums is not None:
+        wrong = first_difference(loaded, saved.sums)
+        if wrong:
+            raise CheckpointError(f"{saved.path}: {wrong}; {AGAIN}")
+    return jax.tree.map(_as_wanted, loaded, wanted)
+
+
+def read_all(path: pathlib.Path) -> Any:
+    """All arrays of a folder in host memory, verified.
+
+    Raises:
+        CheckpointError: they are damaged.
+    """
+    saved = open_arrays(path)
+    return read_arrays(saved, jax.tree.map(_host_shape, saved.tree))
+
+
+@contextlib.contextmanager
+def one_line(path: pathlib.Path) -> Iterator[None]:
+    """Turn whatever orbax raises about a broken file into one error.
+
+    Raises:
+        CheckpointError: there was such an error.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:  # what is missing decides which type orbax raises
+        raise CheckpointError(_describe(path, error)) from error
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep orbax from logging: what goes wrong is said by the error, in one line."""
+    log = logging.getLogger("absl")  # orbax', and that of others
+
+    def is_of_others(record: logging.LogRecord) -> bool:
+        return "orbax" not in record.pathname
+
+    log.addFilter(is_of_others)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_of_others)
+
+
+def _first_mismatch(tree: Any, sums: Mapping[str, Checksum]) -> str:
+    """What orbax' metadata says of the first array that the list knows otherwise; else empty."""
+    found = {
+        leaf_name(path): (leaf.dtype.name, list(leaf.shape))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+    known = {name: (each.dtype, each.shape) for name, each in sums.items()}
+    for name in sorted(found.keys() | known.keys()):
+        if found.get(name) != known.get(name):
+            return f"{name} is not the array that was saved"
+    return ""
+
+
+def _as_saved(there: Any, like: Any) -> Any:
+    """What orbax is to read: the array as it was saved, since that is what the checksum is of."""
+    if like is ocp.PLACEHOLDER or there is None or like.dtype == there.dtype:
+        return like
+    return _host_shape(there)
+
+
+def _host_shape(there: Any) -> Any:
+    """An array of a shape and type without memory of its own: orbax reads another like it."""
+    return np.broadcast_to(np.zeros((), there.dtype), there.shape)
+
+
+def _as_wanted(loaded: Any, like: Any) -> Any:
+    """A loaded array in the type and place that is wanted."""
+    if like is ocp.PLACEHOLDER or loaded.dtype == like.dtype:
+        return loaded
+    cast = np.asarray(loaded).astype(like.dtype)
+    return cast if isinstance(like, np.ndarray) else jax.device_put(cast, like.sharding)
+
+
+def _first_unreadable(path: pathlib.Path, asked: Any) -> str:
+    """The name of the first array that cannot be read, empty if none of them can."""
+    skipped = jax.tree.map(lambda _: ocp.PLACEHOLDER, asked)
+    leaves, structure = jax.tree.flatten(asked)
+    nothing = jax.tree.leaves(skipped)
+    names = [leaf_name(key) for key, _ in jax.tree_util.tree_leaves_with_path(asked)]
+    bad = []
+    for place, leaf in enumerate(leaves):
+        if leaf is ocp.PLACEHOLDER:
+            continue
+        alone = [*nothing[:place], leaf, *nothing[place + 1 :]]
+        try:
+            with quiet():
+                ocp.load(str(path), jax.tree.unflatten(structure, alone))
+        except Exception:
+            bad.append(names[place])
+    read = [leaf for leaf in leaves if leaf is not ocp.PLACEHOLDER]
+    return bad[0] if 0 < len(bad) < len(read) else ""
+
+
+def _describe(path: pathlib.Path, error: Exception, leaf: str = "") -> str:
+    """What a person needs to know of an error of orbax: the file, the array and the kind."""
+    named = re.search(r'local file "([^"]+)"', str(error))
+    where = named[1] if named and named[1].startswith(str(path)) else path
+    what = f"{leaf} cannot be read" if leaf else "cannot be read"
+    return f"{where}{':' if leaf else ''} {what} ({type(error).__name__}); {AGAIN}"

@@ -1,0 +1,64 @@
+"""CRC32C checksums of arrays, which tell that what is read is what was written."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import google_crc32c
+import jax
+import numpy as np
+
+
+class Checksum(NamedTuple):
+    """What is known of an array's bytes."""
+
+    crc32c: str  # eight hexadecimal digits, of the bytes in C order
+    dtype: str
+    shape: list[int]
+
+
+def checksum(array: Any) -> Checksum:
+    """The checksum of an array, on a device or in host memory.
+
+    Raises:
+        ValueError: other processes hold parts of it.
+    """
+    if not getattr(array, "is_fully_addressable", True):
+        raise ValueError("an array of which other processes hold parts has no checksum here")
+    host = np.ascontiguousarray(array)
+    # As bytes: the types of ml_dtypes have no buffers of their own.
+    crc = google_crc32c.value(host.reshape(-1).view(np.uint8))
+    return Checksum(f"{crc:08x}", host.dtype.name, list(np.shape(array)))
+
+
+def checksums(tree: Any) -> dict[str, Checksum]:
+    """The checksums of a tree's arrays, by dotted path."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {leaf_name(path): checksum(leaf) for path, leaf in leaves}
+
+
+def first_difference(tree: Any, sums: Mapping[str, Checksum]) -> str:
+    """What is wrong with the first array that differs from its checksum; empty if none does.
+
+    Args:
+        tree: of arrays, or of an Ellipsis where one was not read.
+        sums: by dotted path; those of arrays that are not in the tree do not matter.
+    """
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        name = leaf_name(path)
+        if leaf is ...:
+            continue
+        if name not in sums:
+            return f"{name} has no checksum"
+        if checksum(leaf) != sums[name]:
+            return f"{name} does not match its checksum"
+    return ""
+
+
+def text_checksum(text: str) -> str:
+    """The checksum of a text, eight hexadecimal digits."""
+    return f"{google_crc32c.value(text.encode()):08x}"
+
+
+def leaf_name(path: Any) -> str:
+    """The dotted path of an array in a tree, from jax' path."""
+    return jax.tree_util.keystr(path, simple=True, separator=".")

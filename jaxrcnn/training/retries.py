@@ -1,0 +1,69 @@
+"""Writing to a disk that may be full for a while."""
+
+import errno
+import os
+import re
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from jaxrcnn.training.errors import CheckpointError
+
+PAUSES = (1.0, 4.0, 15.0, 40.0, 60.0)
+"""Seconds before each further try: two minutes in all."""
+
+OF_DISKS = frozenset(
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EIO", "EROFS", "EFBIG", "ESTALE", "ETIMEDOUT", "EREMOTEIO")
+    if hasattr(errno, name)
+)
+"""Errors that say something of the disk and not of the program, and may pass."""
+
+T = TypeVar("T")
+
+
+def write_patiently(
+    write: Callable[[], T],
+    what: object,
+    say: Callable[[str], None],
+    pause: Callable[[float], None] = time.sleep,
+) -> T:
+    """What a function returns that writes, called again while the disk fails.
+
+    Args:
+        write: to call; a second call must not be harmed by what the first has left.
+        what: is written, for the lines.
+        say: takes a line for each try that failed.
+        pause: waits for so many seconds.
+
+    Raises:
+        CheckpointError: the last try failed too.
+        Exception: any other error of the function, at once.
+    """
+    for number, seconds in enumerate((*PAUSES, None), 1):
+        try:
+            return write()
+        except Exception as error:
+            reason = disk_error(error)
+            if not reason:
+                raise
+            if seconds is None:
+                raise CheckpointError(
+                    f"{what} could not be written ({reason}, {number} tries); make room or repair "
+                    "the disk, then repeat the command to resume"
+                ) from error
+            say(f"note: {what} was not written ({reason}); trying again in {seconds:g} s")
+        pause(seconds)
+    raise AssertionError  # the last try returns or raises
+
+
+def disk_error(error: BaseException | None) -> str:
+    """What the system says of the disk in an error, or in what caused it; empty if nothing."""
+    while error is not None:
+        number = error.errno if isinstance(error, OSError) else None
+        said = re.search(r"\[OS error (\d+)", str(error))  # of tensorstore, as text alone
+        number = int(said[1]) if said else number
+        if number is not None and number in OF_DISKS:
+            return os.strerror(number)
+        error = error.__cause__ or error.__context__
+    return ""

@@ -1,0 +1,57 @@
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from jaxrcnn.cli.program import run_program
+
+ROOT = pathlib.Path(__file__).parents[2]
+PATIENCE = 60.0  # seconds, for a machine that is busy
+
+COMMAND = """
+import threading, time
+from jaxrcnn.cli.errors import one_line_errors
+from jaxrcnn.cli.program import run_program
+
+def main():
+    threading.Thread(target=time.sleep, args=[600]).start()  # as a compiler in the background
+    with one_line_errors("; again"):
+        print("ready", flush=True)
+        time.sleep(600)
+
+run_program(main)
+"""
+
+
+@pytest.mark.parametrize("code", [0, 1, None])
+def test_a_program_ends_with_the_exit_code_of_its_main_function(code):
+    with pytest.raises(SystemExit) as end:
+        run_program(lambda: code)
+    assert end.value.code == code
+    with pytest.raises(SystemExit, match="4"):
+        run_program(lambda: sys.exit(4))
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
+def test_a_signal_ends_a_command_in_one_line_whatever_its_threads_do(number, code):
+    began = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code
+    assert said == f"\n{number.name}: interrupted; again\n"
+    assert time.monotonic() - began < PATIENCE

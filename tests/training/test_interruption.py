@@ -1,0 +1,168 @@
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+import types
+
+import pytest
+
+from jaxrcnn.training.errors import Interrupted
+from jaxrcnn.training.interruption import Interruption, Stop
+
+ROOT = pathlib.Path(__file__).parents[2]
+PATIENCE = 60.0  # seconds, for a machine that is busy
+
+
+def send(number):
+    os.kill(os.getpid(), number)
+
+
+def handlers():
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+
+
+def interrupted(work, *arguments):
+    """The error with which work ends that is given an Interruption."""
+    with pytest.raises(Interrupted) as raised, Interruption(PATIENCE) as interruption:
+        work(interruption, *arguments)
+    return raised.value
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_is_noted_and_waits_until_what_is_done_can_be_left(number):
+    before, seen = handlers(), []
+
+    def work(interruption):
+        send(number)
+        seen.append(interruption.number)
+        with interruption.leavable():
+            seen.append("not left")
+
+    error = interrupted(work)
+    assert str(error) == f"{number.name}: nothing to save yet; the same command continues the run"
+    assert error.exit_code == 128 + number
+    assert seen == [number]
+    assert handlers() == before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_what_can_be_left_is_left_at_once_and_only_once():
+    seen = []
+
+    def work(interruption):
+        try:
+            with interruption.leavable():
+                send(signal.SIGTERM)
+                seen.append("not left")
+        except Stop:
+            with interruption.leavable():  # as what cleans up may do
+                send(signal.SIGTERM)
+                interruption.check()
+                seen.append("cleaned up")
+            raise
+
+    interrupted(work)
+    assert seen == ["cleaned up"]
+
+
+def test_a_check_after_a_step_stops_a_run():
+    seen = []
+
+    def work(interruption):
+        interruption.check()
+        send(signal.SIGTERM)
+        seen.append("the step is finished")
+        interruption.check()
+        seen.append("not stopped")
+
+    interrupted(work)
+    assert seen == ["the step is finished"]
+
+
+def test_the_state_that_was_reached_last_is_saved_after_its_metrics():
+    done = []
+    checkpoints = types.SimpleNamespace(
+        save=lambda state: done.append(("save", state.step)), wait=lambda: done.append("wait")
+    )
+
+    def work(interruption):
+        with interruption.saving(checkpoints):
+            for step in (3, 4):
+                state = types.SimpleNamespace(step=step)
+                interruption.hold(state, lambda step: done.append(("flush", step)))
+            send(signal.SIGTERM)
+            interruption.check()
+
+    assert str(interrupted(work)) == "SIGTERM: saved step 4; the same command continues the run"
+    assert done == [("flush", 4), ("save", 4), "wait"]
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interruption(PATIENCE) as interruption:
+            send(signal.SIGHUP)
+            interruption.check()
+            assert interruption.number is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_another_thread_than_the_main_one_changes_nothing():
+    before, seen = handlers(), []
+
+    def work():
+        with Interruption(PATIENCE) as interruption, interruption.leavable():
+            seen.append(handlers())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(PATIENCE)
+    assert seen == [before]
+
+
+@contextlib.contextmanager
+def program(seconds):
+    """A process that ignores a signal in a step without an end."""
+    code = (
+        "import time\nfrom jaxrcnn.training.interruption import Interruption\n"
+        f"with Interruption({seconds}) as interruption:\n    print('ready', flush=True)\n"
+        "    while True: time.sleep(0.1)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.kill()
+
+
+def end_of(process):
+    """The exit code and what stood on stderr."""
+    _, said = process.communicate(timeout=PATIENCE)
+    return process.returncode, said.strip()
+
+
+def test_a_run_that_cannot_end_in_time_is_ended():
+    with program(1.5) as process:
+        process.send_signal(signal.SIGTERM)
+        assert end_of(process) == (143, "not done 1.5 s after SIGTERM: ended at once")
+
+
+def test_a_second_signal_ends_a_run_at_once():
+    with program(10 * PATIENCE) as process:
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)  # as `timeout` does: both are one
+        time.sleep(1.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert end_of(process) == (143, "SIGINT again: ended at once")
