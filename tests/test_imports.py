@@ -65,7 +65,7 @@ MAY_IMPORT = {
     "training.program": {"jax"},
     "training.trackers": {"config"},
     "training.tracker_kinds": {"config", "config_io", "tensorboardX", "numpy", "PIL"},
-    "training.mesh": {"config", "jax"},
+    "training.mesh": {"config", "jax", "numpy"},
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
     "data": {
         *("types", "config", "wording"),

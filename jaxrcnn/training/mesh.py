@@ -5,10 +5,11 @@ large parameters, and the state of the optimiser for them, along "fsdp" alone. X
 exchanges that a program then needs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxrcnn.config import ConfigError, MeshConfig
@@ -54,6 +55,59 @@ def everywhere(mesh: Mesh) -> NamedSharding:
 def along_images(mesh: Mesh) -> NamedSharding:
     """The placing of an array whose first axis is that of the images."""
     return NamedSharding(mesh, PartitionSpec(AXES))
+
+
+def put(array: Any, placing: NamedSharding) -> jax.Array:
+    """An array in host memory, the same in all processes, on the devices of a placing."""
+    if placing.is_fully_addressable:
+        return jax.device_put(array, placing)
+    array = np.asarray(array)
+    return jax.make_array_from_callback(array.shape, placing, lambda index: array[index])
+
+
+def put_everywhere(arrays: Any, mesh: Mesh) -> Any:
+    """The same arrays as a whole on each device of a mesh."""
+    return jax.tree.map(lambda x: put(x, everywhere(mesh)), arrays)
+
+
+def put_images(batch: Any, mesh: Mesh) -> Any:
+    """A batch on the devices of a mesh, of which this process has the images of `own_rows`."""
+    placing = along_images(mesh)
+    if placing.is_fully_addressable:
+        return jax.device_put(batch, placing)
+    others = mesh.size // len(mesh.local_devices)
+    return jax.tree.map(
+        lambda x: jax.make_array_from_process_local_data(
+            placing, np.asarray(x), (len(x) * others, *x.shape[1:])
+        ),
+        batch,
+    )
+
+
+def own_rows(size: int, mesh: Mesh) -> list[int]:
+    """The places in a batch of such a size of the images that this process has, ascending."""
+    parts = along_images(mesh).addressable_devices_indices_map((size,)).values()
+    return sorted(row for part in parts if part for row in range(size)[part[0]])
+
+
+def own_part(found: Any, rows: Callable[[int], Sequence[int]]) -> Any:
+    """What a program found in the images of this process; scalars stay as they are."""
+    if rows is range:
+        return found
+    return jax.tree.map(lambda x: np.asarray(x)[rows(len(x))] if np.ndim(x) else x, found)
+
+
+def gathered(array: Any) -> np.ndarray:
+    """An array as a whole in host memory; all processes that hold parts of it call this."""
+    shared = isinstance(array, jax.Array) and not array.is_fully_addressable
+    if shared and not array.is_fully_replicated:
+        placing: Any = array.sharding
+        array = jax.jit(_same, out_shardings=everywhere(placing.mesh))(array)
+    return np.asarray(array)
+
+
+def _same(array: jax.Array) -> jax.Array:
+    return array
 
 
 def divided(tree: Any, mesh: Mesh) -> Any:

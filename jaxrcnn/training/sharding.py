@@ -10,7 +10,14 @@ from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Detector, forward_propose
 from jaxrcnn.runtime.xla import jit_once, jit_program
 from jaxrcnn.training.knobs import knobs_of, with_shut_gate, without_knobs
-from jaxrcnn.training.mesh import along_images, divided, everywhere, make_mesh
+from jaxrcnn.training.mesh import (
+    divided,
+    everywhere,
+    make_mesh,
+    own_rows,
+    put_everywhere,
+    put_images,
+)
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer
 from jaxrcnn.training.program import Program
 from jaxrcnn.training.state import create_state
@@ -27,6 +34,7 @@ class Programs(NamedTuple):
     put_batch: Callable[[Batch], Batch]  # host arrays -> the devices
     propose: Program  # (variables, batch, train=False) -> Proposals
     state_shapes: Callable[[], Any]  # () -> TrainState of shapes and places; nothing is compiled
+    rows: Callable[[int], Sequence[int]] = range  # of a batch of such a size: those of this process
 
 
 def compile_programs(
@@ -52,7 +60,7 @@ def compile_programs(
     """
     mesh = make_mesh(config.train.mesh, devices)
     _check_batch_sizes(config, mesh)
-    whole, by_image = everywhere(mesh), along_images(mesh)
+    whole = everywhere(mesh)
     knobs, shared = put_everywhere(knobs_of(config), mesh), without_knobs(config)
     # The gate matters to gradients alone: with it shut, all schemes share what takes none.
     shut = with_shut_gate(shared)
@@ -92,7 +100,7 @@ def compile_programs(
         eval_step=Program(
             evaluate, (used,), lambda variables, batch: ((variables, batch, knobs.seed), {}), mesh
         ),
-        put_batch=lambda batch: jax.device_put(batch, by_image),
+        put_batch=lambda batch: put_images(batch, mesh),
         propose=Program(
             propose,
             (used,),
@@ -103,6 +111,7 @@ def compile_programs(
             mesh,
         ),
         state_shapes=lambda: _placed(shapes(), mesh),
+        rows=range if whole.is_fully_addressable else lambda size: own_rows(size, mesh),
     )
 
 
@@ -124,8 +133,3 @@ def _placed(shapes: Any, mesh: Mesh) -> Any:
         shapes,
         divided(shapes, mesh),
     )
-
-
-def put_everywhere(arrays: Any, mesh: Mesh) -> Any:
-    """The same arrays as a whole on each device of a mesh."""
-    return jax.device_put(arrays, everywhere(mesh))
