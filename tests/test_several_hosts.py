@@ -79,7 +79,7 @@ def test_a_signal_to_one_process_saves_the_same_step_of_all(receiver, steps, tmp
     wait_for_steps(started[0], steps)
     started[receiver].send_signal(signal.SIGTERM)
     codes, outputs = finish(started)
-    (saved,) = Checkpoints(tmp_path).steps
+    saved = Checkpoints(tmp_path).steps[-1]
     assert codes == [143, 143], outputs
     for _, error in outputs:
         assert f"SIGTERM: saved step {saved}; the same command continues the run" in error
@@ -93,3 +93,14 @@ def test_a_dead_process_ends_the_others(dead, tmp_path):
     started[dead].kill()
     codes, outputs = finish(started, timeout=130)  # jax's heartbeats take 100 s
     assert codes[1 - dead] in (5, -signal.SIGABRT), outputs  # the latter by jax itself
+
+
+@pytest.mark.soak
+def test_a_stuck_process_is_noticed_by_the_others(tmp_path):
+    started = start_long(tmp_path)
+    wait_for_steps(started[0], 4)
+    started[1].send_signal(signal.SIGSTOP)
+    assert started[0].wait(timeout=180) == 5
+    assert list(tmp_path.glob("stuck_*.txt"))
+    started[1].kill()
+    finish(started)
