@@ -537,7 +537,7 @@ class DiagnosticsConfig:
 class MeshConfig:
     """How the devices are arranged (all of them, on all hosts).
 
-    Images are shared out among all devices; the results are the same up to rounding.
+    Images are divided among all devices; the results are the same up to rounding.
     """
 
     data: int = 0

@@ -16,7 +16,7 @@ from jaxrcnn.data.loader import (
 from jaxrcnn.data.proposals import StoredProposals, join_proposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.proposals import find_proposals
-from jaxrcnn.scoring import predictor
+from jaxrcnn.scoring import predictor, share_of
 from jaxrcnn.training.alternating import Stage, finished, stage_of, takes_given
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs
@@ -75,7 +75,8 @@ class Feed:
         self.close()
         proposals = self._proposals(state)
         self._stream = train_batches(
-            *(self._dataset, self._config, int(state.step), proposals), self._progress.message
+            *(self._dataset, self._config, int(state.step), proposals),
+            *(self._progress.message, share_of(self._programs)),
         )
         return self._stream
 
@@ -98,7 +99,7 @@ class Feed:
                 *(state.variables, self._progress, activity),
                 train=True,
             )
-            found = find_proposals(predict, self._dataset, config)
+            found = find_proposals(predict, self._dataset, config, share_of(self._programs))
         self.unread.update(dict.fromkeys(found.unread))
         return join_proposals(self._dataset, found.proposals)
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.config import Config, ConfigError, MeshConfig
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.in_memory import ImageLike
 from jaxrcnn.data.loader import eval_batches
@@ -32,8 +32,9 @@ from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.training.alternating import finished, takes_given
 from jaxrcnn.training.best import choose
 from jaxrcnn.training.checkpoint import Checkpoint, Checkpoints
+from jaxrcnn.training.mesh import make_mesh, put_everywhere
 from jaxrcnn.training.pieces import USED, Build, fitting_detector, own_pieces
-from jaxrcnn.training.sharding import Programs, compile_programs, put_everywhere
+from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.weights import holds_weights, load_variables
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
 from jaxrcnn.types import Batch, Detections
@@ -105,6 +106,9 @@ class Model:
     """Where it was read."""
     best_by: str = ""
     """Metric by which the checkpoint is the run's best, such as ``eval/AP``; else empty."""
+    together: bool = False
+    """Whether all processes of a program use it together, on all of their devices; by default each
+    uses its own. `predict` is for one process."""
 
     def __repr__(self) -> str:
         model = self.detector.config
@@ -119,8 +123,8 @@ class Model:
 
     @functools.cached_property
     def programs(self) -> Programs:
-        """Its programs on all local devices, each compiled when it is first called."""
-        return compile_programs(self.detector, self.config)
+        """Its programs on its devices, each compiled when it is first called."""
+        return compile_programs(self.detector, self.config, devices=_devices(self.together))
 
     def __copy__(self) -> "Model":
         return dataclasses.replace(self)
@@ -134,7 +138,7 @@ class Model:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         config = _fit_devices(state["config"])  # the devices here may be others
-        variables = put_everywhere(state["variables"])
+        variables = put_everywhere(state["variables"], make_mesh(devices=jax.local_devices()))
         self.__dict__.update(state, config=config, variables=variables)
 
     def predict(
@@ -225,6 +229,7 @@ def restore(
     checkpoint: Checkpoint | None = None,
     build: Build = build,
     say: Callable[[str], None] = print,
+    together: bool = False,
 ) -> Model:
     """Read a run's folder, or a model's, to be used with a config that may be another.
 
@@ -236,11 +241,12 @@ def restore(
             the last.
         build: makes the detector, with its pieces that the config does not describe.
         say: takes a line for each piece whose source has changed.
+        together: see `Model.together`.
 
     Raises:
         ConfigError: it is not such a folder, has no such checkpoint, or the config does not fit it.
     """
-    config = _fit_devices(config)
+    config = _fit_devices(config, together)
     classes = read_classes(folder)
     if len(classes.names) != config.model.num_classes:
         raise ConfigError(
@@ -248,7 +254,8 @@ def restore(
             f"{config.model.num_classes}"
         )
     detector = fitting_detector(folder, config.model, build, say)
-    like = compile_programs(detector, config).state_shapes().variables
+    programs = compile_programs(detector, config, devices=_devices(together))
+    like = programs.state_shapes().variables
     if holds_weights(folder):
         if checkpoint is not None:
             raise ConfigError(
@@ -261,7 +268,7 @@ def restore(
             step = checkpoints.find(chosen)
             variables = checkpoints.restore_variables(like, step)
     variables = finished(config, variables, step)
-    return Model(config, classes, step, detector, variables, folder, best_by)
+    return Model(config, classes, step, detector, variables, folder, best_by, together)
 
 
 def check_proposes(model: Model) -> None:
@@ -287,12 +294,16 @@ def _check_call(score: Any, batch_size: Any) -> None:
         raise ConfigError(f"batch_size={batch_size!r} must be a whole number from 1")
 
 
-def _fit_devices(config: Config) -> Config:
-    """Batch sizes that the devices here share evenly: the run may have been made on others."""
-    devices = jax.local_device_count()
+def _devices(together: bool) -> list[Any]:
+    return jax.devices() if together else jax.local_devices()
+
+
+def _fit_devices(config: Config, together: bool = False) -> Config:
+    """Batch sizes and a mesh that fit the devices here: the run may have been made on others."""
+    devices = len(_devices(together))
     batch_size = -(-config.eval.batch_size // devices) * devices
     return replace(
         config,
-        train=replace(config.train, batch_size=devices),
+        train=replace(config.train, batch_size=devices, mesh=MeshConfig()),
         eval=replace(config.eval, batch_size=batch_size),
     )

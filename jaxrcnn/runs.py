@@ -24,6 +24,7 @@ from jaxrcnn.provenance import check_data, find_provenance, write_provenance
 from jaxrcnn.run_scores import score_line, scores
 from jaxrcnn.scoring import Evaluations, check_keep_best, check_test, score_test
 from jaxrcnn.training import workdir as run_folder
+from jaxrcnn.training.agreement import interruption_of_run
 from jaxrcnn.training.alternating import check_restarts, describe_phases
 from jaxrcnn.training.best import best_so_far
 from jaxrcnn.training.checkpoint import Checkpoints
@@ -32,9 +33,10 @@ from jaxrcnn.training.epochs import describe_epochs, describe_schedule, with_epo
 from jaxrcnn.training.failure import recorded_failure
 from jaxrcnn.training.finite import LastSteps
 from jaxrcnn.training.gates import describe_gate
+from jaxrcnn.training.host_folder import claimed, of_one_process
+from jaxrcnn.training.hosts import gather, is_first, several
 from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.layers import check_layers
-from jaxrcnn.training.lock import locked
 from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.memory import Forecast, memory_errors
 from jaxrcnn.training.metrics import MetricsWriter
@@ -90,18 +92,21 @@ def run(
             not for these sets.
         NonFiniteLossError: training diverged.
         Interrupted: SIGTERM, SIGINT or SIGHUP came, and the state is saved.
+        PeerError: another process of the run is gone.
     """
     workdir = pathlib.Path(workdir)
+    if several():
+        config, trackers = of_one_process(config), trackers if is_first() else ()
     with (
-        # Of several processes of one run, the first writes to the folder.
-        contextlib.nullcontext() if jax.process_index() else locked(workdir, print),
-        Interruption(config.train.stop_seconds) as interruption,
+        claimed(workdir, print) as folder,
+        interruption_of_run(config.train.stop_seconds) as interruption,
         Watchdog(config.train.watchdog, functools.partial(report_stuck, workdir)) as watchdog,
     ):
-        return _run(
-            *(config, workdir, detector, train_set, eval_set, optimizer, test_set, trackers),
+        unread = _run(
+            *(config, folder, detector, train_set, eval_set, optimizer, test_set, trackers),
             *(interruption, watchdog),
         )
+        return dict.fromkeys(line for lines in gather(list(unread)) for line in lines)
 
 
 def _run(
@@ -190,7 +195,10 @@ def _run(
                 ):
                     state = run_steps(
                         *(config, programs, state, batches, checkpoints, log, evaluate, first),
-                        *(look, profiler, interruption, last, forecast),
+                        None
+                        if several()
+                        else look,  # compilers of several hosts may exchange notes
+                        *(profiler, interruption, last, forecast),
                     )
             if test_set is not None:
                 score_test(

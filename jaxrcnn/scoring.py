@@ -9,6 +9,7 @@ import jax
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.share import Share
 from jaxrcnn.detector import Variables
 from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
 from jaxrcnn.run_scores import held_out_name, held_out_scores, score_line
@@ -16,7 +17,9 @@ from jaxrcnn.training.activity import Activity
 from jaxrcnn.training.alternating import finished, stage_of, takes_given
 from jaxrcnn.training.best import Best, best_so_far, check_metric
 from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.hosts import from_first, gather
 from jaxrcnn.training.loop import orientation
+from jaxrcnn.training.mesh import own_part
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.program import Program
 from jaxrcnn.training.progress import Progress
@@ -49,13 +52,18 @@ def evaluate_state(
         predict = predictor(
             programs, programs.eval_step, "the evaluation", variables, progress, activity
         )
-        found = find(predict, dataset, config, given if takes_given(config, step - 1) else None)
-        _write_detections(workdir, "detections.json", dataset, found, progress)
-        write_patiently(
-            lambda: draw_images(workdir / SHEET, dataset, found, config.eval.images),
-            *(workdir / SHEET, progress.message),
-        )
-        return measure(found, dataset, config)
+        own = given if takes_given(config, step - 1) else None
+        found = find(predict, dataset, config, own, share_of(programs))
+
+        def judge() -> dict[str, float]:
+            _write_detections(workdir, "detections.json", dataset, found, progress)
+            write_patiently(
+                lambda: draw_images(workdir / SHEET, dataset, found, config.eval.images),
+                *(workdir / SHEET, progress.message),
+            )
+            return measure(found, dataset, config)
+
+        return from_first(judge)
 
 
 class Evaluations:
@@ -180,9 +188,13 @@ def score_test(
         predict = predictor(
             programs, programs.eval_step, "the evaluation", variables, progress, activity
         )
-        found = find(predict, dataset, config)
-        _write_detections(workdir, "test_detections.json", dataset, found, progress)
-        metrics = measure(found, dataset, config)
+        found = find(predict, dataset, config, None, share_of(programs))
+
+        def judge() -> dict[str, float]:
+            _write_detections(workdir, "test_detections.json", dataset, found, progress)
+            return measure(found, dataset, config)
+
+        metrics = from_first(judge)
     named = {f"test/{name.removeprefix('eval/')}": value for name, value in metrics.items()}
     writer.write(last, {**named, "test/step": step})
 
@@ -194,6 +206,11 @@ def _write_detections(
     write_patiently(
         lambda: write_detections(path, dataset, found.detections), path, progress.message
     )
+
+
+def share_of(programs: Programs) -> Share:
+    """What this process does of the programs' batches."""
+    return Share(programs.rows, gather)
 
 
 def predictor(
@@ -209,7 +226,8 @@ def predictor(
 
     Args:
         programs: place the batches.
-        program: to call with the variables, a batch on the devices, and the options.
+        program: to call with the variables, a batch on the devices, and the options; what it finds
+            is returned for the images of the batch, which are those of this process.
         name: what is compiled, for a person.
         variables: for all calls.
         progress: shows that it is compiled.
@@ -223,6 +241,7 @@ def predictor(
         progress.compile(name + kind, program, variables, placed, **options)
         found = jax.block_until_ready(program(variables, placed, **options))
         activity.advance(int((batch.image_weights > 0).sum()))
-        return found
+        progress.check()
+        return own_part(found, programs.rows)
 
     return predict

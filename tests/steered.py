@@ -117,7 +117,7 @@ class Judged:
         self.calls.append((dataset.name, step, value_of(state.variables)))
         return {"eval/AP": self.scores.get(step, 0.0), "eval/AP50": 1.0, "eval/loss": 1.0}
 
-    def find(self, predict, dataset, config, proposals=None):
+    def find(self, predict, dataset, config, proposals=None, share=None):
         predict(mock.Mock(image_weights=np.ones(1), images=np.zeros((1, 4, 4, 3))))
         return scoring.Found({}, {}, ())
 

@@ -73,6 +73,7 @@ MAY_IMPORT = {
     "training.revision": set(),
     "training.trackers": {"config"},
     "training.tracker_kinds": {"config", "config_io", "tensorboardX", "numpy", "PIL"},
+    "training.mesh": {"config", "jax", "numpy"},
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
     "data": {
         *("types", "config", "opening", "wording", "runtime.cache"),
@@ -177,6 +178,7 @@ CORE += [
             "gates",
             "knobs",
             "measures",
+            "mesh",
             "modules",
         ),
         *("optimizer", "routes", "state", "step", "sharding"),

@@ -9,6 +9,7 @@ from typing import NoReturn
 from jaxrcnn import __version__
 from jaxrcnn.cli.devices import check_devices
 from jaxrcnn.cli.errors import one_line_errors
+from jaxrcnn.cli.hosts import HELP, find_hosts, together
 from jaxrcnn.cli.parsing import OneLineParser
 from jaxrcnn.cli.program import run_program
 from jaxrcnn.runtime.process import prepare_output, prepare_process
@@ -58,12 +59,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(strays)}")
     again = "; a study goes on when it is started again" if name == "study" else ""
     with one_line_errors(again, getattr(arguments, "workdir", None)):
+        hosts = find_hosts(*(getattr(arguments, option, None) for option in HELP))
         if getattr(described, "USES_DEVICES", True):
             prepare_process()
-            check_devices()
-        # Only now are the command's module and the libraries that it needs imported.
-        command = importlib.import_module(f"jaxrcnn.cli.{name}")
-        return command.main(arguments, *([fields] if takes_fields else []))
+        with together(hosts):
+            if getattr(described, "USES_DEVICES", True):
+                check_devices()
+            # Only now are the command's module and the libraries that it needs imported.
+            command = importlib.import_module(f"jaxrcnn.cli.{name}")
+            return command.main(arguments, *([fields] if takes_fields else []))
 
 
 def program() -> NoReturn:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxrcnn.cli.run import describe_checkpoint, load_run, note, progress_bar, table
-from jaxrcnn.config import Config, DataConfig
+from jaxrcnn.config import Config, ConfigError, DataConfig
 from jaxrcnn.data.datasets import open_eval_dataset, warn_of_training_split
 from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.proposals import StoredProposals, read_proposals
@@ -15,7 +15,10 @@ from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
 from jaxrcnn.model import Model
 from jaxrcnn.run_scores import score_line, split_name
+from jaxrcnn.scoring import share_of
 from jaxrcnn.training.alternating import takes_given
+from jaxrcnn.training.hosts import is_first, several
+from jaxrcnn.training.mesh import own_part
 from jaxrcnn.training.pieces import missing_for_losses
 from jaxrcnn.training.workdir import read_config
 from jaxrcnn.types import Batch, Detections
@@ -38,7 +41,8 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         DataError: the evaluation set cannot be read, or data.eval_proposals.
     """
     run = load_run(
-        arguments.workdir, arguments.checkpoint, arguments.batch_size, fields, arguments.pieces
+        *(arguments.workdir, arguments.checkpoint, arguments.batch_size, fields, arguments.pieces),
+        together=True,
     )
     check(run.config)
     dataset = open_eval_dataset(
@@ -53,7 +57,11 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     missing = missing_for_losses(arguments.workdir, run.detector)
     if missing:
         note(f"losses are left out: the run's were computed with {missing}, which is not given")
+    if missing and several():
+        raise ConfigError(f"several processes need {missing}, which the losses were computed with")
     found = find_all(run, dataset, given_proposals(run, dataset), with_losses=not missing)
+    if not is_first():
+        return 0
     metrics = measure(found, dataset, run.config)
     for line in found.unread:
         print(f"left out: {line}")
@@ -102,10 +110,11 @@ def find_all(
     def predict(batch: Batch) -> tuple[Detections, Mapping[str, Any]]:
         if not with_losses:
             return run.detect(batch), {}
-        return programs.eval_step(run.variables, programs.put_batch(batch))
+        found = programs.eval_step(run.variables, programs.put_batch(batch))
+        return own_part(found, programs.rows)
 
     with progress_bar(predict, len(dataset)) as counted:
-        return find(counted, dataset, run.config, proposals)
+        return find(counted, dataset, run.config, proposals, share_of(programs))
 
 
 def grouped(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:

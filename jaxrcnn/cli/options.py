@@ -4,10 +4,12 @@ import dataclasses
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from jaxrcnn import __version__, validation
 from jaxrcnn.cli.flags import PREFIX, Flag, field_flags, read_flags, split_flags
+from jaxrcnn.cli.hosts import HELP as HOSTS_HELP
+from jaxrcnn.cli.hosts import Hosts, find_hosts
 from jaxrcnn.cli.parsing import fail, show
 from jaxrcnn.cli.train_help import train_help
 from jaxrcnn.cli.values import ConfigSource
@@ -24,6 +26,10 @@ OPTIONS = {
     "--from_strict": bool,
     "--workdir": pathlib.Path,
     "--pieces": str,
+    "--distributed": Literal["auto"],
+    "--coordinator": str,
+    "--processes": int,
+    "--process": int,
 }
 """The flags of `jaxrcnn train` that are not fields, and their types. Each takes one word."""
 
@@ -57,6 +63,8 @@ class TrainArguments:
     """What builds the detector, MODULE:FUNCTION, if it is not the one that the config describes."""
     asked: Asked | None = None
     """Of a run on folders, what its config is derived from."""
+    hosts: Hosts | None = None
+    """Of several processes, where they meet."""
 
 
 def parse_train_arguments(
@@ -91,6 +99,12 @@ def parse_train_arguments(
         folders, flags = _take_folders(flags)
         _check_folders(folders)
         values = read_flags(flags, OPTIONS | field_flags())
+        hosts = find_hosts(*(values.get(f"--{name}") for name in HOSTS_HELP))
+        if hosts and folders:
+            raise ConfigError(
+                "several processes need a config: one process derives it from a folder of images, "
+                "and --config WORKDIR/config.json is then that of all"
+            )
     except ConfigError as error:
         fail(str(error))
     values = _with_init(values)
@@ -103,7 +117,7 @@ def parse_train_arguments(
         validation.check(config)
     except ConfigError as error:
         fail(f"{PREFIX}{error}")
-    return TrainArguments(config, name, workdir, values.get("--pieces"))
+    return TrainArguments(config, name, workdir, values.get("--pieces"), hosts=hosts)
 
 
 def _take_folders(flags: Sequence[Flag]) -> tuple[list[str], list[Flag]]:

@@ -2,9 +2,11 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
+from jaxrcnn.cli.hosts import left_alone
 from jaxrcnn.training.interruption import Interruption
 
 SECONDS = 5.0
@@ -15,7 +17,8 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
     """Run a program's main function, and end the process with its exit code.
 
     SIGTERM, SIGINT and SIGHUP end it at once, except where `main` takes them itself, as training
-    does. What still compiles in the background is then not waited for.
+    does. What still compiles in the background is then not waited for, nor are other processes
+    where this one has failed.
     """
     code: object = 0
     with Interruption(SECONDS) as interruption:
@@ -24,7 +27,12 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
                 code = main()
         except SystemExit as end:
             code = end.code
-    if isinstance(code, int) and code > 128:
+        except Exception:
+            if not left_alone():
+                raise
+            traceback.print_exc()
+            code = 1
+    if isinstance(code, int) and (code > 128 or left_alone()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

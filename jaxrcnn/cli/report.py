@@ -10,6 +10,7 @@ from jaxrcnn.data.datasets import describe_datasets, open_datasets, open_test_da
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.run_scores import describe_result
 from jaxrcnn.training.alternating import stage_of, takes_given
+from jaxrcnn.training.hosts import first_then_others, is_first
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.progress import Progress
 
@@ -28,7 +29,8 @@ def open_sets(config: Config, workdir: pathlib.Path) -> tuple[Dataset, Dataset, 
         Progress(config.train.steps) as progress,
         progress.activity("reading the data", "read the data"),
     ):
-        train_set, eval_set = open_datasets(config, workdir)
+        # The first process writes which images are held out, if any are.
+        train_set, eval_set = first_then_others(lambda: open_datasets(config, workdir))
         names, test_split = train_set.class_names, config.data.test_split
         test_set = open_test_dataset(config, names) if test_split else None
     print(*describe_datasets(train_set, eval_set), sep="\n")
@@ -48,6 +50,8 @@ def report(
         unread: a line for each image that could not be read, from `jaxrcnn.runs.run`.
         pieces: what built the detector, as `next_commands` takes it.
     """
+    if not is_first():
+        return
     plot_curves(MetricsWriter.read(workdir / "metrics.jsonl"), workdir / "plots")
     for line in unread:
         print(f"left out: {line}")

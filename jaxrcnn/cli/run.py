@@ -27,6 +27,7 @@ def load_run(
     batch_size: int | None = None,
     fields: Sequence[str] = (),
     pieces: str | None = None,
+    together: bool = False,
 ) -> Model:
     """Read a run's folder, or a model's.
 
@@ -37,6 +38,7 @@ def load_run(
             devices.
         fields: ``--config.FIELD VALUE ...`` on top of its config.
         pieces: what builds its detector, as `find_build` takes it.
+        together: whether all processes, if there are several, use it together.
 
     Raises:
         ConfigError: it is not such a folder, has no such checkpoint, its detector has other
@@ -45,7 +47,7 @@ def load_run(
     config = apply_fields(read_config(workdir), fields)
     if batch_size is not None:
         config = replace(config, eval=replace(config.eval, batch_size=batch_size))
-    return restore(workdir, config, checkpoint, find_build(pieces), note)
+    return restore(workdir, config, checkpoint, find_build(pieces), note, together)
 
 
 def load_model(

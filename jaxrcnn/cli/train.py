@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from jaxrcnn.cli.devices import check_devices
 from jaxrcnn.cli.errors import one_line_errors
+from jaxrcnn.cli.hosts import together
 from jaxrcnn.cli.options import TrainArguments, parse_train_arguments
 from jaxrcnn.config import Config
 from jaxrcnn.runtime.process import prepare_output, prepare_process
@@ -61,8 +62,9 @@ def main(
     again = "; the same command continues from the last checkpoint, if there is one"
     with one_line_errors(again, arguments.workdir):
         prepare_process()
-        check_devices()
-        train(_find_config(arguments), arguments.workdir, arguments.pieces)
+        with together(arguments.hosts):
+            check_devices()
+            train(_find_config(arguments), arguments.workdir, arguments.pieces)
     return 0
 
 

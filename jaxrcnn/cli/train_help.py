@@ -9,6 +9,7 @@ from jaxrcnn.cli.arguments import CONFIG
 from jaxrcnn.cli.arguments.pieces import DEFAULT, HELP
 from jaxrcnn.cli.field_help import NO_BREAK_SPACE, FieldHelp, field_help
 from jaxrcnn.cli.flags import PREFIX
+from jaxrcnn.cli.hosts import HELP as HOSTS
 from jaxrcnn.config import Config
 
 Section = tuple[str, Sequence[str]]
@@ -144,6 +145,10 @@ def train_help(
         ("--config CONFIG", f"{config_text} (default: {source})"),
         ("--workdir DIR", f"{workdir_text} (default: {workdir})"),
         ("--pieces MODULE:FUNCTION", f"{_sentence(HELP)} (default: {DEFAULT})"),
+        ("--distributed auto", _sentence(HOSTS["distributed"])),
+        ("--coordinator HOST:PORT", _sentence(HOSTS["coordinator"])),
+        ("--processes N", _sentence(HOSTS["processes"])),
+        ("--process I", _sentence(HOSTS["process"])),
         ("-h, --help", "Show the most common fields, and exit."),
         ("--help-all", "Show all fields, and exit."),
         ("--version", "Show the version, and exit."),

@@ -55,6 +55,7 @@ def make_train_batch(
     indices: Sequence[int],
     step: int,
     proposals: StoredProposals | None = None,
+    rows: Sequence[int] | None = None,
 ) -> tuple[Batch, Unread]:
     """The batch of a training step.
 
@@ -66,6 +67,8 @@ def make_train_batch(
             image of weight 0.
         step: that the batch is for; with the seed it decides the augmentation.
         proposals: of the data set; the best post_nms_train of each image go into the batch.
+        rows: the places in the batch of the images that are made, by default all; the others are
+            those of other processes.
 
     Returns:
         The batch, in numpy arrays, and a line for each image that could not be read and stands
@@ -75,15 +78,16 @@ def make_train_batch(
         DataError: an image cannot be read (data.on_error "raise").
         ValueError: a transform gives back what cannot become part of the batch.
     """
-    images = _black(len(indices), bucket, config.data.resize)
+    rows = range(len(indices)) if rows is None else rows
+    images = _black(len(rows), bucket, config.data.resize)
     frame = _frame(dataset, config, proposals, config.model.proposals.post_nms_train)
-    rows: list[Fields] = []
+    made: list[Fields] = []
     unread: list[str] = []
-    for position, index in enumerate(indices):
+    for place, position in zip(images, rows, strict=True):
         rng = np.random.default_rng((config.seed, AUGMENTATION_STREAM, step, position))
         short_side = int(rng.choice(config.data.train_short_sides or (config.data.short_side,)))
-        rows.append(_make_row(frame, index, images[position], short_side, rng, unread))
-    return stack(rows, images, [_name(dataset, index) for index in indices]), tuple(unread)
+        made.append(_make_row(frame, indices[position], place, short_side, rng, unread))
+    return stack(made, images, [_name(dataset, indices[i]) for i in rows]), tuple(unread)
 
 
 def make_eval_batch(

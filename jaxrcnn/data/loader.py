@@ -18,6 +18,7 @@ from jaxrcnn.data.planning import (
 )
 from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.share import ALONE, Share
 from jaxrcnn.data.sharing import shared
 from jaxrcnn.data.workers import Workers
 from jaxrcnn.types import Batch
@@ -79,41 +80,51 @@ def train_batches(
     first_step: int = 0,
     proposals: StoredProposals | None = None,
     say: Say | None = None,
+    share: Share = ALONE,
 ) -> BatchStream[Batch]:
     """The batches of the steps from `first_step` to the end of training, in numpy arrays.
 
     With given proposals of the data set, the batches hold the best of them. `say` prints a line
-    where a process that makes batches is lost, by default to stderr.
+    where a process that makes batches is lost, by default to stderr. Of several processes that
+    train together each has its share of every batch.
 
     Raises:
         DataError: there are no images, or (from next, data.on_error "raise") one is unreadable.
     """
     plan = plan_training(dataset, config)
+    rows = list(share.rows(config.train.batch_size))
     if config.data.workers:
         dataset = shared(dataset)
 
     def make(step: int) -> tuple[Batch, Unread]:
-        return make_train_batch(dataset, config, *plan.of(step), step, proposals)
+        return make_train_batch(dataset, config, *plan.of(step), step, proposals, rows)
 
     return BatchStream(make, range(first_step, config.train.steps), config.data.workers, say)
 
 
 def eval_batches(
-    dataset: Dataset, config: Config, proposals: StoredProposals | None = None
+    dataset: Dataset,
+    config: Config,
+    proposals: StoredProposals | None = None,
+    share: Share = ALONE,
 ) -> BatchStream[EvalBatch]:
     """Every image once, bucket by bucket; the last batch of a bucket is filled with padding.
 
-    With given proposals of the data set, the batches hold the best of them.
+    With given proposals of the data set, the batches hold the best of them. Of several processes
+    each has its share of every batch.
 
     Raises:
         DataError: (from next, data.on_error "raise") an image is unreadable.
     """
     plan = plan_evaluation(dataset, config)
+    rows = list(share.rows(config.eval.batch_size))
     if config.data.workers:
         dataset = shared(dataset)
 
     def make(number: int) -> tuple[EvalBatch, Unread]:
-        return make_eval_batch(dataset, config, *plan.of(number), proposals)
+        bucket, indices = plan.of(number)
+        own = [indices[row] for row in rows]
+        return make_eval_batch(dataset, config, bucket, own, proposals)
 
     return BatchStream(make, range(len(plan.rows)), config.data.workers)
 

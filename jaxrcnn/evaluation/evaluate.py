@@ -11,8 +11,10 @@ import numpy as np
 from jaxrcnn.config import Config
 from jaxrcnn.data.batches import EvalBatch
 from jaxrcnn.data.loader import BatchStream, eval_batches
+from jaxrcnn.data.planning import plan_evaluation
 from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.share import ALONE, Share
 from jaxrcnn.evaluation.boxes import to_original
 from jaxrcnn.evaluation.coco import ImageDetections, coco_metrics, detections_to_coco
 from jaxrcnn.evaluation.voc import voc_metrics
@@ -32,28 +34,43 @@ class Found(NamedTuple):
 
 
 def find(
-    predict: Predict, dataset: Dataset, config: Config, proposals: StoredProposals | None = None
+    predict: Predict,
+    dataset: Dataset,
+    config: Config,
+    proposals: StoredProposals | None = None,
+    share: Share = ALONE,
 ) -> Found:
     """Run a detector over a data set; boxes come back in pixels of the original images.
 
-    With given proposals of the data set, the batches hold the best of them.
+    With given proposals of the data set, the batches hold the best of them. Several processes each
+    do their share, and all of them have what they found together.
 
     Raises:
         DataError: an image is unreadable and data.on_error is "raise".
     """
-    sums: dict[str, float] = {}
+    losses: list[dict[str, float]] = []  # of each batch
+    images: list[int] = []  # in it, of this process
 
     def detect(batch: Batch) -> Detections:
-        found, losses = predict(batch)
-        for name, value in losses.items():
-            weight = np.count_nonzero(batch.image_weights)
-            sums[name] = sums.get(name, 0.0) + float(value) * weight
+        found, of_batch = predict(batch)
+        losses.append({name: float(value) for name, value in of_batch.items()})
+        images.append(int(np.count_nonzero(batch.image_weights)))
         return found
 
-    batches = eval_batches(dataset, config, proposals)
-    detections = dict(find_each(detect, batches, dataset))
+    batches = eval_batches(dataset, config, proposals, share)
+    found = dict(find_each(detect, batches, dataset))
+    parts = share.gather((found, images, tuple(batches.unread)))
+    detections = {index: one for part, _, _ in parts for index, one in part.items()}
+    if len(parts) > 1:  # in the order in which one process finds them
+        order = plan_evaluation(dataset, config).rows.ravel().tolist()
+        detections = {index: detections[index] for index in order if index in detections}
+    sums: dict[str, float] = {}
+    for number, of_batch in enumerate(losses):
+        weight = sum(numbers[number] for _, numbers, _ in parts)
+        for name, value in of_batch.items():
+            sums[name] = sums.get(name, 0.0) + value * weight
     means = {f"eval/{name}": value / max(len(detections), 1) for name, value in sums.items()}
-    return Found(detections, means, tuple(batches.unread))
+    return Found(detections, means, tuple(line for _, _, lines in parts for line in lines))
 
 
 def find_each(

@@ -9,6 +9,7 @@ from jaxrcnn.config import Config
 from jaxrcnn.data.loader import eval_batches
 from jaxrcnn.data.proposals import ImageProposals
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.share import ALONE, Share
 from jaxrcnn.evaluation.boxes import iou, to_original
 from jaxrcnn.types import Batch, Proposals
 
@@ -44,15 +45,20 @@ class FoundProposals(NamedTuple):
 
 
 def find_proposals(
-    propose: Callable[[Batch], Proposals], dataset: Dataset, config: Config
+    propose: Callable[[Batch], Proposals],
+    dataset: Dataset,
+    config: Config,
+    share: Share = ALONE,
 ) -> FoundProposals:
     """Run the first stage over a data set; boxes come back in pixels of the original images.
+
+    Several processes each do their share, and all of them have what they found together.
 
     Raises:
         DataError: an image is unreadable and data.on_error is "raise".
     """
     found: dict[int, ImageProposals] = {}
-    stream = eval_batches(dataset, config)
+    stream = eval_batches(dataset, config, share=share)
     for batch, scales in stream:
         boxes, scores, valid = (np.asarray(x) for x in propose(batch))
         for place in np.flatnonzero(batch.image_weights).tolist():
@@ -61,7 +67,9 @@ def find_proposals(
                 to_original(boxes[place, kept], scales[place], dataset.records[index]),
                 scores[place, kept],
             )
-    return FoundProposals(found, tuple(stream.unread))
+    parts = share.gather(FoundProposals(found, tuple(stream.unread)))
+    found = {index: one for part in parts for index, one in part.proposals.items()}
+    return FoundProposals(found, tuple(line for part in parts for line in part.unread))
 
 
 def proposal_metrics(dataset: Dataset, proposals: Mapping[int, ImageProposals]) -> dict[str, float]:

@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import orbax.checkpoint
 from orbax.checkpoint.experimental import v1 as ocp
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.training.checksums import Checksum, checksum, checksums, first_difference, leaf_name
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.files import AGAIN, FILE, check_whole, first_damaged, write_list
+from jaxrcnn.training.hosts import several
+from jaxrcnn.training.mesh import gathered, put
 
 LISTED: Any = {"listed": True}
 """Kept in orbax' own metadata: the folder has a list, and one without it is not of an earlier
@@ -38,13 +41,10 @@ class Saved(NamedTuple):
 def host_copy(tree: Any) -> Any:
     """A copy of a tree in host memory, which keeps its numbers when the arrays are given away.
 
-    Raises:
-        ValueError: other processes hold parts of an array.
+    All processes of a run call this; the parts of an array that others hold are fetched.
     """
-    if not all(x.is_fully_addressable for x in jax.tree.leaves(tree) if isinstance(x, jax.Array)):
-        raise ValueError("arrays of which other processes hold parts cannot be copied by one")
     # On a CPU, numpy's array is jax' own memory, which the next step writes over.
-    return jax.tree.map(lambda x: np.array(x, copy=True), tree)
+    return jax.tree.map(lambda x: np.array(gathered(x), copy=True), tree)
 
 
 def write_arrays(path: pathlib.Path, tree: Any, origin: Mapping[str, Any] | None = None) -> None:
@@ -55,8 +55,28 @@ def write_arrays(path: pathlib.Path, tree: Any, origin: Mapping[str, Any] | None
     """
     _check_room(path, tree)
     with quiet():
-        ocp.save(str(path), tree, custom_metadata=LISTED)
+        (_save_alone if several() else _save)(path, tree)
     write_list(path, checksums(tree), origin)
+
+
+def _save(path: pathlib.Path, tree: Any) -> None:
+    ocp.save(str(path), tree, custom_metadata=LISTED)
+
+
+def _save_alone(path: pathlib.Path, tree: Any) -> None:
+    """Save as one of several processes, of which the others do something else meanwhile.
+
+    `ocp.save` would wait for them; orbax' older way writes what it reads as its own.
+    """
+    options = orbax.checkpoint.options.MultiprocessingOptions(**_alone())
+    handler = orbax.checkpoint.CompositeCheckpointHandler(
+        composite_options=orbax.checkpoint.CompositeOptions(multiprocessing_options=options),
+        state=orbax.checkpoint.PyTreeCheckpointHandler(multiprocessing_options=options),
+    )
+    with orbax.checkpoint.Checkpointer(handler, multiprocessing_options=options) as checkpointer:
+        save = orbax.checkpoint.args.PyTreeSave(tree)
+        arguments = orbax.checkpoint.args.Composite(state=save)
+        checkpointer.save(path, args=arguments, custom_metadata=LISTED)
 
 
 def open_arrays(path: pathlib.Path) -> Saved:
@@ -71,7 +91,7 @@ def open_arrays(path: pathlib.Path) -> Saved:
     if listed and damaged:
         leaf = _first_damaged_array(path, listed.leaves)
         raise CheckpointError(f"{damaged} is damaged{leaf and f', {leaf} in it'}; {AGAIN}")
-    with one_line(path), quiet():
+    with one_line(path), quiet(), alone():
         metadata: Any = ocp.metadata(str(path))
         tree, own = metadata.metadata, metadata.custom_metadata or {}
         if listed is None and own.get("listed"):
@@ -100,7 +120,7 @@ def read_arrays(saved: Saved, wanted: Any) -> Any:
     asked = jax.tree_util.tree_map_with_path(
         lambda path, like: _as_saved(there.get(leaf_name(path)), like), wanted
     )
-    with one_line(saved.path), quiet():
+    with one_line(saved.path), quiet(), alone():
         loaded = ocp.load(str(saved.path), asked)
     if saved.sums is not None:
         wrong = first_difference(loaded, saved.sums)
@@ -133,6 +153,26 @@ def one_line(path: pathlib.Path) -> Iterator[None]:
     except Exception as error:  # what is missing decides which type orbax raises
         reason = type(error).__name__
         raise CheckpointError(f"{path} cannot be read ({reason}); {AGAIN}") from error
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Keep orbax from waiting for other processes, each of which reads for itself."""
+    if several():
+        options = ocp.options.MultiprocessingOptions(**_alone())
+        with ocp.Context(multiprocessing_options=options):
+            yield
+    else:
+        yield
+
+
+def _alone() -> dict[str, Any]:
+    me = jax.process_index()
+    return {
+        "primary_host": me,
+        "active_processes": {me},
+        "barrier_sync_key_prefix": f"jaxrcnn_{me}",
+    }
 
 
 @contextlib.contextmanager
@@ -169,9 +209,9 @@ def _is_no_task_of_orbax(record: logging.LogRecord) -> bool:
 
 def _as_saved(there: Any, like: Any) -> Any:
     """What orbax is to read: the array as it was saved, since that is what the checksum is of."""
-    if like is ocp.PLACEHOLDER or there is None or like.dtype == there.dtype:
+    if like is ocp.PLACEHOLDER or there is None:
         return like
-    return _host_shape(there)
+    return like if like.dtype == there.dtype and not _is_shared(like) else _host_shape(there)
 
 
 def _host_shape(there: Any) -> Any:
@@ -181,10 +221,16 @@ def _host_shape(there: Any) -> Any:
 
 def _as_wanted(loaded: Any, like: Any) -> Any:
     """A loaded array in the type and place that is wanted."""
-    if like is ocp.PLACEHOLDER or loaded.dtype == like.dtype:
+    if like is ocp.PLACEHOLDER or (loaded.dtype == like.dtype and not _is_shared(like)):
         return loaded
     cast = np.asarray(loaded).astype(like.dtype)
-    return cast if isinstance(like, np.ndarray) else jax.device_put(cast, like.sharding)
+    return cast if isinstance(like, np.ndarray) else put(cast, like.sharding)
+
+
+def _is_shared(like: Any) -> bool:
+    """Whether an array is on the devices of several processes, each of which reads all of it."""
+    placing = getattr(like, "sharding", None)
+    return placing is not None and not placing.is_fully_addressable
 
 
 def _first_damaged_array(path: pathlib.Path, sums: Mapping[str, Checksum]) -> str:

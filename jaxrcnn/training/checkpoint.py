@@ -21,6 +21,7 @@ from jaxrcnn.training.arrays import (
 )
 from jaxrcnn.training.background import Background
 from jaxrcnn.training.errors import CheckpointError
+from jaxrcnn.training.hosts import barrier, from_first, is_first
 from jaxrcnn.training.retries import write_patiently
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.step_folders import (
@@ -41,7 +42,8 @@ class Checkpoints:
 
     A checkpoint is written under another name and renamed when it is whole, with its checksums, so
     that a run that dies leaves the one before. One is written at a time, in a thread; an error
-    there is raised by the next call of `check`, `save`, `wait` or `close`.
+    there is raised by the next call of `check`, `save`, `wait` or `close`. Several processes all
+    do the same, and the first of them writes.
 
     Args:
         workdir: the run's folder.
@@ -70,7 +72,7 @@ class Checkpoints:
             open_folder(self.folder)
         elif not self.folder.is_dir():
             raise ConfigError(f"{workdir} has no checkpoints, nor the weights/ of a model")
-        self._keep, self._best = keep or 1, None
+        self._keep, self._best, self._writes = keep or 1, None, keep is not None
         self._origin, self._say, self._clock = origin, say, clock
         self._background, self._began = Background(), clock()
 
@@ -90,21 +92,23 @@ class Checkpoints:
         """
         self.wait()
         step = int(state.step)
-        if step in self.steps:
+        if from_first(lambda: step in self.steps):
             return
         copied = host_copy(state)
         self._began = self._clock()
-        self._background.begin(functools.partial(self._write, step, copied))
+        if is_first():
+            self._background.begin(functools.partial(self._write, step, copied))
 
     def is_due(self, minutes: float) -> bool:
         """Whether so many minutes have passed since the last save began."""
-        return self._clock() - self._began >= 60 * minutes
+        return from_first(lambda: self._clock() - self._began >= 60 * minutes)
 
     def keep_best(self, step: int) -> None:
         """Keep the checkpoint of a step, whatever comes later, in place of the best one before."""
         self.wait()
         self._best = step
-        self._delete_others()
+        if is_first():
+            self._delete_others()
 
     def check(self) -> None:
         """See that the last save, if it is over, went well; this takes no time.
@@ -121,6 +125,8 @@ class Checkpoints:
             CheckpointError: it could not be written.
         """
         self._background.wait()
+        if self._writes:
+            barrier("saved")
 
     def restore(self, like: TrainState) -> TrainState:
         """The state of the last step.

@@ -7,6 +7,7 @@ from jaxrcnn.config import Config
 from jaxrcnn.training.checkpoint import Checkpoints, last_step
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.history import redo_from
+from jaxrcnn.training.hosts import barrier, is_first
 from jaxrcnn.training.step_folders import folder_of, set_aside
 
 
@@ -46,11 +47,13 @@ def leave_out(workdir: pathlib.Path, damage: Damage) -> list[str]:
         CheckpointError: one cannot be renamed.
     """
     lines = []
-    for step, fault in damage.faults.items():
+    barrier("damaged")  # all have seen it
+    for step, fault in damage.faults.items() if is_first() else ():
         name = set_aside(folder_of(workdir) / str(step)).name
         lines.append(
             f"note: {fault}. It is renamed to {name}, and training resumes from step {damage.good}"
         )
-    if lines:
+    barrier("set aside")
+    if damage.faults:
         redo_from(workdir, damage.good)
     return lines

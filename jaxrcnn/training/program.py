@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 
+from jaxrcnn.training.hosts import barrier, several
+
 _COMPILER = ThreadPoolExecutor(1, thread_name_prefix="compiler")
 """One thread: compilers use several cores by themselves."""
 
@@ -23,6 +25,7 @@ class Program:
         jitted: of `jax.jit`.
         static: its first arguments, those that are static.
         bind: takes the arguments of a call and gives the others of the jitted function.
+        mesh: of the devices that it runs on.
     """
 
     def __init__(
@@ -30,14 +33,22 @@ class Program:
         jitted: Any,
         static: tuple[Hashable, ...],
         bind: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]],
+        mesh: Hashable = None,
     ) -> None:
-        self._jitted, self._static, self._bind = jitted, static, bind
+        self._jitted, self._static, self._bind, self._mesh = jitted, static, bind, mesh
         self._begun: list[Hashable] = []
+        self._met: set[Hashable] = set()  # programs for which all processes have met
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Run it, and compile it for arguments of new shapes, or wait until that is done."""
         args, options = self._bind(*args, **options)
-        compiled = _compiled(self._key(args, options)) if AHEAD else None
+        key = self._key(args, options) if AHEAD or several() else None
+        if several() and key not in self._met:
+            # Others may still compile, and what runs on all devices does not wait for long.
+            self._met.add(key)
+            self._compile(key, args, options)
+            barrier("compiled")
+        compiled = _compiled(key) if AHEAD else None
         if compiled is not None:
             return compiled(*args)
         return self._jitted(*self._static, *args, **options)
@@ -58,7 +69,9 @@ class Program:
         Where the background is at it, this waits; what is only queued there is compiled here.
         """
         args, options = self._bind(*args, **options)
-        key = self._key(args, options)
+        self._compile(self._key(args, options), args, options)
+
+    def _compile(self, key: Hashable, args: tuple[Any, ...], options: dict[str, Any]) -> None:
         if _compiled(key) is None:
             lowered = self._jitted.lower(*self._static, *args, **options)
             # In a thread, for which this one waits: a signal then need not wait for the compiler.
@@ -99,7 +112,8 @@ class Program:
         leaves, structure = jax.tree.flatten(args)
         shapes = tuple((x.shape, x.dtype) for x in leaves)
         function = getattr(self._jitted, "__wrapped__", self._jitted)
-        return function, self._static, shapes, structure, tuple(sorted(options.items()))
+        options_of_call = tuple(sorted(options.items()))
+        return function, self._static, self._mesh, shapes, structure, options_of_call
 
 
 def _compiled(key: Hashable) -> Any:

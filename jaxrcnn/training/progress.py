@@ -93,6 +93,10 @@ class Progress:
             with self.activity(f"compiling {name}", f"compiled {name}"):
                 program.compile(*args, **options)
 
+    def check(self) -> None:
+        """See whether a signal asks the run to end, between two pieces of what is being done."""
+        self._interruption.check()
+
     def follow(self, step: int, loss: Any) -> None:
         """Take a step that has begun: it is done when its loss, an array, is there."""
         self._watchdog.beat(loss)

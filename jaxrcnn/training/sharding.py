@@ -1,16 +1,24 @@
-"""All local devices: images are shared out, parameters are everywhere, one program."""
+"""The programs of a run, each one program for all of its devices: images are divided among them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Detector, forward_propose
 from jaxrcnn.runtime.xla import jit_once, jit_program
 from jaxrcnn.training.knobs import knobs_of, with_shut_gate, without_knobs
+from jaxrcnn.training.mesh import (
+    divided,
+    everywhere,
+    make_mesh,
+    own_rows,
+    put_everywhere,
+    put_images,
+)
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer
 from jaxrcnn.training.program import Program
 from jaxrcnn.training.state import create_state
@@ -28,12 +36,16 @@ class Programs(NamedTuple):
     put_batch: Callable[[Batch], Batch]  # host arrays -> the devices
     propose: Program  # (variables, batch, train=False) -> Proposals
     state_shapes: Callable[[], Any]  # () -> TrainState of shapes and places; nothing is compiled
+    rows: Callable[[int], Sequence[int]] = range  # of a batch of such a size: those of this process
 
 
 def compile_programs(
-    detector: Detector, config: Config, optimizer: Optimizer = default_optimizer
+    detector: Detector,
+    config: Config,
+    optimizer: Optimizer = default_optimizer,
+    devices: Sequence[Any] | None = None,
 ) -> Programs:
-    """The programs of a run on all local devices.
+    """The programs of a run on all devices.
 
     They are compiled when they are first called. Runs in one process whose configs differ in their
     `Knobs` alone share them.
@@ -42,57 +54,56 @@ def compile_programs(
         detector: the pieces.
         config: of the run.
         optimizer: a function at module level, since it is a static argument.
+        devices: by default all, those of other processes included.
 
     Raises:
-        ConfigError: a batch size is not a multiple of the number of local devices.
+        ConfigError: train.mesh does not fit the devices, or a batch size is not a multiple of their
+            number.
     """
-    devices = jax.local_devices()
-    for field, size in (
-        ("train.batch_size", config.train.batch_size),
-        ("eval.batch_size", config.eval.batch_size),
-    ):
-        if size % len(devices):
-            raise ConfigError(
-                f"{field}={size} must be a multiple of {len(devices)}, the number of local devices"
-            )
-    everywhere, shared_out = _placing(PartitionSpec()), _placing(PartitionSpec("batch"))
-    create = jit_once(create_state, static_argnums=(0, 1, 4), out_shardings=everywhere)
+    mesh = make_mesh(config.train.mesh, devices)
+    _check_batch_sizes(config, mesh)
+    whole = everywhere(mesh)
+    knobs, shared = put_everywhere(knobs_of(config), mesh), without_knobs(config)
+    none_skipped = put_everywhere(jnp.int32(0), mesh)
+    # The gate matters to gradients alone: with it shut, all schemes share what takes none.
+    shut = with_shut_gate(shared)
+    trained, used = (detector._replace(config=x.model) for x in (shared, shut))
+
+    def shapes() -> Any:
+        unplaced = jit_once(create_state, static_argnums=(0, 1, 4))
+        return unplaced.eval_shape(used, shut, knobs, 0, optimizer)
+
+    # Where nothing is divided, the state's shapes need not be known, which takes a moment.
+    placing = whole if mesh.shape["fsdp"] == 1 else divided(shapes(), mesh)
+    create = jit_once(create_state, static_argnums=(0, 1, 4), out_shardings=placing)
     train = jit_program(
         train_step,
         static_argnums=(0, 1),
         static_argnames=("stage", "optimizer"),
         donate_argnums=2,
-        out_shardings=everywhere,
+        out_shardings=(placing, whole),
     )
-    evaluate = jit_program(eval_step, static_argnums=0, out_shardings=everywhere)
+    evaluate = jit_program(eval_step, static_argnums=0, out_shardings=whole)
     propose = jit_program(
-        forward_propose, static_argnums=0, static_argnames="train", out_shardings=everywhere
+        forward_propose, static_argnums=0, static_argnames="train", out_shardings=whole
     )
-
-    def shapes_of(state: Any) -> Any:
-        return jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=everywhere), state
-        )
-
-    knobs, shared = put_everywhere(knobs_of(config)), without_knobs(config)
-    none = put_everywhere(jnp.int32(0))
-    # The gate matters to gradients alone: with it shut, all schemes share what takes none.
-    shut = with_shut_gate(shared)
-    trained, used = (detector._replace(config=x.model) for x in (shared, shut))
     return Programs(
-        create_state=lambda draw=0: create(used, shut, knobs, put_everywhere(draw), optimizer),
+        create_state=lambda draw=0: create(
+            used, shut, knobs, put_everywhere(draw, mesh), optimizer
+        ),
         train_step=Program(
             train,
             (trained, shared),
-            lambda state, batch, stage="joint", skipped=none: (
+            lambda state, batch, stage="joint", skipped=none_skipped: (
                 (state, batch, knobs, skipped),
                 {"stage": stage, "optimizer": optimizer},
             ),
+            mesh,
         ),
         eval_step=Program(
-            evaluate, (used,), lambda variables, batch: ((variables, batch, knobs.seed), {})
+            evaluate, (used,), lambda variables, batch: ((variables, batch, knobs.seed), {}), mesh
         ),
-        put_batch=lambda batch: jax.device_put(batch, shared_out),
+        put_batch=lambda batch: put_images(batch, mesh),
         propose=Program(
             propose,
             (used,),
@@ -100,17 +111,28 @@ def compile_programs(
                 (variables, batch.images, batch.image_sizes),
                 {"train": train},
             ),
+            mesh,
         ),
-        state_shapes=lambda: shapes_of(create.eval_shape(used, shut, knobs, 0, optimizer)),
+        state_shapes=lambda: _placed(shapes(), mesh),
+        rows=range if whole.is_fully_addressable else lambda size: own_rows(size, mesh),
     )
 
 
-def put_everywhere(arrays: Any) -> Any:
-    """The same arrays on all local devices."""
-    return jax.device_put(arrays, _placing(PartitionSpec()))
+def _check_batch_sizes(config: Config, mesh: Mesh) -> None:
+    for field, size in (
+        ("train.batch_size", config.train.batch_size),
+        ("eval.batch_size", config.eval.batch_size),
+    ):
+        if size % mesh.size:
+            raise ConfigError(
+                f"{field}={size} must be a multiple of {mesh.size}, the number of devices"
+            )
 
 
-def _placing(spec: PartitionSpec) -> NamedSharding:
-    devices = jax.local_devices()
-    mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
-    return NamedSharding(mesh, spec)
+def _placed(shapes: Any, mesh: Mesh) -> Any:
+    """The same shapes, with the places of their arrays."""
+    return jax.tree.map(
+        lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
+        shapes,
+        divided(shapes, mesh),
+    )

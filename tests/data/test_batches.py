@@ -332,3 +332,15 @@ def test_boxes_that_a_transform_gives_to_no_image_are_left_out():
     (batch, _), _ = make_eval_batch(with_transforms(paste), config_of(**SMALL), (32, 32), [-1])
     assert not (batch.box_valid | batch.box_ignore).any()
     np.testing.assert_array_equal(batch.extra["angle"], np.zeros((1, 8)))  # not nine
+
+
+def test_the_rows_of_a_process_are_those_of_the_whole_batch():
+    dataset = shapes_dataset(6, 2)
+    config = config_of(horizontal_flip=0.5)
+    bucket = training_buckets(dataset, config.data).shapes[0]
+    indices = [4, 1, 5, 0]
+    whole, _ = make_train_batch(dataset, config, bucket, indices, 3)
+    for rows in ([0, 1], [2, 3], [1, 2]):
+        part, _ = make_train_batch(dataset, config, bucket, indices, 3, rows=rows)
+        for field, of_all in zip(part[:9], whole[:9], strict=True):
+            np.testing.assert_array_equal(field, np.asarray(of_all)[rows])

@@ -11,6 +11,7 @@ from jaxrcnn.config import Config, DataConfig, EvalConfig
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.planning import eval_buckets
 from jaxrcnn.data.records import Dataset, make_record
+from jaxrcnn.data.share import Share
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.evaluation.evaluate import draw_images, find, measure, write_detections
 from jaxrcnn.types import Detections
@@ -142,3 +143,26 @@ def test_unreadable_images_are_skipped_and_named_or_raise(dataset):
     assert len(found.unread) == 7
     with pytest.raises(DataError, match="broken"):
         find(know_all, broken, CONFIG)
+
+
+def test_two_processes_find_together_what_one_finds(dataset, found):
+    def images(batch):  # the loss of a whole batch, as a program on all devices has it
+        return know_all(batch)[0], {"loss": 2.0}
+
+    alone = find(images, dataset, CONFIG)
+    parts = []
+
+    def of_the_first(part):
+        parts.append(part)
+        return [part]
+
+    first = find(images, dataset, CONFIG, None, Share(lambda size: [0, 2], of_the_first))
+    assert 0 < len(first.detections) < 7
+    both = find(
+        images, dataset, CONFIG, None, Share(lambda size: [1, 3], lambda part: [*parts, part])
+    )
+    assert both.losses == alone.losses == {"eval/loss": 2.0}
+    assert list(both.detections) == list(alone.detections)
+    for index, detections in alone.detections.items():
+        for one, other in zip(detections, both.detections[index], strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -4,6 +4,7 @@ import argparse
 
 from jaxrcnn.cli.arguments import FIELDS
 from jaxrcnn.cli.arguments.run import add_run_arguments
+from jaxrcnn.cli.hosts import add_hosts
 
 TAKES_FIELDS = True
 
@@ -17,6 +18,7 @@ WORKDIR may also be the folder of a converted model. It has no data set of its o
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """WORKDIR [--checkpoint NAME] [--batch-size N] [--pieces NAME]."""
+    """WORKDIR [--checkpoint NAME] [--batch-size N] [--pieces NAME] [--distributed auto]."""
     parser.epilog = EPILOG
     add_run_arguments(parser)
+    add_hosts(parser)

@@ -1,0 +1,96 @@
+"""Options of programs that run as several processes, and their beginning and end."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from jaxrcnn.config import ConfigError
+
+AUTO = "auto"
+HELP = {
+    "distributed": "'auto': this is one of several processes that a cluster has started (SLURM, "
+    "Open MPI, GKE or Cloud TPU), which work together on all of their devices",
+    "coordinator": "HOST:PORT of the first of several processes, elsewhere than in such a cluster",
+    "processes": "how many processes there are",
+    "process": "the number of this one, from 0",
+}
+"""By the name of the option, with two dashes before it."""
+
+
+def add_hosts(parser: argparse.ArgumentParser) -> None:
+    """[--distributed auto | --coordinator HOST:PORT --processes N --process I]."""
+    parser.add_argument("--distributed", choices=[AUTO], help=HELP["distributed"])
+    parser.add_argument("--coordinator", metavar="HOST:PORT", help=HELP["coordinator"])
+    parser.add_argument("--processes", metavar="N", type=int, help=HELP["processes"])
+    parser.add_argument("--process", metavar="I", type=int, help=HELP["process"])
+
+
+class Hosts(NamedTuple):
+    """Where the processes of a program meet; see `jaxrcnn.training.hosts.start`."""
+
+    coordinator: str
+    processes: int | None = None
+    process: int | None = None
+
+
+def find_hosts(
+    distributed: str | None, coordinator: str | None, processes: int | None, process: int | None
+) -> Hosts | None:
+    """Where the processes meet by the values of the options; None where there is only one.
+
+    Raises:
+        ConfigError: the options do not go together.
+    """
+    by_hand = (coordinator, processes, process)
+    if distributed and by_hand != (None, None, None):
+        raise ConfigError("--distributed auto asks the cluster: leave out --coordinator and others")
+    if distributed:
+        return Hosts(AUTO)
+    if by_hand == (None, None, None):
+        return None
+    if coordinator is None or processes is None or process is None:
+        raise ConfigError("--coordinator, --processes and --process are given together")
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ConfigError(f"--coordinator: got {coordinator!r}, takes HOST:PORT")
+    if not 0 <= process < processes:
+        raise ConfigError(
+            f"--process: got {process}, takes a number from 0 to --processes - 1 ({processes - 1})"
+        )
+    return Hosts(coordinator, processes, process)
+
+
+@contextlib.contextmanager
+def together(hosts: Hosts | None) -> Iterator[None]:
+    """Work with the other processes, if there are any; if this one fails, they end too.
+
+    Raises:
+        PeerError: another process is gone.
+    """
+    if hosts is None:
+        yield
+        return
+    from jaxrcnn.training import hosts as peers
+    from jaxrcnn.training.errors import Interrupted
+
+    peers.start(*hosts)
+    try:
+        yield
+    except Interrupted:
+        peers.finish()
+        raise
+    except BaseException as error:
+        if peers.is_lost(error):
+            peers.listen()
+            raise peers.lost(error) from error
+        peers.fail(" ".join(str(error).split()) or type(error).__name__)
+        raise
+    peers.finish()
+
+
+def left_alone() -> bool:
+    """Whether this process ends without the others, for which the interpreter would wait."""
+    jax = sys.modules.get("jax")
+    return jax is not None and jax.distributed.is_initialized()

@@ -1,0 +1,76 @@
+"""The folder of a run of several processes, which they share: the first of them writes to it.
+
+The others have copies of its small files in folders of their own, where they write what nobody
+reads. So all of them decide by the same files, and do the same.
+"""
+
+import contextlib
+import pathlib
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from jaxrcnn.config import Config, ConfigError, ProfileConfig
+from jaxrcnn.training.hosts import barrier, from_first, is_first, several
+from jaxrcnn.training.lock import FILE, locked
+from jaxrcnn.training.step_folders import folder_of
+
+LATE = 15
+"""Seconds in which a file that one host has written is seen by the others, over NFS too."""
+
+
+def of_one_process(config: Config) -> Config:
+    """The config of a process other than the first without what it would write for itself."""
+    if is_first():
+        return config
+    return replace(config, train=replace(config.train, trackers=()), profile=ProfileConfig())
+
+
+@contextlib.contextmanager
+def claimed(workdir: pathlib.Path, say: Callable[[str], None]) -> Iterator[pathlib.Path]:
+    """A folder to run in, which no other run writes to: the workdir, or a copy of what it says.
+
+    Args:
+        workdir: of the run; made where it is missing.
+        say: prints a line where the file system has no locks.
+
+    Raises:
+        ConfigError: another run has the folder, or a process does not see that of the first.
+    """
+    if is_first():
+        with locked(workdir, say):
+            if several():
+                _meet(workdir)
+            yield workdir
+        return
+    with tempfile.TemporaryDirectory(prefix="jaxrcnn-") as name:
+        folder = pathlib.Path(name)
+        _meet(workdir, folder)
+        yield folder
+
+
+def _meet(workdir: pathlib.Path, folder: pathlib.Path | None = None) -> None:
+    """See that all processes have one workdir, and copy its small files to a folder."""
+    holder = from_first(lambda: (workdir / FILE).read_text())
+    if folder is not None:
+        _see(workdir, holder)
+        for path in workdir.iterdir():
+            if path.suffix in (".json", ".jsonl"):
+                shutil.copyfile(path, folder / path.name)
+        (folder / "checkpoints").symlink_to(folder_of(workdir))
+    barrier("folder")
+
+
+def _see(workdir: pathlib.Path, holder: str) -> None:
+    for _ in range(LATE):
+        with contextlib.suppress(OSError):
+            if (workdir / FILE).read_text() == holder:
+                return
+        time.sleep(1)
+    raise ConfigError(
+        f"--workdir: {workdir} on {socket.gethostname()} is not the folder of the first process "
+        f"({holder}); all processes of a run need the same one, on a file system that they share"
+    )
