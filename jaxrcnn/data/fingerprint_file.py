@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.fingerprint import Fingerprint, differences, take_fingerprint
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.opening import read_json
+from jaxrcnn.opening import open_file, read_json
 
 FILE = "fingerprint.json"
 
@@ -49,7 +49,7 @@ def describe_data(config: Config, train_set: Dataset, eval_set: Dataset) -> RunD
 
 
 def _of_file(path: str) -> str:
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         return f"{os.path.getsize(path)} bytes, {hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 

@@ -40,7 +40,7 @@ def read_pieces(path: str | os.PathLike[str]) -> Iterator[bytes]:
     Raises:
         OSError: it cannot be read.
     """
-    with open(path, "rb") as stream:
+    with open_file(path) as stream:
         while content := stream.read(PIECE):
             yield content
 

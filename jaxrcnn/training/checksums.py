@@ -8,6 +8,8 @@ import google_crc32c
 import jax
 import numpy as np
 
+from jaxrcnn.opening import open_file
+
 CHUNK = 1 << 20
 """Bytes of a file that are in memory at a time."""
 
@@ -61,7 +63,7 @@ def first_difference(tree: Any, sums: Mapping[str, Checksum]) -> str:
 def file_checksum(path: pathlib.Path) -> str:
     """The checksum of a file's content, eight hexadecimal digits."""
     crc = 0
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while chunk := file.read(CHUNK):
             crc = google_crc32c.extend(crc, chunk)
     return f"{crc:08x}"

@@ -22,6 +22,7 @@ import numpy as np
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_io import config_to_json
 from jaxrcnn.detector import Detector
+from jaxrcnn.opening import open_file, read_json
 from jaxrcnn.training import pieces
 from jaxrcnn.training.alternating import Stage
 from jaxrcnn.training.checkpoint import Checkpoints
@@ -156,8 +157,8 @@ def read_failure(folder: pathlib.Path) -> Failure:
         )
     config = read_config(folder)
     try:
-        tree = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        with (folder / BATCH).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        tree = read_json(folder / FILE)
+        with open_file(folder / BATCH) as file, np.load(file, allow_pickle=False) as arrays:
             batch = _batch_of({name: arrays[name] for name in arrays.files})
         return Failure(
             *(config, int(tree["step"]), tree["stage"], batch, tuple(tree["images"])),
@@ -246,7 +247,7 @@ def _make_way(folder: pathlib.Path, step: int) -> None:
     if not folder.exists():
         return
     try:
-        before = int(json.loads((folder / FILE).read_text(encoding="utf-8"))["step"])
+        before = int(read_json(folder / FILE)["step"])
     except (OSError, ValueError, KeyError, TypeError):
         before = step
     if before == step:

@@ -48,6 +48,15 @@ def guard(config: Config, step: Array, finite: Array, skipped: Array) -> tuple[A
     return going & finite, step + done.astype(jnp.int32), skipped
 
 
+def on_all_devices(finite: Array) -> Array:
+    """Whether a step is finite, () bool; within `jax.shard_map`, on all devices of the mesh.
+
+    There each device has a loss of its own, but their states have to stay the same.
+    """
+    axes = tuple(jax.typeof(finite).manual_axis_type.varying)
+    return jax.lax.pmin(finite.astype(jnp.int32), axes) > 0 if axes else finite
+
+
 class Taken(NamedTuple):
     """What a step took, besides the state, and gave."""
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from jaxrcnn.config import Config, ConfigError, ProfileConfig
+from jaxrcnn.opening import read_bytes
 from jaxrcnn.training.hosts import barrier, from_first, is_first, several
 from jaxrcnn.training.lock import FILE, locked
 from jaxrcnn.training.step_folders import folder_of
@@ -54,7 +55,7 @@ def claimed(workdir: pathlib.Path, say: Callable[[str], None]) -> Iterator[pathl
 
 def _meet(workdir: pathlib.Path, folder: pathlib.Path | None = None) -> None:
     """See that all processes have one workdir, and copy its small files to a folder."""
-    holder = from_first(lambda: (workdir / FILE).read_text())
+    holder = from_first(lambda: read_bytes(workdir / FILE).decode())
     if folder is not None:
         _see(workdir, holder)
         for path in workdir.iterdir():
@@ -67,7 +68,7 @@ def _meet(workdir: pathlib.Path, folder: pathlib.Path | None = None) -> None:
 def _see(workdir: pathlib.Path, holder: str) -> None:
     for _ in range(LATE):
         with contextlib.suppress(OSError):
-            if (workdir / FILE).read_text() == holder:
+            if read_bytes(workdir / FILE).decode() == holder:
                 return
         time.sleep(1)
     raise ConfigError(

@@ -18,7 +18,7 @@ from jaxrcnn.training.alternating import (
 )
 from jaxrcnn.training.diagnostics import diagnostics_at
 from jaxrcnn.training.divergence import Wrong, of_parameters, origin, wrong_outputs
-from jaxrcnn.training.finite import SKIPPED, guard
+from jaxrcnn.training.finite import SKIPPED, guard, on_all_devices
 from jaxrcnn.training.gates import gates_at
 from jaxrcnn.training.knobs import Knobs, knobs_of, step_key
 from jaxrcnn.training.layers import without_frozen_gradients
@@ -69,7 +69,7 @@ def train_step(
     if optimizer is not default_optimizer:  # whose update of finite gradients is finite
         new, _, _ = step_update(config, state, gradients, stage, optimizer)
         where = of_parameters(where, new)
-    finite = jnp.isfinite(total["loss"]) & (where["origin_place"] < 0)
+    finite = on_all_devices(jnp.isfinite(total["loss"]) & (where["origin_place"] < 0))
     applied, step, count = guard(config, state.step, finite, jnp.asarray(skipped, jnp.int32))
     params, opt_state, average = _guarded_update(
         config, state, gradients, stage, optimizer, applied
