@@ -1,10 +1,9 @@
 """CRC32C checksums of arrays, which tell that what is read is what was written."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import google_crc32c
 import jax
 import numpy as np
 
@@ -32,8 +31,8 @@ def checksum(array: Any) -> Checksum:
         raise ValueError("an array of which other processes hold parts has no checksum here")
     host = np.ascontiguousarray(array)
     # As bytes: the types of ml_dtypes have no buffers of their own.
-    crc = google_crc32c.value(host.reshape(-1).view(np.uint8))
-    return Checksum(f"{crc:08x}", host.dtype.name, list(np.shape(array)))
+    crc = _crc32c([host.reshape(-1).view(np.uint8)])
+    return Checksum(crc, host.dtype.name, list(np.shape(array)))
 
 
 def checksums(tree: Any) -> dict[str, Checksum]:
@@ -62,16 +61,22 @@ def first_difference(tree: Any, sums: Mapping[str, Checksum]) -> str:
 
 def file_checksum(path: pathlib.Path) -> str:
     """The checksum of a file's content, eight hexadecimal digits."""
-    crc = 0
     with open_file(path) as file:
-        while chunk := file.read(CHUNK):
-            crc = google_crc32c.extend(crc, chunk)
-    return f"{crc:08x}"
+        return _crc32c(iter(lambda: file.read(CHUNK), b""))
 
 
 def text_checksum(text: str) -> str:
     """The checksum of a text, eight hexadecimal digits."""
-    return f"{google_crc32c.value(text.encode()):08x}"
+    return _crc32c([text.encode()])
+
+
+def _crc32c(pieces: Iterable[Any]) -> str:
+    import google_crc32c  # only now: much that needs no checkpoint imports this module
+
+    crc = 0
+    for piece in pieces:
+        crc = google_crc32c.extend(crc, piece)
+    return f"{crc:08x}"
 
 
 def leaf_name(path: Any) -> str:

@@ -3,6 +3,7 @@
 import errno
 import json
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -224,7 +225,7 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_whole(
     if name == "a.png":
         monkeypatch.setattr(Image.Image, "save", lambda *_, **__: [full({}) for _ in range(3)])
     else:
-        monkeypatch.setattr(command.json, "dumps", full)
+        monkeypatch.setattr(command, "json", types.SimpleNamespace(dumps=full))
     capsys.readouterr()
     said = error_line(capsys, lambda: predict(model, out, images / "a.png"))
     assert f"--out: {out / name} cannot be written (No space left on device)" in said

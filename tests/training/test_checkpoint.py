@@ -1,6 +1,7 @@
 import errno
 import itertools
 import pathlib
+import re
 import shutil
 import threading
 
@@ -88,8 +89,7 @@ def test_a_damaged_checkpoint_is_one_line_that_names_the_last_good_one(tmp_path)
             with pytest.raises(CheckpointError) as caught:
                 restore()
             said = str(caught.value)
-            assert "is damaged, " in said
-            assert "params." in said
+            assert re.search(r"/state/\S+ is damaged(, [\w.]+ in it)?; ", said)
             assert f"The last good checkpoint is that of step 2{advice}" in said
             assert "\n" not in said
             assert len(said.replace(str(tmp_path), "")) < 300
