@@ -142,14 +142,6 @@ def test_a_copy_in_host_memory_shares_nothing_with_the_arrays():
     assert_same_bits(copied, {"jax": np.arange(3, dtype=np.float32), "numpy": np.arange(3)})
 
 
-def test_arrays_of_several_processes_are_refused():
-    class Part(jax.Array):
-        is_fully_addressable = False
-
-    with pytest.raises(ValueError, match="other processes"):
-        host_copy([object.__new__(Part)])
-
-
 def test_only_orbax_is_quiet(caplog):
     def log(path):
         record = logging.LogRecord("absl", logging.WARNING, path, 1, "said", (), None)
