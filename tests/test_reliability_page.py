@@ -15,6 +15,7 @@ from jaxrcnn.training.origin import describe_origin
 from tests import steered
 
 ROOT = pathlib.Path(__file__).parents[1]
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 
 
@@ -26,7 +27,7 @@ def section(title):
 def test_the_exit_codes_are_those_of_the_errors():
     codes = {int(x) for row in re.findall(r"^\| ([\d, ]+) \|", PAGE, re.M) for x in row.split(",")}
     errors = {x.exit_code for x in (NonFiniteLossError, CheckpointError, PeerError)}
-    signals = {Interrupted(x, "").exit_code for x in (signal.SIGINT, signal.SIGTERM)}
+    signals = {Interrupted(x, "").exit_code for x in SIGNALS}
     assert codes == {0, 1, 2, *errors, *signals}
 
 
