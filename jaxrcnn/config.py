@@ -15,14 +15,14 @@ from jaxrcnn.wording import one_line
 class ConfigError(ValueError):
     """An invalid config, command line or input file; the message is a single line.
 
-    Characters that act on a terminal are escaped.
+    Control characters, which could affect a terminal, are escaped.
     """
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
 
     exit_code = 2
-    """Of a program that it ends."""
+    """Exit code of a program that ends with this error."""
 
 
 class ListedError(ConfigError):
@@ -425,8 +425,8 @@ class DataConfig:
     """Number of processes that load images; 0 uses threads of the main process. The batches are the
     same for any number."""
     read_timeout: float = 60.0
-    """Number of seconds after which a file that cannot be read, as on a network drive that does not
-    answer, counts as unreadable; 0 waits for ever."""
+    """Number of seconds after which a file that does not answer, for example on a network drive,
+    counts as unreadable; 0 waits for ever."""
     num_train_images: int = 256
     """Number of generated training images (format 'shapes')."""
     num_eval_images: int = 64
@@ -535,17 +535,16 @@ class DiagnosticsConfig:
 
 @dataclasses.dataclass(frozen=True)
 class MeshConfig:
-    """How the devices are arranged (all of them, on all hosts).
+    """Arrangement of the devices of all hosts.
 
-    Images are divided among all devices; the results are the same up to rounding.
+    Each batch is divided among all devices; results are the same up to rounding.
     """
 
     data: int = 0
-    """Number of groups of devices, each of which holds all parameters; 0 is as many as there are
-    devices for."""
+    """Number of groups of devices, each of which holds all parameters; 0 uses all devices."""
     fsdp: int = 1
-    """Number of devices in a group, among which the parameters and the state of the optimiser are
-    divided. 1 puts all of them on every device."""
+    """Number of devices in a group, across which large parameters and their optimiser state are
+    sharded. 1 keeps all of them on every device."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -571,8 +570,8 @@ class TrainConfig:
     checkpoint_every: int = 5000
     """Number of steps between checkpoints; the last step always writes one."""
     checkpoint_minutes: float = 0.0
-    """Maximum number of minutes between checkpoints, for runs whose steps take long; 0 counts steps
-    alone."""
+    """Maximum number of minutes between checkpoints, for runs with slow steps; 0 uses
+    checkpoint_every alone."""
     keep_checkpoints: int = 2
     """Number of checkpoints to keep."""
     keep_best: str = ""
@@ -580,24 +579,24 @@ class TrainConfig:
     ones. Higher is better, except for losses. Evaluation and prediction then use that checkpoint.
     Empty keeps only the last ones."""
     on_bad_checkpoint: Literal["stop", "last_good"] = "stop"
-    """What to do if the last checkpoint is damaged: stop with an error, or resume from the last one
-    that is whole."""
+    """What to do if the last checkpoint is damaged: stop with an error, or resume from the last
+    intact one."""
     on_changed_data: Literal["stop", "continue"] = "stop"
-    """What to do if the data set is not the one that the run began with: stop with an error that
-    says what changed, or say so and continue."""
+    """What to do if the data set has changed since the run began: stop with an error that says what
+    changed, or print it and continue."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
-    """What to do after a step whose losses or gradients are not finite, which changes nothing:
-    stop, and write what repeats the step to WORKDIR/failure, or go on with the next batch."""
+    """What to do if the losses or gradients of a step are not finite, in which case its update is
+    left out: stop, and write WORKDIR/failure, with which the step can be repeated, or continue with
+    the next batch."""
     max_skipped: int = 10
-    """Number of steps in a row whose updates are left out (on_nonfinite 'skip') before training
-    stops nevertheless."""
+    """Number of skipped steps in a row after which training stops (on_nonfinite 'skip')."""
     stop_seconds: float = 30.0
-    """Number of seconds that the run has, after SIGTERM, SIGINT or SIGHUP, to finish its step, save
-    and end."""
+    """Number of seconds after SIGTERM, SIGINT or SIGHUP in which the run finishes its step, saves
+    and ends; after that, it ends without saving."""
     watchdog: float = 30.0
-    """Multiple of the usual time of a step, at least a minute, after which a run that has not
-    completed another step is reported, with what each of its threads is doing; with several
-    processes it then ends. 0 disables it."""
+    """Multiple of the usual time of a step after which a run that has not completed another step is
+    reported as stuck, and the stacks of its threads are written to the workdir; at least a minute.
+    With several processes, the run then ends. 0 disables it."""
     patience: int = 0
     """Number of evaluations in a row without a better keep_best after which training ends; 0 never
     ends it early."""

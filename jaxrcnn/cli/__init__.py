@@ -23,7 +23,7 @@ COMMANDS = {
     "convert": "Convert checkpoints of torchvision and Detectron2.",
     "export": "Export a model, from pixels to boxes, as one StableHLO program.",
     "parity": "Compare a model with torchvision, stage by stage.",
-    "replay": "Repeat the step with which a run diverged, and find the operation.",
+    "replay": "Repeat the step in which a run diverged, and find the operation.",
     "benchmark": "Measure speed, memory and cost, optionally next to torchvision.",
     "study": "Train with several schemes and compare the results in a report.",
 }
@@ -37,8 +37,8 @@ main(arguments) -> int; or main(arguments, fields), if the former has TAKES_FIEL
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code; argv is sys.argv[1:] unless given.
 
-    Without a command it prints the help. Wrong input ends the program: one line on stderr and an
-    exit code of `jaxrcnn.cli.errors`.
+    Without a command it prints the help. Wrong input ends the program with one line on stderr and
+    an exit code of `jaxrcnn.cli.errors`.
     """
     prepare_output()
     argv = sys.argv[1:] if argv is None else argv

@@ -1,8 +1,8 @@
-"""What becomes of errors: a line for those that a person can do something about, and exit codes.
+"""How errors end a program: expected ones with one line, and all with an exit code.
 
-0 done; 1 an error that nobody expected; 2 the config or the data cannot be used; 3 training
-diverged; 4 a checkpoint is damaged, or the disk is full; 5 another process of the run is gone;
-128 + N ended by signal N, such as 130 by Ctrl-C and 143 by SIGTERM.
+0 done; 1 an unexpected error; 2 the config or the data cannot be used, or memory ran out;
+3 training diverged; 4 a checkpoint is damaged, or the disk is full; 5 another process of the run
+has ended; 128 + N ended by signal N, such as 130 by Ctrl-C and 143 by SIGTERM.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from jaxrcnn.training.errors import Interrupted
 from jaxrcnn.training.interruption import Stop, name_of
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE)
-"""What the disk reports, and no choice of another path would change: exit code 4."""
+"""Errors of the disk itself, which another path would not avoid: exit code 4."""
 
 REPORTED = ("config.json", "history.json", "pieces.json", "origin.json", "metrics.jsonl", "failure")
 """The files of a run that explain an error."""
@@ -31,13 +31,13 @@ REPORTED = ("config.json", "history.json", "pieces.json", "origin.json", "metric
 def one_line_errors(
     after_interruption: str = "", workdir: str | os.PathLike[str] | None = None
 ) -> Iterator[None]:
-    """End the program in one line, and with the error's exit code, where an error is expected.
+    """End the program with one line and the error's exit code if an expected error is raised.
 
-    Any other error is raised with a note that says what a report of it needs.
+    Any other error is raised again, with a note that says what to send with a bug report.
 
     Args:
-        after_interruption: the end of the line where a signal ends it.
-        workdir: a run's folder, whose files belong to a report.
+        after_interruption: appended to the line that is printed if a signal ends the program.
+        workdir: of the run; the note names its files.
     """
     try:
         yield

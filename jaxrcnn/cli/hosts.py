@@ -1,4 +1,4 @@
-"""Options of programs that run as several processes, and their beginning and end."""
+"""Options of programs that run as several processes, and how these join and end."""
 
 import argparse
 import contextlib
@@ -10,13 +10,13 @@ from jaxrcnn.config import ConfigError
 
 AUTO = "auto"
 HELP = {
-    "distributed": "'auto': this is one of several processes that a cluster has started (SLURM, "
-    "Open MPI, GKE or Cloud TPU), which work together on all of their devices",
-    "coordinator": "HOST:PORT of the first of several processes, elsewhere than in such a cluster",
-    "processes": "how many processes there are",
-    "process": "the number of this one, from 0",
+    "distributed": "'auto' works together with the other processes that SLURM, Open MPI, GKE or "
+    "Cloud TPU has started, on the devices of all of them",
+    "coordinator": "HOST:PORT of the first process, to start several processes by hand",
+    "processes": "number of processes",
+    "process": "number of this process, from 0",
 }
-"""By the name of the option, with two dashes before it."""
+"""Help texts by the name of the option, without its two dashes."""
 
 
 def add_hosts(parser: argparse.ArgumentParser) -> None:
