@@ -54,12 +54,12 @@ def check_data(config: Config, workdir: pathlib.Path, now: RunData, step: int) -
     if found and config.train.on_changed_data == "stop":
         raise ConfigError(
             f"{workdir}: the data have changed since this run began: {'; '.join(found.values())}. "
-            "Bring them back to resume it, or give another --workdir to start a new run; "
+            "Restore them to resume it, or give another --workdir to start a new run; "
             "--config.train.on_changed_data continue resumes it with the data as they are"
         )
     was, digests = before.digests(), now.digests()
     changes = [Change(step, f"fingerprint.{name}", was[name], digests[name]) for name in found]
-    lines = [f"from step {step} on, the data are others: {what}" for what in found.values()]
+    lines = [f"from step {step} on, the data differ: {what}" for what in found.values()]
     return Data(now, True, changes, lines)
 
 

@@ -54,7 +54,7 @@ def test_other_data_stop_it_with_what_changed_and_change_nothing(tmp_path):
         check_data(CONFIG, tmp_path, data_of(FEWER), 4)
     assert str(caught.value) == (
         f"{tmp_path}: the data have changed since this run began: training set: 1 missing image "
-        "('p0'). Bring them back to resume it, or give another --workdir to start a new run; "
+        "('p0'). Restore them to resume it, or give another --workdir to start a new run; "
         "--config.train.on_changed_data continue resumes it with the data as they are"
     )
     with pytest.raises(ConfigError, match=r"began: evaluation set: 1 missing image \('p0'\)\. "):
@@ -69,7 +69,7 @@ def test_it_goes_on_where_that_is_asked_for_and_says_so_once(tmp_path):
         found = check_data(GOES_ON, tmp_path, now, 4)
         provenance = find_provenance(GOES_ON, tmp_path, found, 4)
         assert provenance.lines == [
-            "from step 4 on, the data are others: training set: 1 missing image ('p0')"
+            "from step 4 on, the data differ: training set: 1 missing image ('p0')"
         ]
         if kill:  # between the history and the new fingerprint
             append_history(tmp_path, provenance.changes)

@@ -309,7 +309,7 @@ def test_other_data_stop_a_run_unless_it_may_go_on_with_them(tmp_path, capsys):
         assert best_so_far(tmp_path, BEST).best.step == 6
         run_on(2, on_changed_data="continue")
     said = capsys.readouterr().out
-    assert "from step 8 on, the data are others: evaluation set: 1 new image ('2')\n" in said
+    assert "from step 8 on, the data differ: evaluation set: 1 new image ('2')\n" in said
     assert "fingerprint.evaluation" in [change.field for change in read_history(tmp_path)]
     # The scores of before are of other images: what counts is step 8's own, and those after it.
     assert best_so_far(tmp_path, config_of(keep_best="eval/AP")).best.step == 8

@@ -58,7 +58,9 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     if missing:
         note(f"losses are left out: the run's were computed with {missing}, which is not given")
     if missing and several():
-        raise ConfigError(f"several processes need {missing}, which the losses were computed with")
+        raise ConfigError(
+            f"evaluation in several processes needs {missing}, with which the run was trained"
+        )
     found = find_all(run, dataset, given_proposals(run, dataset), with_losses=not missing)
     if not is_first():
         return 0

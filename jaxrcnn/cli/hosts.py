@@ -45,13 +45,15 @@ def find_hosts(
     """
     by_hand = (coordinator, processes, process)
     if distributed and by_hand != (None, None, None):
-        raise ConfigError("--distributed auto asks the cluster: leave out --coordinator and others")
+        raise ConfigError(
+            "--distributed auto cannot be combined with --coordinator, --processes or --process"
+        )
     if distributed:
         return Hosts(AUTO)
     if by_hand == (None, None, None):
         return None
     if coordinator is None or processes is None or process is None:
-        raise ConfigError("--coordinator, --processes and --process are given together")
+        raise ConfigError("--coordinator, --processes and --process must be given together")
     host, _, port = coordinator.rpartition(":")
     if not host or not port.isdecimal():
         raise ConfigError(f"--coordinator: got {coordinator!r}, takes HOST:PORT")

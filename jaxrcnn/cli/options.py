@@ -102,8 +102,8 @@ def parse_train_arguments(
         hosts = find_hosts(*(values.get(f"--{name}") for name in HOSTS_HELP))
         if hosts and folders:
             raise ConfigError(
-                "several processes need a config: one process derives it from a folder of images, "
-                "and --config WORKDIR/config.json is then that of all"
+                "a config is derived from a folder of images in one process only: train a step "
+                "there, then give --config WORKDIR/config.json to all processes"
             )
     except ConfigError as error:
         fail(str(error))

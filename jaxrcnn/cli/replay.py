@@ -43,14 +43,14 @@ def describe_repetition(failure: Failure, differs: Mapping[str, tuple[float, flo
     here = describe_devices()
     why = f"; the run had {failure.devices}, and here are {here}" if here != failure.devices else ""
     each = ", ".join(f"{name} {was:.9g} -> {now:.9g}" for name, (was, now) in differs.items())
-    return f"the step gives other numbers than in the run{why}: {each}"
+    return f"the results differ from those of the run{why}: {each}"
 
 
 def describe_origin(failure: Failure, origin: Origin | None) -> list[str]:
     """In which operation the step stops being finite."""
     if origin is None:
         return [
-            "run by themselves, all operations give finite results: the overflow occurs only where "
+            "run alone, all operations give finite results: the overflow occurs only where "
             "several are compiled into one"
         ]
     if not origin.operation:

@@ -206,7 +206,8 @@ def _check(record: Record) -> None:
     if type(record) is not Record:
         kind = type(record).__name__
         raise ValueError(
-            f"expected a Record, got {kind}: what else belongs to an image is found by its image_id"
+            f"expected a Record, got {kind}: subclasses are not supported; look up further data by "
+            "image_id"
         )
     for field in PER_BOX:
         if len(getattr(record, field)) != len(record.boxes):

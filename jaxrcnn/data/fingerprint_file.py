@@ -62,7 +62,7 @@ def describe_differences(before: RunData, after: RunData) -> dict[str, str]:
         if was.get(name, now[name]) != now[name]
     }
     files = {
-        name: f"the file of {name} has another content"
+        name: f"the file of {name} has changed"
         for name in after.files
         if was.get(name, now[name]) != now[name]
     }

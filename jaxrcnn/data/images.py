@@ -148,7 +148,9 @@ def open_image(file: IO[bytes], max_pixels: int = MAX_PIXELS) -> Iterator["Image
         image = Image.open(file)
     with image:
         if image.format in PROGRAMS:
-            raise ValueError(f"{image.format} is a program, which is not run; save it as PNG")
+            raise ValueError(
+                f"{image.format} is a program, which would have to be run; save it as PNG"
+            )
         width, height = image.size
         if width * height > max_pixels:
             raise TooManyPixels(

@@ -116,7 +116,9 @@ class _Worker:
                 process = self._process
                 stopped = stopped + 1 if process and _is_stopped(process.pid) else 0
                 if stopped == STOPPED:
-                    self._say(f"step {step}: process {process.pid}, which makes it, is stopped")
+                    self._say(
+                        f"step {step}: worker {process.pid}, which makes its batch, is stopped"
+                    )
                     process.kill()
         raise ValueError("the batches are closed")
 
@@ -149,10 +151,10 @@ class _Worker:
             steps, lost = steps[done:], 1 if done else lost + 1
             if not steps or self._failed or self._closed.wait(1):
                 return
-            ended = f"step {steps[0]}: the process that makes its batch {self._end()}"
+            ended = f"step {steps[0]}: the worker that makes its batch {self._end()}"
             if lost == TRIES:
                 raise DataError(f"{ended}, {TRIES} times in a row; {REMEDY}")
-            self._say(f"{ended}; another one makes it")
+            self._say(f"{ended}; another one takes over")
 
     def _run(self, steps: range) -> int:
         """Start a process for steps; how many results came before it ended."""

@@ -90,7 +90,7 @@ def open_arrays(path: pathlib.Path) -> Saved:
     damaged = listed and first_damaged(path, listed.files)
     if listed and damaged:
         leaf = _first_damaged_array(path, listed.leaves)
-        raise CheckpointError(f"{damaged} is damaged{leaf and f', {leaf} in it'}; {AGAIN}")
+        raise CheckpointError(f"{damaged} is damaged{leaf and f' (array {leaf})'}; {AGAIN}")
     with one_line(path), quiet(), alone():
         metadata: Any = ocp.metadata(str(path))
         tree, own = metadata.metadata, metadata.custom_metadata or {}

@@ -279,5 +279,5 @@ def last_step(workdir: pathlib.Path) -> int:
 
 def _describe_good(step: int | None) -> str:
     if step is None:
-        return "No other checkpoint is whole"
+        return "No other checkpoint is intact"
     return f"The last good checkpoint is that of step {step}"

@@ -34,7 +34,7 @@ def find_damage(workdir: pathlib.Path, config: Config) -> Damage:
             if not fault:
                 return Damage(step, faults)
             faults[step] = fault
-    raise CheckpointError(f"{faults[last]}. No other checkpoint is whole")
+    raise CheckpointError(f"{faults[last]}. No other checkpoint is intact")
 
 
 def leave_out(workdir: pathlib.Path, damage: Damage) -> list[str]:

@@ -137,7 +137,7 @@ def write_failure(
         partial.rename(folder)
     except Exception as error:  # such as a full disk: why the run ends matters more
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return f"What repeats the step could not be written to {folder} ({reason})."
+        return f"The folder that repeats the step, {folder}, could not be written ({reason})."
     more = " --pieces ... (as in training)" if own else ""
     return f"To repeat this step and find the operation, run: jaxrcnn replay {folder}{more}"
 

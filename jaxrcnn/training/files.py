@@ -15,7 +15,7 @@ from jaxrcnn.training.checksums import Checksum, file_checksum, text_checksum
 from jaxrcnn.training.errors import CheckpointError
 
 FILE = "files.json"
-AGAIN = "copy the folder again, whole"
+AGAIN = "copy the whole folder again"
 
 
 class Listed(NamedTuple):

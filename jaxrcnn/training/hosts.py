@@ -77,9 +77,7 @@ def start(coordinator: str, processes: int | None = None, process: int | None = 
         ) from error
     except RuntimeError as error:
         where = "the cluster's coordinator" if coordinator == AUTO else coordinator
-        raise PeerError(
-            f"the processes did not all meet at {where} ({_first_line(error)})"
-        ) from error
+        raise PeerError(f"not all processes connected to {where} ({_first_line(error)})") from error
     if jax.process_index() > 0:  # the first one speaks for all
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # as long as the process lives
     threading.Thread(target=_watch, daemon=True, name="peers").start()
@@ -213,7 +211,9 @@ def listen() -> None:
 
 def lost(error: BaseException) -> PeerError:
     """The error for one of jax's that says another process is gone."""
-    return PeerError(f"another process of this run is gone ({_first_line(error)})")
+    return PeerError(
+        f"another process of this run has ended or does not answer ({_first_line(error)})"
+    )
 
 
 def is_lost(error: BaseException) -> bool:

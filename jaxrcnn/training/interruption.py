@@ -147,9 +147,13 @@ class Interruption:
         again = _next_signal(receiver, max(deadline - time.monotonic(), 0))
         if again == 0:
             return
-        why = f"{name_of(again)} again" if again else f"not done {self._seconds:g} s after {name}"
-        whole = "; the last checkpoint is whole" if self._reached is not None else ""
-        end_now(128 + number, f"{why}: ended at once{whole}")
+        why = (
+            f"second {name_of(again)}"
+            if again
+            else f"not finished {self._seconds:g} s after {name}"
+        )
+        whole = "; the last checkpoint is intact" if self._reached is not None else ""
+        end_now(128 + number, f"{why}: ended without saving{whole}")
 
 
 def end_now(code: int, line: str) -> NoReturn:

@@ -58,7 +58,7 @@ def test_files_that_the_config_names_belong_to_the_data(tmp_path):
     assert before.files == {"data.train_proposals": f"3 bytes, {sha256}"}
     path.write_bytes(b"two")
     assert describe_differences(before, describe_data(config, *sets())) == {
-        "data.train_proposals": "the file of data.train_proposals has another content"
+        "data.train_proposals": "the file of data.train_proposals has changed"
     }
 
 

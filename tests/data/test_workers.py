@@ -81,7 +81,7 @@ def test_a_killed_process_loses_and_doubles_nothing(started, tmp_path):
     pids = assert_all(results, range(2, 12))
     assert len(set(pids)) == 3
     assert said == [
-        "step 5: the process that makes its batch was ended by SIGKILL; another one makes it"
+        "step 5: the worker that makes its batch was ended by SIGKILL; another one takes over"
     ]
 
 
@@ -104,7 +104,7 @@ def test_a_stopped_process_is_replaced(started, tmp_path, monkeypatch):
     fate = lambda: os.kill(os.getpid(), signal.SIGSTOP)  # noqa: E731
     results = started(with_fate(tmp_path, 3, fate), range(6), 1, 1, said.append)
     first, *_, last = assert_all(results, range(6))
-    assert said[0] == f"step 3: process {first}, which makes it, is stopped"
+    assert said[0] == f"step 3: worker {first}, which makes its batch, is stopped"
     assert not is_there(first)
     assert first != last
 

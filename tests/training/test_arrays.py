@@ -62,7 +62,9 @@ def test_arrays_are_verified_as_they_were_saved_whatever_they_become(folder, cop
         assert got["count"] is ocp.PLACEHOLDER
     spoil(copy)
     for dtype in (jnp.float32, jnp.float16):
-        with pytest.raises(CheckpointError, match=r" params\.conv in it; copy the folder again"):
+        with pytest.raises(
+            CheckpointError, match=r" \(array params\.conv\); copy the whole folder again"
+        ):
             read_arrays(open_arrays(copy), wanted(dtype))
 
 
@@ -75,7 +77,7 @@ def test_a_flipped_bit_is_one_line_that_names_file_and_array_and_nothing_else(co
     with pytest.raises(CheckpointError) as caught:
         read(copy)
     assert str(caught.value) == (
-        f"{path} is damaged, params.conv in it; copy the folder again, whole"
+        f"{path} is damaged (array params.conv); copy the whole folder again"
     )
     assert capfd.readouterr() == ("", "")
 

@@ -46,5 +46,7 @@ def test_damaged_checkpoints_are_set_aside_only_where_that_is_asked_for(tmp_path
 
 def test_where_none_is_whole_nothing_is_begun_anew(tmp_path):
     spoil(write_steps(tmp_path, 1) / "1")
-    with pytest.raises(CheckpointError, match=r"1/.* is damaged.*\. No other checkpoint is whole$"):
+    with pytest.raises(
+        CheckpointError, match=r"1/.* is damaged.*\. No other checkpoint is intact$"
+    ):
         find_damage(tmp_path, LAST_GOOD)

@@ -29,13 +29,13 @@ def test_a_whole_folder_passes_wherever_it_is(folder, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"1234", b"123456"])
 def test_a_file_of_another_size_is_named(folder, content):
     (folder / "d" / "a").write_bytes(content)
-    expected = f"{folder}/d/a has {len(content)} bytes, not 5; copy the folder again, whole"
+    expected = f"{folder}/d/a has {len(content)} bytes, not 5; copy the whole folder again"
     assert complaint(folder) == expected
 
 
 def test_a_missing_file_is_named(folder):
     (folder / "empty").unlink()
-    said = f"{folder}/empty: No such file or directory; copy the folder again, whole"
+    said = f"{folder}/empty: No such file or directory; copy the whole folder again"
     assert complaint(folder) == said
 
 

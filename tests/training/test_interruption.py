@@ -155,7 +155,7 @@ def end_of(process):
 def test_a_run_that_cannot_end_in_time_is_ended():
     with program(1.5) as process:
         process.send_signal(signal.SIGTERM)
-        assert end_of(process) == (143, "not done 1.5 s after SIGTERM: ended at once")
+        assert end_of(process) == (143, "not finished 1.5 s after SIGTERM: ended without saving")
 
 
 def test_a_second_signal_ends_a_run_at_once():
@@ -165,4 +165,4 @@ def test_a_second_signal_ends_a_run_at_once():
         time.sleep(1.5)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert end_of(process) == (143, "SIGINT again: ended at once")
+        assert end_of(process) == (143, "second SIGINT: ended without saving")
