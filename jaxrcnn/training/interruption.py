@@ -55,7 +55,7 @@ class Interruption:
         self.number: int | None = None
         """Of the signal that came; None as long as none has."""
         self._can_leave = self._raised = False
-        self._reached: tuple[TrainState, Callable[[int], None]] | None = None
+        self._reached: tuple[TrainState, Callable[[], None]] | None = None
         self._restore = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -102,7 +102,7 @@ class Interruption:
             self._raised = True
             raise Stop(self.number)
 
-    def hold(self, state: "TrainState", flush: Callable[[int], None]) -> None:
+    def hold(self, state: "TrainState", flush: Callable[[], None]) -> None:
         """Take the state after a step, to be saved in the end, and what writes its metrics then."""
         self._reached = state, flush
 
@@ -119,7 +119,7 @@ class Interruption:
             if self._reached is None:
                 raise
             state, flush = self._reached
-            flush(int(state.step))
+            flush()
             checkpoints.save(state)
             checkpoints.wait()
             raise _interrupted(stop.number, f"saved step {int(state.step)}") from None

@@ -1,5 +1,6 @@
 """The loop around the training step: logging, evaluation, checkpoints."""
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -199,7 +200,8 @@ def run_steps(
                 look_ahead(state, batch, stage)
         if not ahead and (last.ends(step) or (not first and step % config.train.log_every == 0)):
             log.flush(step)
-        interruption.hold(state, log.flush)
+        # Of this number, and not the state's: the device may not have said yet that it leaves it out.
+        interruption.hold(state, functools.partial(log.flush, step))
         if _end_step(config, state, step, checkpoints, log, evaluate, profiler):
             break
         interruption.check()

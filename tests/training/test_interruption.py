@@ -93,7 +93,7 @@ def test_the_state_that_was_reached_last_is_saved_after_its_metrics():
         with interruption.saving(checkpoints):
             for step in (3, 4):
                 state = types.SimpleNamespace(step=step)
-                interruption.hold(state, lambda step: done.append(("flush", step)))
+                interruption.hold(state, lambda step=step: done.append(("flush", step)))
             send(signal.SIGTERM)
             interruption.check()
 
