@@ -194,7 +194,7 @@ def _run(
                 evaluate(state)  # the run died between this checkpoint and its evaluation
             if not evaluate.so_far.is_over:
                 forecast = Forecast(config, programs.train_step, progress.message)
-                with memory_errors(config):
+                with contextlib.closing(watchdog), memory_errors(config):  # no steps come later
                     state = run_steps(
                         *(config, programs, state, batches, checkpoints, log, evaluate, first),
                         None
