@@ -81,6 +81,18 @@ class Interruption:
         self._restore.close()
         if isinstance(error, Stop):
             raise _interrupted(error.number, "nothing to save yet") from None
+        if error is None:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Give a signal that came too late to end what is done to an interruption around it.
+
+        That of a program, which has something else to do next, such as another run of a study.
+        """
+        if self.number is not None and not self._raised:
+            around = getattr(signal.getsignal(self.number), "__self__", None)
+            if isinstance(around, Interruption):
+                signal.raise_signal(self.number)
 
     @contextlib.contextmanager
     def leavable(self) -> Iterator[None]:
