@@ -161,7 +161,11 @@ def _run(
         first = functools.partial(first_state, config, programs, progress, train_set.class_names)
         state = restore(programs, checkpoints, progress) if checkpoints.steps else first()
         check_restarts(config, state.variables)
-        step = int(state.step)
+
+        def name_image(index: int) -> str:
+            return train_set.records[index].name
+
+        step, last = int(state.step), LastSteps(config)
         followers = open_trackers(config, workdir, step, trackers, progress.message)
         with (
             MetricsWriter(workdir, step, followers, progress.message) as writer,
@@ -170,9 +174,11 @@ def _run(
                 LookAhead(config, programs, train_set, eval_set, given.eval)
             ) as look,
             contextlib.closing(Profiler(config, workdir, progress.message, step)) as profiler,
+            # The metrics that a signal has written may be those of a step that diverged.
+            recorded_failure(workdir, config, last, checkpoints, name_image),
             interruption.saving(checkpoints),
         ):
-            log = Log(config, writer, progress, lambda index: train_set.records[index].name)
+            log = Log(config, writer, progress, name_image)
             evaluate = Evaluations(
                 *(config, programs, eval_set, workdir, progress),
                 *(writer, followers, checkpoints, given.eval),
@@ -187,12 +193,8 @@ def _run(
             if evaluates_after(config, step) and not scores(workdir, step):
                 evaluate(state)  # the run died between this checkpoint and its evaluation
             if not evaluate.so_far.is_over:
-                last, names = LastSteps(config), log.name_image
                 forecast = Forecast(config, programs.train_step, progress.message)
-                with (
-                    memory_errors(config),
-                    recorded_failure(workdir, config, last, checkpoints, names),
-                ):
+                with contextlib.closing(watchdog), memory_errors(config):  # no steps come later
                     state = run_steps(
                         *(config, programs, state, batches, checkpoints, log, evaluate, first),
                         None

@@ -1,6 +1,7 @@
 """What a run checks and says before it trains; whole runs are in tests/test_train.py."""
 
 import dataclasses
+import signal
 from unittest import mock
 
 import jax
@@ -12,9 +13,13 @@ from jaxrcnn.config import Config, ConfigError, EvalConfig, TrainConfig
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import build
 from jaxrcnn.runs import describe_start, describe_training, first_state, run
+from jaxrcnn.training.checkpoint import last_step
+from jaxrcnn.training.errors import NonFiniteLossError
+from jaxrcnn.training.failure import read_failure
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.optimizer import default_optimizer
 from jaxrcnn.training.state import TrainState
+from tests import steered
 from tests.tiny import MODEL, change, make_variables, write_model
 
 
@@ -98,3 +103,26 @@ def test_the_moving_average_starts_from_the_weights(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, first.average, loaded)
     said = [call.args[0] for call in progress.message.call_args_list]
     assert said[0] == f"{tmp_path / 'model'}:"
+
+
+def test_a_signal_behind_a_step_that_diverged_unseen_saves_the_state_before_it(
+    tmp_path, monkeypatch
+):
+    """On an accelerator, which has begun a step before the loss of the one before is looked at."""
+    monkeypatch.setattr("jaxrcnn.training.loop.runs_ahead", lambda: True)
+
+    def train_step(state, batch, stage, *_):
+        new, metrics = steered.train_step(state, batch, stage)
+        if new.step == 3:
+            signal.raise_signal(signal.SIGTERM)
+            new, metrics = state, {**metrics, "loss": np.float32(np.nan)}
+        names = ("origin_place", "origin_image", "skipped")
+        bad = (4, -1, 1) if new is state else (-1, -1, 0)
+        return new, {**metrics, **dict(zip(names, np.int32(bad), strict=True))}
+
+    programs = steered.PROGRAMS._replace(train_step=steered.Plain(train_step))
+    monkeypatch.setattr("jaxrcnn.runs.compile_programs", lambda *_: programs)
+    with pytest.raises(NonFiniteLossError, match=r"^step 3: .* Checkpoint 2 holds") as caught:
+        steered.run(tmp_path, steered.config_of(log_every=8, eval_every=0))
+    assert caught.value.step == read_failure(tmp_path).step == 3
+    assert last_step(tmp_path) == 2

@@ -20,6 +20,7 @@ from jaxrcnn.study.tables import (
     time_tables,
     why_no_times,
 )
+from jaxrcnn.training.files import replace_text
 
 TEMPLATE = pathlib.Path(__file__).parent / "report.html.jinja"
 
@@ -54,7 +55,7 @@ def write_report(
     """
     path = pathlib.Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    (path / "study.json").write_text(to_json(study), encoding="utf-8")
+    replace_text(path / "study.json", to_json(study))
     plots = plot_study(study, path)
     page = render(study, {plot.name: plot.read_bytes() for plot in plots}, levels)
     (path / "report.html").write_text(page, encoding="utf-8")

@@ -30,6 +30,7 @@ from jaxrcnn.study.side_by_side import run_side_by_side
 from jaxrcnn.study.study_io import from_json, to_json
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.errors import NonFiniteLossError
+from jaxrcnn.training.files import replace_text
 from jaxrcnn.training.lock import locked
 from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
 
@@ -80,9 +81,7 @@ def _run_study(plan: Plan, workdir: pathlib.Path) -> Study:
                     claim(folder_of(workdir, name, seed), config, plan.build)
                 continue
             results |= run_group(plan, group, seed, workdir, sets)
-            workdir.joinpath("study.json").write_text(
-                to_json(gather(plan, results, sets)), encoding="utf-8"
-            )
+            replace_text(workdir / "study.json", to_json(gather(plan, results, sets)))
     study = gather(plan, results, sets)
     write_report(study, workdir)
     return study

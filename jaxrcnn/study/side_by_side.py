@@ -100,6 +100,8 @@ def run_side_by_side(
         batches = stack.enter_context(contextlib.closing(train_batches(train_set, config, step)))
         images = [record.name for record in train_set.records]
         logs: Any = Logs(config, writers, progress, images)
+        last = LastSteps(config)
+        logs.record = functools.partial(_record, list(configs.items()), last, images.__getitem__)
         stack.enter_context(interruption.saving(checkpoints))
         logs.failures |= {k: bad for k, f in enumerate(folders) if (bad := diverged_before(f))}
 
@@ -120,6 +122,7 @@ def run_side_by_side(
                 *(config, side_by_side, state, lambda _: batches, checkpoints, logs, evaluate),
                 first,
                 interruption=interruption,
+                last=last,
             )
     for place in logs.going_on:
         folder = folders[place]

@@ -39,6 +39,9 @@ class SharedInterruption(Interruption):
         """Nothing is."""
         yield
 
+    def _pass_on(self) -> None:
+        """All are done, and none is to fail the others."""
+
     def check(self) -> None:
         """See whether this is the check at which all end.
 

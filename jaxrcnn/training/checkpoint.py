@@ -249,23 +249,39 @@ class Checkpoints:
     def _write(self, step: int, state: TrainState) -> None:
         """Write a state, wait for space where there is none, and delete what is not kept."""
         path = self.folder / str(step)
-        write_patiently(lambda: self._write_once(path, state), f"the checkpoint {path}", self._say)
+        write_patiently(
+            lambda: _write_once(path, state, self._origin), f"the checkpoint {path}", self._say
+        )
         self._delete_others()
-
-    def _write_once(self, path: pathlib.Path, state: TrainState) -> None:
-        partial = remove_partial(path)
-        try:
-            write_arrays(partial, state, self._origin)
-            partial.rename(path)
-        except BaseException:
-            remove_partial(path)  # it takes the space that is missing
-            raise
 
     def _delete_others(self) -> None:
         steps = self.steps
         for step in steps:
             if step != self._best and step not in steps[-self._keep :]:
                 remove(self.folder / str(step))
+
+
+def write_checkpoint(workdir: pathlib.Path, state: TrainState) -> None:
+    """Write a state in host memory as the only checkpoint of a folder; the caller alone does it.
+
+    Raises:
+        CheckpointError: the disk stayed full.
+    """
+    path = folder_of(workdir) / str(int(state.step))
+    open_folder(path.parent)
+    write_patiently(lambda: _write_once(path, state), f"the checkpoint {path}", print)
+
+
+def _write_once(
+    path: pathlib.Path, state: TrainState, origin: Mapping[str, Any] | None = None
+) -> None:
+    partial = remove_partial(path)
+    try:
+        write_arrays(partial, state, origin)
+        partial.rename(path)
+    except BaseException:
+        remove_partial(path)  # it takes the space that is missing
+        raise
 
 
 def last_step(workdir: pathlib.Path) -> int:

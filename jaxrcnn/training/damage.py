@@ -47,6 +47,8 @@ def leave_out(workdir: pathlib.Path, damage: Damage) -> list[str]:
         CheckpointError: one cannot be renamed.
     """
     lines = []
+    if damage.faults:  # first, since a run that dies behind the renaming finds no damage any more
+        redo_from(workdir, damage.good)
     barrier("damaged")  # all have seen it
     for step, fault in damage.faults.items() if is_first() else ():
         name = set_aside(folder_of(workdir) / str(step)).name
@@ -54,6 +56,4 @@ def leave_out(workdir: pathlib.Path, damage: Damage) -> list[str]:
             f"note: {fault}. It is renamed to {name}, and training resumes from step {damage.good}"
         )
     barrier("set aside")
-    if damage.faults:
-        redo_from(workdir, damage.good)
     return lines

@@ -25,11 +25,13 @@ from jaxrcnn.detector import Detector
 from jaxrcnn.opening import open_file, read_json
 from jaxrcnn.training import pieces
 from jaxrcnn.training.alternating import Stage
-from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.arrays import host_copy
+from jaxrcnn.training.checkpoint import Checkpoints, write_checkpoint
 from jaxrcnn.training.diagnostics import PREFIX
 from jaxrcnn.training.divergence import PLACES, describe_origin
 from jaxrcnn.training.errors import CheckpointError, NonFiniteLossError
 from jaxrcnn.training.finite import LastSteps, Taken
+from jaxrcnn.training.hosts import from_first, several
 from jaxrcnn.training.knobs import step_key
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.workdir import read_config
@@ -80,19 +82,22 @@ def recorded_failure(
         taken = last.taken.get(error.step)
         if taken is None or last.state is None:
             raise
-        message = f"{error} {_save(checkpoints, last.state)}"
+        saved, said = _save(checkpoints, last.state)
+        message = f"{error} {said}"
+        if several() and not saved:  # the others still wait for the state to be saved
+            raise NonFiniteLossError(error.step, message) from None
         where = write_failure(workdir, config, error.step, last.state, taken, message, name_image)
         raise NonFiniteLossError(error.step, f"{message} {where}") from None
 
 
-def _save(checkpoints: Checkpoints, state: TrainState) -> str:
-    """Save the last good state; a sentence that says so, or why it could not be."""
+def _save(checkpoints: Checkpoints, state: TrainState) -> tuple[bool, str]:
+    """Save the last good state; whether it is, and a sentence that says so, or why it is not."""
     try:
         checkpoints.save(state)
         checkpoints.wait()
     except CheckpointError as error:
-        return f"The state before this step could not be saved ({error})."
-    return f"Checkpoint {int(state.step)} holds the state before this step."
+        return False, f"The state before this step could not be saved ({error})."
+    return True, f"Checkpoint {int(state.step)} holds the state before this step."
 
 
 def write_failure(
@@ -120,26 +125,41 @@ def write_failure(
     Returns:
         A sentence: the command that repeats the step, or why the folder could not be written.
     """
-    folder, partial = workdir / FOLDER, workdir / f"{FOLDER}.partial"
+    folder = workdir / FOLDER
     batch, metrics = on_host(taken.batch), on_host(dict(taken.metrics))
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        (partial / "config.json").write_text(config_to_json(config), encoding="utf-8")
-        np.savez_compressed(partial / BATCH, **_flat(batch))
-        own = pieces.copy_pieces(workdir, partial, STEP_PIECES)
-        tree = _description(config, step, taken.stage, batch, metrics, message, name_image)
-        text = json.dumps(tree, indent=2, ensure_ascii=False)
-        (partial / FILE).write_text(text + "\n", encoding="utf-8")
-        with Checkpoints(partial, 1) as checkpoints:
-            checkpoints.save(state._replace(step=jnp.int32(step - 1)))
-        _make_way(folder, step)
-        partial.rename(folder)
+        before = host_copy(state._replace(step=jnp.int32(step - 1)))
+        description = _description(config, step, taken.stage, batch, metrics, message, name_image)
+        # The first process writes, and the others stay as long: one that ends would end it too.
+        own = from_first(lambda: _write(workdir, config, step, before, batch, description))
     except Exception as error:  # such as a full disk: why the run ends matters more
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return f"The folder that repeats the step, {folder}, could not be written ({reason})."
     more = " --pieces ... (as in training)" if own else ""
     return f"To repeat this step and find the operation, run: jaxrcnn replay {folder}{more}"
+
+
+def _write(
+    workdir: pathlib.Path,
+    config: Config,
+    step: int,
+    before: TrainState,
+    batch: Batch,
+    description: Mapping[str, Any],
+) -> bool:
+    """Write WORKDIR/failure with the state before the step; whether it names pieces."""
+    folder, partial = workdir / FOLDER, workdir / f"{FOLDER}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    (partial / "config.json").write_text(config_to_json(config), encoding="utf-8")
+    np.savez_compressed(partial / BATCH, **_flat(batch))
+    own = pieces.copy_pieces(workdir, partial, STEP_PIECES)
+    text = json.dumps(description, indent=2, ensure_ascii=False)
+    (partial / FILE).write_text(text + "\n", encoding="utf-8")
+    write_checkpoint(partial, before)
+    _make_way(folder, step)
+    partial.rename(folder)
+    return bool(own)
 
 
 def read_failure(folder: pathlib.Path) -> Failure:

@@ -55,7 +55,7 @@ class Interruption:
         self.number: int | None = None
         """Of the signal that came; None as long as none has."""
         self._can_leave = self._raised = False
-        self._reached: tuple[TrainState, Callable[[int], None]] | None = None
+        self._reached: tuple[TrainState, Callable[[], None]] | None = None
         self._restore = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -81,6 +81,18 @@ class Interruption:
         self._restore.close()
         if isinstance(error, Stop):
             raise _interrupted(error.number, "nothing to save yet") from None
+        if error is None:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Give a signal that came too late to end what is done to an interruption around it.
+
+        That of a program, which has something else to do next, such as another run of a study.
+        """
+        if self.number is not None and not self._raised:
+            around = getattr(signal.getsignal(self.number), "__self__", None)
+            if isinstance(around, Interruption):
+                signal.raise_signal(self.number)
 
     @contextlib.contextmanager
     def leavable(self) -> Iterator[None]:
@@ -102,7 +114,7 @@ class Interruption:
             self._raised = True
             raise Stop(self.number)
 
-    def hold(self, state: "TrainState", flush: Callable[[int], None]) -> None:
+    def hold(self, state: "TrainState", flush: Callable[[], None]) -> None:
         """Take the state after a step, to be saved in the end, and what writes its metrics then."""
         self._reached = state, flush
 
@@ -119,7 +131,7 @@ class Interruption:
             if self._reached is None:
                 raise
             state, flush = self._reached
-            flush(int(state.step))
+            flush()
             checkpoints.save(state)
             checkpoints.wait()
             raise _interrupted(stop.number, f"saved step {int(state.step)}") from None

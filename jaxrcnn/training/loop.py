@@ -1,5 +1,6 @@
 """The loop around the training step: logging, evaluation, checkpoints."""
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -199,7 +200,8 @@ def run_steps(
                 look_ahead(state, batch, stage)
         if not ahead and (last.ends(step) or (not first and step % config.train.log_every == 0)):
             log.flush(step)
-        interruption.hold(state, log.flush)
+        # By this number: that of the state is one less if the step turns out not to be finite.
+        interruption.hold(state, functools.partial(log.flush, step))
         if _end_step(config, state, step, checkpoints, log, evaluate, profiler):
             break
         interruption.check()
@@ -264,8 +266,9 @@ def _end_step(
     log.flush(step)
     if profiler and traced:
         profiler.end(state)
-    if save:
-        checkpoints.save(state)
-    over = judge and bool(evaluate(state))
+    with log.progress.unwatched():
+        if save:
+            checkpoints.save(state)
+        over = judge and bool(evaluate(state))
     log.restart()
     return over

@@ -97,6 +97,10 @@ class Progress:
         """See whether a signal asks the run to end, between two pieces of what is being done."""
         self._interruption.check()
 
+    def unwatched(self) -> contextlib.AbstractContextManager[None]:
+        """What is done inside is no step, and may wait for a disk that is full for a while."""
+        return self._watchdog.pause()
+
     def follow(self, step: int, loss: Any) -> None:
         """Take a step that has begun: it is done when its loss, an array, is there."""
         self._watchdog.beat(loss)

@@ -12,6 +12,7 @@ from jaxrcnn.training.blame import Origin, find_origin
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.diagnostics import PREFIX
 from jaxrcnn.training.failure import FILE, FOLDER, read_failure
+from jaxrcnn.training.finite import SKIPPED
 from jaxrcnn.training.knobs import knobs_of, without_knobs
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer
 from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
@@ -59,13 +60,17 @@ class Replay:
             return checkpoints.restore(self.programs.state_shapes())
 
     def repeat(self) -> dict[str, tuple[float, float]]:
-        """Run the step as the run did; the metrics that differ, before and now, bit for bit."""
+        """Run the step as the run did; the metrics that differ, before and now, bit for bit.
+
+        But for the number of updates left out in a row, since the steps before are not run.
+        """
         batch, stage = self.programs.put_batch(self.failure.batch), self.failure.stage
         _, metrics = self.programs.train_step(self.state(), batch, stage)
         return {
             name: (before, float(metrics[name]))
             for name, before in self.failure.metrics.items()
             if name in metrics
+            and name != SKIPPED
             and not name.startswith(PREFIX)
             and not np.array_equal(before, float(metrics[name]), equal_nan=True)
         }

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -262,3 +263,16 @@ def test_a_study_of_more_steps_does_not_go_on_with_shorter_runs(tmp_path):
     longer = replace(CONFIG, train=replace(CONFIG.train, steps=2 * CONFIG.train.steps))
     with pytest.raises(ConfigError, match=r"train\.steps is"):
         running.run_alone(longer, folder, None, build)
+
+
+def test_a_study_that_is_killed_as_it_writes_its_results_has_those_before(tmp_path, monkeypatch):
+    (tmp_path / "study.json").write_text("before")
+    for name, value in (("known_results", {}), ("run_group", {}), ("gather", None)):
+        monkeypatch.setattr(running, name, lambda *_, value=value: value)
+    monkeypatch.setattr(running, "open_datasets", lambda *_: (None, None))
+    monkeypatch.setattr(running, "to_json", lambda _: "after")
+    monkeypatch.setattr(running, "write_report", lambda *_: None)
+    monkeypatch.setattr("os.fsync", mock.Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run_study(Plan({"late": CONFIG}, (4,), False, "title", "command"), tmp_path)
+    assert (tmp_path / "study.json").read_text() == "before"

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from jaxrcnn.config import Config, TrainConfig
+from jaxrcnn.training import damage
 from jaxrcnn.training.checkpoint import last_step
 from jaxrcnn.training.damage import Damage, find_damage, leave_out
 from jaxrcnn.training.errors import CheckpointError
@@ -29,11 +30,11 @@ def test_damaged_checkpoints_are_set_aside_only_where_that_is_asked_for(tmp_path
     for step in (2, 3):
         spoil(folder / str(step))
     assert find_damage(tmp_path, STOP) == Damage(3, {})
-    damage = find_damage(tmp_path, LAST_GOOD)
-    assert damage.good == 1
-    assert list(damage.faults) == [3, 2]
+    found = find_damage(tmp_path, LAST_GOOD)
+    assert found.good == 1
+    assert list(found.faults) == [3, 2]
     assert last_step(tmp_path) == 3  # nothing is done yet
-    lines = leave_out(tmp_path, damage)
+    lines = leave_out(tmp_path, found)
     assert last_step(tmp_path) == 1
     assert sorted(path.name for path in folder.iterdir()) == ["1", "bad_2", "bad_3"]
     assert len(lines) == 2
@@ -42,6 +43,18 @@ def test_damaged_checkpoints_are_set_aside_only_where_that_is_asked_for(tmp_path
     # What changed at later steps now holds from the one that is gone back to.
     assert [change.step for change in read_history(tmp_path)] == [1, 1, 1]
     assert read_history(tmp_path) == [dataclasses.replace(x, step=1) for x in changes]
+
+
+def test_a_run_that_dies_as_it_goes_back_has_no_changes_of_later_steps(tmp_path, monkeypatch):
+    folder = write_steps(tmp_path, 1, 2)
+    append_history(tmp_path, [Change(2, "train.log_every", 1, 2)])
+    spoil(folder / "2")
+    real = damage.set_aside
+    monkeypatch.setattr(damage, "set_aside", lambda path: real(path) and 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        leave_out(tmp_path, find_damage(tmp_path, LAST_GOOD))
+    assert find_damage(tmp_path, LAST_GOOD) == Damage(1, {})  # the next start sees nothing of it
+    assert [change.step for change in read_history(tmp_path)] == [1]
 
 
 def test_where_none_is_whole_nothing_is_begun_anew(tmp_path):

@@ -1,6 +1,7 @@
 """The folder that repeats a step: written, read again, kept and replaced."""
 
 import json
+import pickle
 import shutil
 from unittest import mock
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from jaxrcnn.config import ConfigError
+from jaxrcnn.training import failure, hosts
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.errors import CheckpointError, NonFiniteLossError
 from jaxrcnn.training.failure import read_failure, recorded_failure, write_failure
@@ -178,3 +180,30 @@ def test_a_step_that_is_no_more_there_leaves_no_folder(tmp_path):
     with pytest.raises(NonFiniteLossError, match=r"step 12: loss is not finite\.$"):
         diverge(tmp_path, Kept(), step=3)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def second_of_two(monkeypatch):
+    """As the second of two processes; what it asks of the first, which has written the folder."""
+    asked = []
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    monkeypatch.setattr(failure, "on_host", jax.device_get)
+    monkeypatch.setattr(hosts, "client", mock.Mock())
+    monkeypatch.setattr(hosts, "_receive", lambda key: asked.append(key) or pickle.dumps(False))
+    return asked
+
+
+def test_a_process_waits_until_the_first_one_has_written_the_folder(tmp_path, second_of_two):
+    """If it ended sooner, the first would end with it, in the middle of its writing."""
+    assert write(tmp_path).startswith("To repeat this step")
+    assert len(second_of_two) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_a_process_cannot_save_it_does_not_wait_for_those_that_wait_for_it(
+    tmp_path, second_of_two
+):
+    with pytest.raises(NonFiniteLossError, match=r"could not be saved \(disk full\)\.$"):
+        diverge(tmp_path, Kept(CheckpointError("disk full")))
+    assert not second_of_two

@@ -83,6 +83,20 @@ def test_a_check_after_a_step_stops_a_run():
     assert seen == ["the step is finished"]
 
 
+def test_a_signal_that_comes_too_late_for_a_run_ends_what_comes_after_it():
+    seen = []
+
+    def work(study):
+        with study.leavable():
+            with Interruption(PATIENCE):
+                send(signal.SIGTERM)
+                seen.append("the end of a run")
+            seen.append("the next one")
+
+    assert interrupted(work).exit_code == 128 + signal.SIGTERM
+    assert seen == ["the end of a run"]
+
+
 def test_the_state_that_was_reached_last_is_saved_after_its_metrics():
     done = []
     checkpoints = types.SimpleNamespace(
@@ -93,7 +107,7 @@ def test_the_state_that_was_reached_last_is_saved_after_its_metrics():
         with interruption.saving(checkpoints):
             for step in (3, 4):
                 state = types.SimpleNamespace(step=step)
-                interruption.hold(state, lambda step: done.append(("flush", step)))
+                interruption.hold(state, lambda step=step: done.append(("flush", step)))
             send(signal.SIGTERM)
             interruption.check()
 

@@ -9,7 +9,7 @@ from jaxrcnn.training.finite import Taken
 from jaxrcnn.training.pieces import own_pieces, write_pieces
 from jaxrcnn.training.replay import Replay, remarks
 from tests.cli import fork
-from tests.steered import CONFIG, state_of
+from tests.steered import CONFIG, PROGRAMS, state_of
 from tests.tiny import make_batch
 
 METRICS = {"loss": np.float32(np.nan), "origin_place": -1, "origin_image": -1}
@@ -34,6 +34,15 @@ def test_a_run_without_any_takes_none(tmp_path):
     assert Replay(tmp_path).folder == tmp_path / "failure"
     with pytest.raises(ConfigError, match="no pieces of its own"):
         Replay(tmp_path, fork.build)
+
+
+def test_how_many_steps_before_were_left_out_too_is_no_difference(tmp_path):
+    taken = Taken(make_batch(), "joint", {**METRICS, "skipped": 10, "loss_rpn_box": 2.0})
+    write_failure(tmp_path, CONFIG, 3, state_of(2, 0.0), taken, "It diverged.", str)
+    replay = Replay(tmp_path)
+    again = {**METRICS, "skipped": 1, "loss_rpn_box": 2.5}
+    replay.programs = PROGRAMS._replace(train_step=lambda *_: (None, again))
+    assert replay.repeat() == {"loss_rpn_box": (2.0, 2.5)}
 
 
 def test_a_batch_is_remarked_upon_only_where_it_is_unusual():

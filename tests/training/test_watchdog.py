@@ -4,8 +4,12 @@ import types
 
 import pytest
 
+from jaxrcnn import runs
+from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.watchdog import Watchdog, report_stuck
+from tests import steered
 
 PATIENCE = 60.0  # seconds, for a machine that is busy
 TICK = 0.01
@@ -108,3 +112,25 @@ def test_a_report_shows_what_each_thread_does(tmp_path, capsys):
     assert said == (
         f"no step for 1 min 15 s (usually 0.5 s each): {path} says what each thread is doing\n"
     )
+
+
+def test_a_run_that_waits_for_its_disk_is_not_stuck(tmp_path, monkeypatch):
+    """Neither while a save waits for the one before, nor at its end."""
+    watchdog, watched = Watchdog(), []
+    monkeypatch.setattr(runs, "Watchdog", lambda *_: watchdog)
+
+    def noted(function):
+        def call(self, *arguments):
+            watched.append(not (watchdog._pauses or watchdog._closed.is_set()))
+            return function(self, *arguments)
+
+        return call
+
+    for name in ("save", "wait", "close"):
+        monkeypatch.setattr(Checkpoints, name, noted(getattr(Checkpoints, name)))
+    monkeypatch.setattr(MetricsWriter, "close", noted(MetricsWriter.close))
+    config = steered.config_of(keep_best="eval/AP")
+    with steered.scored({2: 0.1, 6: 0.2}):
+        steered.run(tmp_path, config)
+    assert len(watched) > 8
+    assert not any(watched[1:])  # the first is at the start, where a bound of its own holds
