@@ -10,6 +10,7 @@ from jaxrcnn.config_io import config_differences, config_from_json, config_to_js
 from jaxrcnn.opening import read_bytes, read_json
 from jaxrcnn.training.files import replace_text
 from jaxrcnn.training.history import Change, append_history
+from jaxrcnn.training.hosts import is_first
 from jaxrcnn.training.resumable import resumed_config
 from jaxrcnn.wording import shortened
 
@@ -28,7 +29,8 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
         ConfigError: the folder holds a run with a different config; names the fields that differ.
             Or a file in it is a symbolic link.
     """
-    _check_links(workdir)
+    if is_first():  # the others have a folder of their own, which links to the checkpoints
+        _check_links(workdir)
     path = workdir / "config.json"
     if path.exists():
         differences = config_differences(read_config(workdir), config)

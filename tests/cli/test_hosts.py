@@ -20,7 +20,10 @@ def test_where_the_processes_meet(options, hosts):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((None, "10.0.0.1:9911", 2, None), "--coordinator, --processes and --process must be given"),
+        (
+            (None, "10.0.0.1:9911", 2, None),
+            "--coordinator, --processes and --process must be given",
+        ),
         ((None, None, None, 0), "--coordinator, --processes and --process must be given together"),
         (("auto", None, None, 1), "--distributed auto cannot be combined with"),
         ((None, "10.0.0.1", 2, 0), "--coordinator: got '10.0.0.1', takes HOST:PORT"),

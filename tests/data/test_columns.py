@@ -116,7 +116,9 @@ def test_what_is_no_record_is_refused():
 
     record = records_of()[2]
     fields = {x.name: getattr(record, x.name) for x in dataclasses.fields(Record)}
-    with pytest.raises(ValueError, match="expected a Record, got Own: subclasses are not supported"):
+    with pytest.raises(
+        ValueError, match="expected a Record, got Own: subclasses are not supported"
+    ):
         Records.of([Own(**fields)])
     short = dataclasses.replace(record, labels=record.labels[:1])
     with pytest.raises(ValueError, match="2 boxes, but 1 labels"):
