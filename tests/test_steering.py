@@ -303,7 +303,7 @@ def test_other_data_stop_a_run_unless_it_may_go_on_with_them(tmp_path, capsys):
     with scored(SCORES):
         run(tmp_path, BEST)
         before = rows_of(tmp_path), read_config(tmp_path)
-        with pytest.raises(ConfigError, match=r"evaluation set: 1 new image \('2'\)\. Bring them"):
+        with pytest.raises(ConfigError, match=r"evaluation set: 1 new image \(.2.\)\. Restore"):
             run_on(2)
         assert (rows_of(tmp_path), read_config(tmp_path)) == before
         assert best_so_far(tmp_path, BEST).best.step == 6

@@ -72,5 +72,5 @@ def test_without_a_list_of_files_a_missing_one_is_one_line(folder, variables, tm
     weights = tmp_path / "copy" / "weights"
     (weights / "files.json").unlink()
     (weights / "state" / "_METADATA").unlink()
-    with pytest.raises(ConfigError, match=rf"^{weights} cannot be read \(\w+\); copy the folder"):
+    with pytest.raises(ConfigError, match=rf"^{weights} cannot be read \(\w+\); copy the whole"):
         load_variables(tmp_path / "copy", shapes(variables))
