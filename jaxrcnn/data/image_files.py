@@ -1,10 +1,11 @@
 """The image files of a data set: looked at when it is opened, which finds what is wrong with them.
 
-Only the beginning of a file is read, by threads, since a network's answer takes long.
+Only the beginning of a file is read, by threads where that takes long, as over a network.
 """
 
 import functools
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
@@ -16,7 +17,9 @@ from jaxrcnn.data.transforms import Size
 from jaxrcnn.opening import Overdue, attend
 
 THREADS = 16
-"""Threads that look at files; they wait for the disk or the network."""
+"""Threads that look at files which take long; they wait for the disk or the network."""
+LONG = 1e-3
+"""Seconds for a file; of quicker ones, threads would only take Python's lock from each other."""
 CHUNK = 64
 """Files that a thread looks at in a row."""
 
@@ -41,8 +44,12 @@ def look_at(items: Sequence[T], look: Callable[[T], Found]) -> list[Found | Valu
 
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
     contexts = [copy_context() for _ in chunks]  # the time limit of reads is in it
-    with ThreadPoolExecutor(THREADS) as pool:
-        return [found for chunk in pool.map(look_at_chunk, contexts, chunks) for found in chunk]
+    began = time.perf_counter()
+    first = [look_at_chunk(*each) for each in zip(contexts[:1], chunks[:1], strict=True)]
+    takes_long = time.perf_counter() - began > LONG * len(chunks[0] if chunks else ())
+    with ThreadPoolExecutor(THREADS if takes_long else 1) as pool:
+        rest = pool.map(look_at_chunk, contexts[1:], chunks[1:])
+        return [found for chunk in (*first, *rest) for found in chunk]
 
 
 def _look_at(chunk: Sequence[T], look: Callable[[T], Found]) -> list[Found | ValueError]:
