@@ -54,7 +54,7 @@ def run_until_killed(workdir, seconds):
 def test_a_run_that_is_killed_with_saves_in_flight_ends_as_one_that_was_not(tmp_path, capsys):
     """Three minutes; a save is under way nearly all the time."""
     rng, kills, unfinished = random.Random(0), 0, 0
-    while run_until_killed(tmp_path / "killed", rng.uniform(0, 2)):
+    while run_until_killed(tmp_path / "killed", rng.uniform(0, 0.7)):
         kills += 1
         names = [path.name for path in (tmp_path / "killed" / "checkpoints").glob("*")]
         unfinished += any(not name.isdecimal() for name in names)
