@@ -33,6 +33,7 @@ from jaxrcnn.training.errors import CheckpointError, NonFiniteLossError
 from jaxrcnn.training.finite import LastSteps, Taken
 from jaxrcnn.training.hosts import from_first, several
 from jaxrcnn.training.knobs import step_key
+from jaxrcnn.training.mesh import gathered
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.workdir import read_config
 from jaxrcnn.types import Array, Batch, Proposals
@@ -126,7 +127,7 @@ def write_failure(
         A sentence: the command that repeats the step, or why the folder could not be written.
     """
     folder = workdir / FOLDER
-    batch, metrics = on_host(taken.batch), on_host(dict(taken.metrics))
+    batch, metrics = jax.tree.map(gathered, (taken.batch, dict(taken.metrics)))
     try:
         before = host_copy(state._replace(step=jnp.int32(step - 1)))
         description = _description(config, step, taken.stage, batch, metrics, message, name_image)
@@ -195,15 +196,6 @@ def read_failure(folder: pathlib.Path) -> Failure:
         BadZipFile,
     ) as error:
         raise ConfigError(f"{folder} cannot be read ({type(error).__name__}: {error})") from error
-
-
-def on_host(tree: Any) -> Any:
-    """The arrays as numpy's, those of all processes together."""
-    if jax.process_count() == 1:
-        return jax.device_get(tree)
-    from jax.experimental import multihost_utils
-
-    return multihost_utils.process_allgather(tree, tiled=True)
 
 
 def describe_devices() -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxrcnn.config import ConfigError
-from jaxrcnn.training import failure, hosts
+from jaxrcnn.training import hosts
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.errors import CheckpointError, NonFiniteLossError
 from jaxrcnn.training.failure import read_failure, recorded_failure, write_failure
@@ -188,7 +188,6 @@ def second_of_two(monkeypatch):
     asked = []
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     monkeypatch.setattr(jax, "process_index", lambda: 1)
-    monkeypatch.setattr(failure, "on_host", jax.device_get)
     monkeypatch.setattr(hosts, "client", mock.Mock())
     monkeypatch.setattr(hosts, "_receive", lambda key: asked.append(key) or pickle.dumps(False))
     return asked
