@@ -6,7 +6,6 @@ has ended; 128 + N ended by signal N, such as 130 by Ctrl-C and 143 by SIGTERM.
 """
 
 import contextlib
-import errno
 import os
 import pathlib
 import platform
@@ -17,11 +16,8 @@ from importlib import metadata
 
 from jaxrcnn import __version__
 from jaxrcnn.cli.parsing import fail, stop
-from jaxrcnn.training.errors import Interrupted
+from jaxrcnn.training.errors import OF_DISKS, Interrupted
 from jaxrcnn.training.interruption import Stop, name_of
-
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE)
-"""Errors of the disk itself, which another path would not avoid: exit code 4."""
 
 REPORTED = ("config.json", "history.json", "pieces.json", "origin.json", "metrics.jsonl", "failure")
 """The files of a run that explain an error."""
@@ -50,11 +46,11 @@ def one_line_errors(
     except BrokenPipeError:
         leave_pipe()
     except OSError as error:
-        if error.errno not in DISK and (error.filename is None or error.errno is None):
+        if error.errno not in OF_DISKS and (error.filename is None or error.errno is None):
             error.add_note(report_note(workdir))
             raise
         what = error.filename or "writing a file"  # what is written to an open one has no name
-        fail(f"{what}: {error.strerror}", 4 if error.errno in DISK else 2)
+        fail(f"{what}: {error.strerror}", 4 if error.errno in OF_DISKS else 2)
     except Exception as error:
         if hasattr(error, "exit_code"):
             fail(error)

@@ -4,7 +4,16 @@
 expected.
 """
 
+import errno
+
 from jaxrcnn.config import ConfigError
+
+OF_DISKS = frozenset(
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EIO", "EROFS", "EFBIG", "ESTALE")
+    if hasattr(errno, name)
+)
+"""Numbers of system errors of the disk itself, which another path would not avoid."""
 
 
 class NonFiniteLossError(RuntimeError):

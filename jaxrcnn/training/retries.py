@@ -8,17 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from jaxrcnn.training.errors import CheckpointError
+from jaxrcnn.training.errors import OF_DISKS, CheckpointError
 
 PAUSES = (1.0, 4.0, 15.0, 40.0, 60.0)
 """Seconds before each further try: two minutes in all."""
 
-OF_DISKS = frozenset(
-    getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EIO", "EROFS", "EFBIG", "ESTALE", "ETIMEDOUT", "EREMOTEIO")
-    if hasattr(errno, name)
-)
-"""Errors that say something of the disk and not of the program, and may pass."""
+MAY_PASS = OF_DISKS | {errno.ETIMEDOUT, getattr(errno, "EREMOTEIO", errno.EIO)}
+"""Errors that say something of the disk or its network, and not of the program."""
 
 OF_FOLDERS = frozenset({errno.EACCES, errno.EPERM})
 """Errors of folders in which one may not write: waiting does not help."""
@@ -71,7 +67,7 @@ def disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in OF_DISKS | OF_FOLDERS:
+        if error.errno not in MAY_PASS | OF_FOLDERS:
             raise
         where = error.filename or "a file could not be written"
         raise CheckpointError(f"{where}: {error.strerror}") from error
@@ -84,7 +80,7 @@ def disk_error(error: BaseException | None) -> str:
         # Tensorstore has it as text alone.
         said = re.search(r"\[(?:OS error |os_error_code=')(\d+)", str(error))
         number = int(said[1]) if said else number
-        if number is not None and number in OF_DISKS:
+        if number is not None and number in MAY_PASS:
             return os.strerror(number)
         error = error.__cause__ or error.__context__
     return ""
