@@ -11,6 +11,7 @@ from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.fingerprint import Fingerprint, differences, take_fingerprint
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.opening import open_file, read_json
+from jaxrcnn.writing import replace_text
 
 FILE = "fingerprint.json"
 
@@ -72,12 +73,7 @@ def describe_differences(before: RunData, after: RunData) -> dict[str, str]:
 def write_data(workdir: pathlib.Path, data: RunData) -> None:
     """Write what a run reads to its folder, whole or not at all."""
     sets = {name: each._asdict() for name, each in data.sets.items()}
-    partial = workdir / f".{FILE}"
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(json.dumps({"sets": sets, "files": data.files}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(workdir / FILE)
+    replace_text(workdir / FILE, json.dumps({"sets": sets, "files": data.files}) + "\n")
 
 
 def read_data(workdir: pathlib.Path) -> RunData | None:

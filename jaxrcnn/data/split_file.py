@@ -10,6 +10,7 @@ from jaxrcnn.data.held_out import Halves
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.opening import read_json
 from jaxrcnn.wording import counted
+from jaxrcnn.writing import replace_text
 
 FILE = "split.json"
 BEGUN = ("config.json", "study.json")
@@ -25,12 +26,8 @@ def write_split(
         for side, places in halves._asdict().items()
     }
     workdir.mkdir(parents=True, exist_ok=True)
-    partial = workdir / f".{FILE}"  # a run that is killed here leaves no half of a file
-    partial.write_text(
-        json.dumps({"seed": seed, "share": share, **names}, indent=1, ensure_ascii=False) + "\n",
-        encoding="utf-8",
-    )
-    partial.replace(workdir / FILE)
+    tree = {"seed": seed, "share": share, **names}
+    replace_text(workdir / FILE, json.dumps(tree, indent=1, ensure_ascii=False) + "\n")
 
 
 def copy_split(workdir: pathlib.Path, folder: pathlib.Path) -> None:

@@ -20,6 +20,7 @@ from jaxrcnn.evaluation.coco import ImageDetections, coco_metrics, detections_to
 from jaxrcnn.evaluation.voc import voc_metrics
 from jaxrcnn.types import Batch, Detections
 from jaxrcnn.visualize import draw_comparison, save_image_sheet
+from jaxrcnn.writing import replace_text
 
 Predict = Callable[[Batch], tuple[Detections, Mapping[str, Any]]]
 """Detections and validation losses of a batch."""
@@ -126,9 +127,7 @@ def write_detections(
         {**row, "image_id": ids[row["image_id"]]} for row in detections_to_coco(dataset, detections)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.tmp")  # a kill leaves the file before, or this one
-    partial.write_text(json.dumps(rows) + "\n", encoding="utf-8")
-    partial.replace(path)
+    replace_text(path, json.dumps(rows) + "\n")
 
 
 def draw_images(path: pathlib.Path, dataset: Dataset, found: Found, images: int) -> None:

@@ -20,7 +20,7 @@ from jaxrcnn.study.tables import (
     time_tables,
     why_no_times,
 )
-from jaxrcnn.training.files import replace_text
+from jaxrcnn.writing import replace_text
 
 TEMPLATE = pathlib.Path(__file__).parent / "report.html.jinja"
 

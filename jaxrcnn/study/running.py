@@ -30,9 +30,9 @@ from jaxrcnn.study.side_by_side import run_side_by_side
 from jaxrcnn.study.study_io import from_json, to_json
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.errors import NonFiniteLossError
-from jaxrcnn.training.files import replace_text
 from jaxrcnn.training.lock import locked
 from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
+from jaxrcnn.writing import replace_text
 
 Sets = tuple[Dataset, Dataset]
 """The training and the evaluation set."""

@@ -5,7 +5,6 @@ says it late, of an array and not of a file, or not at all.
 """
 
 import json
-import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 from jaxrcnn.opening import read_json
 from jaxrcnn.training.checksums import Checksum, file_checksum, text_checksum
 from jaxrcnn.training.errors import CheckpointError
+from jaxrcnn.writing import replace_text
 
 FILE = "files.json"
 AGAIN = "copy the whole folder again"
@@ -111,17 +111,3 @@ def _parse(content: Any) -> tuple[dict[str, int], Listed | None]:
 
 def _checksum(content: Mapping[str, Any]) -> str:
     return text_checksum(json.dumps(content, sort_keys=True))
-
-
-def replace_text(path: pathlib.Path, text: str) -> None:
-    """Rewrite a file so that a crash leaves the old one or the new one."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # it takes the space that is missing
-        raise

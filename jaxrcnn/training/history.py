@@ -9,8 +9,8 @@ from typing import Any
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.opening import read_json
-from jaxrcnn.training.files import replace_text
 from jaxrcnn.wording import shortened
+from jaxrcnn.writing import replace_text
 
 FILE = "history.json"
 

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.opening import read_bytes
-from jaxrcnn.training.files import replace_text
 from jaxrcnn.training.retries import write_patiently
 from jaxrcnn.training.trackers import Trackers
+from jaxrcnn.writing import replace_text
 
 
 class MetricsWriter:

@@ -20,9 +20,9 @@ from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_io import config_to_json
 from jaxrcnn.opening import read_json
 from jaxrcnn.runtime.machine import cores, processor_name, processors
-from jaxrcnn.training.files import replace_text
 from jaxrcnn.training.history import Change
 from jaxrcnn.training.revision import find_revision
+from jaxrcnn.writing import replace_text
 
 FILE = "origin.json"
 

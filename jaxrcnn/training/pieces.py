@@ -18,8 +18,8 @@ from jaxrcnn.config import Config, ConfigError, ModelConfig
 from jaxrcnn.config_io import config_differences
 from jaxrcnn.detector import Detector, build
 from jaxrcnn.opening import read_json
-from jaxrcnn.training.files import replace_text
 from jaxrcnn.wording import shortened
+from jaxrcnn.writing import replace_text
 
 FILE = "pieces.json"
 

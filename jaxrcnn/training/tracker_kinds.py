@@ -12,7 +12,7 @@ from typing import Any
 
 from jaxrcnn.config import Config
 from jaxrcnn.config_io import field_values
-from jaxrcnn.training.files import replace_text
+from jaxrcnn.writing import replace_text
 
 IDS = "trackers.json"
 """File in a run's folder: the ids under which trackers know the run, so that it can be resumed."""

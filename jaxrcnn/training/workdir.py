@@ -8,11 +8,11 @@ from typing import NamedTuple
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_io import config_differences, config_from_json, config_to_json
 from jaxrcnn.opening import read_bytes, read_json
-from jaxrcnn.training.files import replace_text
 from jaxrcnn.training.history import Change, append_history
 from jaxrcnn.training.hosts import is_first
 from jaxrcnn.training.resumable import resumed_config
 from jaxrcnn.wording import shortened
+from jaxrcnn.writing import replace_text
 
 
 class Classes(NamedTuple):

@@ -1,7 +1,7 @@
 import pytest
 
 from jaxrcnn.config import ConfigError
-from jaxrcnn.training.files import check_whole, replace_text, write_list
+from jaxrcnn.training.files import check_whole, write_list
 
 
 @pytest.fixture
@@ -45,11 +45,3 @@ def test_a_torn_list_is_named_and_without_one_nothing_is_known(folder):
     (folder / "files.json").unlink()
     (folder / "empty").unlink()
     check_whole(folder)
-
-
-def test_a_text_is_replaced_at_once(tmp_path):
-    path = tmp_path / "a.json"
-    for text in ("é", "short"):
-        replace_text(path, text)
-        assert path.read_bytes().decode() == text
-    assert list(tmp_path.iterdir()) == [path]
