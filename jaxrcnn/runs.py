@@ -13,42 +13,32 @@ import jax
 import jax.numpy as jnp
 
 from jaxrcnn.config import Config
-from jaxrcnn.data.datasets import check_classes
-from jaxrcnn.data.fingerprint_file import describe_data
-from jaxrcnn.data.planning import images_per_epoch
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import COLLECTIONS, Detector
-from jaxrcnn.feeding import Feed, LookAhead, read_given
-from jaxrcnn.interop.initial_weights import check_init, read_init
-from jaxrcnn.provenance import check_data, find_provenance, write_provenance
+from jaxrcnn.feeding import Feed, LookAhead
+from jaxrcnn.interop.initial_weights import read_init
 from jaxrcnn.run_scores import score_line, scores
-from jaxrcnn.scoring import Evaluations, check_keep_best, check_test, score_test
-from jaxrcnn.training import workdir as run_folder
+from jaxrcnn.run_start import Start, open_folder, prepare, write_start
+from jaxrcnn.scoring import Evaluations, score_test
 from jaxrcnn.training.agreement import interruption_of_run
-from jaxrcnn.training.alternating import check_restarts, describe_phases
+from jaxrcnn.training.alternating import check_restarts
 from jaxrcnn.training.best import best_so_far
 from jaxrcnn.training.checkpoint import Checkpoints
-from jaxrcnn.training.damage import find_damage, leave_out
-from jaxrcnn.training.epochs import describe_epochs, describe_schedule, with_epochs
 from jaxrcnn.training.failure import recorded_failure
 from jaxrcnn.training.finite import LastSteps
-from jaxrcnn.training.gates import describe_gate
 from jaxrcnn.training.host_folder import claimed, of_one_process
 from jaxrcnn.training.hosts import gather, is_first, several
 from jaxrcnn.training.interruption import Interruption
-from jaxrcnn.training.layers import check_layers
-from jaxrcnn.training.loop import Log, evaluates_after, run_steps
+from jaxrcnn.training.loop import Log, Loop, evaluates_after
 from jaxrcnn.training.memory import Forecast, memory_errors
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer
-from jaxrcnn.training.pieces import claim_pieces, own_pieces
 from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.progress import Progress
-from jaxrcnn.training.resumable import describe_changes
 from jaxrcnn.training.retries import disk_errors
-from jaxrcnn.training.sharding import Programs, compile_programs
+from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.state import TrainState
-from jaxrcnn.training.trackers import Tracker, open_trackers, require_trackers
+from jaxrcnn.training.trackers import Tracker, open_trackers
 from jaxrcnn.training.watchdog import Watchdog, report_stuck
 from jaxrcnn.types import Batch
 
@@ -102,124 +92,77 @@ def run(
         interruption_of_run(config.train.stop_seconds) as interruption,
         Watchdog(config.train.watchdog, functools.partial(report_stuck, workdir)) as watchdog,
     ):
-        unread = _run(
-            *(config, folder, detector, train_set, eval_set, optimizer, test_set, trackers),
-            *(interruption, watchdog),
-        )
+        start = prepare(config, folder, detector, train_set, eval_set, test_set, optimizer)
+        if not start.changes:  # else the folder is there, and of this config but for those
+            open_folder(start.config, folder, train_set)
+        with Progress(start.config.train.steps, interruption, watchdog) as progress:
+            unread = _train(start, trackers, progress, interruption, watchdog)
         return dict.fromkeys(line for lines in gather(list(unread)) for line in lines)
 
 
-def _run(
-    config: Config,
-    workdir: pathlib.Path,
-    detector: Detector,
-    train_set: Dataset,
-    eval_set: Dataset,
-    optimizer: Optimizer,
-    test_set: Dataset | None,
+def _train(
+    start: Start,
     trackers: Sequence[Tracker],
+    progress: Progress,
     interruption: Interruption,
     watchdog: Watchdog,
 ) -> Collection[str]:
-    """`run` in a folder that is its own."""
-    for dataset in (train_set, eval_set, *([test_set] if test_set else [])):
-        check_classes(dataset, config)
-    damage = find_damage(workdir, config)
-    data = check_data(config, workdir, describe_data(config, train_set, eval_set), damage.good)
-    config = with_epochs(config, epoch_length(train_set, config))
-    config, changes = run_folder.change(workdir, config, damage.good, moved=data.is_known)
-    check_keep_best(config, eval_set)
-    if test_set is not None:
-        check_test(config)
-    require_trackers(config)
-    programs = compile_programs(detector, config, optimizer)
-    given = read_given(config, train_set, eval_set)
-    if not damage.good:
-        check_start(config, programs, train_set.class_names)
-    own = own_pieces(
-        detector,
-        optimizer=None if optimizer is default_optimizer else optimizer,
-        train_transforms=train_set.transforms,
-        eval_transforms=eval_set.transforms,
-    )
-    provenance = find_provenance(config, workdir, data, damage.good)
-    if not changes:  # else it is there, and of this config but for those
-        open_folder(config, workdir, train_set)
-    with (
-        Progress(config.train.steps, interruption, watchdog) as progress,
-        Checkpoints(
-            workdir, config.train.keep_checkpoints, provenance.origin, say=progress.message
-        ) as checkpoints,
-    ):
-        claim_pieces(workdir, own, progress.message)
-        lines = leave_out(workdir, damage)
-        write_provenance(workdir, provenance)
-        run_folder.write_changes(workdir, config, changes)
-        lines += [*describe_changes(config, changes), *provenance.lines]
-        for line in [*lines, *describe_training(config, train_set, optimizer)]:
-            progress.message(line)
-        first = functools.partial(first_state, config, programs, progress, train_set.class_names)
+    """Train to the end; a line for each image that could not be read."""
+    config, workdir, programs = start.config, start.workdir, start.programs
+    with contextlib.ExitStack() as stack:
+        checkpoints = stack.enter_context(
+            Checkpoints(
+                *(workdir, config.train.keep_checkpoints, start.provenance.origin),
+                say=progress.message,
+            )
+        )
+        write_start(start, progress.message)
+        names = start.train_set.class_names
+        first = functools.partial(first_state, config, programs, progress, names)
         state = restore(programs, checkpoints, progress) if checkpoints.steps else first()
         check_restarts(config, state.variables)
-
-        def name_image(index: int) -> str:
-            return train_set.records[index].name
-
         step, last = int(state.step), LastSteps(config)
         followers = open_trackers(config, workdir, step, trackers, progress.message)
-        with (
-            MetricsWriter(workdir, step, followers, progress.message) as writer,
-            contextlib.closing(Feed(config, programs, train_set, progress, given.train)) as feed,
-            contextlib.closing(
-                LookAhead(config, programs, train_set, eval_set, given.eval)
-            ) as look,
-            contextlib.closing(Profiler(config, workdir, progress.message, step)) as profiler,
-            # The metrics that a signal has written may be those of a step that diverged.
-            recorded_failure(workdir, config, last, checkpoints, name_image),
-            interruption.saving(checkpoints),
-        ):
-            log = Log(config, writer, progress, name_image)
-            evaluate = Evaluations(
-                *(config, programs, eval_set, workdir, progress),
-                *(writer, followers, checkpoints, given.eval),
+        writer = stack.enter_context(MetricsWriter(workdir, step, followers, progress.message))
+        feed = Feed(config, programs, start.train_set, progress, start.given.train)
+        look = LookAhead(config, programs, start.train_set, start.eval_set, start.given.eval)
+        profiler = Profiler(config, workdir, progress.message, step)
+        for one in (feed, look, profiler):
+            stack.enter_context(contextlib.closing(one))
+        evaluate = Evaluations(
+            *(config, programs, start.eval_set, workdir, progress),
+            *(writer, followers, checkpoints, start.given.eval),
+        )
+
+        def batches(state: TrainState) -> Iterator[Batch]:
+            look.close()  # a phase begins: what the last one would have needed is in its way
+            return feed.start(state)
+
+        log = Log(config, writer, progress, start.name_image)
+        loop = Loop(
+            *(config, programs, batches, checkpoints, log, evaluate, first),
+            look_ahead=None if several() else look,  # compilers of hosts may exchange notes
+            profiler=profiler,
+            interruption=interruption,
+            last=last,
+            forecast=Forecast(config, programs.train_step, progress.message),
+        )
+        # The metrics that a signal has written may be those of a step that diverged.
+        stack.enter_context(recorded_failure(workdir, config, last, checkpoints, start.name_image))
+        stack.enter_context(interruption.saving(checkpoints))
+        for line in describe_start(config, workdir, step):
+            progress.message(line)
+        if evaluates_after(config, step) and not scores(workdir, step):
+            evaluate(state)  # the run died between this checkpoint and its evaluation
+        if not evaluate.so_far.is_over:
+            with contextlib.closing(watchdog), memory_errors(config):  # no steps come later
+                state = loop.run(state)
+        if start.test_set is not None:
+            score_test(
+                *(config, programs, state, evaluate.so_far.best, checkpoints),
+                *(start.test_set, workdir, progress, writer),
             )
-
-            def batches(state: TrainState) -> Iterator[Batch]:
-                look.close()  # a phase begins: what the last one would have needed is in its way
-                return feed.start(state)
-
-            for line in describe_start(config, workdir, step):
-                progress.message(line)
-            if evaluates_after(config, step) and not scores(workdir, step):
-                evaluate(state)  # the run died between this checkpoint and its evaluation
-            if not evaluate.so_far.is_over:
-                forecast = Forecast(config, programs.train_step, progress.message)
-                with contextlib.closing(watchdog), memory_errors(config):  # no steps come later
-                    state = run_steps(
-                        *(config, programs, state, batches, checkpoints, log, evaluate, first),
-                        None
-                        if several()
-                        else look,  # compilers of several hosts may exchange notes
-                        *(profiler, interruption, last, forecast),
-                    )
-            if test_set is not None:
-                score_test(
-                    *(config, programs, state, evaluate.so_far.best, checkpoints),
-                    *(test_set, workdir, progress, writer),
-                )
     return feed.unread
-
-
-def epoch_length(train_set: Dataset, config: Config) -> int:
-    """Images of an epoch on average, repeated ones counted as often as they are used."""
-    return round(images_per_epoch(train_set, config))
-
-
-def describe_training(config: Config, train_set: Dataset, optimizer: Optimizer) -> list[str]:
-    """What a person should know about the gate, the phases and the schedule before training."""
-    lines = [*describe_gate(config.model), *describe_phases(config)]
-    lines += describe_epochs(config, epoch_length(train_set, config))
-    return lines + (describe_schedule(config) if optimizer is default_optimizer else [])
 
 
 def describe_start(config: Config, workdir: pathlib.Path, step: int) -> list[str]:
@@ -240,31 +183,6 @@ def restore(programs: Programs, checkpoints: Checkpoints, progress: Progress) ->
     name = f"the checkpoint of step {checkpoints.steps[-1]}"
     with progress.activity(f"restoring {name}", f"restored {name}"):
         return checkpoints.restore(programs.state_shapes())
-
-
-def open_folder(config: Config, workdir: pathlib.Path, train_set: Dataset) -> None:
-    """Make the folder of a run, with its config and classes, or see that it is of this config.
-
-    Raises:
-        ConfigError: the folder holds a run of another config.
-    """
-    run_folder.claim(workdir, config)
-    run_folder.write_classes(workdir, train_set.class_names, train_set.category_ids)
-
-
-def check_start(config: Config, programs: Programs, class_names: Sequence[str]) -> None:
-    """See that a new run can start, before anything is written or compiled.
-
-    Raises:
-        ConfigError: the initial weights do not fit the config, a frozen norm has none, or there is
-            no such layer as train.freeze or train.optimizer.rate_factors names.
-    """
-    layers = config.train.freeze or config.train.optimizer.rate_factors
-    if config.train.init or layers or config.model.backbone.norm == "frozen":
-        shapes = programs.state_shapes().variables
-        check_layers(config, shapes)
-        own = {collection: shapes[collection] for collection in COLLECTIONS}
-        check_init(config, own, class_names)
 
 
 def first_state(

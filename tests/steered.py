@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrcnn import runs, scoring
+from jaxrcnn import run_start, runs, scoring
 from jaxrcnn.config import Config, DataConfig, EvalConfig, TrainConfig
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import COLLECTIONS, build
@@ -131,7 +131,7 @@ def scored(scores):
     judged = Judged(scores)
     programs = PROGRAMS._replace(eval_step=Plain(judged.eval_step))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "compile_programs", lambda *_: programs)
+        patch.setattr(run_start, "compile_programs", lambda *_: programs)
         patch.setattr(scoring, "evaluate_state", judged.evaluate_state)
         patch.setattr(scoring, "find", judged.find)
         yield judged

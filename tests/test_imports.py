@@ -110,9 +110,12 @@ MAY_IMPORT = {
     },
     "provenance": {"config", "data", "training", "jax"},
     "feeding": {"types", "config", "training", "data", "evaluation", "scoring", "jax"},
+    "run_start": {
+        *("config", "detector", "training", "data", "interop", "scoring", "feeding", "provenance"),
+    },
     "runs": {
         *("types", "config", "detector", "training", "data", "interop", "run_scores", "scoring"),
-        *("feeding", "provenance", "jax"),
+        *("feeding", "run_start", "jax"),
     },
     "model": {
         *("types", "config", "detector", "training", "data", "evaluation", "prediction_fields"),
@@ -124,7 +127,7 @@ MAY_IMPORT = {
     "recipe.timing": {"config", "data", "detector", "training", "jax"},
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
-        *("opening", "writing", "run_scores", "scoring", "provenance"),
+        *("opening", "writing", "run_start", "run_scores", "scoring", "provenance"),
         *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "jinja2"),
     },
     "benchmark": {

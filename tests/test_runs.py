@@ -12,12 +12,11 @@ import pytest
 from jaxrcnn.config import Config, ConfigError, EvalConfig, TrainConfig
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import build
-from jaxrcnn.runs import describe_start, describe_training, first_state, run
+from jaxrcnn.runs import describe_start, first_state, run
 from jaxrcnn.training.checkpoint import last_step
 from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.failure import read_failure
 from jaxrcnn.training.metrics import MetricsWriter
-from jaxrcnn.training.optimizer import default_optimizer
 from jaxrcnn.training.state import TrainState
 from tests import steered
 from tests.tiny import MODEL, change, make_variables, write_model
@@ -27,14 +26,6 @@ def dataset_of_one():
     """An image of one class that is never read."""
     records = (make_record(1, "one", "", (16, 24), [[2, 2, 8, 8]], [1], [1]),)
     return Dataset("small", records, ("a",), (1,))
-
-
-def test_a_schedule_that_training_is_too_short_for_is_said_unless_the_optimiser_is_ones_own():
-    config, dataset = Config(train=TrainConfig(steps=20)), dataset_of_one()
-    assert [line[:35] for line in describe_training(config, dataset, default_optimizer)] == [
-        "warning: training ends at step 20, "
-    ] * 2
-    assert describe_training(config, dataset, lambda config, first_step: None) == []
 
 
 def test_a_run_that_goes_on_says_so_and_one_that_is_over_its_score(tmp_path):
@@ -121,7 +112,7 @@ def test_a_signal_behind_a_step_that_diverged_unseen_saves_the_state_before_it(
         return new, {**metrics, **dict(zip(names, np.int32(bad), strict=True))}
 
     programs = steered.PROGRAMS._replace(train_step=steered.Plain(train_step))
-    monkeypatch.setattr("jaxrcnn.runs.compile_programs", lambda *_: programs)
+    monkeypatch.setattr("jaxrcnn.run_start.compile_programs", lambda *_: programs)
     with pytest.raises(NonFiniteLossError, match=r"^step 3: .* Checkpoint 2 holds") as caught:
         steered.run(tmp_path, steered.config_of(log_every=8, eval_every=0))
     assert caught.value.step == read_failure(tmp_path).step == 3

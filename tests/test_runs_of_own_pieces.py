@@ -13,7 +13,8 @@ from jaxrcnn import load
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data import keep_boxes, open_datasets
 from jaxrcnn.detector import build
-from jaxrcnn.runs import open_folder, run
+from jaxrcnn.run_start import open_folder
+from jaxrcnn.runs import run
 from jaxrcnn.stages.gate import gate
 from jaxrcnn.stages.losses import roi_losses
 from jaxrcnn.training.checkpoint import Checkpoints

@@ -22,7 +22,8 @@ from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import Detector, build
 from jaxrcnn.provenance import Provenance, check_data, find_provenance, write_provenance
 from jaxrcnn.run_scores import score_line, scores
-from jaxrcnn.runs import check_start, first_state, open_folder
+from jaxrcnn.run_start import check_start, open_folder
+from jaxrcnn.runs import first_state
 from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.scoring import evaluate_state
 from jaxrcnn.study.results import Failure
@@ -33,7 +34,7 @@ from jaxrcnn.training.failure import write_failure
 from jaxrcnn.training.finite import LastSteps
 from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
-from jaxrcnn.training.loop import Log, evaluates_after, run_steps
+from jaxrcnn.training.loop import Log, Loop, evaluates_after
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
 from jaxrcnn.training.program import Program
@@ -118,12 +119,12 @@ def run_side_by_side(
             evaluate(state)  # it died between this checkpoint and its evaluation
         side_by_side = compile_side_by_side(detector, list(configs.values()), programs)
         with contextlib.suppress(NonFiniteLossError):  # all diverged; logs.failures says how
-            state = run_steps(
-                *(config, side_by_side, state, lambda _: batches, checkpoints, logs, evaluate),
-                first,
+            loop = Loop(
+                *(config, side_by_side, lambda _: batches, checkpoints, logs, evaluate, first),
                 interruption=interruption,
                 last=last,
             )
+            state = loop.run(state)
     for place in logs.going_on:
         folder = folders[place]
         origin = provenances[folder].origin

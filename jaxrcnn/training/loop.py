@@ -1,5 +1,6 @@
 """The loop around the training step: logging, evaluation, checkpoints."""
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -115,27 +116,13 @@ def runs_ahead() -> bool:
     return jax.default_backend() != "cpu"
 
 
-def run_steps(
-    config: Config,
-    programs: Programs,
-    state: TrainState,
-    batches: Callable[[TrainState], Iterator[Batch]],
-    checkpoints: Checkpoints,
-    log: Log,
-    evaluate: Callable[[TrainState], bool | None],
-    first_state: Callable[[], TrainState],
-    look_ahead: Callable[[TrainState, Batch, Stage], None] | None = None,
-    profiler: Profiler | None = None,
-    interruption: Interruption | None = None,
-    last: LastSteps | None = None,
-    forecast: Callable[[TrainState, Batch, Stage], None] | None = None,
-) -> TrainState:
-    """Train from the state's step to the end, or until an evaluation ends it.
+@dataclasses.dataclass
+class Loop:
+    """Training steps, and what lies around them.
 
     Args:
         config: of the run.
         programs: compiled for it.
-        state: to go on from.
         batches: makes those of the steps after a state, in host memory. It is asked at the first
             step and, since a phase of alternating training may need others, as each phase begins.
         checkpoints: where the states go.
@@ -150,62 +137,132 @@ def run_steps(
         last: takes every step, so that one which is not finite can be repeated.
         forecast: called when a step is compiled and before it runs, to see whether it fits into
             memory.
-
-    Returns:
-        The last state, which has a checkpoint, unless an evaluation ended the training: that one
-        saves it.
-
-    Raises:
-        CheckpointError: a state could not be written.
-        NonFiniteLossError: training diverged.
-        Stop: a signal came.
     """
-    interruption = interruption or Interruption(0)
-    ahead = runs_ahead()
-    progress = log.progress
-    last = LastSteps(config) if last is None else last
-    cost = DiagnosticsCost(config, progress.message)
-    stream: Iterator[Batch] | None = None
-    for step in range(int(state.step) + 1, config.train.steps + 1):
-        done = step - 1
-        if begins_phase(config, done):
-            log.flush(done)
-            state = _start_phase(config, programs, state, first_state, progress)
-            stream = last.state = None
-        first = stream is None
-        if stream is None:
-            stream = _open(batches, state, progress)
-            log.restart()
-        if profiler:
-            profiler.begin(done, state)
+
+    config: Config
+    programs: Programs
+    batches: Callable[[TrainState], Iterator[Batch]]
+    checkpoints: Checkpoints
+    log: Log
+    evaluate: Callable[[TrainState], bool | None]
+    first_state: Callable[[], TrainState]
+    _: dataclasses.KW_ONLY
+    look_ahead: Callable[[TrainState, Batch, Stage], None] | None = None
+    profiler: Profiler | None = None
+    interruption: Interruption = dataclasses.field(default_factory=lambda: Interruption(0))
+    last: LastSteps | None = None
+    forecast: Callable[[TrainState, Batch, Stage], None] | None = None
+
+    def __post_init__(self) -> None:
+        self._last = self.last or LastSteps(self.config)
+        self._cost = DiagnosticsCost(self.config, self.log.progress.message)
+        self._ahead = runs_ahead()
+        self._stream: Iterator[Batch] | None = None
+
+    def run(self, state: TrainState) -> TrainState:
+        """Train from the state's step to the end, or until an evaluation ends it.
+
+        Returns:
+            The last state, which has a checkpoint, unless an evaluation ended the training: that
+            one saves it.
+
+        Raises:
+            CheckpointError: a state could not be written.
+            NonFiniteLossError: training diverged.
+            Stop: a signal came.
+        """
+        for step in range(int(state.step) + 1, self.config.train.steps + 1):
+            if begins_phase(self.config, step - 1):
+                state = self._start_phase(step - 1, state)
+            first = self._stream is None
+            if self._stream is None:
+                self._stream = self._open(state)
+            if self.profiler:
+                self.profiler.begin(step - 1, state)
+            state = self._train(step, state, self._stream, first)
+            if self._end_step(step, state):
+                break
+            self.interruption.check()
+        return state
+
+    def _start_phase(self, done: int, state: TrainState) -> TrainState:
+        """The state with which a phase begins, after so many steps."""
+        self.log.flush(done)
+        self._stream = self._last.state = None
+        phase = phase_of(self.config, int(state.step))
+        name = f"step {phase.number + 1} of alternating training" if phase else "training"
+        with self.log.progress.activity(f"preparing {name}", f"prepared {name}"):
+            return start_phase(self.config, state, self.first_state, self.programs.create_state)
+
+    def _open(self, state: TrainState) -> Iterator[Batch]:
+        """The batches of the steps after a state, of which the first is there."""
+        name = "the first batch"
+        with self.log.progress.activity(f"preparing {name}", f"prepared {name}"):
+            stream = self.batches(state)
+            stream = itertools.chain([next(stream)], stream)
+        self.log.restart()
+        return stream
+
+    def _train(
+        self, step: int, state: TrainState, stream: Iterator[Batch], first: bool
+    ) -> TrainState:
+        """The state after a step, which takes the next batch; `first` of its phase or not."""
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
-            with interruption.leavable():
-                batch = programs.put_batch(next(stream))
-            stage = stage_of(config, done)
+            with self.interruption.leavable():
+                batch = self.programs.put_batch(next(stream))
+            stage = stage_of(self.config, step - 1)
             name = STEP_NAMES[stage] + ("" if first else f" for {orientation(batch)} images")
-            progress.compile(name, programs.train_step, state, batch, stage)
-            if forecast is not None:
-                forecast(state, batch, stage)
-            state, metrics = cost.step(programs, state, batch, stage, done, last.counts)
-        last.add(step, state, batch, stage, metrics)
-        progress.follow(step, metrics["loss"])
-        if not ahead:
-            jax.block_until_ready(state)
-        if ahead and not first and (done % config.train.log_every == 0 or last.ends(done)):
-            log.flush(done)  # only now, so that the devices have the next step to do meanwhile
-        log.add(metrics)
-        if first:  # waits for the step, which nothing that is compiled for later may slow down
-            (log.show if step % config.train.log_every else log.flush)(step)
-            if look_ahead is not None:
-                look_ahead(state, batch, stage)
-        if not ahead and (last.ends(step) or (not first and step % config.train.log_every == 0)):
-            log.flush(step)
+            self.log.progress.compile(name, self.programs.train_step, state, batch, stage)
+            if self.forecast:
+                self.forecast(state, batch, stage)
+            state, metrics = self._cost.step(
+                self.programs, state, batch, stage, step - 1, self._last.counts
+            )
+        self._last.add(step, state, batch, stage, metrics)
+        self.log.progress.follow(step, metrics["loss"])
+        self._write(step, state, metrics, first)
+        if first and self.look_ahead:  # the step is done, so that this does not slow it down
+            self.look_ahead(state, batch, stage)
         # By this number: that of the state is one less if the step turns out not to be finite.
-        interruption.hold(state, functools.partial(log.flush, step))
-        if _end_step(config, state, step, checkpoints, log, evaluate, profiler):
-            break
-        interruption.check()
-    return state
+        self.interruption.hold(state, functools.partial(self.log.flush, step))
+        return state
+
+    def _write(
+        self, step: int, state: TrainState, metrics: Mapping[str, Array | float], first: bool
+    ) -> None:
+        """Take the metrics of a step, and write a line of them where one is due."""
+        log, every = self.log, self.config.train.log_every
+        if not self._ahead:
+            jax.block_until_ready(state)
+        elif not first and ((step - 1) % every == 0 or self._last.ends(step - 1)):
+            log.flush(step - 1)  # only now, so that the devices have this step to do meanwhile
+        log.add(metrics)
+        due = step % every == 0
+        if first:
+            (log.flush if due else log.show)(step)  # waits for the step
+        if not self._ahead and (self._last.ends(step) or (due and not first)):
+            log.flush(step)
+
+    def _end_step(self, step: int, state: TrainState) -> bool:
+        """Save and evaluate what the config wants after a step; whether training ends early."""
+        self.checkpoints.check()
+        train = self.config.train
+        save = step == train.steps or step % train.checkpoint_every == 0
+        minutes = train.checkpoint_minutes
+        save = save or (minutes > 0 and self.checkpoints.is_due(minutes))
+        judge = evaluates_after(self.config, step)
+        traced = self.profiler is not None and self.profiler.ends(step)
+        if not (save or judge or traced):
+            return False
+        self.log.flush(step)
+        if self.profiler and traced:
+            self.profiler.end(state)
+        with self.log.progress.unwatched():
+            if save:
+                self.checkpoints.save(state)
+            over = judge and bool(self.evaluate(state))
+        self.log.restart()
+        return over
 
 
 STEP_NAMES: dict[Stage, str] = {
@@ -220,55 +277,3 @@ def orientation(batch: Batch) -> str:
     """What the images of a batch are in common: "landscape", "portrait" or "square"."""
     height, width = batch.images.shape[1:3]
     return "landscape" if width > height else "portrait" if height > width else "square"
-
-
-def _open(
-    batches: Callable[[TrainState], Iterator[Batch]], state: TrainState, progress: Progress
-) -> Iterator[Batch]:
-    """The batches of the steps after a state, of which the first is there."""
-    with progress.activity("preparing the first batch", "prepared the first batch"):
-        stream = batches(state)
-        return itertools.chain([next(stream)], stream)
-
-
-def _start_phase(
-    config: Config,
-    programs: Programs,
-    state: TrainState,
-    first_state: Callable[[], TrainState],
-    progress: Progress,
-) -> TrainState:
-    """The state with which a phase begins."""
-    phase = phase_of(config, int(state.step))
-    name = f"step {phase.number + 1} of alternating training" if phase else "training"
-    with progress.activity(f"preparing {name}", f"prepared {name}"):
-        return start_phase(config, state, first_state, programs.create_state)
-
-
-def _end_step(
-    config: Config,
-    state: TrainState,
-    step: int,
-    checkpoints: Checkpoints,
-    log: Log,
-    evaluate: Callable[[TrainState], bool | None],
-    profiler: Profiler | None,
-) -> bool:
-    """Save and evaluate what the config wants after so many steps; whether training ends early."""
-    checkpoints.check()
-    save = step == config.train.steps or step % config.train.checkpoint_every == 0
-    minutes = config.train.checkpoint_minutes
-    save = save or (minutes > 0 and checkpoints.is_due(minutes))
-    judge = evaluates_after(config, step)
-    traced = profiler is not None and profiler.ends(step)
-    if not (save or judge or traced):
-        return False
-    log.flush(step)
-    if profiler and traced:
-        profiler.end(state)
-    with log.progress.unwatched():
-        if save:
-            checkpoints.save(state)
-        over = judge and bool(evaluate(state))
-    log.restart()
-    return over

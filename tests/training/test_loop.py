@@ -25,7 +25,7 @@ from jaxrcnn.detector import COLLECTIONS, build
 from jaxrcnn.ops.roi_align import roi_align
 from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.finite import LastSteps
-from jaxrcnn.training.loop import Log, evaluates_after, run_steps
+from jaxrcnn.training.loop import Log, Loop, evaluates_after
 from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Batch
@@ -53,6 +53,11 @@ def dataset_of_many_sizes(images):
         for number, (height, width) in enumerate(rng.integers(30, 90, (images, 2)).tolist())
     ]
     return Dataset("sizes", tuple(records), ("a", "b", "c"), (1, 2, 3), grey)
+
+
+def run_steps(config, programs, state, *around, **others):
+    """The state after the last of a loop's steps."""
+    return Loop(config, programs, *around, **others).run(state)
 
 
 class Kept:
@@ -172,7 +177,8 @@ def test_after_the_first_step_of_each_phase_its_loss_is_shown_and_the_rest_begin
         programs,
         state_of(0),
         lambda state: iter([batch_of(f"{state.step}+{k}") for k in range(5)]),
-        *(kept, kept, print, lambda: state_of(0), look_ahead),
+        *(kept, kept, print, lambda: state_of(0)),
+        look_ahead=look_ahead,
     )
     assert calls == [
         *("step 1", ("look ahead", 1, "0+0", "rpn"), "step 2", "step 3"),
