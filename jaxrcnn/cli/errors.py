@@ -38,11 +38,11 @@ def one_line_errors(
     try:
         yield
         sys.stdout.flush()
+    except Interrupted as error:
+        stop(str(error), error.exit_code)
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, Stop) else signal.SIGINT
         stop(f"{name_of(number)}: interrupted{after_interruption}", 128 + number)
-    except Interrupted as error:
-        stop(str(error), error.exit_code)
     except BrokenPipeError:
         leave_pipe()
     except OSError as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from jaxrcnn.cli.hosts import left_alone
-from jaxrcnn.training.interruption import Interruption
+from jaxrcnn.training.interruption import Interruption, end_now
 
 SECONDS = 5.0
 """In which a command ends that has nothing to save."""
@@ -21,7 +21,7 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
     where this one has failed.
     """
     code: object = 0
-    with Interruption(SECONDS) as interruption:
+    with Interruption(SECONDS, end=end_now) as interruption:
         try:
             with interruption.leavable():
                 code = main()
