@@ -32,6 +32,8 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
                 raise
             traceback.print_exc()
             code = 1
+    if not code and interruption.number:  # too late to stop it: but what comes next is to stop
+        code = 128 + interruption.number
     if isinstance(code, int) and (code > 128 or left_alone()):
         sys.stdout.flush()
         sys.stderr.flush()

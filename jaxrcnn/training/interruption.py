@@ -61,6 +61,7 @@ class Interruption:
         end: Callable[[int, str], object] | None = None,
     ) -> None:
         self._seconds, self._say, self._end = seconds, say or _to_stderr, end
+        self._is_of_program = end is not None
         self.number: int | None = None
         """Of the signal that came; None as long as none has."""
         self._can_leave = self._raised = self._left = self._over = False
@@ -125,8 +126,9 @@ class Interruption:
         """Give a signal that came too late to end what is done to whatever took signals before.
 
         Such as that of a program, which has something else to do next, like another run of a study.
+        A program itself has nothing to do next.
         """
-        if self.number is not None and not self._left:
+        if self.number is not None and not self._left and not self._is_of_program:
             signal.raise_signal(self.number)
 
     @contextlib.contextmanager
