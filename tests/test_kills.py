@@ -50,6 +50,29 @@ def run_until_killed(workdir, seconds):
     return False
 
 
+def check_checkpoints(workdir):
+    """See that what a run has left can be gone on from."""
+    if last_step(workdir):
+        with Checkpoints(workdir) as checkpoints:
+            assert [checkpoints.fault(step) for step in checkpoints.steps] == [
+                "" for _ in checkpoints.steps
+            ]
+            choose(workdir, SAVING, checkpoints.steps)  # its best one is there
+
+
+def check_end(workdir, whole):
+    """See that a run has ended as one that is left alone does."""
+    with scored(SCORES):
+        run(whole, SAVING)
+    assert rows_of(workdir) == rows_of(whole)
+    values = []
+    for folder in (workdir, whole):
+        with Checkpoints(folder) as checkpoints:
+            state = checkpoints.restore(PROGRAMS.state_shapes())
+            values.append((checkpoints.steps, value_of(state.variables), state.opt_state["m"]))
+    assert values[0] == values[1]
+
+
 @pytest.mark.soak
 def test_a_run_that_is_killed_with_saves_in_flight_ends_as_one_that_was_not(tmp_path, capsys):
     """Three minutes; a save is under way nearly all the time."""
@@ -58,21 +81,8 @@ def test_a_run_that_is_killed_with_saves_in_flight_ends_as_one_that_was_not(tmp_
         kills += 1
         names = [path.name for path in (tmp_path / "killed" / "checkpoints").glob("*")]
         unfinished += any(not name.isdecimal() for name in names)
-        if last_step(tmp_path / "killed"):
-            with Checkpoints(tmp_path / "killed") as checkpoints:
-                assert [checkpoints.fault(step) for step in checkpoints.steps] == [
-                    "" for _ in checkpoints.steps
-                ]
-                choose(tmp_path / "killed", SAVING, checkpoints.steps)  # its best one is there
-    with scored(SCORES):
-        run(tmp_path / "whole", SAVING)
-    assert rows_of(tmp_path / "killed") == rows_of(tmp_path / "whole")
-    values = []
-    for name in ("killed", "whole"):
-        with Checkpoints(tmp_path / name) as checkpoints:
-            state = checkpoints.restore(PROGRAMS.state_shapes())
-            values.append((checkpoints.steps, value_of(state.variables), state.opt_state["m"]))
-    assert values[0] == values[1]
+        check_checkpoints(tmp_path / "killed")
+    check_end(tmp_path / "killed", tmp_path / "whole")
     with capsys.disabled():
         print(f"\n{kills} kills, {unfinished} of them in the middle of a save")
     assert kills >= 20

@@ -86,7 +86,10 @@ def run_side_by_side(
     with contextlib.ExitStack() as stack:
         interruption = stack.enter_context(Interruption(config.train.stop_seconds))
         checkpoints = stack.enter_context(
-            Checkpoints(together, config.train.keep_checkpoints, provenances[folders[0]].origin)
+            Checkpoints(
+                *(together, config.train.keep_checkpoints, provenances[folders[0]].origin),
+                metrics=[folder / "metrics.jsonl" for folder in folders],
+            )
         )
         progress = stack.enter_context(Progress(config.train.steps, interruption))
         names = train_set.class_names

@@ -20,6 +20,7 @@ from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.files import AGAIN, FILE, check_whole, first_damaged, write_list
 from jaxrcnn.training.hosts import several
 from jaxrcnn.training.mesh import gathered, put
+from jaxrcnn.writing import flush_to_disk
 
 LISTED: Any = {"listed": True}
 """Kept in orbax' own metadata: the folder has a list, and one without it is not of an earlier
@@ -57,6 +58,7 @@ def write_arrays(path: pathlib.Path, tree: Any, origin: Mapping[str, Any] | None
     with quiet():
         (_save_alone if several() else _save)(path, tree)
     write_list(path, checksums(tree), origin)
+    flush_to_disk([*path.rglob("*"), path])  # orbax leaves some of its files to the system
 
 
 def _save(path: pathlib.Path, tree: Any) -> None:

@@ -1,5 +1,6 @@
 import errno
 import itertools
+import os
 import pathlib
 import re
 import shutil
@@ -259,6 +260,44 @@ def test_a_kill_at_any_moment_of_a_save_leaves_whole_checkpoints_alone(tmp_path)
             assert len(checkpoints.steps) >= 2
             assert all(path.name.isdecimal() for path in checkpoints.folder.iterdir())
     assert sorted(set(lasts)) == [2, 3]
+
+
+def flushed_or_renamed(monkeypatch):
+    """What is flushed to the disk, (path, None), and renamed, (path, new path), in order."""
+    done, rename = [], pathlib.Path.rename
+
+    def note_flush(file):
+        done.append((pathlib.Path(os.readlink(f"/proc/self/fd/{file}")), None))
+
+    def note_rename(path, new):
+        done.append((path, pathlib.Path(new)))
+        return rename(path, new)
+
+    monkeypatch.setattr(os, "fsync", note_flush)
+    monkeypatch.setattr(pathlib.Path, "rename", note_rename)
+    return done
+
+
+def test_a_power_failure_leaves_no_checkpoint_without_its_files_and_metrics(tmp_path, monkeypatch):
+    metrics, folder = tmp_path / "metrics.jsonl", write_steps(tmp_path, 1)
+    metrics.write_text("{}")
+    done = flushed_or_renamed(monkeypatch)
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(make_state(2))
+        checkpoints.wait()
+        partial, new = folder / "2.partial", folder / "2"
+        whole = done.index((partial, new))
+        flushed = {path for path, _ in done[:whole]}
+        names = [path.relative_to(new) for path in new.rglob("*")]
+        assert len(names) > 5
+        assert {partial, metrics, tmp_path, *(partial / name for name in names)} <= flushed
+        assert done[whole + 1 :] == [(folder, None), (folder / "1", folder / "1.deleted")]
+        checkpoints.keep_best(2)
+        checkpoints.save(make_state(3))
+        checkpoints.wait()
+        done.clear()
+        checkpoints.keep_best(3)  # its score is in the metrics by now
+    assert done == [(metrics, None), (tmp_path, None), (new, folder / "2.deleted")]
 
 
 def test_a_save_is_due_so_many_minutes_after_the_last_one_began(tmp_path):
