@@ -50,11 +50,11 @@ def test_a_run_whose_machine_loses_its_power_ends_as_one_that_was_left_alone(
 ):
     """Three minutes; a save is under way nearly all the time."""
     rng, failures, workdir = random.Random(0), 0, disk.place / "run"
-    while run_until_killed(workdir, rng.uniform(0, 0.7)):
+    while run_until_killed(workdir, 80, rng.uniform(0, 0.9)):
         failures += 1
         disk.lose_power()
-        check_checkpoints(workdir)
-    check_end(workdir, tmp_path / "whole")
+        check_checkpoints(workdir, 80)
+    check_end(workdir, 80, tmp_path / "whole")
     with capsys.disabled():
         print(f"\n{failures} power failures")
     assert failures >= 20
