@@ -54,7 +54,7 @@ def write_arrays(path: pathlib.Path, tree: Any, origin: Mapping[str, Any] | None
     Raises:
         Exception: orbax' own; the folder may be left there in part.
     """
-    _check_room(path, tree)
+    _check_place(path, tree)
     with quiet():
         (_save_alone if several() else _save)(path, tree)
     write_list(path, checksums(tree), origin)
@@ -194,12 +194,16 @@ def quiet() -> Iterator[None]:
         log.removeFilter(is_of_others)
 
 
-def _check_room(path: pathlib.Path, tree: Any) -> None:
-    """See that a tree fits on the disk: where one fills up, tensorstore's threads print traces.
+def _check_place(path: pathlib.Path, tree: Any) -> None:
+    """See that a folder can be made and that a tree fits on the disk.
+
+    Where one of these fails later, the threads of orbax and tensorstore print traces.
 
     Raises:
-        OSError: it does not fit.
+        OSError: it cannot be made, or there is no room.
     """
+    path.mkdir()
+    path.rmdir()
     needed = sum(x.nbytes for x in jax.tree.leaves(tree)) + OVERHEAD
     if shutil.disk_usage(path.parent).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))

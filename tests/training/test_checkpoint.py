@@ -206,6 +206,26 @@ def test_a_disk_that_stays_full_ends_the_run_and_leaves_the_checkpoint_before(
         assert_same(there.restore(make_state()), make_state(1))
 
 
+def test_a_folder_in_which_one_may_not_write_is_one_line_and_nothing_else(
+    tmp_path, monkeypatch, capfd
+):
+    write_steps(tmp_path, 1)
+    mkdir = pathlib.Path.mkdir
+
+    def refuse(path, *words, **options):
+        if path.suffix == ".partial":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        mkdir(path, *words, **options)
+
+    monkeypatch.setattr(pathlib.Path, "mkdir", refuse)
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(make_state(2))
+    with pytest.raises(CheckpointError, match=r"/2 could not be written \(Permission de"):
+        checkpoints.close()
+    assert checkpoints.steps == [1]
+    assert capfd.readouterr() == ("", "")
+
+
 def test_what_ended_the_training_comes_before_a_save_that_failed_too(tmp_path, monkeypatch):
     fail_to_write(monkeypatch, 99)
     lines = []
