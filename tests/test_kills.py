@@ -121,8 +121,6 @@ class Fills:
 
 
 @pytest.mark.slow
-# Tensorstore calls a loop that orbax has closed where the disk fills up in the middle of a write.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("comes_back", [True, False])
 def test_a_run_on_a_full_disk_waits_for_space_and_leaves_nothing_torn(
     small_disk, tmp_path, comes_back, monkeypatch

@@ -2,10 +2,12 @@
 
 import contextlib
 import errno
+import functools
 import logging
 import os
 import pathlib
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -185,8 +187,10 @@ def quiet() -> Iterator[None]:
     def is_of_others(record: logging.LogRecord) -> bool:
         return "orbax" not in record.pathname
 
-    # For good: asyncio speaks of a task that failed when its memory is freed, which is later.
+    # For good: asyncio speaks of a task that failed when its memory is freed, which is later, and
+    # tensorstore's threads speak of what was written when nobody waits for it any more.
     logging.getLogger("asyncio").addFilter(_is_no_task_of_orbax)
+    _ignore_closed_loops()
     log.addFilter(is_of_others)
     try:
         yield
@@ -211,6 +215,19 @@ def _check_place(path: pathlib.Path, tree: Any) -> None:
 
 def _is_no_task_of_orbax(record: logging.LogRecord) -> bool:
     return "orbax" not in record.getMessage()
+
+
+@functools.cache
+def _ignore_closed_loops() -> None:
+    """Print no trace where a thread calls an event loop that orbax has closed after an error."""
+    report = sys.unraisablehook
+
+    def report_others(unraisable: Any) -> None:
+        error = unraisable.exc_value
+        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+            report(unraisable)
+
+    sys.unraisablehook = report_others
 
 
 def _as_saved(there: Any, like: Any) -> Any:
