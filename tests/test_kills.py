@@ -18,20 +18,24 @@ from jaxrcnn.training.progress import Progress
 from tests.steered import PROGRAMS, config_of, rows_of, run, scored, value_of
 
 ROOT = pathlib.Path(__file__).parents[1]
-SAVING = config_of(steps=400, checkpoint_every=1, keep_checkpoints=2, keep_best="eval/AP")
 SCORES = {step: (step * 7919 % 101) / 101 for step in range(2, 401, 2)}
 PROGRAM = """
 import pathlib, sys
-from tests.test_kills import SAVING, SCORES, run, scored
+from tests.test_kills import SCORES, run, saving, scored
 with scored(SCORES):
-    run(pathlib.Path(sys.argv[1]), SAVING)
+    run(pathlib.Path(sys.argv[1]), saving(int(sys.argv[2])))
 """
 
 
-def run_until_killed(workdir, seconds):
+def saving(steps):
+    """Of a run that is saved after each step, and its best state is kept."""
+    return config_of(steps=steps, checkpoint_every=1, keep_checkpoints=2, keep_best="eval/AP")
+
+
+def run_until_killed(workdir, steps, seconds):
     """Run in a process of its own, which is killed so long after its first line; whether it was."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(workdir)],
+        [sys.executable, "-c", PROGRAM, str(workdir), str(steps)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -50,29 +54,39 @@ def run_until_killed(workdir, seconds):
     return False
 
 
+def check_checkpoints(workdir, steps):
+    """See that what a run has left can be gone on from."""
+    if last_step(workdir):
+        with Checkpoints(workdir) as checkpoints:
+            assert [checkpoints.fault(step) for step in checkpoints.steps] == [
+                "" for _ in checkpoints.steps
+            ]
+            choose(workdir, saving(steps), checkpoints.steps)  # its best one is there
+
+
+def check_end(workdir, steps, whole):
+    """See that a run has ended as one that is left alone does."""
+    with scored(SCORES):
+        run(whole, saving(steps))
+    assert rows_of(workdir) == rows_of(whole)
+    values = []
+    for folder in (workdir, whole):
+        with Checkpoints(folder) as checkpoints:
+            state = checkpoints.restore(PROGRAMS.state_shapes())
+            values.append((checkpoints.steps, value_of(state.variables), state.opt_state["m"]))
+    assert values[0] == values[1]
+
+
 @pytest.mark.soak
 def test_a_run_that_is_killed_with_saves_in_flight_ends_as_one_that_was_not(tmp_path, capsys):
     """Three minutes; a save is under way nearly all the time."""
     rng, kills, unfinished = random.Random(0), 0, 0
-    while run_until_killed(tmp_path / "killed", rng.uniform(0, 0.7)):
+    while run_until_killed(tmp_path / "killed", 400, rng.uniform(0, 0.7)):
         kills += 1
         names = [path.name for path in (tmp_path / "killed" / "checkpoints").glob("*")]
         unfinished += any(not name.isdecimal() for name in names)
-        if last_step(tmp_path / "killed"):
-            with Checkpoints(tmp_path / "killed") as checkpoints:
-                assert [checkpoints.fault(step) for step in checkpoints.steps] == [
-                    "" for _ in checkpoints.steps
-                ]
-                choose(tmp_path / "killed", SAVING, checkpoints.steps)  # its best one is there
-    with scored(SCORES):
-        run(tmp_path / "whole", SAVING)
-    assert rows_of(tmp_path / "killed") == rows_of(tmp_path / "whole")
-    values = []
-    for name in ("killed", "whole"):
-        with Checkpoints(tmp_path / name) as checkpoints:
-            state = checkpoints.restore(PROGRAMS.state_shapes())
-            values.append((checkpoints.steps, value_of(state.variables), state.opt_state["m"]))
-    assert values[0] == values[1]
+        check_checkpoints(tmp_path / "killed", 400)
+    check_end(tmp_path / "killed", 400, tmp_path / "whole")
     with capsys.disabled():
         print(f"\n{kills} kills, {unfinished} of them in the middle of a save")
     assert kills >= 20
@@ -107,8 +121,6 @@ class Fills:
 
 
 @pytest.mark.slow
-# Tensorstore calls a loop that orbax has closed where the disk fills up in the middle of a write.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("comes_back", [True, False])
 def test_a_run_on_a_full_disk_waits_for_space_and_leaves_nothing_torn(
     small_disk, tmp_path, comes_back, monkeypatch

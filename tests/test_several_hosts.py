@@ -10,6 +10,7 @@ import pytest
 from jaxrcnn.training.arrays import read_all
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.metrics import MetricsWriter
+from tests.damaged import spoil
 from tests.hosts import finish, run, start
 
 TRAIN = (
@@ -19,8 +20,8 @@ TRAIN = (
 )
 
 
-def train(workdir, steps, processes):
-    words = (*TRAIN, "--workdir", workdir, "--config.train.steps", steps)
+def train(workdir, steps, processes, *more):
+    words = (*TRAIN, "--workdir", workdir, "--config.train.steps", steps, *more)
     return run(words, processes, devices=4 // processes)
 
 
@@ -119,6 +120,49 @@ def test_processes_with_errors_of_their_own_clean_up_and_end_with_them(tmp_path)
     assert codes == [4, 4], outputs
     for number, (_, said) in enumerate(outputs):
         assert f"cleaned up\nerror: that of process {number}\n" in said
+
+
+ALTERNATING = (
+    *("--config.train.scheme", "alternating", "--config.train.optimizer.warmup_steps", 0),
+    "--config.train.alternating.steps",
+    "[{'trains': 'rpn', 'steps': 2}, {'trains': 'fast_rcnn', 'steps': 2},"
+    " {'backbone': 'frozen', 'restart': ['rpn_head'], 'steps': 2},"
+    " {'trains': 'fast_rcnn', 'backbone': 'frozen', 'restart': ['box_head'], 'steps': 2}]",
+)
+
+
+@pytest.mark.soak
+def test_two_processes_alternate_and_resume_as_one_does(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(one, 8, 1, *ALTERNATING)
+    started = start((*TRAIN, "--workdir", two, "--config.train.steps", 8, *ALTERNATING))
+    wait_for_steps(started[0], 3)
+    started[1].send_signal(signal.SIGTERM)
+    codes, outputs = finish(started)
+    assert codes in ([143, 143], [0, 0]), outputs
+    print(codes, Checkpoints(two).steps)
+    train(two, 8, 2, *ALTERNATING)
+    assert_equal_runs(one, two, 8)
+
+
+@pytest.mark.soak
+def test_two_processes_go_back_to_the_last_checkpoint_that_is_whole(tmp_path):
+    one, two, often = tmp_path / "one", tmp_path / "two", ("--config.train.checkpoint_every", 1)
+    train(two, 2, 2, *often)
+    spoil(two / "checkpoints" / "2")
+    words = (*TRAIN, "--workdir", two, "--config.train.steps", 3, *often)
+    codes, outputs = finish(start(words))
+    assert codes == [4, 4], outputs
+    for _, error in outputs:
+        assert error.count("\n") == 1
+        assert "The last good checkpoint is that of step 1: train.on_bad_checkpoint=last" in error
+    (said, _), _ = train(two, 3, 2, *often, "--config.train.on_bad_checkpoint", "last_good")
+    assert "It is renamed to bad_2, and training resumes from step 1" in said
+    names = sorted(path.name for path in (two / "checkpoints").iterdir())
+    assert names == ["2", "3", "bad_2"]
+    train(one, 2, 1, *often)
+    train(one, 3, 1, *often)
+    assert_equal_runs(one, two, 3)
 
 
 def wait_for_steps(process, number):

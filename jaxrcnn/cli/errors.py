@@ -18,6 +18,7 @@ from jaxrcnn import __version__
 from jaxrcnn.cli.parsing import fail, stop
 from jaxrcnn.training.errors import OF_DISKS, Interrupted
 from jaxrcnn.training.interruption import Stop, name_of
+from jaxrcnn.writing import abandon
 
 REPORTED = ("config.json", "history.json", "pieces.json", "origin.json", "metrics.jsonl", "failure")
 """The files of a run that explain an error."""
@@ -65,8 +66,7 @@ def one_line_errors(
 
 def leave_pipe() -> None:
     """End the program as SIGPIPE would, since whoever read its output is gone."""
-    # What is left must have somewhere to go when the interpreter ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    abandon(sys.stdout)
     raise SystemExit(128 + signal.SIGPIPE) from None
 
 

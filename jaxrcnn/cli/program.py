@@ -1,6 +1,7 @@
 """A program as a process: signals end it in one line, and soon."""
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -38,4 +39,7 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # What is done is done; Ctrl-C while the interpreter ends is to leave no traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)

@@ -2,10 +2,12 @@
 
 import contextlib
 import errno
+import functools
 import logging
 import os
 import pathlib
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.files import AGAIN, FILE, check_whole, first_damaged, write_list
 from jaxrcnn.training.hosts import is_first, several
 from jaxrcnn.training.mesh import put, whole
+from jaxrcnn.writing import flush_to_disk
 
 LISTED: Any = {"listed": True}
 """Kept in orbax' own metadata: the folder has a list, and one without it is not of an earlier
@@ -60,10 +63,11 @@ def write_arrays(path: pathlib.Path, tree: Any, origin: Mapping[str, Any] | None
     Raises:
         Exception: orbax' own; the folder may be left there in part.
     """
-    _check_room(path, tree)
+    _check_place(path, tree)
     with quiet():
         (_save_alone if several() else _save)(path, tree)
     write_list(path, checksums(tree), origin)
+    flush_to_disk([*path.rglob("*"), path])  # orbax leaves some of its files to the system
 
 
 def _save(path: pathlib.Path, tree: Any) -> None:
@@ -190,8 +194,10 @@ def quiet() -> Iterator[None]:
     def is_of_others(record: logging.LogRecord) -> bool:
         return "orbax" not in record.pathname
 
-    # For good: asyncio speaks of a task that failed when its memory is freed, which is later.
+    # For good: asyncio speaks of a task that failed when its memory is freed, which is later, and
+    # tensorstore's threads speak of what was written when nobody waits for it any more.
     logging.getLogger("asyncio").addFilter(_is_no_task_of_orbax)
+    _ignore_closed_loops()
     log.addFilter(is_of_others)
     try:
         yield
@@ -199,12 +205,16 @@ def quiet() -> Iterator[None]:
         log.removeFilter(is_of_others)
 
 
-def _check_room(path: pathlib.Path, tree: Any) -> None:
-    """See that a tree fits on the disk: where one fills up, tensorstore's threads print traces.
+def _check_place(path: pathlib.Path, tree: Any) -> None:
+    """See that a folder can be made and that a tree fits on the disk.
+
+    Where one of these fails later, the threads of orbax and tensorstore print traces.
 
     Raises:
-        OSError: it does not fit.
+        OSError: it cannot be made, or there is no room.
     """
+    path.mkdir()
+    path.rmdir()
     needed = sum(x.nbytes for x in jax.tree.leaves(tree)) + OVERHEAD
     if shutil.disk_usage(path.parent).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
@@ -212,6 +222,19 @@ def _check_room(path: pathlib.Path, tree: Any) -> None:
 
 def _is_no_task_of_orbax(record: logging.LogRecord) -> bool:
     return "orbax" not in record.getMessage()
+
+
+@functools.cache
+def _ignore_closed_loops() -> None:
+    """Print no trace where a thread calls an event loop that orbax has closed after an error."""
+    report = sys.unraisablehook
+
+    def report_others(unraisable: Any) -> None:
+        error = unraisable.exc_value
+        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+            report(unraisable)
+
+    sys.unraisablehook = report_others
 
 
 def _as_saved(there: Any, like: Any) -> Any:

@@ -33,6 +33,7 @@ from jaxrcnn.training.step_folders import (
     remove_partial,
 )
 from jaxrcnn.training.weights import check_shapes, merged, placed
+from jaxrcnn.writing import flush_to_disk
 
 Checkpoint = Literal["best", "last"] | int
 """Which checkpoint of a run: the best evaluated one, the last one, or that of a step."""
@@ -51,6 +52,9 @@ class Checkpoints:
         keep: how many are kept, the last ones, besides that of `keep_best`; None is for reading
             only, beside a run that may be writing: nothing is made or cleaned up.
         origin: where the states come from, as JSON has it; kept with each.
+        metrics: files with the metrics of the steps, by default WORKDIR/metrics.jsonl. What they
+            say is on the disk before a checkpoint of these steps is, and before one is deleted
+            that is the best no more.
         say: takes a line when a checkpoint cannot be written yet.
         clock: seconds since some moment.
 
@@ -65,6 +69,7 @@ class Checkpoints:
         keep: int | None = None,
         origin: Mapping[str, Any] | None = None,
         *,
+        metrics: Collection[pathlib.Path] = (),
         say: Callable[[str], None] = print,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -75,6 +80,7 @@ class Checkpoints:
             raise ConfigError(f"{workdir} has no checkpoints, nor the weights/ of a model")
         self._keep, self._best, self._writes = keep or 1, None, keep is not None
         self._origin, self._say, self._clock = origin, say, clock
+        self._metrics = metrics or [workdir / "metrics.jsonl"]
         self._background, self._began = Background(), clock()
 
     @property
@@ -113,6 +119,7 @@ class Checkpoints:
         self.wait()
         self._best = step
         if is_first():
+            self._flush_metrics()
             self._delete_others()
 
     def check(self) -> None:
@@ -259,10 +266,18 @@ class Checkpoints:
     def _write(self, step: int, state: TrainState) -> None:
         """Write a state, wait for space where there is none, and delete what is not kept."""
         path = self.folder / str(step)
+        self._flush_metrics()
         write_patiently(
             lambda: _write_once(path, state, self._origin), f"the checkpoint {path}", self._say
         )
         self._delete_others()
+
+    def _flush_metrics(self) -> None:
+        """See that a power failure leaves no checkpoint whose metrics are lost."""
+        for path in self._metrics:
+            if path.exists():
+                flush = functools.partial(flush_to_disk, [path, path.parent])
+                write_patiently(flush, path, self._say)
 
     def _delete_others(self) -> None:
         steps = self._listed()
@@ -289,6 +304,7 @@ def _write_once(
     try:
         write_arrays(partial, state, origin)
         partial.rename(path)
+        flush_to_disk([path.parent])  # before another one is deleted
     except BaseException:
         remove_partial(path)  # it takes the space that is missing
         raise

@@ -155,6 +155,10 @@ class Interruption:
             self._raised, self._left = True, not self._can_leave
             raise Stop(self.number)
 
+    def leave_pipe(self) -> None:
+        """End the run as a signal does, since whoever read its output is gone."""
+        self.number = self.number or signal.SIGPIPE
+
     def hold(self, state: "TrainState", flush: Callable[[], None]) -> None:
         """Take the state after a step, to be saved in the end, and what writes its metrics then."""
         self._reached = state, flush

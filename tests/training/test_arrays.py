@@ -1,6 +1,7 @@
 import collections
 import logging
 import shutil
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -161,3 +162,23 @@ def test_only_orbax_is_quiet(caplog):
         assert log("/site-packages/orbax/a.py") == 0
         assert log("/site-packages/grain/a.py") == 1
     assert log("/site-packages/orbax/a.py") == 2
+
+
+def test_a_thread_that_calls_a_loop_which_orbax_has_closed_prints_nothing(monkeypatch):
+    class Fails:
+        def __init__(self, error):
+            self.error = error
+
+        def __del__(self):
+            raise self.error
+
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda each: reported.append(str(each.exc_value)))
+    arrays._ignore_closed_loops.cache_clear()
+    for _ in range(2):
+        with quiet():
+            pass
+    for error in (RuntimeError("Event loop is closed"), RuntimeError("another")):
+        Fails(error)
+    arrays._ignore_closed_loops.cache_clear()
+    assert reported == ["another"]
