@@ -35,9 +35,11 @@ class Store:
         """Keep it, for a process that is played later."""
 
     def blocking_key_value_get_bytes(self, key, _):
-        while key not in self.values:
+        for _ in range(1000):
+            if key in self.values:
+                return self.values[key]
             time.sleep(0.01)
-        return self.values[key]
+        raise AssertionError(f"nobody sends {key}")
 
     def wait_at_barrier(self, key, _):
         """Go on: the others are not there at the same time."""

@@ -17,7 +17,8 @@ from importlib import metadata
 from jaxrcnn import __version__
 from jaxrcnn.cli.parsing import fail, stop
 from jaxrcnn.training.errors import OF_DISKS, Interrupted
-from jaxrcnn.training.interruption import Stop, name_of
+from jaxrcnn.training.interruption import Stop
+from jaxrcnn.training.signals import name_of
 from jaxrcnn.writing import abandon
 
 REPORTED = ("config.json", "history.json", "pieces.json", "origin.json", "metrics.jsonl", "failure")

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from jaxrcnn.cli.hosts import left_alone
-from jaxrcnn.training.interruption import Interruption, end_now
+from jaxrcnn.training.interruption import Interruption
+from jaxrcnn.training.signals import end_now
 
 SECONDS = 5.0
 """In which a command ends that has nothing to save."""

@@ -5,28 +5,23 @@ that is ignored when the run begins, as SIGHUP is under `nohup`, stays ignored.
 """
 
 import contextlib
-import os
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from jaxrcnn.training.errors import Interrupted
+from jaxrcnn.training.signals import SIGNALS, is_closed, listen, name_of, next_signal
 
 if TYPE_CHECKING:
     from jaxrcnn.training.checkpoint import Checkpoints
     from jaxrcnn.training.state import TrainState
 
-SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
 SAME = 1.0
 """Seconds in which signals count as one: `timeout`, for one, sends two."""
-SHOW_CURSOR = "\x1b[?25h"
-"""For a terminal: live lines hide its cursor."""
 
 
 class Stop(KeyboardInterrupt):
@@ -73,10 +68,10 @@ class Interruption:
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
             return self
-        if self._end is None and (around := _interruption_of(signal.SIGTERM)):
+        if self._end is None and (around := _present()):
             self._end = around._end
         try:
-            self._listen()
+            self._restore.callback(listen(self._watch).close)
             for number in SIGNALS:
                 before = signal.getsignal(number)
                 if before not in (signal.SIG_IGN, None):
@@ -86,21 +81,6 @@ class Interruption:
             self._close()
             raise
         return self
-
-    def _listen(self) -> None:
-        """Start a thread that knows of a signal as soon as it comes.
-
-        A handler only runs between two steps of the interpreter, and compiling is a single one.
-        """
-        receiver, sender = socket.socketpair()
-        self._restore.callback(receiver.close)
-        watch = threading.Thread(target=self._watch, args=(receiver,), daemon=True)
-        watch.start()
-        self._restore.callback(watch.join)
-        self._restore.callback(sender.close)
-        sender.setblocking(False)
-        before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-        self._restore.callback(signal.set_wakeup_fd, before)
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._close()
@@ -193,24 +173,24 @@ class Interruption:
 
     def _watch(self, receiver: socket.socket) -> None:
         """Of the first signal, say so unless it is dealt with at once; give up if asked."""
-        number = _next_signal(receiver, None)
+        number = next_signal(receiver, None)
         if not number:
             return
         self.number = self.number or number
         deadline: float | None = time.monotonic() + self._seconds
-        if _is_closed(receiver, min(SAME, self._seconds)):
+        if is_closed(receiver, min(SAME, self._seconds)):
             return
         name = name_of(number)
         if self._reached is not None:
             with contextlib.suppress(Exception):  # the terminal may be gone
                 self._say(f"{name}: ending once the state is saved; Ctrl-C (SIGINT) ends it now")
         while True:
-            again = _next_signal(receiver, deadline, only=signal.SIGINT)
+            again = next_signal(receiver, deadline, only=signal.SIGINT)
             if again == 0:
                 return
             self._give_up(number, self._why(number, again))
             deadline = None
-            if _is_closed(receiver, SAME):
+            if is_closed(receiver, SAME):
                 return
 
     def _why(self, number: int, again: int | None) -> str:
@@ -229,48 +209,14 @@ class Interruption:
             signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
-def end_now(code: int, line: str) -> NoReturn:
-    """End the process, whatever its threads do, with a line on stderr and an exit code."""
-    cursor = SHOW_CURSOR if sys.stdout.isatty() else ""
-    with contextlib.suppress(OSError):
-        os.write(2, f"\n{line}{cursor}\n".encode())
-    os._exit(code)
-
-
-def name_of(number: int) -> str:
-    """Of a signal, such as SIGTERM."""
-    return signal.Signals(number).name
-
-
 def _interrupted(number: int, saved: str) -> Interrupted:
     return Interrupted(number, f"{name_of(number)}: {saved}; the same command continues the run")
 
 
-def _interruption_of(number: int) -> Interruption | None:
-    """What takes a signal at present, where it is an `Interruption`."""
-    taker = getattr(signal.getsignal(number), "__self__", None)
-    return taker if isinstance(taker, Interruption) else None
-
-
-def _next_signal(
-    receiver: socket.socket, deadline: float | None, only: int | None = None
-) -> int | None:
-    """The number of the next of `SIGNALS`, or of one; None if none comes in time, 0 at the end."""
-    while True:
-        left = None if deadline is None else max(deadline - time.monotonic(), 1e-3)
-        receiver.settimeout(left)
-        try:
-            byte = receiver.recv(1)
-        except TimeoutError:
-            return None
-        number = byte[0] if byte else 0
-        if number == 0 or number == only or (only is None and number in SIGNALS):
-            return number
-
-
-def _is_closed(receiver: socket.socket, seconds: float) -> bool:
-    """Whether the other end is closed within some seconds; signals meanwhile are not counted."""
-    return _next_signal(receiver, time.monotonic() + seconds, only=0) == 0
+def _present() -> Interruption | None:
+    """What takes signals at present, where it is an `Interruption`."""
+    takers = (getattr(signal.getsignal(number), "__self__", None) for number in SIGNALS)
+    return next((taker for taker in takers if isinstance(taker, Interruption)), None)
 
 
 def _to_stderr(line: str) -> None:

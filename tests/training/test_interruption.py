@@ -141,7 +141,8 @@ def test_another_thread_than_the_main_one_changes_nothing():
 
 PROGRAM = """
 import time
-from jaxrcnn.training.interruption import Interruption, end_now
+from jaxrcnn.training.interruption import Interruption
+from jaxrcnn.training.signals import end_now
 with Interruption(SECONDS, end=end_now), Interruption(SECONDS):  # of a program, and of its run
     print('ready', flush=True)
     while True: time.sleep(0.1)
