@@ -69,12 +69,14 @@ checkpoint.write_arrays, retries.PAUSES = fail, ()
 
 @pytest.mark.slow
 def test_a_checkpoint_that_cannot_be_written_ends_both_with_the_same_error(tmp_path):
-    words = (*TRAIN, "--workdir", tmp_path, "--config.train.steps", 1)
-    codes, outputs = finish(start(words, before=FULL_FOR_CHECKPOINTS))
+    often = "--config.train.steps", 6, "--config.train.checkpoint_every", 2
+    codes, outputs = finish(
+        start((*TRAIN, "--workdir", tmp_path, *often), before=FULL_FOR_CHECKPOINTS)
+    )
     assert codes == [4, 4], outputs
     for _, said in outputs:
         line = said.strip().splitlines()[-1]
-        assert line.startswith(f"error: the checkpoint {tmp_path / 'checkpoints' / '1'} could not")
+        assert line.startswith(f"error: the checkpoint {tmp_path / 'checkpoints' / '2'} could not")
 
 
 FULL_FOR_METRICS = """

@@ -123,12 +123,12 @@ class Checkpoints:
             self._delete_others()
 
     def check(self) -> None:
-        """See that the last save, if it is over, went well; this takes no time.
+        """See that the last save, if it is over, went well; several processes all ask the first.
 
         Raises:
             CheckpointError: it could not be written.
         """
-        self._background.check()
+        from_first(self._background.check)
 
     def wait(self) -> None:
         """Wait until all that was begun is on the disk.

@@ -14,7 +14,7 @@ from jaxrcnn.training.cost import DiagnosticsCost
 from jaxrcnn.training.diagnostics import PREFIX
 from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.finite import LastSteps, most_skipped
-from jaxrcnn.training.hosts import barrier
+from jaxrcnn.training.hosts import barrier, several
 from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.profiling import Profiler
@@ -260,7 +260,8 @@ def _end_step(
     profiler: Profiler | None,
 ) -> bool:
     """Save and evaluate what the config wants after so many steps; whether training ends early."""
-    checkpoints.check()
+    if not several() or step % config.train.log_every == 0:  # where they wait for each other
+        checkpoints.check()
     save = step == config.train.steps or step % config.train.checkpoint_every == 0
     minutes = config.train.checkpoint_minutes
     save = save or (minutes > 0 and checkpoints.is_due(minutes))

@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import threading
+from concurrent.futures import wait
 from unittest import mock
 
 import jax
@@ -294,6 +295,16 @@ def test_what_the_first_of_two_processes_cannot_write_is_an_error_of_both(tmp_pa
         checkpoints.save(make_state(1))
         with pytest.raises(CheckpointError, match=r"1 could not be written \(No space left"):
             checkpoints.wait()
+        checkpoints.save(make_state(2))
+        until_done(checkpoints)
+        with pytest.raises(CheckpointError, match=r"2 could not be written \(No space left"):
+            checkpoints.check()
+
+
+def until_done(checkpoints):
+    begun = checkpoints._background._begun
+    if begun is not None:  # in the first process
+        wait([begun], 60)
 
 
 def test_the_first_of_two_processes_says_which_checkpoints_are_there(tmp_path, monkeypatch):
