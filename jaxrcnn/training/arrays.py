@@ -8,7 +8,7 @@ import os
 import pathlib
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -217,17 +217,17 @@ def _is_no_task_of_orbax(record: logging.LogRecord) -> bool:
     return "orbax" not in record.getMessage()
 
 
-@functools.cache
 def _ignore_closed_loops() -> None:
     """Print no trace where a thread calls an event loop that orbax has closed after an error."""
     report = sys.unraisablehook
+    if getattr(report, "func", None) is not _report_others:
+        sys.unraisablehook = functools.partial(_report_others, report)
 
-    def report_others(unraisable: Any) -> None:
-        error = unraisable.exc_value
-        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
-            report(unraisable)
 
-    sys.unraisablehook = report_others
+def _report_others(report: Callable[[Any], object], unraisable: Any) -> None:
+    error = unraisable.exc_value
+    if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+        report(unraisable)
 
 
 def _as_saved(there: Any, like: Any) -> Any:

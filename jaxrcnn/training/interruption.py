@@ -5,6 +5,7 @@ that is ignored when the run begins, as SIGHUP is under `nohup`, stays ignored.
 """
 
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -12,7 +13,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NoReturn, Self
+from importlib.machinery import ExtensionFileLoader
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from jaxrcnn.training.errors import Interrupted
 
@@ -22,6 +25,14 @@ if TYPE_CHECKING:
 
 SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+AGAIN = getattr(signal, "SIGURG", None)
+"""Sent to this process itself, to try again what a signal could not do; harmless elsewhere."""
+SOON = 0.05
+"""Seconds until then."""
+LOADING = [
+    function.__code__
+    for function in (ExtensionFileLoader.create_module, ExtensionFileLoader.exec_module)
 ]
 SAME = 1.0
 """Seconds in which signals count as one: `timeout`, for one, sends two."""
@@ -75,6 +86,10 @@ class Interruption:
         for number in SIGNALS:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 self._restore.callback(signal.signal, number, signal.signal(number, self._handle))
+        if AGAIN is not None:
+            self._restore.callback(signal.signal, AGAIN, signal.signal(AGAIN, self._handle))
+        self._restore.callback(setattr, sys, "unraisablehook", sys.unraisablehook)
+        sys.unraisablehook = functools.partial(self._take_lost, sys.unraisablehook)
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
@@ -140,10 +155,21 @@ class Interruption:
             checkpoints.wait()
             raise _interrupted(stop.number, f"saved step {int(state.step)}") from None
 
-    def _handle(self, number: int, _: object) -> None:
-        self.number = self.number or number
-        if self._can_leave:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number != AGAIN:
+            self.number = self.number or number
+        if self._can_leave and AGAIN is not None and _is_loading_extension(frame):
+            _try_again()  # it would raise an ImportError in place of ours
+        elif self._can_leave:
             self.check()
+
+    def _take_lost(self, report: Callable[[Any], object], unraisable: Any) -> None:
+        """Raise `Stop` again that was raised where no error can leave, such as in a __del__."""
+        if AGAIN is not None and isinstance(unraisable.exc_value, Stop):
+            self._raised = False
+            _try_again()
+        else:
+            report(unraisable)
 
     def _watch(self, receiver: socket.socket) -> None:
         """Of the first signal, say so unless it is dealt with at once; end the process if asked."""
@@ -202,6 +228,19 @@ def _next_signal(receiver: socket.socket, seconds: float | None) -> int | None:
         number = byte[0] if byte else 0
         if number == 0 or number in SIGNALS:
             return number
+
+
+def _try_again() -> None:
+    """Have the main thread handle a signal once more, somewhere else."""
+    main = threading.main_thread().ident
+    threading.Timer(SOON, signal.pthread_kill, [main, AGAIN]).start()
+
+
+def _is_loading_extension(frame: FrameType | None) -> bool:
+    """Whether a module in C is being loaded, which may import others."""
+    while frame is not None and frame.f_code not in LOADING:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _to_stderr(line: str) -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import types
+from importlib.machinery import ExtensionFileLoader
 
 import pytest
 
@@ -67,6 +68,48 @@ def test_what_can_be_left_is_left_at_once_and_only_once():
 
     interrupted(work)
     assert seen == ["cleaned up"]
+
+
+def wait_to_be_left():
+    time.sleep(PATIENCE)
+    raise AssertionError
+
+
+def test_a_module_in_c_is_loaded_to_its_end(monkeypatch):
+    """It may import others, and raises an ImportError in place of any error of theirs."""
+    loaded, handler = [], signal.getsignal(signal.SIGURG)
+
+    def load(interruption):
+        frame = types.SimpleNamespace(f_code=ExtensionFileLoader.create_module.__code__)
+        inner = types.SimpleNamespace(f_code=load.__code__, f_back=frame)
+        interruption._handle(signal.SIGTERM, inner)
+        loaded.append("all")
+
+    def work(interruption):
+        with interruption.leavable():
+            load(interruption)
+            wait_to_be_left()
+
+    assert str(interrupted(work)).startswith("SIGTERM")
+    assert loaded == ["all"]
+    assert signal.getsignal(signal.SIGURG) == handler
+
+
+def test_a_stop_that_is_lost_where_no_error_can_leave_comes_again():
+    class Sends:
+        def __del__(self):
+            send(signal.SIGTERM)
+            time.sleep(0.01)  # the handler runs here at the latest
+
+    hook = sys.unraisablehook
+
+    def work(interruption):
+        with interruption.leavable():
+            Sends()
+            wait_to_be_left()
+
+    assert str(interrupted(work)).startswith("SIGTERM")
+    assert sys.unraisablehook is hook
 
 
 def test_a_check_after_a_step_stops_a_run():
