@@ -22,6 +22,7 @@ from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.files import AGAIN, FILE, check_whole, first_damaged, write_list
 from jaxrcnn.training.hosts import several
 from jaxrcnn.training.mesh import gathered, put
+from jaxrcnn.training.undisturbed import undisturbed
 from jaxrcnn.writing import flush_to_disk
 
 LISTED: Any = {"listed": True}
@@ -95,7 +96,7 @@ def open_arrays(path: pathlib.Path) -> Saved:
     if listed and damaged:
         leaf = _first_damaged_array(path, listed.leaves)
         raise CheckpointError(f"{damaged} is damaged{leaf and f' (array {leaf})'}; {AGAIN}")
-    with one_line(path), quiet(), alone():
+    with undisturbed(), one_line(path), quiet(), alone():
         metadata: Any = ocp.metadata(str(path))
         tree, own = metadata.metadata, metadata.custom_metadata or {}
         if listed is None and own.get("listed"):
@@ -124,7 +125,7 @@ def read_arrays(saved: Saved, wanted: Any) -> Any:
     asked = jax.tree_util.tree_map_with_path(
         lambda path, like: _as_saved(there.get(leaf_name(path)), like), wanted
     )
-    with one_line(saved.path), quiet(), alone():
+    with undisturbed(), one_line(saved.path), quiet(), alone():
         loaded = ocp.load(str(saved.path), asked)
     if saved.sums is not None:
         wrong = first_difference(loaded, saved.sums)

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from jaxrcnn.training.errors import Interrupted
+from jaxrcnn.training.undisturbed import UNDISTURBED
 
 if TYPE_CHECKING:
     from jaxrcnn.training.checkpoint import Checkpoints
@@ -65,7 +66,7 @@ class Interruption:
         self._seconds, self._say = seconds, say or _to_stderr
         self.number: int | None = None
         """Of the signal that came; None as long as none has."""
-        self._can_leave = self._raised = False
+        self._can_leave = self._raised = self._left = False
         self._reached: tuple[TrainState, Callable[[], None]] | None = None
         self._restore = contextlib.ExitStack()
 
@@ -116,6 +117,14 @@ class Interruption:
         try:
             self.check()
             yield
+        except Stop:
+            self._left = True
+            raise
+        except Exception as error:
+            if self._raised and not self._left:  # somebody took `Stop` for an error of their own
+                self._left = True
+                raise Stop(self.number or 0) from error
+            raise
         finally:
             self._can_leave = before
 
@@ -126,7 +135,7 @@ class Interruption:
             Stop: one did, and was not raised before.
         """
         if self.number is not None and not self._raised:
-            self._raised = True
+            self._raised, self._left = True, not self._can_leave
             raise Stop(self.number)
 
     def leave_pipe(self) -> None:
@@ -158,8 +167,9 @@ class Interruption:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number != AGAIN:
             self.number = self.number or number
-        if self._can_leave and AGAIN is not None and _is_loading_extension(frame):
-            _try_again()  # it would raise an ImportError in place of ours
+        busy = UNDISTURBED.get() or _is_loading_extension(frame)
+        if self._can_leave and busy and AGAIN is not None:
+            _try_again()
         elif self._can_leave:
             self.check()
 
@@ -237,7 +247,7 @@ def _try_again() -> None:
 
 
 def _is_loading_extension(frame: FrameType | None) -> bool:
-    """Whether a module in C is being loaded, which may import others."""
+    """Whether a module in C is being loaded, which makes an ImportError of any other error."""
     while frame is not None and frame.f_code not in LOADING:
         frame = frame.f_back
     return frame is not None

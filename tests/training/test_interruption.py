@@ -13,6 +13,7 @@ import pytest
 
 from jaxrcnn.training.errors import Interrupted
 from jaxrcnn.training.interruption import Interruption, Stop
+from jaxrcnn.training.undisturbed import undisturbed
 
 ROOT = pathlib.Path(__file__).parents[2]
 PATIENCE = 60.0  # seconds, for a machine that is busy
@@ -93,6 +94,47 @@ def test_a_module_in_c_is_loaded_to_its_end(monkeypatch):
     assert str(interrupted(work)).startswith("SIGTERM")
     assert loaded == ["all"]
     assert signal.getsignal(signal.SIGURG) == handler
+
+
+def test_what_is_not_to_be_disturbed_is_done_to_its_end():
+    done = []
+
+    def work(interruption):
+        with interruption.leavable():
+            with undisturbed():
+                send(signal.SIGTERM)
+                time.sleep(0.2)
+                done.append("all")
+            wait_to_be_left()
+
+    assert str(interrupted(work)).startswith("SIGTERM")
+    assert done == ["all"]
+
+
+def test_an_error_that_is_made_of_a_stop_is_a_stop():
+    def work(interruption):
+        with interruption.leavable():
+            try:
+                send(signal.SIGTERM)
+                wait_to_be_left()
+            except BaseException:
+                raise ValueError("it cannot be read") from None
+
+    assert str(interrupted(work)).startswith("SIGTERM")
+
+
+def test_an_error_of_what_cleans_up_after_a_stop_stays_one():
+    def work(interruption):
+        try:
+            with interruption.leavable():
+                send(signal.SIGTERM)
+                wait_to_be_left()
+        finally:
+            with interruption.leavable():
+                raise ValueError("it cannot be written")
+
+    with pytest.raises(ValueError, match="written"), Interruption(PATIENCE) as interruption:
+        work(interruption)
 
 
 def test_a_stop_that_is_lost_where_no_error_can_leave_comes_again():
