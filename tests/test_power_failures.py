@@ -2,11 +2,12 @@
 
 import random
 import shutil
+import signal
 import subprocess
 
 import pytest
 
-from tests.test_kills import check_checkpoints, check_end, run_until_killed
+from tests.test_kills import check_checkpoints, check_end, run_until
 
 
 def call(*words):
@@ -50,11 +51,15 @@ def test_a_run_whose_machine_loses_its_power_ends_as_one_that_was_left_alone(
 ):
     """Three minutes; a save is under way nearly all the time."""
     rng, failures, workdir = random.Random(0), 0, disk.place / "run"
-    while run_until_killed(workdir, 80, rng.uniform(0, 0.9)):
+    while True:
+        code, _ = run_until(signal.SIGKILL, rng.uniform(0, 0.9), workdir, 80)
+        if not code:
+            break
+        assert code == -signal.SIGKILL
         failures += 1
         disk.lose_power()
-        check_checkpoints(workdir, 80)
-    check_end(workdir, 80, tmp_path / "whole")
+        check_checkpoints(workdir)
+    check_end(workdir, tmp_path / "whole", 80)
     with capsys.disabled():
         print(f"\n{failures} power failures")
     assert failures >= 20

@@ -154,7 +154,7 @@ def test_two_processes_go_back_to_the_last_checkpoint_that_is_whole(tmp_path):
     spoil(two / "checkpoints" / "2")
     words = (*TRAIN, "--workdir", two, "--config.train.steps", 3, *often)
     codes, outputs = finish(start(words))
-    assert codes == [4, 4], outputs
+    assert sorted(codes) in ([4, 4], [4, 5]), outputs  # one may hear of the other's end first
     for _, error in outputs:
         assert error.count("\n") == 1
         assert "The last good checkpoint is that of step 1: train.on_bad_checkpoint=last" in error
@@ -162,7 +162,6 @@ def test_two_processes_go_back_to_the_last_checkpoint_that_is_whole(tmp_path):
     assert "It is renamed to bad_2, and training resumes from step 1" in said
     names = sorted(path.name for path in (two / "checkpoints").iterdir())
     assert names == ["2", "3", "bad_2"]
-    train(one, 2, 1, *often)
     train(one, 3, 1, *often)
     assert_equal_runs(one, two, 3)
 

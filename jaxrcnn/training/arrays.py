@@ -8,7 +8,7 @@ import os
 import pathlib
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +22,7 @@ from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.files import AGAIN, FILE, check_whole, first_damaged, write_list
 from jaxrcnn.training.hosts import is_first, several
 from jaxrcnn.training.mesh import put, whole
+from jaxrcnn.training.undisturbed import undisturbed
 from jaxrcnn.writing import flush_to_disk
 
 LISTED: Any = {"listed": True}
@@ -102,7 +103,7 @@ def open_arrays(path: pathlib.Path) -> Saved:
     if listed and damaged:
         leaf = _first_damaged_array(path, listed.leaves)
         raise CheckpointError(f"{damaged} is damaged{leaf and f' (array {leaf})'}; {AGAIN}")
-    with one_line(path), quiet(), alone():
+    with undisturbed(), one_line(path), quiet(), alone():
         metadata: Any = ocp.metadata(str(path))
         tree, own = metadata.metadata, metadata.custom_metadata or {}
         if listed is None and own.get("listed"):
@@ -131,7 +132,7 @@ def read_arrays(saved: Saved, wanted: Any) -> Any:
     asked = jax.tree_util.tree_map_with_path(
         lambda path, like: _as_saved(there.get(leaf_name(path)), like), wanted
     )
-    with one_line(saved.path), quiet(), alone():
+    with undisturbed(), one_line(saved.path), quiet(), alone():
         loaded = ocp.load(str(saved.path), asked)
     if saved.sums is not None:
         wrong = first_difference(loaded, saved.sums)
@@ -224,17 +225,17 @@ def _is_no_task_of_orbax(record: logging.LogRecord) -> bool:
     return "orbax" not in record.getMessage()
 
 
-@functools.cache
 def _ignore_closed_loops() -> None:
     """Print no trace where a thread calls an event loop that orbax has closed after an error."""
     report = sys.unraisablehook
+    if getattr(report, "func", None) is not _report_others:
+        sys.unraisablehook = functools.partial(_report_others, report)
 
-    def report_others(unraisable: Any) -> None:
-        error = unraisable.exc_value
-        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
-            report(unraisable)
 
-    sys.unraisablehook = report_others
+def _report_others(report: Callable[[Any], object], unraisable: Any) -> None:
+    error = unraisable.exc_value
+    if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+        report(unraisable)
 
 
 def _as_saved(there: Any, like: Any) -> Any:

@@ -5,16 +5,28 @@ that is ignored when the run begins, as SIGHUP is under `nohup`, stays ignored.
 """
 
 import contextlib
+import functools
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
 from jaxrcnn.training.errors import Interrupted
-from jaxrcnn.training.signals import SIGNALS, is_closed, listen, name_of, next_signal
+from jaxrcnn.training.signals import (
+    AGAIN,
+    SIGNALS,
+    is_closed,
+    is_loading_extension,
+    listen,
+    name_of,
+    next_signal,
+    try_again,
+)
+from jaxrcnn.training.undisturbed import UNDISTURBED
 
 if TYPE_CHECKING:
     from jaxrcnn.training.checkpoint import Checkpoints
@@ -72,7 +84,9 @@ class Interruption:
             self._end = around._end
         try:
             self._restore.callback(listen(self._watch).close)
-            for number in SIGNALS:
+            self._restore.callback(setattr, sys, "unraisablehook", sys.unraisablehook)
+            sys.unraisablehook = functools.partial(self._take_lost, sys.unraisablehook)
+            for number in (*SIGNALS, *AGAIN):
                 before = signal.getsignal(number)
                 if before not in (signal.SIG_IGN, None):
                     self._before.append((number, before))
@@ -118,8 +132,10 @@ class Interruption:
         try:
             self.check()
             yield
-        except BaseException:  # perhaps another one in place of Stop
-            self._left = self._raised
+        except BaseException as error:
+            is_new, self._left = self._raised and not self._left, self._raised
+            if is_new and isinstance(error, Exception):  # somebody made an error of `Stop`
+                raise Stop(self.number or 0) from error
             raise
         finally:
             self._can_leave = before
@@ -161,15 +177,27 @@ class Interruption:
             checkpoints.wait()
             raise _interrupted(stop.number, f"saved step {int(state.step)}") from None
 
-    def _handle(self, number: int, _: object) -> None:
-        self.number = self.number or number
-        if self._over:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number not in AGAIN:
+            self.number = self.number or number
+        can_raise = self._given_up or (self._can_leave and not self._raised)
+        if self._over or not can_raise:
             return
-        if self._given_up:
+        if AGAIN and (UNDISTURBED.get() or is_loading_extension(frame)):
+            try_again()
+        elif self._given_up:
             line, self._given_up = self._given_up, ""
             raise KeyboardInterrupt(line)
-        if self._can_leave and not self._raised:
+        else:
             self.check()
+
+    def _take_lost(self, report: Callable[[Any], object], unraisable: Any) -> None:
+        """Raise `Stop` again that was raised where no error can leave, such as in a __del__."""
+        if AGAIN and isinstance(unraisable.exc_value, Stop):
+            self._raised = False
+            try_again()
+        else:
+            report(unraisable)
 
     def _watch(self, receiver: socket.socket) -> None:
         """Of the first signal, say so unless it is dealt with at once; give up if asked."""

@@ -8,12 +8,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib.machinery import ExtensionFileLoader
+from types import FrameType
 from typing import NoReturn
 
 SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
 """That ask a program to end."""
+AGAIN = [getattr(signal, name) for name in ("SIGURG",) if hasattr(signal, name)]
+"""Sent to this process itself, to try again what a signal could not do; harmless elsewhere."""
+SOON = 0.05
+"""Seconds until then."""
+LOADING = [
+    function.__code__
+    for function in (ExtensionFileLoader.create_module, ExtensionFileLoader.exec_module)
+]
 SHOW_CURSOR = "\x1b[?25h"
 """For a terminal: live lines hide its cursor."""
 
@@ -71,3 +81,16 @@ def next_signal(
 def is_closed(receiver: socket.socket, seconds: float) -> bool:
     """Whether the other end is closed within some seconds; signals meanwhile are not counted."""
     return next_signal(receiver, time.monotonic() + seconds, only=0) == 0
+
+
+def try_again() -> None:
+    """Have the main thread handle a signal once more, somewhere else."""
+    main = threading.main_thread().ident
+    threading.Timer(SOON, signal.pthread_kill, [main, *AGAIN]).start()
+
+
+def is_loading_extension(frame: FrameType | None) -> bool:
+    """Whether a module in C is being loaded, which makes an ImportError of any other error."""
+    while frame is not None and frame.f_code not in LOADING:
+        frame = frame.f_back
+    return frame is not None
