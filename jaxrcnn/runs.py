@@ -33,6 +33,7 @@ from jaxrcnn.training.loop import Log, Loop, evaluates_after
 from jaxrcnn.training.memory import Forecast, memory_errors
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer
+from jaxrcnn.training.peers import own_errors
 from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.retries import disk_errors
@@ -87,10 +88,10 @@ def run(
     workdir = pathlib.Path(workdir)
     if several():
         config, trackers = of_one_process(config), trackers if is_first() else ()
+    watchdog = Watchdog(config.train.watchdog, functools.partial(report_stuck, workdir))
     with (
         claimed(workdir, print) as folder,
         interruption_of_run(config.train.stop_seconds) as interruption,
-        Watchdog(config.train.watchdog, functools.partial(report_stuck, workdir)) as watchdog,
     ):
         start = prepare(config, folder, detector, train_set, eval_set, test_set, optimizer)
         if not start.changes:  # else the folder is there, and of this config but for those
@@ -150,12 +151,13 @@ def _train(
         # The metrics that a signal has written may be those of a step that diverged.
         stack.enter_context(recorded_failure(workdir, config, last, checkpoints, start.name_image))
         stack.enter_context(interruption.saving(checkpoints))
+        stack.enter_context(own_errors())  # what is around cleans up
         for line in describe_start(config, workdir, step):
             progress.message(line)
         if evaluates_after(config, step) and not scores(workdir, step):
             evaluate(state)  # the run died between this checkpoint and its evaluation
         if not evaluate.so_far.is_over:
-            with contextlib.closing(watchdog), memory_errors(config):  # no steps come later
+            with watchdog, memory_errors(config):  # of steps, which begin and end here
                 state = loop.run(state)
         if start.test_set is not None:
             score_test(

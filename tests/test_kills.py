@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -18,20 +19,34 @@ from jaxrcnn.training.progress import Progress
 from tests.steered import PROGRAMS, config_of, rows_of, run, scored, value_of
 
 ROOT = pathlib.Path(__file__).parents[1]
-SAVING = config_of(steps=400, checkpoint_every=1, keep_checkpoints=2, keep_best="eval/AP")
 SCORES = {step: (step * 7919 % 101) / 101 for step in range(2, 401, 2)}
 PROGRAM = """
 import pathlib, sys
-from tests.test_kills import SAVING, SCORES, run, scored
-with scored(SCORES):
-    run(pathlib.Path(sys.argv[1]), SAVING)
+from jaxrcnn.cli.errors import one_line_errors
+from jaxrcnn.cli.program import run_program
+from tests.test_kills import SCORES, run, saving, scored
+
+def main():
+    with one_line_errors("", sys.argv[1]), scored(SCORES):
+        run(pathlib.Path(sys.argv[1]), saving(*map(int, sys.argv[2:])))
+
+run_program(main)
 """
 
 
-def run_until_killed(workdir, seconds):
-    """Run in a process of its own, which is killed so long after its first line; whether it was."""
+def saving(steps, every=1):
+    """Of a run that is saved after so many steps each, and its best state is kept."""
+    return config_of(steps=steps, checkpoint_every=every, keep_checkpoints=2, keep_best="eval/AP")
+
+
+def run_until(number, seconds, workdir, *words):
+    """Send a run a signal so long after its first line.
+
+    Returns:
+        Its exit code, and the last step that it has shown.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(workdir)],
+        [sys.executable, "-c", PROGRAM, str(workdir), *map(str, words)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -41,41 +56,74 @@ def run_until_killed(workdir, seconds):
     while (line := process.stdout.readline()) and "step" not in line:
         pass
     try:
-        process.communicate(timeout=seconds)
+        said, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        return True
-    assert process.returncode == 0
-    return False
+        process.send_signal(number)
+        said, _ = process.communicate()
+    shown = re.findall(r"^step (\d+)/", said, re.MULTILINE)
+    return process.returncode, int(shown[-1]) if shown else 0
+
+
+def check_checkpoints(workdir):
+    """See that what a run has left can be gone on from."""
+    if last_step(workdir):
+        with Checkpoints(workdir) as checkpoints:
+            assert [checkpoints.fault(step) for step in checkpoints.steps] == [
+                "" for _ in checkpoints.steps
+            ]
+            choose(workdir, saving(1), checkpoints.steps)  # its best one is there
+
+
+def check_end(workdir, whole, *words):
+    """See that a run has ended as one that is left alone does."""
+    with scored(SCORES):
+        run(whole, saving(*words))
+    assert rows_of(workdir) == rows_of(whole)
+    values = []
+    for folder in (workdir, whole):
+        with Checkpoints(folder) as checkpoints:
+            state = checkpoints.restore(PROGRAMS.state_shapes())
+            values.append((checkpoints.steps, value_of(state.variables), state.opt_state["m"]))
+    assert values[0] == values[1]
 
 
 @pytest.mark.soak
 def test_a_run_that_is_killed_with_saves_in_flight_ends_as_one_that_was_not(tmp_path, capsys):
     """Three minutes; a save is under way nearly all the time."""
-    rng, kills, unfinished = random.Random(0), 0, 0
-    while run_until_killed(tmp_path / "killed", rng.uniform(0, 0.7)):
+    rng, kills, unfinished, workdir = random.Random(0), 0, 0, tmp_path / "killed"
+    while True:
+        code, _ = run_until(signal.SIGKILL, rng.uniform(0, 0.7), workdir, 400)
+        if not code:
+            break
+        assert code == -signal.SIGKILL
         kills += 1
-        names = [path.name for path in (tmp_path / "killed" / "checkpoints").glob("*")]
+        names = [path.name for path in (workdir / "checkpoints").glob("*")]
         unfinished += any(not name.isdecimal() for name in names)
-        if last_step(tmp_path / "killed"):
-            with Checkpoints(tmp_path / "killed") as checkpoints:
-                assert [checkpoints.fault(step) for step in checkpoints.steps] == [
-                    "" for _ in checkpoints.steps
-                ]
-                choose(tmp_path / "killed", SAVING, checkpoints.steps)  # its best one is there
-    with scored(SCORES):
-        run(tmp_path / "whole", SAVING)
-    assert rows_of(tmp_path / "killed") == rows_of(tmp_path / "whole")
-    values = []
-    for name in ("killed", "whole"):
-        with Checkpoints(tmp_path / name) as checkpoints:
-            state = checkpoints.restore(PROGRAMS.state_shapes())
-            values.append((checkpoints.steps, value_of(state.variables), state.opt_state["m"]))
-    assert values[0] == values[1]
+        check_checkpoints(workdir)
+    check_end(workdir, tmp_path / "whole", 400)
     with capsys.disabled():
         print(f"\n{kills} kills, {unfinished} of them in the middle of a save")
     assert kills >= 20
+
+
+@pytest.mark.soak
+def test_a_run_that_is_stopped_again_and_again_loses_nothing(tmp_path, capsys):
+    """Two minutes; its only saves are those of signals, and of states that are the best so far."""
+    rng, stops, steps, workdir = random.Random(0), 0, [0], tmp_path / "stopped"
+    while True:
+        number = rng.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+        code, shown = run_until(number, rng.uniform(0, 0.7), workdir, 1500, 10_000)
+        steps.append(last_step(workdir))
+        if code in (0, -number):  # it is over, or even the interpreter was about to end
+            break
+        assert code == 128 + number
+        assert steps[-1] >= max(shown, steps[-2])
+        stops += 1
+        check_checkpoints(workdir)
+    assert steps[-1] == 1500
+    check_end(workdir, tmp_path / "whole", 1500, 10_000)
+    with capsys.disabled():
+        print(f"\n{stops} stops, at steps {steps[1:-1]}")
 
 
 @pytest.fixture
@@ -107,8 +155,6 @@ class Fills:
 
 
 @pytest.mark.slow
-# Tensorstore calls a loop that orbax has closed where the disk fills up in the middle of a write.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("comes_back", [True, False])
 def test_a_run_on_a_full_disk_waits_for_space_and_leaves_nothing_torn(
     small_disk, tmp_path, comes_back, monkeypatch

@@ -1,6 +1,8 @@
 """What a run checks and says before it trains; whole runs are in tests/test_train.py."""
 
+import contextlib
 import dataclasses
+import os
 import signal
 from unittest import mock
 
@@ -14,7 +16,7 @@ from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.detector import build
 from jaxrcnn.runs import describe_start, first_state, run
 from jaxrcnn.training.checkpoint import last_step
-from jaxrcnn.training.errors import NonFiniteLossError
+from jaxrcnn.training.errors import Interrupted, NonFiniteLossError
 from jaxrcnn.training.failure import read_failure
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.state import TrainState
@@ -117,3 +119,29 @@ def test_a_signal_behind_a_step_that_diverged_unseen_saves_the_state_before_it(
         steered.run(tmp_path, steered.config_of(log_every=8, eval_every=0))
     assert caught.value.step == read_failure(tmp_path).step == 3
     assert last_step(tmp_path) == 2
+
+
+def test_a_run_whose_output_nobody_reads_any_more_saves_its_state(tmp_path):
+    config = steered.config_of(log_every=1)
+    reader, writer = os.pipe()
+
+    class Leaves:
+        def write(self, step, _):
+            if step == 3:
+                os.close(reader)
+
+        def close(self):
+            pass
+
+    with steered.scored({}):
+        steered.run(tmp_path / "whole", config)
+        with (
+            os.fdopen(writer, "w") as output,
+            contextlib.redirect_stdout(output),
+            pytest.raises(Interrupted, match=r"^SIGPIPE: saved step 3; ") as caught,
+        ):
+            steered.run(tmp_path / "left", config, trackers=[Leaves()])
+        assert caught.value.exit_code == 141  # as a shell has it for `yes | head`
+        assert last_step(tmp_path / "left") == 3
+        steered.run(tmp_path / "left", config)
+    assert steered.rows_of(tmp_path / "left") == steered.rows_of(tmp_path / "whole")

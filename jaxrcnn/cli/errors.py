@@ -17,7 +17,9 @@ from importlib import metadata
 from jaxrcnn import __version__
 from jaxrcnn.cli.parsing import fail, stop
 from jaxrcnn.training.errors import OF_DISKS, Interrupted
-from jaxrcnn.training.interruption import Stop, name_of
+from jaxrcnn.training.interruption import Stop
+from jaxrcnn.training.signals import name_of
+from jaxrcnn.writing import abandon
 
 REPORTED = ("config.json", "history.json", "pieces.json", "origin.json", "metrics.jsonl", "failure")
 """The files of a run that explain an error."""
@@ -38,11 +40,11 @@ def one_line_errors(
     try:
         yield
         sys.stdout.flush()
+    except Interrupted as error:
+        stop(str(error), error.exit_code)
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, Stop) else signal.SIGINT
         stop(f"{name_of(number)}: interrupted{after_interruption}", 128 + number)
-    except Interrupted as error:
-        stop(str(error), error.exit_code)
     except BrokenPipeError:
         leave_pipe()
     except OSError as error:
@@ -65,8 +67,7 @@ def one_line_errors(
 
 def leave_pipe() -> None:
     """End the program as SIGPIPE would, since whoever read its output is gone."""
-    # What is left must have somewhere to go when the interpreter ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    abandon(sys.stdout)
     raise SystemExit(128 + signal.SIGPIPE) from None
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jaxrcnn.training.checkpoint import Checkpoint
 
 from jaxrcnn.config import ListedError
+from jaxrcnn.writing import abandon
 
 TRACEBACK = "JAXRCNN_TRACEBACK"
 """Environment variable that, set to anything, shows where an error of one line was raised."""
@@ -30,8 +31,9 @@ def fail(error: str | Exception, code: int | None = None) -> NoReturn:
     lines = [str(error)]
     if isinstance(error, ListedError):
         lines = [f"{error.head}:", *error.items, error.remedy]
-    for indent, line in zip(("error: ", *["  "] * len(lines)), lines, strict=False):
-        print(indent + " ".join(line.split()), file=sys.stderr)
+    indents = "error: ", *["  "] * len(lines)
+    rows = [x + " ".join(line.split()) for x, line in zip(indents, lines, strict=False)]
+    _complain("\n".join(rows))
     raise SystemExit(code or getattr(error, "exit_code", 2)) from None
 
 
@@ -39,8 +41,16 @@ def stop(message: str, code: int = 130) -> NoReturn:
     """Ends an interrupted program: the message on a line of its own."""
     if os.environ.get(TRACEBACK) and sys.exception():
         traceback.print_exc()
-    print("\n" + message, file=sys.stderr)
+    _complain("\n" + message)
     raise SystemExit(code) from None
+
+
+def _complain(text: str) -> None:
+    """Print on stderr, which `2>&1 | head` may have closed: the exit code says it too."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        abandon(sys.stderr)
 
 
 def show(text: str) -> NoReturn:
@@ -48,8 +58,7 @@ def show(text: str) -> NoReturn:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # What is left must have somewhere to go when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon(sys.stdout)
     raise SystemExit(0)
 
 

@@ -1,6 +1,7 @@
 """A program as a process: signals end it in one line, and soon."""
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import NoReturn
 
 from jaxrcnn.cli.hosts import left_alone
 from jaxrcnn.training.interruption import Interruption
+from jaxrcnn.training.signals import end_now
 
 SECONDS = 5.0
 """In which a command ends that has nothing to save."""
@@ -21,7 +23,7 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
     where this one has failed.
     """
     code: object = 0
-    with Interruption(SECONDS) as interruption:
+    with Interruption(SECONDS, end=end_now) as interruption:
         try:
             with interruption.leavable():
                 code = main()
@@ -32,8 +34,13 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
                 raise
             traceback.print_exc()
             code = 1
+    if not code and interruption.number:  # too late to stop it: but what comes next is to stop
+        code = 128 + interruption.number
     if isinstance(code, int) and (code > 128 or left_alone()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # What is done is done; Ctrl-C while the interpreter ends is to leave no traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)

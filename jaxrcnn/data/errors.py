@@ -18,12 +18,16 @@ class DataError(ValueError):
         super().__init__(one_line(message))
 
 
+LONGEST_PATH = 1000
+"""Characters of a path in a message: a file may name one that no file system takes."""
+
 REMEDY = "correct it, or leave such records out with data.on_error=skip"
 
 
 def fault(file: str, record: str, what: str, remedy: str = REMEDY) -> DataError:
     """The error for one faulty record, on one line whatever a parser's message looked like."""
-    text = f"{file}: {shortened(record)}: {shortened(what)}; {shortened(remedy)}"
+    where = f"{shortened(file, LONGEST_PATH)}: {shortened(record)}"
+    text = f"{where}: {shortened(what)}; {shortened(remedy)}"
     return DataError(" ".join(text.split()))
 
 

@@ -34,6 +34,7 @@ from jaxrcnn.training.failure import write_failure
 from jaxrcnn.training.finite import LastSteps
 from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
+from jaxrcnn.training.lock import locked
 from jaxrcnn.training.loop import Log, Loop, evaluates_after
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
@@ -65,9 +66,23 @@ def run_side_by_side(
         How runs diverged, by their folders; the others are finished.
 
     Raises:
-        ConfigError: a folder holds a run of another config or of other pieces.
+        ConfigError: a folder holds a run of another config or of other pieces, or is in use.
         DataError: an image is unreadable and data.on_error is "raise".
     """
+    with contextlib.ExitStack() as held:
+        for folder in configs:
+            held.enter_context(locked(folder, print))
+        return _run(configs, together, train_set, eval_set, build)
+
+
+def _run(
+    configs: Mapping[pathlib.Path, Config],
+    together: pathlib.Path,
+    train_set: Dataset,
+    eval_set: Dataset,
+    build: Build,
+) -> dict[pathlib.Path, Failure]:
+    """`run_side_by_side` in folders that are its own."""
     folders, config = list(configs), next(iter(configs.values()))
     detector = build_detector(config.model, build, together)
     programs = compile_programs(detector, config)
@@ -87,7 +102,10 @@ def run_side_by_side(
     with contextlib.ExitStack() as stack:
         interruption = stack.enter_context(Interruption(config.train.stop_seconds))
         checkpoints = stack.enter_context(
-            Checkpoints(together, config.train.keep_checkpoints, provenances[folders[0]].origin)
+            Checkpoints(
+                *(together, config.train.keep_checkpoints, provenances[folders[0]].origin),
+                metrics=[folder / "metrics.jsonl" for folder in folders],
+            )
         )
         progress = stack.enter_context(Progress(config.train.steps, interruption))
         names = train_set.class_names
@@ -255,6 +273,7 @@ class _LastLine:
 
     def __init__(self, progress: Progress) -> None:
         self.clock, self.message = progress.clock, progress.message
+        self.unwatched = progress.unwatched
 
     def log(self, _: int, loss: float, images_per_second: float) -> None:
         """Keep it."""

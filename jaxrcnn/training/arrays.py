@@ -2,11 +2,13 @@
 
 import contextlib
 import errno
+import functools
 import logging
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -18,8 +20,10 @@ from jaxrcnn.config import ConfigError
 from jaxrcnn.training.checksums import Checksum, checksum, checksums, first_difference, leaf_name
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.files import AGAIN, FILE, check_whole, first_damaged, write_list
-from jaxrcnn.training.hosts import several
-from jaxrcnn.training.mesh import gathered, put
+from jaxrcnn.training.hosts import is_first, several
+from jaxrcnn.training.mesh import put, whole
+from jaxrcnn.training.undisturbed import undisturbed
+from jaxrcnn.writing import flush_to_disk
 
 LISTED: Any = {"listed": True}
 """Kept in orbax' own metadata: the folder has a list, and one without it is not of an earlier
@@ -41,10 +45,17 @@ class Saved(NamedTuple):
 def host_copy(tree: Any) -> Any:
     """A copy of a tree in host memory, which keeps its numbers when the arrays are given away.
 
-    All processes of a run call this; the parts of an array that others hold are fetched.
+    All processes of a run call this, since the parts of an array that others hold are fetched. The
+    first has the copy, and the others have None in the place of each array.
     """
-    # On a CPU, numpy's array is jax' own memory, which the next step writes over.
-    return jax.tree.map(lambda x: np.array(gathered(x), copy=True), tree)
+    own = is_first()
+
+    def copied(array: Any) -> np.ndarray | None:
+        array = whole(array)  # one at a time: a device need not have room for all
+        # On a CPU, numpy's array is jax' own memory, which the next step writes over.
+        return np.array(array, copy=True) if own else None
+
+    return jax.tree.map(copied, tree)
 
 
 def write_arrays(path: pathlib.Path, tree: Any, origin: Mapping[str, Any] | None = None) -> None:
@@ -53,10 +64,11 @@ def write_arrays(path: pathlib.Path, tree: Any, origin: Mapping[str, Any] | None
     Raises:
         Exception: orbax' own; the folder may be left there in part.
     """
-    _check_room(path, tree)
+    _check_place(path, tree)
     with quiet():
         (_save_alone if several() else _save)(path, tree)
     write_list(path, checksums(tree), origin)
+    flush_to_disk([*path.rglob("*"), path])  # orbax leaves some of its files to the system
 
 
 def _save(path: pathlib.Path, tree: Any) -> None:
@@ -91,7 +103,7 @@ def open_arrays(path: pathlib.Path) -> Saved:
     if listed and damaged:
         leaf = _first_damaged_array(path, listed.leaves)
         raise CheckpointError(f"{damaged} is damaged{leaf and f' (array {leaf})'}; {AGAIN}")
-    with one_line(path), quiet(), alone():
+    with undisturbed(), one_line(path), quiet(), alone():
         metadata: Any = ocp.metadata(str(path))
         tree, own = metadata.metadata, metadata.custom_metadata or {}
         if listed is None and own.get("listed"):
@@ -120,7 +132,7 @@ def read_arrays(saved: Saved, wanted: Any) -> Any:
     asked = jax.tree_util.tree_map_with_path(
         lambda path, like: _as_saved(there.get(leaf_name(path)), like), wanted
     )
-    with one_line(saved.path), quiet(), alone():
+    with undisturbed(), one_line(saved.path), quiet(), alone():
         loaded = ocp.load(str(saved.path), asked)
     if saved.sums is not None:
         wrong = first_difference(loaded, saved.sums)
@@ -183,8 +195,10 @@ def quiet() -> Iterator[None]:
     def is_of_others(record: logging.LogRecord) -> bool:
         return "orbax" not in record.pathname
 
-    # For good: asyncio speaks of a task that failed when its memory is freed, which is later.
+    # For good: asyncio speaks of a task that failed when its memory is freed, which is later, and
+    # tensorstore's threads speak of what was written when nobody waits for it any more.
     logging.getLogger("asyncio").addFilter(_is_no_task_of_orbax)
+    _ignore_closed_loops()
     log.addFilter(is_of_others)
     try:
         yield
@@ -192,12 +206,16 @@ def quiet() -> Iterator[None]:
         log.removeFilter(is_of_others)
 
 
-def _check_room(path: pathlib.Path, tree: Any) -> None:
-    """See that a tree fits on the disk: where one fills up, tensorstore's threads print traces.
+def _check_place(path: pathlib.Path, tree: Any) -> None:
+    """See that a folder can be made and that a tree fits on the disk.
+
+    Where one of these fails later, the threads of orbax and tensorstore print traces.
 
     Raises:
-        OSError: it does not fit.
+        OSError: it cannot be made, or there is no room.
     """
+    path.mkdir()
+    path.rmdir()
     needed = sum(x.nbytes for x in jax.tree.leaves(tree)) + OVERHEAD
     if shutil.disk_usage(path.parent).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
@@ -205,6 +223,19 @@ def _check_room(path: pathlib.Path, tree: Any) -> None:
 
 def _is_no_task_of_orbax(record: logging.LogRecord) -> bool:
     return "orbax" not in record.getMessage()
+
+
+def _ignore_closed_loops() -> None:
+    """Print no trace where a thread calls an event loop that orbax has closed after an error."""
+    report = sys.unraisablehook
+    if getattr(report, "func", None) is not _report_others:
+        sys.unraisablehook = functools.partial(_report_others, report)
+
+
+def _report_others(report: Callable[[Any], object], unraisable: Any) -> None:
+    error = unraisable.exc_value
+    if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+        report(unraisable)
 
 
 def _as_saved(there: Any, like: Any) -> Any:

@@ -4,10 +4,12 @@ import collections
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jaxrcnn.training.activity import Activity
 from jaxrcnn.wording import legible
+from jaxrcnn.writing import abandon
 
 if TYPE_CHECKING:
     import rich.console
@@ -18,10 +20,15 @@ LATE = 10.0
 
 
 class Lines:
-    """Plain lines, for files and for terminals that cannot redraw."""
+    """Plain lines, for files, pipes and terminals that cannot redraw.
 
-    def __init__(self, total_steps: int) -> None:
-        self._total_steps = total_steps
+    Args:
+        total_steps: of the run.
+        leave: called once if whoever read the lines is gone.
+    """
+
+    def __init__(self, total_steps: int, leave: Callable[[], None] = lambda: None) -> None:
+        self._total_steps, self._leave = total_steps, leave
         self._late: list[threading.Timer] = []
 
     def begin(self, activity: Activity) -> None:
@@ -46,7 +53,11 @@ class Lines:
 
     def message(self, text: str) -> None:
         """Print a line."""
-        print(legible(text), flush=True)
+        try:
+            print(legible(text), flush=True)
+        except BrokenPipeError:
+            abandon(sys.stdout)
+            self._leave()
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -132,10 +143,10 @@ class Terminal:
         return console.Group(*lines)
 
 
-def open_display(total_steps: int) -> Lines | Terminal:
-    """What stdout can show."""
+def open_display(total_steps: int, leave: Callable[[], None] = lambda: None) -> Lines | Terminal:
+    """What stdout can show; see `Lines`."""
     can_redraw = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    return Terminal(total_steps) if can_redraw else Lines(total_steps)
+    return Terminal(total_steps) if can_redraw else Lines(total_steps, leave)
 
 
 def _bar(console: "rich.console.Console") -> "rich.progress.Progress":

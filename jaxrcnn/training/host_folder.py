@@ -12,22 +12,24 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NoReturn
 
-from jaxrcnn.config import Config, ConfigError, ProfileConfig
+from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.opening import read_bytes
 from jaxrcnn.training.hosts import barrier, from_first, is_first, several
 from jaxrcnn.training.lock import FILE, locked
-from jaxrcnn.training.step_folders import folder_of
+from jaxrcnn.training.step_folders import LATE, folder_of
 
-LATE = 15
-"""Seconds in which a file that one host has written is seen by the others, over NFS too."""
+PREFIX = "jaxrcnn-process-"
+ABANDONED = 60
+"""Seconds after which a temporary folder that no process holds is removed."""
 
 
 def of_one_process(config: Config) -> Config:
     """The config of a process other than the first without what it would write for itself."""
     if is_first():
         return config
-    return replace(config, train=replace(config.train, trackers=()), profile=ProfileConfig())
+    return replace(config, train=replace(config.train, trackers=()))
 
 
 @contextlib.contextmanager
@@ -47,10 +49,29 @@ def claimed(workdir: pathlib.Path, say: Callable[[str], None]) -> Iterator[pathl
                 _meet(workdir)
             yield workdir
         return
-    with tempfile.TemporaryDirectory(prefix="jaxrcnn-") as name:
-        folder = pathlib.Path(name)
+    with _temporary_folder() as folder:
         _meet(workdir, folder)
         yield folder
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[pathlib.Path]:
+    """A folder that goes in the end; a later process removes that of one which was killed."""
+    for left in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError, ConfigError):  # another user's, or in use
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                with locked(left, _leave):
+                    shutil.rmtree(left)
+    with (
+        tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name,
+        locked(pathlib.Path(name), lambda _: None),
+    ):
+        yield pathlib.Path(name)
+
+
+def _leave(line: str) -> NoReturn:
+    """Without locks, nobody knows whether a folder is in use."""
+    raise ConfigError(line)
 
 
 def _meet(workdir: pathlib.Path, folder: pathlib.Path | None = None) -> None:

@@ -15,6 +15,7 @@ from jaxrcnn.training.cost import DiagnosticsCost
 from jaxrcnn.training.diagnostics import PREFIX
 from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.finite import LastSteps, most_skipped
+from jaxrcnn.training.hosts import barrier, several
 from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.profiling import Profiler
@@ -23,9 +24,9 @@ from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.skipped import (
     describe_skipped,
     describe_stop,
-    last_step,
     means_of,
     number_skipped,
+    stopping_step,
 )
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Array, Batch
@@ -83,13 +84,13 @@ class Log:
         for number, row in numbered:
             measured = {k: x for k, x in row.items() if k.startswith(PREFIX)}
             if measured:
-                self._writer.write(number, measured)
-        bad = last_step(numbered, self._most_skipped)
+                self._write(number, measured)
+        bad = stopping_step(numbered, self._most_skipped)
         means = {f"train/{name}": x for name, x in means_of(rows, with_skipped=bool(bad)).items()}
         if self._counts_skipped:
             means["train/skipped"] = number_skipped(rows)
         means["train/images_per_second"] = self._batch_size * len(rows) / seconds
-        self._writer.write(step, means)
+        self._write(step, means)
         loss = means.get("train/loss", math.nan)
         self.progress.log(step, loss, means["train/images_per_second"])
         if bad:
@@ -97,6 +98,10 @@ class Log:
         for line in describe_skipped(numbered, self.name_image):
             self.progress.message(line)
         self.restart()
+
+    def _write(self, step: int, metrics: Mapping[str, float]) -> None:
+        with self.progress.unwatched():  # the disk may be full for a while, here or elsewhere
+            self._writer.write(step, metrics)
 
 
 def evaluates_after(config: Config, step: int) -> bool:
@@ -245,8 +250,9 @@ class Loop:
 
     def _end_step(self, step: int, state: TrainState) -> bool:
         """Save and evaluate what the config wants after a step; whether training ends early."""
-        self.checkpoints.check()
         train = self.config.train
+        if not several() or step % train.log_every == 0:  # where they wait for each other
+            self.checkpoints.check()
         save = step == train.steps or step % train.checkpoint_every == 0
         minutes = train.checkpoint_minutes
         save = save or (minutes > 0 and self.checkpoints.is_due(minutes))
@@ -255,12 +261,13 @@ class Loop:
         if not (save or judge or traced):
             return False
         self.log.flush(step)
-        if self.profiler and traced:
-            self.profiler.end(state)
         with self.log.progress.unwatched():
+            if self.profiler and traced:
+                self.profiler.end(state)
             if save:
                 self.checkpoints.save(state)
             over = judge and bool(self.evaluate(state))
+            barrier("ended step")  # the first process takes longer: it writes, draws and deletes
         self.log.restart()
         return over
 

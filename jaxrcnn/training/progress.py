@@ -39,7 +39,7 @@ class Progress:
         self._total_steps = total_steps
         self._interruption = interruption or Interruption(0)
         self._watchdog = watchdog or Watchdog()
-        self._display = open_display(total_steps)
+        self._display = open_display(total_steps, self._interruption.leave_pipe)
         self._activities: list[Activity] = []
         self._left_out = 0.0
         self._marks: collections.deque[tuple[int, float]] = collections.deque(maxlen=LOGS)

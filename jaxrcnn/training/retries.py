@@ -5,7 +5,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TypeVar
 
 from jaxrcnn.training.errors import OF_DISKS, CheckpointError
@@ -37,14 +37,19 @@ def write_patiently(
         pause: waits for so many seconds.
 
     Raises:
-        CheckpointError: the last try failed too.
+        CheckpointError: the last try failed too, or one may not write there.
         Exception: any other error of the function, at once.
     """
     for number, seconds in enumerate((*PAUSES, None), 1):
         try:
             return write()
         except Exception as error:
-            reason = disk_error(error)
+            refused, reason = disk_error(error, OF_FOLDERS), disk_error(error)
+            if refused:
+                raise CheckpointError(
+                    f"{what} could not be written ({refused}); change the permissions, then repeat "
+                    "the command to resume"
+                ) from error
             if not reason:
                 raise
             if seconds is None:
@@ -73,14 +78,22 @@ def disk_errors() -> Iterator[None]:
         raise CheckpointError(f"{where}: {error.strerror}") from error
 
 
-def disk_error(error: BaseException | None) -> str:
-    """What the system says of the disk in an error, or in what caused it; empty if nothing."""
+def disk_error(error: BaseException | None, numbers: Collection[int] = MAY_PASS) -> str:
+    """What the system says in an error, or in what caused it, if it has one of some numbers.
+
+    Args:
+        error: any.
+        numbers: of the system's errors, by default those of disks.
+
+    Returns:
+        Its text; empty if it has none of these numbers.
+    """
     while error is not None:
         number = error.errno if isinstance(error, OSError) else None
         # Tensorstore has it as text alone.
         said = re.search(r"\[(?:OS error |os_error_code=')(\d+)", str(error))
         number = int(said[1]) if said else number
-        if number is not None and number in MAY_PASS:
+        if number is not None and number in numbers:
             return os.strerror(number)
         error = error.__cause__ or error.__context__
     return ""

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from jaxrcnn.cli.parsing import OneLineParser, fail, show
+from jaxrcnn.cli.parsing import OneLineParser, fail, show, stop
 from jaxrcnn.config import ConfigError, ListedError
 
 
@@ -40,3 +40,13 @@ def test_a_reader_that_closes_the_pipe_early_is_no_error():
         with pytest.raises(SystemExit) as stop:
             show("as `train.py --help | head -1` does")
         assert stop.value.code == 0
+
+
+@pytest.mark.parametrize("end", [lambda: fail(ValueError("a"), 3), lambda: stop("a", 3)])
+def test_a_closed_stderr_leaves_the_exit_code(end):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed, contextlib.redirect_stderr(closed):
+        with pytest.raises(SystemExit) as raised:
+            end()
+        assert raised.value.code == 3

@@ -26,6 +26,13 @@ run_program(main)
 """
 
 
+@pytest.fixture(autouse=True)
+def handler_of_ctrl_c():
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)  # a program leaves the system's, since it ends
+
+
 @pytest.mark.parametrize("code", [0, 1, None])
 def test_a_program_ends_with_the_exit_code_of_its_main_function(code):
     with pytest.raises(SystemExit) as end:
@@ -34,6 +41,26 @@ def test_a_program_ends_with_the_exit_code_of_its_main_function(code):
     with pytest.raises(SystemExit, match="4"):
         run_program(lambda: sys.exit(4))
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+LATE = """
+import os, signal
+from jaxrcnn.cli.program import run_program
+from jaxrcnn.training.interruption import Interruption
+leave = Interruption._close
+def close(self):
+    os.kill(os.getpid(), signal.SIGINT)
+    leave(self)
+Interruption._close = close
+run_program(lambda: print("done"))
+"""
+
+
+def test_a_signal_behind_the_last_thing_to_do_stops_what_comes_after_the_program():
+    done = subprocess.run(
+        [sys.executable, "-c", LATE], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "done\n", "")
 
 
 @pytest.mark.parametrize(
@@ -55,3 +82,24 @@ def test_a_signal_ends_a_command_in_one_line_whatever_its_threads_do(number, cod
     assert process.returncode == code
     assert said == f"\n{number.name}: interrupted; again\n"
     assert time.monotonic() - began < PATIENCE
+
+
+def test_ctrl_c_while_the_interpreter_ends_leaves_no_traceback():
+    code = (
+        "import atexit, time\nfrom jaxrcnn.cli.program import run_program\n"
+        "atexit.register(lambda: (print('over', flush=True), time.sleep(600)))\n"
+        "run_program(lambda: 0)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "over\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == -signal.SIGINT
+    assert said == ""

@@ -18,3 +18,10 @@ def test_long_texts_show_their_ends():
 def test_names_are_quoted_on_one_line_and_of_many_the_first():
     assert quoted(["a", "b\nc"]) == "'a', 'b c'"
     assert quoted("abcd", 2) == "'a', 'b', 2 more"
+
+
+def test_a_path_that_no_file_system_takes_shows_its_ends():
+    line = str(fault(f"/a/{'9' * 5000}.names", "the class names", "cannot be read"))
+    assert line.startswith("/a/999")
+    assert "9.names: the class names: cannot be read; correct it" in line
+    assert len(line) < 1200

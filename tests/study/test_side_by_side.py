@@ -22,6 +22,7 @@ from jaxrcnn.study.side_by_side import (
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.errors import Interrupted
 from jaxrcnn.training.failure import read_failure
+from jaxrcnn.training.lock import locked
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.pieces import write_pieces
 from jaxrcnn.training.sharding import compile_programs
@@ -99,6 +100,16 @@ def test_the_end_is_a_checkpoint_of_each_run(finished):
     for width in WIDTHS:
         with Checkpoints(finished / f"{width:g}") as checkpoints:
             assert checkpoints.steps == [4]
+
+
+def test_a_folder_of_a_sweep_is_not_shared_with_another_run(sets, tmp_path):
+    configs = {tmp_path / f"{width:g}": with_width(width) for width in WIDTHS}
+    with (
+        locked(tmp_path / "0.25", print),
+        pytest.raises(ConfigError, match=r"0\.25 is in use by process"),
+    ):
+        run_side_by_side(configs, tmp_path / "together", *sets)
+    assert not list(tmp_path.glob("*/*.json"))
 
 
 @pytest.mark.slow

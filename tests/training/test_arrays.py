@@ -1,6 +1,7 @@
 import collections
 import logging
 import shutil
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from jaxrcnn.training import arrays
 from jaxrcnn.training.arrays import host_copy, open_arrays, quiet, read_all, read_arrays
 from jaxrcnn.training.errors import CheckpointError
 from tests.damaged import assert_same_bits, outcomes, spoil
+from tests.store import Played
 
 RNG = np.random.default_rng(0)
 TREE = {
@@ -144,6 +146,12 @@ def test_a_copy_in_host_memory_shares_nothing_with_the_arrays():
     assert_same_bits(copied, {"jax": np.arange(3, dtype=np.float32), "numpy": np.arange(3)})
 
 
+def test_only_the_first_of_several_processes_has_the_copy(monkeypatch):
+    Played(monkeypatch).become(1)
+    copied = host_copy({"jax": jnp.arange(3.0), "numpy": np.arange(3)})
+    assert copied == {"jax": None, "numpy": None}
+
+
 def test_only_orbax_is_quiet(caplog):
     def log(path):
         record = logging.LogRecord("absl", logging.WARNING, path, 1, "said", (), None)
@@ -154,3 +162,21 @@ def test_only_orbax_is_quiet(caplog):
         assert log("/site-packages/orbax/a.py") == 0
         assert log("/site-packages/grain/a.py") == 1
     assert log("/site-packages/orbax/a.py") == 2
+
+
+def test_a_thread_that_calls_a_loop_which_orbax_has_closed_prints_nothing(monkeypatch):
+    class Fails:
+        def __init__(self, error):
+            self.error = error
+
+        def __del__(self):
+            raise self.error
+
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda each: reported.append(str(each.exc_value)))
+    for _ in range(2):
+        with quiet():
+            pass
+    for error in (RuntimeError("Event loop is closed"), RuntimeError("another")):
+        Fails(error)
+    assert reported == ["another"]

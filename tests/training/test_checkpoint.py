@@ -1,9 +1,12 @@
 import errno
 import itertools
+import os
 import pathlib
 import re
 import shutil
 import threading
+from concurrent.futures import wait
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +22,7 @@ from jaxrcnn.training.optimizer import build_optimizer
 from jaxrcnn.training.sharding import compile_programs
 from jaxrcnn.training.state import TrainState
 from tests.damaged import spoil
+from tests.store import Played
 from tests.tiny import MODEL, make_batch, make_variables
 
 CONFIG = Config(
@@ -205,6 +209,26 @@ def test_a_disk_that_stays_full_ends_the_run_and_leaves_the_checkpoint_before(
         assert_same(there.restore(make_state()), make_state(1))
 
 
+def test_a_folder_in_which_one_may_not_write_is_one_line_and_nothing_else(
+    tmp_path, monkeypatch, capfd
+):
+    write_steps(tmp_path, 1)
+    mkdir = pathlib.Path.mkdir
+
+    def refuse(path, *words, **options):
+        if path.suffix == ".partial":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        mkdir(path, *words, **options)
+
+    monkeypatch.setattr(pathlib.Path, "mkdir", refuse)
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(make_state(2))
+    with pytest.raises(CheckpointError, match=r"/2 could not be written \(Permission de"):
+        checkpoints.close()
+    assert checkpoints.steps == [1]
+    assert capfd.readouterr() == ("", "")
+
+
 def test_what_ended_the_training_comes_before_a_save_that_failed_too(tmp_path, monkeypatch):
     fail_to_write(monkeypatch, 99)
     lines = []
@@ -259,6 +283,77 @@ def test_a_kill_at_any_moment_of_a_save_leaves_whole_checkpoints_alone(tmp_path)
             assert len(checkpoints.steps) >= 2
             assert all(path.name.isdecimal() for path in checkpoints.folder.iterdir())
     assert sorted(set(lasts)) == [2, 3]
+
+
+def test_what_the_first_of_two_processes_cannot_write_is_an_error_of_both(tmp_path, monkeypatch):
+    played = Played(monkeypatch)
+    monkeypatch.setattr(retries, "PAUSES", ())
+    monkeypatch.setattr(checkpoint, "write_arrays", mock.Mock(side_effect=FULL))
+    for number in (0, 1):
+        played.become(number)
+        checkpoints = Checkpoints(tmp_path, keep=1)
+        checkpoints.save(make_state(1))
+        with pytest.raises(CheckpointError, match=r"1 could not be written \(No space left"):
+            checkpoints.wait()
+        checkpoints.save(make_state(2))
+        until_done(checkpoints)
+        with pytest.raises(CheckpointError, match=r"2 could not be written \(No space left"):
+            checkpoints.check()
+
+
+def until_done(checkpoints):
+    begun = checkpoints._background._begun
+    if begun is not None:  # in the first process
+        wait([begun], 60)
+
+
+def test_the_first_of_two_processes_says_which_checkpoints_are_there(tmp_path, monkeypatch):
+    write_steps(tmp_path / "seen", 3)
+    played = Played(monkeypatch)
+    with Checkpoints(tmp_path / "seen", keep=1) as checkpoints:
+        assert checkpoints.steps == [3]
+    played.become(1)
+    with Checkpoints(tmp_path / "not yet seen", keep=1) as checkpoints:
+        assert checkpoints.steps == [3]
+    assert not (tmp_path / "not yet seen").exists()
+
+
+def flushed_or_renamed(monkeypatch):
+    """What is flushed to the disk, (path, None), and renamed, (path, new path), in order."""
+    done, rename = [], pathlib.Path.rename
+
+    def note_flush(file):
+        done.append((pathlib.Path(os.readlink(f"/proc/self/fd/{file}")), None))
+
+    def note_rename(path, new):
+        done.append((path, pathlib.Path(new)))
+        return rename(path, new)
+
+    monkeypatch.setattr(os, "fsync", note_flush)
+    monkeypatch.setattr(pathlib.Path, "rename", note_rename)
+    return done
+
+
+def test_a_power_failure_leaves_no_checkpoint_without_its_files_and_metrics(tmp_path, monkeypatch):
+    metrics, folder = tmp_path / "metrics.jsonl", write_steps(tmp_path, 1)
+    metrics.write_text("{}")
+    done = flushed_or_renamed(monkeypatch)
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(make_state(2))
+        checkpoints.wait()
+        partial, new = folder / "2.partial", folder / "2"
+        whole = done.index((partial, new))
+        flushed = {path for path, _ in done[:whole]}
+        names = [path.relative_to(new) for path in new.rglob("*")]
+        assert len(names) > 5
+        assert {partial, metrics, tmp_path, *(partial / name for name in names)} <= flushed
+        assert done[whole + 1 :] == [(folder, None), (folder / "1", folder / "1.deleted")]
+        checkpoints.keep_best(2)
+        checkpoints.save(make_state(3))
+        checkpoints.wait()
+        done.clear()
+        checkpoints.keep_best(3)  # its score is in the metrics by now
+    assert done == [(metrics, None), (tmp_path, None), (new, folder / "2.deleted")]
 
 
 def test_a_save_is_due_so_many_minutes_after_the_last_one_began(tmp_path):

@@ -1,4 +1,6 @@
+import contextlib
 import io
+import os
 import re
 import sys
 import threading
@@ -212,3 +214,14 @@ def test_only_a_terminal_that_can_redraw_gets_live_lines(open_terminal, monkeypa
         assert isinstance(open_display(10), Terminal)
         monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert isinstance(open_display(10), Lines)
+
+
+def test_a_reader_that_leaves_is_reported_once_and_later_lines_go_nowhere():
+    reader, writer = os.pipe()
+    os.close(reader)
+    left = []
+    with os.fdopen(writer, "w") as closed, contextlib.redirect_stdout(closed):
+        lines = Lines(10, lambda: left.append("left"))
+        for text in ("a", "b"):
+            lines.message(text)
+    assert left == ["left"]

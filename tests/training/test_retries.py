@@ -59,6 +59,20 @@ def test_what_a_disk_does_elsewhere_is_one_line_too():
         write(errno.ENOENT, "a/b")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "Permission denied", "/a"),
+        ValueError("PERMISSION_DENIED: Error writing [OS error 13: EACCES] [more]"),
+    ],
+)
+def test_a_folder_in_which_one_may_not_write_is_one_line_at_once(error):
+    disk = Disk([error])
+    with pytest.raises(CheckpointError, match=r"^the file could not be written \(Permission den"):
+        disk.run()
+    assert disk.lines == disk.pauses == []
+
+
 def test_other_errors_are_not_for_waiting():
     disk = Disk([TypeError("a mistake")])
     with pytest.raises(TypeError, match="a mistake"):
