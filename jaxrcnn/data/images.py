@@ -105,8 +105,9 @@ def read_header(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> H
     except Exception as error:
         raise _unreadable(path, error) from error
     if found and found.size[0] * found.size[1] <= max_pixels:
+        height, width = found.size
         sideways = found.orientation in SIDEWAYS
-        return Header(found.size[::-1] if sideways else found.size, sideways)
+        return Header((width, height) if sideways else (height, width), sideways)
     # That of the class is quick: PngImageFile's own would decode the image first.
     return _header(path, max_pixels, Image.Image.getexif)
 

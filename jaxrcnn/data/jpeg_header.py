@@ -1,4 +1,4 @@
-"""Size and orientation of an ordinary JPEG file, read several times as fast as Pillow reads them.
+"""Size and orientation of an ordinary JPEG file, read several times as fast as by Pillow.
 
 Only what is beyond doubt is read here. For anything else the answer is that Pillow has to look.
 """
