@@ -82,6 +82,16 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         return file.read()
 
 
+def read_beginning(path: str | os.PathLike[str], size: int) -> bytes:
+    """The first bytes of a regular file, as many as asked for or all of them.
+
+    Raises:
+        OSError: see `open_file`.
+    """
+    name = os.fspath(path)
+    return _bounded(_SECONDS.get(), name, lambda: _read_first(name, size), lambda _: None)
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """What a regular file in JSON holds.
 
@@ -216,6 +226,12 @@ def _open(path: str, first: int) -> tuple[int, int, bytes]:
     except BaseException:
         os.close(fd)
         raise
+
+
+def _read_first(path: str, size: int) -> bytes:
+    fd, _, content = _open(path, size)
+    os.close(fd)
+    return content
 
 
 def _check_kind(path: str, status: os.stat_result) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised, check_boxes
 from jaxrcnn.data.coco_categories import FILLER
+from jaxrcnn.data.columns import Records
 from jaxrcnn.data.errors import fault, quoted
 from jaxrcnn.data.folders import below
 from jaxrcnn.data.image_files import ImageFile, look_at
@@ -131,10 +132,10 @@ def make_dataset(
     labels = {name: label for label, name in enumerate(names, 1)}
     counts: Counter[str] = Counter()
     pages = _without_repeated(pages, log)
-    records = [_make_record(root, page, labels, log, counts) for page in pages]
+    records = Records.of(_make_record(root, page, labels, log, counts) for page in pages)
     return Dataset(
         name="+".join(splits),
-        records=tuple(records),
+        records=records,
         class_names=names,
         reader=functools.partial(read_file, max_pixels=max_pixels),
         skipped=tuple(log.lines),

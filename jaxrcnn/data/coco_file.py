@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxrcnn.data import cache
 from jaxrcnn.data.coco_annotations import AnnotationColumns, Annotations, Entry, Rows
+from jaxrcnn.data.coco_polygons import without_polygons
 from jaxrcnn.data.json_pieces import parse_tables
 from jaxrcnn.data.text import decode_pieces, read_pieces, read_text
 
@@ -92,7 +93,7 @@ def parse_pieces(pieces: Iterable[str]) -> Parsed:
         "annotations": columns.add,
         "categories": categories.extend,
     }
-    for key, entries in parse_tables(pieces, TABLES):
+    for key, entries in parse_tables(map(without_polygons, pieces), TABLES):
         add[key](entries)
     return Parsed(images, columns.finish(), categories)
 

@@ -66,7 +66,8 @@ class Headers:
             if height * width <= max_pixels:
                 return Header((height, width), sideways)
         header = read_header(path, max_pixels)
-        if stamp and settled and _stamp(path)[0] == stamp:
+        # A file that changes after it was looked at has another stamp the next time.
+        if stamp and settled:
             self._rows[begin:end] = stamp + _SIZE.pack(*header.size, header.sideways)
             self._is_new = True
         return header

@@ -10,8 +10,9 @@ import numpy as np
 
 from jaxrcnn.config import DataConfig
 from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.jpeg_header import read_jpeg_header
 from jaxrcnn.data.transforms import Size
-from jaxrcnn.opening import open_file
+from jaxrcnn.opening import open_file, read_beginning
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -99,6 +100,14 @@ def read_header(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> H
     """
     from PIL import Image
 
+    try:
+        found = read_jpeg_header(read_beginning(path, HEAD))
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    if found and found.size[0] * found.size[1] <= max_pixels:
+        height, width = found.size
+        sideways = found.orientation in SIDEWAYS
+        return Header((width, height) if sideways else (height, width), sideways)
     # That of the class is quick: PngImageFile's own would decode the image first.
     return _header(path, max_pixels, Image.Image.getexif)
 

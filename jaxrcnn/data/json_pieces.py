@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-MANY = 4096
+MANY = 1024
 """Entries of a list that come at a time."""
 
 AFTER = {*",:]} \t\n\r"}

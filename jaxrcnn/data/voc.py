@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised, check_boxes
+from jaxrcnn.data.columns import Records
 from jaxrcnn.data.errors import fault, quoted
 from jaxrcnn.data.image_files import look_at
 from jaxrcnn.data.images import MAX_PIXELS
@@ -71,10 +72,11 @@ def read_voc(
     names = tuple(classes) or _name_classes(found, bool(unlisted))
     labels = {name: label for label, name in enumerate(names, 1)}
     counts: Counter[str] = Counter()
-    records = [_make_record(page, labels, keep_difficult, one_based, log, counts) for page in pages]
+    made = (_make_record(page, labels, keep_difficult, one_based, log, counts) for page in pages)
+    records = Records.of(made)
     return Dataset(
         name="+".join(splits),
-        records=tuple(records),
+        records=records,
         class_names=names,
         category_ids=tuple(range(1, len(names) + 1)),
         reader=functools.partial(read_file, max_pixels=max_pixels),

@@ -29,8 +29,8 @@ LISTED: Any = {"listed": True}
 """Kept in orbax' own metadata: the folder has a list, and one without it is not of an earlier
 format but damaged."""
 
-OVERHEAD = 1 << 16
-"""Bytes of a folder that are not numbers, about."""
+OVERHEAD, OVERHEAD_EACH = 1 << 16, 1 << 10
+"""Bytes of a folder that are not numbers, about, and of each array in it."""
 
 
 class Saved(NamedTuple):
@@ -72,7 +72,10 @@ def write_arrays(path: pathlib.Path, tree: Any, origin: Mapping[str, Any] | None
 
 
 def _save(path: pathlib.Path, tree: Any) -> None:
-    ocp.save(str(path), tree, custom_metadata=LISTED)
+    # Trained numbers hardly become smaller, and training waits for the cores that compress them.
+    saving = ocp.options.ArrayOptions.Saving(use_compression=False)
+    with ocp.Context(array_options=ocp.options.ArrayOptions(saving=saving)):
+        ocp.save(str(path), tree, custom_metadata=LISTED)
 
 
 def _save_alone(path: pathlib.Path, tree: Any) -> None:
@@ -83,7 +86,9 @@ def _save_alone(path: pathlib.Path, tree: Any) -> None:
     options = orbax.checkpoint.options.MultiprocessingOptions(**_alone())
     handler = orbax.checkpoint.CompositeCheckpointHandler(
         composite_options=orbax.checkpoint.CompositeOptions(multiprocessing_options=options),
-        state=orbax.checkpoint.PyTreeCheckpointHandler(multiprocessing_options=options),
+        state=orbax.checkpoint.PyTreeCheckpointHandler(
+            multiprocessing_options=options, use_compression=False
+        ),
     )
     with orbax.checkpoint.Checkpointer(handler, multiprocessing_options=options) as checkpointer:
         save = orbax.checkpoint.args.PyTreeSave(tree)
@@ -216,7 +221,7 @@ def _check_place(path: pathlib.Path, tree: Any) -> None:
     """
     path.mkdir()
     path.rmdir()
-    needed = sum(x.nbytes for x in jax.tree.leaves(tree)) + OVERHEAD
+    needed = OVERHEAD + sum(x.nbytes + OVERHEAD_EACH for x in jax.tree.leaves(tree))
     if shutil.disk_usage(path.parent).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
