@@ -103,6 +103,7 @@ MAY_IMPORT = {
     "tags": {"fonts", "numpy", "PIL"},
     "visualize": {"tags", "fonts", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
+    "pages": {"numpy", "PIL", "jinja2", "matplotlib"},
     "run_scores": {"config", "training"},
     "scoring": {
         *("types", "config", "wording", "detector", "training", "data", "evaluation"),
@@ -125,7 +126,7 @@ MAY_IMPORT = {
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
         *("opening", "writing", "run_scores", "scoring", "provenance"),
-        *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "jinja2"),
+        *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "pages"),
     },
     "benchmark": {
         *("__version__", "types", "config", "config_io", "ops", "stages", "detector"),
