@@ -264,4 +264,5 @@ def _unreadable(path: str | os.PathLike[str], error: Exception) -> DataError:
         what = str(error)
     if isinstance(error, UnidentifiedImageError):
         what = "no image, or one that is broken at once, or of a kind that Pillow does not know"
-    return DataError(" ".join(f"{os.fspath(path)}: {what}".split()))
+    kind = "image-too-large" if isinstance(error, TooManyPixels) else "image-unreadable"
+    return DataError(" ".join(f"{os.fspath(path)}: {what}".split()), kind)

@@ -94,6 +94,8 @@ def join(datasets: Sequence[Dataset], class_names: Sequence[str]) -> Dataset:
         class_names=tuple(class_names),
         reader=Joined(tuple(datasets), tuple(starts)),
         skipped=tuple(line for dataset in sets for line in dataset.skipped),
+        faults=tuple(fault for dataset in sets for fault in dataset.faults),
+        lost_images=sum(dataset.lost_images for dataset in sets),
         clipped=sum(dataset.clipped for dataset in sets),
         other_boxes=sum(dataset.other_boxes for dataset in sets),
         empty_boxes=sum(dataset.empty_boxes for dataset in sets),

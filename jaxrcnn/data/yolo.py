@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from jaxrcnn.data.annotated import Page, look_at_listed, make_dataset, not_text
 from jaxrcnn.data.checks import FaultLog
-from jaxrcnn.data.errors import DataError, fault, quoted
+from jaxrcnn.data.errors import UNREADABLE, DataError, Invalid, fault, quoted
 from jaxrcnn.data.folders import list_folder, what_is_there
 from jaxrcnn.data.image_files import check_size
 from jaxrcnn.data.image_index import ImageIndex
@@ -133,9 +133,10 @@ def _read_labels(file: str, description: Description) -> Labels | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ValueError(f"its label file {file} cannot be read ({error.strerror})") from error
+        what = f"its label file {file} cannot be read ({error.strerror})"
+        raise Invalid(what, UNREADABLE) from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"its label file {file}: {not_text(error)}") from error
+        raise Invalid(f"its label file {file}: {not_text(error)}", UNREADABLE) from error
     return parse_labels(text, description.names, description.keypoint_numbers)
 
 
