@@ -23,6 +23,7 @@ from jaxrcnn.data.columns import Records
 from jaxrcnn.data.errors import INVALID, UNKNOWN_CLASS, DataError, Invalid, fault
 from jaxrcnn.data.image_files import ImageFile
 from jaxrcnn.data.images import MAX_PIXELS
+from jaxrcnn.data.inside import Inside
 from jaxrcnn.data.records import Dataset, read_file
 from jaxrcnn.data.texts import Texts, starts_of
 from jaxrcnn.data.values import described, flag, number, whole_number
@@ -51,6 +52,7 @@ def read_coco(
     classes: Sequence[str] = (),
     on_error: Literal["raise", "skip"] = "raise",
     max_pixels: int = MAX_PIXELS,
+    image_roots: Sequence[str] = (),
 ) -> Dataset:
     """Open splits of a folder in COCO's format as one data set.
 
@@ -63,6 +65,7 @@ def read_coco(
             out and counted. Empty takes all, by ascending id.
         on_error: what to do with a faulty image or box: stop, or leave it out and note it.
         max_pixels: height times width of the largest image that is read.
+        image_roots: folders besides the root that images may be in.
 
     Returns:
         The data set. Crowds (iscrowd) are boxes to ignore, in training also those marked with
@@ -73,7 +76,7 @@ def read_coco(
         DataError: a json file, its categories or a folder of images is unusable; with on_error
             "raise" also a faulty image or box.
     """
-    log = FaultLog(on_error)
+    log, inside = FaultLog(on_error), Inside([root, *image_roots])
     tables = [read_split(root, split, log) for split in splits]
     categories = number_categories(tables, classes)
     numbered = _why_numbered(tables)
@@ -85,7 +88,7 @@ def read_coco(
         if numbered:
             ids = list(range(first, first + len(ids)))
         first += len(ids)
-        files = look_at_images(root, table, max_pixels)
+        files = look_at_images(root, table, max_pixels, inside)
         parts.append(_read_records(table, ids, files, labels, log, counts))
     records = Records.concatenated(parts)
     notes = [*(note for table in tables for note in table.notes), *categories.notes]

@@ -17,7 +17,6 @@ from jaxrcnn.data.joining import join, name_classes, parse_renames, relabel, ren
 from jaxrcnn.data.records import Dataset, Record
 from jaxrcnn.data.sources import Source
 from jaxrcnn.opening import read_timeout
-from jaxrcnn.wording import counted
 
 Part = tuple[Source, Sequence[str]]
 """A folder, and the splits of it that are read."""
@@ -94,20 +93,7 @@ def _read(
         except DataError as error:
             raise explain(error, source.root, source.format, data.columns) from error
     reader = functools.partial(_read_in_time, dataset.reader, data.read_timeout)
-    outside = [record.file for record in dataset.records if not _is_below(source.root, record.file)]
-    notes = dataset.notes
-    if outside and source.format != "yolo":  # which says so by itself
-        what = f"outside of {source.root}, as its annotations say"
-        notes += (f"{counted(len(outside), 'image')} read from {what} (the first: {outside[0]})",)
-    return dataclasses.replace(dataset, reader=reader, notes=notes)
-
-
-def _is_below(root: str, path: str) -> bool:
-    """Whether a path is in a folder or below, wherever links in it lead."""
-    if path.startswith(os.path.join(root, "")) and os.pardir not in path:
-        return True  # the usual case, quickly
-    inside = os.path.relpath(path, root)
-    return inside.split(os.sep)[0] != os.pardir
+    return dataclasses.replace(dataset, reader=reader)
 
 
 def _read_in_time(

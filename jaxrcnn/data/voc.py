@@ -18,6 +18,7 @@ from jaxrcnn.data.checks import (
 from jaxrcnn.data.errors import fault, quoted
 from jaxrcnn.data.image_files import look_at
 from jaxrcnn.data.images import MAX_PIXELS
+from jaxrcnn.data.inside import Inside
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
 from jaxrcnn.data.voc_layouts import Unlisted, find_split, find_unlisted, spare_images
 from jaxrcnn.data.voc_pages import Page, list_pages, read_page
@@ -38,6 +39,7 @@ def read_voc(
     on_error: Literal["raise", "skip"] = "raise",
     one_based: bool = True,
     max_pixels: int = MAX_PIXELS,
+    image_roots: Sequence[str] = (),
 ) -> Dataset:
     """Open splits of a folder in Pascal VOC's format as one data set.
 
@@ -55,6 +57,7 @@ def read_voc(
             a box one pixel wide has xmin = xmax in the file and x1 = x0 + 1 here. Otherwise they
             are continuous, from 0, and are taken as they are.
         max_pixels: height times width of the largest image that is read.
+        image_roots: folders besides the root that images may be in.
 
     Returns:
         The data set; image ids and annotation ids count from 1 along the lists.
@@ -63,10 +66,10 @@ def read_voc(
         DataError: a split is missing or its list cannot be read; with on_error "raise" also a
             faulty image or box.
     """
-    log = FaultLog(on_error)
+    log, inside = FaultLog(on_error), Inside([root, *image_roots])
     chosen = [find_split(root, split) for split in splits]
     listed = list_pages(root, chosen, log)
-    read = look_at(listed, lambda page: read_page(page, max_pixels))
+    read = look_at(listed, lambda page: read_page(page, max_pixels, inside))
     pages: list[Page] = []
     for entry, page in zip(listed, read, strict=True):
         if isinstance(page, ValueError):

@@ -13,6 +13,7 @@ from jaxrcnn.data.foreign import ROOTS
 from jaxrcnn.data.image_files import ImageFile, check_size
 from jaxrcnn.data.image_names import is_image, lower_ending
 from jaxrcnn.data.images import ENDINGS
+from jaxrcnn.data.inside import Inside
 from jaxrcnn.data.text import read_text
 from jaxrcnn.data.values import flag, whole_number
 from jaxrcnn.data.voc_layouts import Unlisted, find_list, find_unlisted, listed_images
@@ -131,7 +132,7 @@ def _images_in(folder: str) -> dict[str, str]:
     return found
 
 
-def read_page(listed: Listed, max_pixels: int) -> Page:
+def read_page(listed: Listed, max_pixels: int, inside: Inside) -> Page:
     """Read an XML file, and look at its image.
 
     Raises:
@@ -144,7 +145,7 @@ def read_page(listed: Listed, max_pixels: int) -> Page:
         what = f"its root element is <{page.tag}>, not VOC's <annotation>{kind}"
         raise Invalid(what, UNREADABLE)
     height, width = (_side(page, name) for name in ("height", "width"))
-    image = check_size(_image_file(listed, page), height, width, max_pixels)
+    image = check_size(inside.check(_image_file(listed, page)), height, width, max_pixels)
     objects, faults = [], []
     items = page.findall("object")
     for place, item in enumerate(items, 1):
