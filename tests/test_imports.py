@@ -123,6 +123,11 @@ MAY_IMPORT = {
     "recipe": {"config", "config_io", "wording", "data", "nets.backbone", "numpy"},
     "recipe.anchor_fit": {"config", "ops.anchors", "numpy"},
     "recipe.timing": {"config", "data", "detector", "training", "jax"},
+    "checking": {
+        *("__version__", "types", "config", "wording", "writing", "data", "detector", "training"),
+        *("nets.backbone", "recipe", "pages", "visualize", "curves"),
+        *("jax", "numpy", "matplotlib", "PIL"),
+    },
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
         *("opening", "writing", "run_scores", "scoring", "provenance"),

@@ -35,10 +35,10 @@ def read_parts(data: DataConfig, parts: Sequence[Part], classes: Sequence[str]) 
         DataError: something cannot be read.
     """
     if _is_plain(data):
-        return [_read(data, *part, classes) for part in parts]
-    found = [_read(data, *part, ()) for part in parts]
+        return [read_source(data, *part, classes) for part in parts]
+    found = [read_source(data, *part, ()) for part in parts]
     if len(data.roots) > 1:
-        names = _name_roots(data.roots)
+        names = name_roots(data.roots)
         found = [
             _within(names[source.place], dataset)
             for (source, _), dataset in zip(parts, found, strict=True)
@@ -84,9 +84,20 @@ def _is_plain(data: DataConfig) -> bool:
     return len(data.roots) == 1 and not data.rename
 
 
-def _read(
+def read_source(
     data: DataConfig, source: Source, splits: Sequence[str], classes: Sequence[str]
 ) -> Dataset:
+    """The data set of some splits of one folder, as its reader gives it.
+
+    Args:
+        data: how it is read.
+        source: the folder.
+        splits: of it, in this order.
+        classes: in the order of their labels; empty takes all.
+
+    Raises:
+        DataError: something cannot be read.
+    """
     with read_timeout(data.read_timeout):
         try:
             dataset = FORMATS[source.format].read(data, source.root, splits, classes)
@@ -103,7 +114,7 @@ def _read_in_time(
         return reader(record)
 
 
-def _name_roots(roots: Sequence[str]) -> list[str]:
+def name_roots(roots: Sequence[str]) -> list[str]:
     """A short name for each folder: its own, with a number where several have the same."""
     names = [os.path.basename(os.path.abspath(root)) for root in roots]
     twice = {name for name, count in Counter(names).items() if count > 1}
