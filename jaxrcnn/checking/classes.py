@@ -37,8 +37,15 @@ def _alike(splits: Sequence[Split], names: Sequence[str]) -> list[Fault]:
 
 
 def _only_elsewhere(splits: Sequence[Split]) -> list[Fault]:
-    train = [x.dataset for x in splits if x.role == "train" and x.dataset is not None]
-    known = {spelling(name) for dataset in train for name in count_boxes(dataset)}
+    """Classes with boxes elsewhere and none in training.
+
+    A class that training lists is left out if images there are: they may have held its boxes.
+    """
+    train = [split.dataset for split in splits if split.role == "train" and split.dataset]
+    names = [name for dataset in train for name in count_boxes(dataset)]
+    if any(dataset.lost_images for dataset in train):
+        names += [name for dataset in train for name in dataset.source_classes]
+    known = {spelling(name) for name in names}
     faults = []
     for split in splits:
         if not train or split.role == "train" or split.dataset is None:
@@ -47,7 +54,6 @@ def _only_elsewhere(splits: Sequence[Split]) -> list[Fault]:
             if spelling(name) not in known:
                 boxes = counted(number, "box", "boxes")
                 what = f"it has {boxes} in split {split.name}, and none in training"
-                faults.append(
-                    Fault("class-not-in-training", split.file, f"class '{name}'", what, "")
-                )
+                record = f"class '{name}'"
+                faults.append(Fault("class-not-in-training", split.file, record, what, ""))
     return faults
