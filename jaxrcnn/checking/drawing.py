@@ -64,8 +64,9 @@ def _mark(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
     limits = np.array([*canvas.size, *canvas.size]) - 1
     offset = np.array([left, top, left, top])
     shifted = np.clip(np.array([x0, y0, x1, y1]) + offset, 0, limits)
-    thick = max(2, round(max(canvas.size) / 150))
-    ImageDraw.Draw(canvas).rectangle(shifted.tolist(), outline=RED, width=thick)
+    thick = max(2, round(max(canvas.size) / 100))
+    around = np.clip(shifted + np.array([-1, -1, 1, 1]) * thick, 0, limits)  # small ones show too
+    ImageDraw.Draw(canvas).rectangle(around.tolist(), outline=RED, width=thick)
     return np.asarray(canvas)
 
 

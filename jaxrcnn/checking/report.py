@@ -13,6 +13,7 @@ from jaxrcnn.checking.kinds import KINDS, Kind, remedy_of
 from jaxrcnn.checking.lines import describe_anchors, describe_batches, describe_cost
 from jaxrcnn.checking.plots import draw_histograms
 from jaxrcnn.data.errors import Fault
+from jaxrcnn.data.folders import below
 from jaxrcnn.writing import replace_text
 
 VERSION = 1
@@ -132,11 +133,18 @@ def _groups(report: Report) -> list[Group]:
     images = draw_faults(report.findings)
     groups = []
     for slug, own in by_kind.items():
-        rows = tuple((fault.record, split, fault.file, fault.what) for split, fault in own[:LISTED])
+        rows = tuple(_row(report, split, fault) for split, fault in own[:LISTED])
         kind = KINDS.get(slug, Kind(slug, remedy_of(own[0][1])))
-        head = ("record", "split", "file", "what is wrong")
+        head = ("record", "what is wrong", "split", "file")
         groups.append(Group(slug, kind, len(own), Table(head, rows), images.get(slug, [])))
     return groups
+
+
+def _row(report: Report, split: str, fault: Fault) -> tuple[str, ...]:
+    """A fault in the page; files are below the folder where there is only one."""
+    roots = report.config.data.roots
+    file = below(roots[0], fault.file) if len(roots) == 1 and fault.file else fault.file
+    return fault.record, " ".join(fault.what.split()), split, file
 
 
 def _split_table(report: Report) -> Table:

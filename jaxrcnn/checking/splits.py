@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from jaxrcnn.config import Config, DataConfig
 from jaxrcnn.data.datasets import open_eval_dataset, open_train_dataset
-from jaxrcnn.data.errors import DataError, Fault
+from jaxrcnn.data.errors import INVALID, DataError, Fault
 from jaxrcnn.data.formats import FORMATS
 from jaxrcnn.data.joining import parse_renames, rename
 from jaxrcnn.data.reading import name_roots, read_source
@@ -75,11 +75,11 @@ def _read(data: DataConfig, source: Source, folder: str, role: Role, split: str)
         dataset = rename(read_source(data, source, (split,), ()), parse_renames(data.rename))
     except DataError as error:
         found = error.fault
-        what = str(error) if found is None else found.what
-        fault = Fault("split-unreadable", file, f"split {split}", what, "correct it")
-        if found is not None:
-            fault = found._replace(kind="split-unreadable")
-        return Split(name, role, source.format, file, None, (fault,))
+        if found is None or found.kind == INVALID:
+            where = (file, f"split {split}") if found is None else (found.file, found.record)
+            what, remedy = (str(error), "") if found is None else (found.what, found.remedy)
+            found = Fault("split-unreadable", *where, what, remedy)
+        return Split(name, role, source.format, file, None, (found,))
     return Split(name, role, source.format, file, dataset, dataset.faults)
 
 

@@ -58,7 +58,8 @@ def read_split(root: str, name: str, log: FaultLog) -> Split:
     except (ValueError, RecursionError) as error:  # json's own errors are ValueErrors
         kind = identify(file)[1]
         what = f"it is {kind}" if kind else f"is not COCO's JSON ({error})"
-        raise fault(file, f"split {name}", what, "correct it") from error
+        slug = getattr(error, "kind", "split-unreadable")
+        raise fault(file, f"split {name}", what, "correct it", slug) from error
     known, unique = _check_images(images, file, log)
     owned = _find_owners(annotations, known, unique, file, log)
     return Split(name, file, folder, names, unique, owned, notes, more)
@@ -74,9 +75,10 @@ def _category_names(
     kept = [category for category in categories if category is not root]
     ids = [whole_number(category.get("id"), "the id of a category") for category in kept]
     names = [string(category.get("name"), "the name of a category").strip() for category in kept]
-    for what, twice in (("id", _repeated(ids)), ("name", _repeated(names))):
-        if twice:
-            raise ValueError(f"the {what} {min(twice)!r} is used twice in the table 'categories'")
+    for what, twice, kind in (("id", ids, TWICE), ("name", names, "classes-alike")):
+        if repeated := _repeated(twice):
+            text = f"the {what} {min(repeated)!r} is used twice in the table 'categories'"
+            raise Invalid(text, kind)
     return dict(zip(ids, names, strict=True))
 
 

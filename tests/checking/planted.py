@@ -148,7 +148,7 @@ def plant_repeated(p):
     shutil.copy(p.file(first), p.file(again))
     again["width"], again["height"] = first["width"], first["height"]
     p.train["annotations"] = [x for x in p.train["annotations"] if x["image_id"] != again["id"]]
-    earlier, later = sorted((first, again), key=p.train["images"].index)
+    later = max(first, again, key=p.train["images"].index)
     p.expect_image("image-twice", later, own=True)
     image = p.image()
     shutil.copy(p.file(image), p.folders[1] / "copy.jpg")
