@@ -44,6 +44,7 @@ SETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_all_faults_planted_in_real_data_are_found_and_none_else(name, tmp_path):
     if not (SHARED / name).is_dir():

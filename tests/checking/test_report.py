@@ -92,6 +92,7 @@ def test_a_box_outside_of_its_image_is_drawn_on_a_larger_one():
     assert far.shape == (40, 90, 3)  # by half of its width at most
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 def test_a_browser_shows_the_page(planted, tmp_path):
     path = write_report(planted[0], tmp_path / "page")[1]
