@@ -130,7 +130,8 @@ def _written_otherwise(split: Split, dataset: Dataset, faults: list[Fault]) -> l
             )
             one = wrong[0]
             whole = Fault(kind, split.file, f"split {split.name}", what, "", one.image, one.box)
-            return [*(fault for fault in faults if fault not in wrong), whole]
+            others = [fault for fault in faults if not (fault.kind in GEOMETRIC and fault.box)]
+            return [*others, whole]
     return faults
 
 

@@ -76,7 +76,7 @@ def forecast(dataset: Dataset, config: Config) -> dict[str, Any]:
     return {
         "how": "from the shapes of the arrays, without activations",
         "parameters": sum(x.size for x in jax.tree.leaves(state.variables["params"])),
-        "bytes_at_least": _bytes(state) + parameters + batch * config.train.batch_size,
+        "memory_bytes": _bytes(state) + parameters + batch * config.train.batch_size,
         "seconds_per_step": None,
     }
 
@@ -96,7 +96,7 @@ def measure(dataset: Dataset, config: Config) -> dict[str, Any]:
         return {**found, "how": "the step measured; the memory from the shapes of the arrays"}
     need = need_of(planned, state, batch, config)
     size = _bytes(state) + _bytes(batch) + need.step + need.inputs
-    return {**found, "how": "measured", "bytes_at_least": size}
+    return {**found, "how": "measured on this machine", "memory_bytes": size}
 
 
 def _detector(config: Config) -> Detector:

@@ -112,9 +112,9 @@ def describe_batches(batches: dict[str, Any]) -> str:
 
 def describe_cost(cost: dict[str, Any]) -> str:
     """Memory and time, and how they were found out."""
-    memory = f"{gigabytes(cost['bytes_at_least'])} of memory at least"
+    memory = f"{gigabytes(cost['memory_bytes'])} of memory"
     parameters = f"{cost['parameters'] / 1e6:.1f} million parameters"
     seconds = cost["seconds_per_step"]
     if seconds is None:
-        return f"{parameters}, {memory} ({cost['how']}); --measure times a step"
-    return f"{parameters}, {memory}, {seconds:.2g} s per step ({cost['how']})"
+        return f"{parameters}, at least {memory} ({cost['how']}); --measure times a step"
+    return f"{parameters}, about {memory} and {seconds:.2g} s per step ({cost['how']})"
