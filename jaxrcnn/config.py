@@ -356,6 +356,9 @@ class DataConfig:
     root: str | tuple[str, ...] = ""
     """Folder of the data set; docs/data.md describes the layouts. Several folders are joined, and
     their classes are matched by name."""
+    image_roots: tuple[str, ...] = ()
+    """Folders outside of the root that images may be in. Anywhere else, an image that a file name
+    or a symbolic link leads to is an invalid record."""
     train_splits: tuple[str, ...] = ("train2017",)
     """Splits to train on, such as train2017, trainval, or VOC2007/trainval VOC2012/trainval. If
     empty, the training split is chosen from those in the root, and so are eval_split and test_split
@@ -421,6 +424,8 @@ class DataConfig:
     on_error: Literal["raise", "skip"] = "raise"
     """What to do with an invalid record or an unreadable image: stop with an error, or skip it and
     report it."""
+    max_skipped_share: float = 0.01
+    """Largest share of the images that on_error 'skip' may leave out; more stop the run."""
     workers: int = 0
     """Number of processes that load images; 0 uses threads of the main process. The batches are the
     same for any number."""

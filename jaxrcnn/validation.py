@@ -134,6 +134,7 @@ FROM_ZERO_TO_ONE = (
 FROM_ZERO_BELOW_ONE = (
     "model.box_head.dropout",
     "data.val_share",
+    "data.max_skipped_share",
     "train.optimizer.momentum",
     "train.optimizer.ema_decay",
 )

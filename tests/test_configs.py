@@ -271,6 +271,8 @@ OURS_ALONE = (
         "data.classes",
         "data.workers",
         "data.on_error",
+        "data.image_roots",
+        "data.max_skipped_share",
         "data.num_",
         "data.canvas",
     ),

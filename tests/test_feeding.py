@@ -141,7 +141,7 @@ def test_proposals_from_a_file_serve_until_an_rpn_is_trained(keep):
 
 def test_unreadable_images_of_all_phases_are_named_once():
     feed = Feed(
-        config_of(RPN, FAST_RCNN, on_error="skip"),
+        config_of(RPN, FAST_RCNN, on_error="skip", max_skipped_share=1.0),
         Proposer().programs,
         dataset_of("a", "broken"),
         Progress(9),

@@ -103,6 +103,7 @@ MAY_IMPORT = {
     "tags": {"fonts", "numpy", "PIL"},
     "visualize": {"tags", "fonts", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
+    "pages": {"numpy", "PIL", "jinja2", "matplotlib"},
     "run_scores": {"config", "training"},
     "scoring": {
         *("types", "config", "wording", "detector", "training", "data", "evaluation"),
@@ -125,10 +126,15 @@ MAY_IMPORT = {
     "recipe": {"config", "config_io", "wording", "data", "nets.backbone", "numpy"},
     "recipe.anchor_fit": {"config", "ops.anchors", "numpy"},
     "recipe.timing": {"config", "data", "detector", "training", "jax"},
+    "checking": {
+        *("__version__", "types", "config", "wording", "writing", "data", "detector", "training"),
+        *("nets.backbone", "recipe", "pages", "visualize", "curves"),
+        *("jax", "numpy", "matplotlib", "PIL"),
+    },
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
         *("opening", "writing", "run_start", "run_scores", "scoring", "provenance"),
-        *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "jinja2"),
+        *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "pages"),
     },
     "benchmark": {
         *("__version__", "types", "config", "config_io", "ops", "stages", "detector"),

@@ -16,6 +16,7 @@ from jaxrcnn.runtime.process import prepare_output, prepare_process
 
 COMMANDS = {
     "train": "Train a detector.",
+    "check": "Find everything that is wrong with a data set, and describe it.",
     "configs": "List the configs that come with jaxrcnn.",
     "evaluate": "Compute a model's average precision on a data set.",
     "proposals": "Measure the recall of a model's region proposals, and save them.",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxrcnn import validation
-from jaxrcnn.cli.options import Asked
+from jaxrcnn.cli.options import Asked, check_folders
 from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_file import load_config
@@ -107,6 +107,44 @@ def folder_config(
         say(line)
     validation.check(config)
     _say_speed(config, workdir, pieces, say)
+    return config
+
+
+def find_data(asked: Asked, say: Say) -> Config:
+    """A config of the data alone, with the format and the splits that the folders have.
+
+    Args:
+        asked: on the command line.
+        say: takes the lines that tell what was found.
+
+    Raises:
+        ConfigError: a folder comes twice, or a field does not fit.
+        DataError: a folder holds no data set.
+    """
+    _check_asked(asked)
+    check_folders(asked.folders)
+    data, lines = _find_data(asked)
+    for line in lines:
+        say(line)
+    return data
+
+
+def config_without_weights(asked: Asked, data: Config, train_set: Dataset) -> Config:
+    """The config of a run on folders by default, without a look at the weights that it starts from.
+
+    Args:
+        asked: on the command line.
+        data: from `find_data`.
+        train_set: all training images with all classes.
+
+    Raises:
+        ConfigError: a field does not fit.
+    """
+    recipe = RECIPES["mobilenet_v3_large"] if default_source() != OTHER_SOURCE else OTHER_RECIPE
+    base = load_config(recipe) if asked.base is None else asked.base
+    config = _with_fields(base, {**_data_fields(data), **asked.fields}, asked.base is None)
+    config, _ = _derive(config, asked, train_set, "a detector")
+    validation.check(config)
     return config
 
 

@@ -97,7 +97,7 @@ def parse_train_arguments(
             everything = "--help_all" in asked
             show(train_help(str(source), workdir, config, program=program, all_fields=everything))
         folders, flags = _take_folders(flags)
-        _check_folders(folders)
+        check_folders(folders)
         values = read_flags(flags, OPTIONS | field_flags())
         hosts = find_hosts(*(values.get(f"--{name}") for name in HOSTS_HELP))
         if hosts and folders:
@@ -133,7 +133,7 @@ def _take_folders(flags: Sequence[Flag]) -> tuple[list[str], list[Flag]]:
     return folders, rest
 
 
-def _check_folders(folders: Sequence[str]) -> None:
+def check_folders(folders: Sequence[str]) -> None:
     """See that each is a folder.
 
     Raises:

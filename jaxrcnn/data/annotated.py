@@ -8,10 +8,17 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised, check_boxes
+from jaxrcnn.data.checks import (
+    EMPTY,
+    NORMALISED,
+    FaultLog,
+    are_normalised,
+    check_boxes,
+    describe_empty,
+)
 from jaxrcnn.data.coco_categories import FILLER
 from jaxrcnn.data.columns import Records
-from jaxrcnn.data.errors import fault, quoted
+from jaxrcnn.data.errors import INVALID, fault, quoted
 from jaxrcnn.data.folders import below
 from jaxrcnn.data.image_files import ImageFile, look_at
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
@@ -36,6 +43,7 @@ class BadBox(NamedTuple):
 
     where: str
     what: str
+    kind: str = INVALID
 
 
 class Page(NamedTuple):
@@ -98,7 +106,7 @@ def look_at_listed(
     kept: list[Found] = []
     for item, found in zip(listed, look_at(listed, look), strict=True):
         if isinstance(found, ValueError):
-            log.add(fault(item.file, item.where, str(found)))
+            log.add(fault(item.file, item.where, found), loses_image=True)
         else:
             kept.append(found)
     return kept
@@ -139,6 +147,8 @@ def make_dataset(
         class_names=names,
         reader=functools.partial(read_file, max_pixels=max_pixels),
         skipped=tuple(log.lines),
+        faults=tuple(log.faults),
+        lost_images=log.lost_images,
         clipped=counts["cut"],
         other_boxes=counts["other"],
         empty_boxes=counts["empty"],
@@ -155,7 +165,7 @@ def _without_repeated(pages: Sequence[Page], log: FaultLog) -> list[Page]:
         if path in kept:
             first = kept[path]
             what = f"the image {path} is listed twice, first in {first.file}: {first.where}"
-            log.add(fault(page.file, page.where, what))
+            log.add(fault(page.file, page.where, what, kind="image-listed-twice", image=path))
         else:
             kept[path] = page
     return list(kept.values())
@@ -192,8 +202,9 @@ def _make_record(
     file = page.boxes_file or page.file
     first_id = counts["boxes"] + 1
     counts["boxes"] += len(page.boxes) + len(page.faults)
-    for where, what in page.faults:
-        log.add(fault(file, where, what))
+    path = page.image.path
+    for where, what, kind in page.faults:
+        log.add(fault(file, where, what, kind=kind, image=path))
     boxes = [box for box in page.boxes if box.name in labels]
     counts["other"] += len(page.boxes) - len(boxes)
     corners = np.array([box.corners for box in boxes], np.float64).reshape(-1, 4)
@@ -202,7 +213,13 @@ def _make_record(
         corners = corners * (width, height, width, height)
     checked = check_boxes(corners, height, width)
     for place, what in checked.faults.items():
-        log.add(fault(file, boxes[place].where, f"'{boxes[place].name}': {what}"))
+        what = f"'{boxes[place].name}': {what}"
+        about = {"kind": checked.kinds[place], "image": path, "box": corners[place]}
+        log.add(fault(file, boxes[place].where, what, **about))
+    for place in np.flatnonzero(checked.empty).tolist():
+        what = f"'{boxes[place].name}': {describe_empty(corners[place])}"
+        about = {"kind": EMPTY, "image": path, "box": corners[place]}
+        log.remark(fault(file, boxes[place].where, what, **about))
     good = checked.good
     kept = [box for box, is_good in zip(boxes, good, strict=True) if is_good]
     counts.update(cut=int(checked.cut[good].sum()), empty=int(checked.empty.sum()))

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.errors import DataError, Fault
 
 TOLERANCE = 1.0
 """Pixels by which a box may reach out of its image; annotations of COCO are rounded that far."""
@@ -17,12 +17,23 @@ class FaultLog:
     def __init__(self, on_error: Literal["raise", "skip"]) -> None:
         self.on_error = on_error
         self.lines: list[str] = []
+        self.faults: list[Fault] = []
+        """What is wrong with each record that is left out, and the remarks."""
+        self.lost_images = 0
+        """How many images are left out as a whole."""
 
-    def add(self, error: DataError) -> None:
-        """Raise the error, or note that its record is left out."""
+    def add(self, error: DataError, loses_image: bool = False) -> None:
+        """Raise the error, or note that its record, an image as a whole or not, is left out."""
         if self.on_error == "raise":
             raise error
         self.lines.append(str(error))
+        self.lost_images += loses_image
+        self.remark(error)
+
+    def remark(self, error: DataError) -> None:
+        """Note what is left out and counted, and never stops a reader."""
+        if error.fault is not None:
+            self.faults.append(error.fault)
 
 
 class CheckedBoxes(NamedTuple):
@@ -31,7 +42,8 @@ class CheckedBoxes(NamedTuple):
     boxes: np.ndarray  # (G, 4) float32, xyxy, cut at the border of the image
     cut: np.ndarray  # (G,) bool, reached out of the image by up to `TOLERANCE`
     empty: np.ndarray  # (G,) bool, without width or height
-    faults: dict[int, str]  # by the place of a box, what is wrong with it
+    faults: dict[int, str]  # by the place of a box, what is wrong with it ...
+    kinds: dict[int, str]  # ... and of which kind that is
 
     @property
     def good(self) -> np.ndarray:
@@ -63,20 +75,35 @@ def check_boxes(
     finite = np.isfinite(boxes).all(axis=1)
     empty = finite & (exact >= 0).all(axis=1) & (exact == 0).any(axis=1)
     kinds = (
-        (~finite, "has a coordinate that is not finite"),
-        ((exact < 0).any(axis=1), "is inverted"),
-        ((inside[:, 2:] <= inside[:, :2]).any(axis=1), "lies outside {image}"),
-        ((np.abs(boxes - inside) > TOLERANCE).any(axis=1), "reaches out of {image}"),
+        (~finite, "box-not-finite", "has a coordinate that is not finite"),
+        ((exact < 0).any(axis=1), "box-inverted", "is inverted"),
+        ((inside[:, 2:] <= inside[:, :2]).any(axis=1), "box-outside", "lies outside {image}"),
+        (
+            (np.abs(boxes - inside) > TOLERANCE).any(axis=1),
+            "box-reaches-out",
+            "reaches out of {image}",
+        ),
     )
     faults: dict[int, str] = {}
-    for is_faulty, what in kinds:
+    kind_of: dict[int, str] = {}
+    for is_faulty, kind, what in kinds:
         for place in np.flatnonzero(is_faulty & ~empty).tolist():
             corners = ", ".join(f"{value:g}" for value in boxes[place])
             image = "the image of {}x{} pixels".format(*(int(side[place]) for side in sides))
             faults.setdefault(place, f"the box ({corners}) {what.format(image=image)}")
+            kind_of.setdefault(place, kind)
     empty |= (rounded[:, 2:] <= rounded[:, :2]).any(axis=1)  # thinner than float32 can tell
     empty[list(faults)] = False
-    return CheckedBoxes(rounded, (boxes != inside).any(axis=1), empty, faults)
+    return CheckedBoxes(rounded, (boxes != inside).any(axis=1), empty, faults, kind_of)
+
+
+EMPTY = "box-empty"
+"""The kind of boxes without width or height, which are left out and counted."""
+
+
+def describe_empty(box: np.ndarray) -> str:
+    """What to say of a box without width or height, (4,) xyxy."""
+    return f"the box ({', '.join(f'{value:g}' for value in box)}) has no width or no height"
 
 
 NORMALISED = (

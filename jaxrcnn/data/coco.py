@@ -7,15 +7,23 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised, check_boxes
+from jaxrcnn.data.checks import (
+    EMPTY,
+    NORMALISED,
+    FaultLog,
+    are_normalised,
+    check_boxes,
+    describe_empty,
+)
 from jaxrcnn.data.coco_annotations import LARGEST_AREA, Entry
 from jaxrcnn.data.coco_categories import number_categories
 from jaxrcnn.data.coco_images import look_at_images
 from jaxrcnn.data.coco_tables import Split, read_split
 from jaxrcnn.data.columns import Records
-from jaxrcnn.data.errors import fault
+from jaxrcnn.data.errors import INVALID, UNKNOWN_CLASS, DataError, Invalid, fault
 from jaxrcnn.data.image_files import ImageFile
 from jaxrcnn.data.images import MAX_PIXELS
+from jaxrcnn.data.inside import Inside
 from jaxrcnn.data.records import Dataset, read_file
 from jaxrcnn.data.texts import Texts, starts_of
 from jaxrcnn.data.values import described, flag, number, whole_number
@@ -33,7 +41,7 @@ class _Box(NamedTuple):
     area: float | None  # in pixels
 
 
-Faults = list[tuple[int, int, int, str]]
+Faults = list[tuple[int, int, int, str | ValueError]]
 """Place of an image, 0 for its file, 1 for what is written or 2 for boxes, place there, and what is
 wrong."""
 
@@ -44,6 +52,7 @@ def read_coco(
     classes: Sequence[str] = (),
     on_error: Literal["raise", "skip"] = "raise",
     max_pixels: int = MAX_PIXELS,
+    image_roots: Sequence[str] = (),
 ) -> Dataset:
     """Open splits of a folder in COCO's format as one data set.
 
@@ -56,6 +65,7 @@ def read_coco(
             out and counted. Empty takes all, by ascending id.
         on_error: what to do with a faulty image or box: stop, or leave it out and note it.
         max_pixels: height times width of the largest image that is read.
+        image_roots: folders besides the root that images may be in.
 
     Returns:
         The data set. Crowds (iscrowd) are boxes to ignore, in training also those marked with
@@ -66,7 +76,7 @@ def read_coco(
         DataError: a json file, its categories or a folder of images is unusable; with on_error
             "raise" also a faulty image or box.
     """
-    log = FaultLog(on_error)
+    log, inside = FaultLog(on_error), Inside([root, *image_roots])
     tables = [read_split(root, split, log) for split in splits]
     categories = number_categories(tables, classes)
     numbered = _why_numbered(tables)
@@ -78,7 +88,7 @@ def read_coco(
         if numbered:
             ids = list(range(first, first + len(ids)))
         first += len(ids)
-        files = look_at_images(root, table, max_pixels)
+        files = look_at_images(root, table, max_pixels, inside)
         parts.append(_read_records(table, ids, files, labels, log, counts))
     records = Records.concatenated(parts)
     notes = [*(note for table in tables for note in table.notes), *categories.notes]
@@ -90,6 +100,8 @@ def read_coco(
         category_ids=categories.ids,
         reader=functools.partial(read_file, max_pixels=max_pixels),
         skipped=tuple(log.lines),
+        faults=tuple(log.faults),
+        lost_images=log.lost_images,
         clipped=counts["cut"],
         other_boxes=counts["other"],
         empty_boxes=counts["empty"],
@@ -133,7 +145,7 @@ def _read_records(
     faults: Faults = []
     for place, file in enumerate(files):
         if isinstance(file, ValueError):
-            faults.append((place, 0, 0, str(file)))
+            faults.append((place, 0, 0, file))
     is_there = np.array([isinstance(file, ImageFile) for file in files], np.bool_)
     boxes = _label_boxes(table, labels, is_there, faults, counts)
     sizes = np.array(
@@ -141,9 +153,13 @@ def _read_records(
     ).reshape(-1, 2)  # (N, 2), also where N is 0
     checked = check_boxes(boxes.corners, *sizes[boxes.owners].T)
     for row, what in checked.faults.items():
-        faults.append((int(boxes.owners[row]), 2, row, f"annotation {boxes.ids[row]}: {what}"))
-    for place, _, _, what in sorted(faults):
-        log.add(fault(table.file, f"image {table.images[place]['id']}", what))
+        invalid = Invalid(f"annotation {boxes.ids[row]}: {what}", checked.kinds[row])
+        faults.append((int(boxes.owners[row]), 2, row, invalid))
+    for place, stage, row, what in sorted(faults):  # no two have the same place, stage and row
+        log.add(_fault(table, files, place, what, boxes, row if stage == 2 else -1), stage == 0)
+    for row in np.flatnonzero(checked.empty).tolist():
+        what = Invalid(f"annotation {boxes.ids[row]}: {describe_empty(boxes.corners[row])}", EMPTY)
+        log.remark(_fault(table, files, int(boxes.owners[row]), what, boxes, row))
     good = checked.good
     counts.update(cut=int(checked.cut[good].sum()), empty=int(checked.empty.sum()))
     corners, crowd = checked.boxes[good], boxes.crowd[good]
@@ -171,6 +187,21 @@ def _read_records(
         area=np.where(np.isnan(areas), own, areas),
         annotation_ids=boxes.ids[good],
     )
+
+
+def _fault(
+    table: Split,
+    files: Sequence[ImageFile | ValueError],
+    place: int,
+    what: str | ValueError,
+    boxes: "_Boxes",
+    row: int,
+) -> DataError:
+    """The error of an image or, where row is not below 0, of one of its boxes."""
+    file, record = files[place], f"image {table.images[place]['id']}"
+    image = file.path if isinstance(file, ImageFile) else getattr(file, "image", "")
+    box = boxes.corners[row] if row >= 0 else ()
+    return fault(table.file, record, what, image=image, box=box)
 
 
 class _Boxes(NamedTuple):
@@ -206,7 +237,8 @@ def _label_boxes(
             else:
                 counts["other"] += 1
         except ValueError as error:
-            faults.append((owner, 1, place, f"annotation {entry['id']}: {error}"))
+            what = f"annotation {entry['id']}: {error}"
+            faults.append((owner, 1, place, Invalid(what, getattr(error, "kind", INVALID))))
     if odd:
         regular = _with_odd(regular, odd)
     order = np.lexsort((regular.places, regular.owners))
@@ -229,7 +261,8 @@ def _label_rows(
     for row in np.flatnonzero(label < 0).tolist():
         what = f"no category has the id {described(int(rows.categories[row]))}"
         owner, place = int(rows.owners[row]), int(rows.places[row])
-        faults.append((owner, 1, place, f"annotation {rows.ids[row]}: {what}"))
+        unknown = Invalid(f"annotation {rows.ids[row]}: {what}", UNKNOWN_CLASS)
+        faults.append((owner, 1, place, unknown))
     counts["other"] += int((label == 0).sum())
     rows = rows.take(label > 0)
     with np.errstate(invalid="ignore", over="ignore"):  # of what is not finite
@@ -260,7 +293,7 @@ def _label(annotation: Entry, table: Split, labels: dict[int, int]) -> int:
     """Label of an annotation, 0 where its category is no class; ValueError where there is none."""
     category = whole_number(annotation.get("category_id"), "category_id")
     if category not in table.categories:
-        raise ValueError(f"no category has the id {described(category)}")
+        raise Invalid(f"no category has the id {described(category)}", UNKNOWN_CLASS)
     return labels.get(category, 0)
 
 

@@ -8,11 +8,14 @@ from jaxrcnn.data.coco_tables import Split
 from jaxrcnn.data.headers import Headers
 from jaxrcnn.data.image_files import ImageFile, check_size, first_file, look_at
 from jaxrcnn.data.image_index import FoundImage, ImageIndex
+from jaxrcnn.data.inside import Inside
 from jaxrcnn.data.splits import role_of
 from jaxrcnn.data.values import string, whole_number
 
 
-def look_at_images(root: str, split: Split, max_pixels: int) -> list[ImageFile | ValueError]:
+def look_at_images(
+    root: str, split: Split, max_pixels: int, inside: Inside
+) -> list[ImageFile | ValueError]:
     """Find the file of each image and compare its size; a ValueError names the fault.
 
     A file is below the folder of its split or below the root. Without the folders in its own name
@@ -45,6 +48,7 @@ def look_at_images(root: str, split: Split, max_pixels: int) -> list[ImageFile |
             if elsewhere is None:
                 raise
             found = elsewhere
+        inside.check(found.path)
         height, width = _side(image, "height"), _side(image, "width")
         header = headers.read(place, found.path, max_pixels)
         file = check_size(found.path, height, width, max_pixels, header)

@@ -10,12 +10,15 @@ from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.coco_annotations import Annotations, Entry, Id, Rows
 from jaxrcnn.data.coco_file import parse_file
 from jaxrcnn.data.coco_layouts import LOOK, locate
-from jaxrcnn.data.errors import fault
+from jaxrcnn.data.errors import Invalid, fault
 from jaxrcnn.data.foreign import identify
 from jaxrcnn.data.values import INT64, described, string, whole_number
 
 NO_IMAGE, SHARED_ID = -1, -2
 """Owners of annotations: of no image that there is, and of images that share their id."""
+
+TWICE, NO_SUCH_IMAGE = "id-twice", "image-unknown"
+"""Kinds of faults."""
 
 
 class Owned(NamedTuple):
@@ -55,7 +58,8 @@ def read_split(root: str, name: str, log: FaultLog) -> Split:
     except (ValueError, RecursionError) as error:  # json's own errors are ValueErrors
         kind = identify(file)[1]
         what = f"it is {kind}" if kind else f"is not COCO's JSON ({error})"
-        raise fault(file, f"split {name}", what, "correct it") from error
+        slug = getattr(error, "kind", "split-unreadable")
+        raise fault(file, f"split {name}", what, "correct it", slug) from error
     known, unique = _check_images(images, file, log)
     owned = _find_owners(annotations, known, unique, file, log)
     return Split(name, file, folder, names, unique, owned, notes, more)
@@ -71,9 +75,10 @@ def _category_names(
     kept = [category for category in categories if category is not root]
     ids = [whole_number(category.get("id"), "the id of a category") for category in kept]
     names = [string(category.get("name"), "the name of a category").strip() for category in kept]
-    for what, twice in (("id", _repeated(ids)), ("name", _repeated(names))):
-        if twice:
-            raise ValueError(f"the {what} {min(twice)!r} is used twice in the table 'categories'")
+    for what, twice, kind in (("id", ids, TWICE), ("name", names, "classes-alike")):
+        if repeated := _repeated(twice):
+            text = f"the {what} {min(repeated)!r} is used twice in the table 'categories'"
+            raise Invalid(text, kind)
     return dict(zip(ids, names, strict=True))
 
 
@@ -98,13 +103,15 @@ def _check_images(images: Sequence[Entry], file: str, log: FaultLog) -> tuple[se
         try:
             image["id"] = _image_id(image.get("id"), "its id")
         except ValueError as error:
-            log.add(fault(file, f"image {place} of the table 'images'", str(error)))
+            log.add(fault(file, f"image {place} of the table 'images'", error), loses_image=True)
         else:
             checked.append(image)
     twice = _repeated(image["id"] for image in checked)
     for image in checked:
         if image["id"] in twice:
-            log.add(fault(file, f"image {image['id']}", "more than one image has this id"))
+            what = "more than one image has this id"
+            record = f"image {image['id']}"
+            log.add(fault(file, record, what, kind=TWICE), loses_image=True)
     unique = [image for image in checked if image["id"] not in twice]
     return {image["id"] for image in checked}, unique
 
@@ -125,14 +132,14 @@ def _find_owners(
         try:
             odd.append((place, *_own_odd(entry, place, places, twice)))
         except ValueError as error:
-            faults.append((place, entry.get("id"), str(error)))
+            faults.append((place, entry.get("id"), error))
     for place, key, what in sorted(faults, key=lambda found: found[0]):
         name = f"annotation {place} of the table" if key is None else f"annotation {key}"
         log.add(fault(file, name, what))
     return Owned(rows, [entry for entry in odd if entry[1] >= 0])
 
 
-Faulty = list[tuple[int, Any, str]]
+Faulty = list[tuple[int, Any, str | ValueError]]
 """Place of an annotation in the table, its id as written, and what is wrong."""
 
 
@@ -148,9 +155,9 @@ def _own_rows(
     repeated = rows.named & np.isin(rows.ids, numbers)
     faults: Faulty = []
     for row in np.flatnonzero((owners == NO_IMAGE) | repeated).tolist():
-        what = "more than one annotation has this id"
+        what = Invalid("more than one annotation has this id", TWICE)
         if owners[row] == NO_IMAGE:
-            what = f"there is no image {described(ids[rows.owners[row]])}"
+            what = Invalid(f"there is no image {described(ids[rows.owners[row]])}", NO_SUCH_IMAGE)
         key = int(rows.ids[row]) if rows.named[row] else None
         faults.append((int(rows.places[row]), key, what))
     kept = (owners >= 0) & ~repeated
@@ -166,11 +173,11 @@ def _own_odd(entry: Entry, place: int, places: dict[Id, int], twice: set[Any]) -
     key = entry.get("id")
     owner = _image_id(entry.get("image_id"), "its image_id")
     if owner not in places:
-        raise ValueError(f"there is no image {described(owner)}")
+        raise Invalid(f"there is no image {described(owner)}", NO_SUCH_IMAGE)
     is_number = not isinstance(key, str | None)
     number = whole_number(key, "its id") if is_number else place
     if key in twice:
-        raise ValueError("more than one annotation has this id")
+        raise Invalid("more than one annotation has this id", TWICE)
     return places[owner], {**entry, "id": number}
 
 

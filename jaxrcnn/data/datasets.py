@@ -1,5 +1,6 @@
 """The training, the evaluation and the test set of a config."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from jaxrcnn.config import Config, ConfigError
@@ -7,6 +8,7 @@ from jaxrcnn.data.coco_categories import FILLER
 from jaxrcnn.data.dividing import Divided, Workdir, divide
 from jaxrcnn.data.errors import DataError, quoted
 from jaxrcnn.data.joining import join
+from jaxrcnn.data.left_out import check_left_out
 from jaxrcnn.data.reading import read_parts, unite
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.sources import Source, find_sources
@@ -74,7 +76,7 @@ def open_eval_dataset(
     if data.format == "shapes":
         dataset = shapes_dataset(data.num_eval_images, EVAL_SEED)
         check_classes(dataset, config)
-        return _checked(dataset)
+        return _checked(dataset, config)
     sources = find_sources(data)
     divided = None
     if any(source.eval == "" for source in sources):
@@ -94,13 +96,13 @@ def open_test_dataset(config: Config, class_names: Sequence[str]) -> Dataset:
     if config.data.format == "shapes":
         dataset = shapes_dataset(config.data.num_eval_images, TEST_SEED)
         check_classes(dataset, config)
-        return _checked(dataset)
+        return _checked(dataset, config)
     sources = [source for source in find_sources(config.data) if source.test]
     if not sources:
         raise ConfigError("data.test_split is empty: name the split to test on")
     parts = [(source, (source.test or "",)) for source in sources]
     sets = read_parts(config.data, parts, class_names)
-    return _checked(unite(config.data, sets, class_names))
+    return _checked(unite(config.data, sets, class_names), config)
 
 
 def _training(
@@ -111,8 +113,9 @@ def _training(
         check_classes(divided.whole, config)
     if any(source.format != "voc" for source in sources):  # VOC has no list of its names
         _check_categories(divided.whole)
-    train = divided.train()
-    return _checked(train.without_empty() if config.data.skip_empty else train)
+    check_left_out(divided.whole, config)
+    train = dataclasses.replace(divided.train(), lost_images=0)
+    return _checked(train.without_empty() if config.data.skip_empty else train, config)
 
 
 def _evaluation(
@@ -124,7 +127,7 @@ def _evaluation(
     if parts:
         read = read_parts(config.data, parts, class_names)
         sets = [unite(config.data, read, class_names), *sets]
-    return _checked(sets[0] if len(sets) == 1 else join(sets, class_names))
+    return _checked(sets[0] if len(sets) == 1 else join(sets, class_names), config)
 
 
 def check_classes(dataset: Dataset, config: Config) -> None:
@@ -153,7 +156,8 @@ def _check_categories(dataset: Dataset) -> None:
             )
 
 
-def _checked(dataset: Dataset) -> Dataset:
+def _checked(dataset: Dataset, config: Config) -> Dataset:
+    check_left_out(dataset, config)
     if not len(dataset) and dataset.empty:
         raise DataError(f"{dataset.summary()}; there are no boxes to train on")
     if not len(dataset):

@@ -33,8 +33,8 @@ class Divided(NamedTuple):
             return []
         part = _take(self.whole, self.halves.val)
         note = f"{len(part)} of {len(self.whole)} training images, held out"
-        fields = {"name": f"{part.name} (held out)", "skipped": (), "notes": (note,)}
-        counts = {"clipped": 0, "other_boxes": 0, "empty_boxes": 0, "empty": 0}
+        fields = {"name": f"{part.name} (held out)", "skipped": (), "faults": (), "notes": (note,)}
+        counts = {"lost_images": 0, "clipped": 0, "other_boxes": 0, "empty_boxes": 0, "empty": 0}
         return [dataclasses.replace(part, **fields, **counts)]
 
 

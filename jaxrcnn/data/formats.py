@@ -28,7 +28,7 @@ def _find_coco(root: str, _: Names = ()) -> dict[str, str]:
 
 
 def _read_coco(data: DataConfig, root: str, splits: Names, classes: Names) -> Dataset:
-    return read_coco(root, splits, classes, data.on_error, data.max_pixels)
+    return read_coco(root, splits, classes, data.on_error, data.max_pixels, data.image_roots)
 
 
 def _find_voc(root: str, _: Names = ()) -> dict[str, str]:
@@ -44,6 +44,7 @@ def _read_voc(data: DataConfig, root: str, splits: Names, classes: Names) -> Dat
         on_error=data.on_error,
         one_based=data.voc_one_based,
         max_pixels=data.max_pixels,
+        image_roots=data.image_roots,
     )
 
 
@@ -56,7 +57,7 @@ def _find_yolo(root: str, _: Names = ()) -> dict[str, str]:
 def _read_yolo(data: DataConfig, root: str, splits: Names, classes: Names) -> Dataset:
     from jaxrcnn.data.yolo import read_yolo
 
-    return read_yolo(root, splits, classes, data.on_error, data.max_pixels)
+    return read_yolo(root, splits, classes, data.on_error, data.max_pixels, data.image_roots)
 
 
 def _find_image_folder(root: str, _: Names = ()) -> dict[str, str]:
@@ -68,7 +69,8 @@ def _find_image_folder(root: str, _: Names = ()) -> dict[str, str]:
 def _read_image_folder(data: DataConfig, root: str, splits: Names, classes: Names) -> Dataset:
     from jaxrcnn.data.image_folder import read_image_folder
 
-    return read_image_folder(root, splits, classes, data.on_error, data.max_pixels)
+    given = data.on_error, data.max_pixels, data.image_roots
+    return read_image_folder(root, splits, classes, *given)
 
 
 def _find_table(root: str, columns: Names = ()) -> dict[str, str]:
@@ -80,7 +82,8 @@ def _find_table(root: str, columns: Names = ()) -> dict[str, str]:
 def _read_table(data: DataConfig, root: str, splits: Names, classes: Names) -> Dataset:
     from jaxrcnn.data.table import read_table
 
-    return read_table(root, splits, classes, data.columns, data.on_error, data.max_pixels)
+    given = data.columns, data.on_error, data.max_pixels, data.image_roots
+    return read_table(root, splits, classes, *given)
 
 
 FORMATS = {

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from typing import NamedTuple, TypeVar
 
-from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.errors import DataError, Invalid
 from jaxrcnn.data.images import Header, image_size, read_header
 from jaxrcnn.data.transforms import Size
 from jaxrcnn.opening import Overdue, attend
@@ -61,7 +61,8 @@ def _look_at(chunk: Sequence[T], look: Callable[[T], Found]) -> list[Found | Val
             attend(functools.partial(_look_on, chunk[len(done) :], look, found))
             done += found
         except Overdue as error:
-            done += [*found, DataError(f"{error.filename}: {error.strerror}")]
+            what = f"{error.filename}: {error.strerror}"
+            done += [*found, DataError(what, "image-unreadable")]
     return done
 
 
@@ -89,7 +90,7 @@ def first_file(paths: Iterable[str]) -> str:
     for path in tried:
         if os.path.isfile(path):
             return path
-    raise ValueError(f"the image file is missing: {' or '.join(tried)}")
+    raise Invalid(f"the image file is missing: {' or '.join(tried)}", "image-missing")
 
 
 def check_size(
@@ -123,7 +124,7 @@ def check_size(
         return ImageFile(path, size, as_stored=True)
     if size == image_size(path, max_pixels):  # the tag follows the pixels
         return ImageFile(path, size, as_stored=False)
-    raise ValueError(size_mismatch(header.size, size))
+    raise Invalid(size_mismatch(header.size, size), "image-size", path)
 
 
 def size_mismatch(found: Size, annotated: Size) -> str:

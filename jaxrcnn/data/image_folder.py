@@ -13,6 +13,7 @@ from jaxrcnn.data.image_files import check_size
 from jaxrcnn.data.image_folder_metadata import Entry, read_metadata
 from jaxrcnn.data.image_index import ImageIndex
 from jaxrcnn.data.images import MAX_PIXELS
+from jaxrcnn.data.inside import Inside
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.splits import ALL, choose_split, is_split
 from jaxrcnn.data.table_sheet import BEGINNING, peek_header
@@ -43,6 +44,7 @@ def read_image_folder(
     classes: Sequence[str] = (),
     on_error: Literal["raise", "skip"] = "raise",
     max_pixels: int = MAX_PIXELS,
+    image_roots: Sequence[str] = (),
 ) -> Dataset:
     """Open splits of a folder in Hugging Face's imagefolder format as one data set.
 
@@ -53,6 +55,7 @@ def read_image_folder(
             counted. Empty takes those that README.md names, or those found, sorted.
         on_error: what to do with a faulty image or box: stop, or leave it out and note it.
         max_pixels: height times width of the largest image that is read.
+        image_roots: folders besides the root that images may be in.
 
     Returns:
         The data set; images are numbered from 1, those of a split in the order of their names.
@@ -74,11 +77,11 @@ def read_image_folder(
             files[file] = read_metadata(file, known, log)
         entries += [each for each in files[file] if each.name.startswith(folder)]
     entries = [each._replace(image_id=place) for place, each in enumerate(entries, 1)]
-    index = ImageIndex(root)
+    index, inside = ImageIndex(root), Inside([root, *image_roots])
 
     def look(entry: Entry) -> Page:
         path, renamed = index.find(entry.name, [os.path.dirname(entry.file)])
-        image = check_size(path, None, None, max_pixels)._replace(renamed=renamed)
+        image = check_size(inside.check(path), None, None, max_pixels)._replace(renamed=renamed)
         where = entry.image_id, entry.file, entry.where
         return Page(*where, image, entry.boxes, entry.faults)
 

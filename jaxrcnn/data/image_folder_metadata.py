@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from jaxrcnn.data.annotated import BadBox, Box, read_annotation
 from jaxrcnn.data.checks import FaultLog
-from jaxrcnn.data.errors import fault, quoted
+from jaxrcnn.data.errors import INVALID, UNKNOWN_CLASS, Invalid, fault, quoted
 from jaxrcnn.data.table_sheet import read_sheet
 from jaxrcnn.data.values import described, number, whole_number
 from jaxrcnn.data.written import is_blank, written_name
@@ -48,7 +48,7 @@ def read_metadata(file: str, names: Sequence[str], log: FaultLog) -> list[Entry]
                 raise read
             entries.append(_read_entry(file, where, read, names))
         except ValueError as error:
-            log.add(fault(file, where, str(error)))
+            log.add(fault(file, where, error), loses_image=True)
     return sorted(entries, key=lambda entry: entry.name.split("/"))
 
 
@@ -94,7 +94,7 @@ def _read_entry(file: str, where: str, read: dict[str, Any], names: Sequence[str
             corners = (x, y, x + width, y + height)
             boxes.append(Box(place, at, _class_name(label, names), corners))
         except ValueError as error:
-            faults.append(BadBox(at, str(error)))
+            faults.append(BadBox(at, str(error), getattr(error, "kind", INVALID)))
     numbered = any(type(label) is int for _, label in pairs)
     return Entry(file, where, name, boxes, faults, numbered)
 
@@ -147,7 +147,6 @@ def _class_name(label: Any, names: Sequence[str]) -> str:
         return written_name(label, "the class")
     place = whole_number(label, "the class")
     if names and place not in range(len(names)):
-        raise ValueError(
-            f"the class is {place}, but README.md names the classes 0 to {len(names) - 1}"
-        )
+        what = f"the class is {place}, but README.md names the classes 0 to {len(names) - 1}"
+        raise Invalid(what, UNKNOWN_CLASS)
     return names[place] if names else str(place)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxrcnn.data.errors import quoted
+from jaxrcnn.data.errors import Invalid, quoted
 from jaxrcnn.data.folders import images_below
 from jaxrcnn.data.image_names import bare_name, clean_parts, is_image, lower_ending
 
@@ -56,8 +56,9 @@ class ImageIndex:
             if len(found) == 1:
                 return FoundImage(found[0], renamed=True)
             if found:
-                raise ValueError(f"several files have this name: {quoted(found, 3)}")
-        raise ValueError(f"the image file is missing: {slashed} (looked for below {self.root})")
+                raise Invalid(f"several files have this name: {quoted(found, 3)}", "image-missing")
+        what = f"the image file is missing: {slashed} (looked for below {self.root})"
+        raise Invalid(what, "image-missing")
 
     def _alike(self, parts: Sequence[str]) -> list[str]:
         """The files with the name of an image, whatever their endings and folders."""

@@ -112,6 +112,24 @@ def read_header(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> H
     return _header(path, max_pixels, Image.Image.getexif)
 
 
+def read_orientation(path: str | os.PathLike[str], max_pixels: int = 2**62) -> int:
+    """The orientation that an image file's EXIF tag says, 1 to 8; 1 where there is none.
+
+    As for `read_header`, without the tag that may follow the pixels of a PNG.
+
+    Raises:
+        DataError: see `read_image`.
+    """
+    from PIL import ExifTags, Image
+
+    try:
+        with open_file(path, HEAD) as file, open_image(file, max_pixels) as image:
+            found = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
 def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Size:
     """Height and width of what `read_image` gives.
 
@@ -273,4 +291,5 @@ def _unreadable(path: str | os.PathLike[str], error: Exception) -> DataError:
         what = str(error)
     if isinstance(error, UnidentifiedImageError):
         what = "no image, or one that is broken at once, or of a kind that Pillow does not know"
-    return DataError(" ".join(f"{os.fspath(path)}: {what}".split()))
+    kind = "image-too-large" if isinstance(error, TooManyPixels) else "image-unreadable"
+    return DataError(" ".join(f"{os.fspath(path)}: {what}".split()), kind)

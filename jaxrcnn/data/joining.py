@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxrcnn.data.class_names import alike
 from jaxrcnn.data.columns import Records
 from jaxrcnn.data.records import Dataset, Record
 from jaxrcnn.wording import counted
@@ -94,6 +95,8 @@ def join(datasets: Sequence[Dataset], class_names: Sequence[str]) -> Dataset:
         class_names=tuple(class_names),
         reader=Joined(tuple(datasets), tuple(starts)),
         skipped=tuple(line for dataset in sets for line in dataset.skipped),
+        faults=tuple(fault for dataset in sets for fault in dataset.faults),
+        lost_images=sum(dataset.lost_images for dataset in sets),
         clipped=sum(dataset.clipped for dataset in sets),
         other_boxes=sum(dataset.other_boxes for dataset in sets),
         empty_boxes=sum(dataset.empty_boxes for dataset in sets),
@@ -110,10 +113,9 @@ def join(datasets: Sequence[Dataset], class_names: Sequence[str]) -> Dataset:
 
 
 def _alike(names: Sequence[str]) -> list[str]:
-    """A note for each pair of names that differ only in case."""
+    """A note for each pair of names that differ only in case or blanks."""
     return [
-        f"the classes '{one}' and '{other}' differ only in case: "
+        f"the classes '{one}' and '{other}' differ only in case or blanks: "
         f"--config.data.rename '{other}={one}' makes them one"
-        for one, other in itertools.combinations(names, 2)
-        if one.casefold() == other.casefold()
+        for one, other in alike(names)
     ]

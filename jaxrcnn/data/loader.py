@@ -4,11 +4,13 @@ Which images a step gets is planned beforehand for the whole run; a step's augme
 from (seed, step, position). So neither the number of workers nor a restart changes a batch.
 """
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeVar
 
 from jaxrcnn.config import Config
 from jaxrcnn.data.batches import EvalBatch, Unread, make_eval_batch, make_train_batch
+from jaxrcnn.data.left_out import check_left_out
 from jaxrcnn.data.planning import (
     PADDING,
     eval_buckets,
@@ -43,6 +45,8 @@ class BatchStream(Iterator[T]):
         steps: in this order.
         workers: processes; 0 takes threads of this one.
         say: prints a line where a process is lost, which loses no batch.
+        check: takes the lines of `unread` when there are new ones, and raises DataError if they
+            are too many.
     """
 
     def __init__(
@@ -51,8 +55,10 @@ class BatchStream(Iterator[T]):
         steps: range,
         workers: int,
         say: Say | None = None,
+        check: Callable[[Collection[str]], None] | None = None,
     ) -> None:
         self._make = make  # holds the file that worker processes map
+        self._check = check
         self._batches: Any
         if workers:
             self._batches = Workers(make, steps, workers, AHEAD, say)
@@ -67,6 +73,8 @@ class BatchStream(Iterator[T]):
     def __next__(self) -> T:
         batch, unread = next(self._batches)
         self.unread.update(dict.fromkeys(unread))
+        if unread and self._check is not None:
+            self._check(self.unread)
         return batch
 
     def close(self) -> None:
@@ -89,7 +97,8 @@ def train_batches(
     train together each has its share of every batch.
 
     Raises:
-        DataError: there are no images, or (from next, data.on_error "raise") one is unreadable.
+        DataError: there are no images, or (from next) one is unreadable (data.on_error "raise"),
+            or more than data.max_skipped_share are.
     """
     plan = plan_training(dataset, config)
     rows = list(share.rows(config.train.batch_size))
@@ -99,7 +108,8 @@ def train_batches(
     def make(step: int) -> tuple[Batch, Unread]:
         return make_train_batch(dataset, config, *plan.of(step), step, proposals, rows)
 
-    return BatchStream(make, range(first_step, config.train.steps), config.data.workers, say)
+    check = functools.partial(check_left_out, dataset, config)
+    return BatchStream(make, range(first_step, config.train.steps), config.data.workers, say, check)
 
 
 def eval_batches(

@@ -17,7 +17,6 @@ from jaxrcnn.data.joining import join, name_classes, parse_renames, relabel, ren
 from jaxrcnn.data.records import Dataset, Record
 from jaxrcnn.data.sources import Source
 from jaxrcnn.opening import read_timeout
-from jaxrcnn.wording import counted
 
 Part = tuple[Source, Sequence[str]]
 """A folder, and the splits of it that are read."""
@@ -36,10 +35,10 @@ def read_parts(data: DataConfig, parts: Sequence[Part], classes: Sequence[str]) 
         DataError: something cannot be read.
     """
     if _is_plain(data):
-        return [_read(data, *part, classes) for part in parts]
-    found = [_read(data, *part, ()) for part in parts]
+        return [read_source(data, *part, classes) for part in parts]
+    found = [read_source(data, *part, ()) for part in parts]
     if len(data.roots) > 1:
-        names = _name_roots(data.roots)
+        names = name_roots(data.roots)
         found = [
             _within(names[source.place], dataset)
             for (source, _), dataset in zip(parts, found, strict=True)
@@ -85,29 +84,27 @@ def _is_plain(data: DataConfig) -> bool:
     return len(data.roots) == 1 and not data.rename
 
 
-def _read(
+def read_source(
     data: DataConfig, source: Source, splits: Sequence[str], classes: Sequence[str]
 ) -> Dataset:
+    """The data set of some splits of one folder, as its reader gives it.
+
+    Args:
+        data: how it is read.
+        source: the folder.
+        splits: of it, in this order.
+        classes: in the order of their labels; empty takes all.
+
+    Raises:
+        DataError: something cannot be read.
+    """
     with read_timeout(data.read_timeout):
         try:
             dataset = FORMATS[source.format].read(data, source.root, splits, classes)
         except DataError as error:
             raise explain(error, source.root, source.format, data.columns) from error
     reader = functools.partial(_read_in_time, dataset.reader, data.read_timeout)
-    outside = [record.file for record in dataset.records if not _is_below(source.root, record.file)]
-    notes = dataset.notes
-    if outside and source.format != "yolo":  # which says so by itself
-        what = f"outside of {source.root}, as its annotations say"
-        notes += (f"{counted(len(outside), 'image')} read from {what} (the first: {outside[0]})",)
-    return dataclasses.replace(dataset, reader=reader, notes=notes)
-
-
-def _is_below(root: str, path: str) -> bool:
-    """Whether a path is in a folder or below, wherever links in it lead."""
-    if path.startswith(os.path.join(root, "")) and os.pardir not in path:
-        return True  # the usual case, quickly
-    inside = os.path.relpath(path, root)
-    return inside.split(os.sep)[0] != os.pardir
+    return dataclasses.replace(dataset, reader=reader)
 
 
 def _read_in_time(
@@ -117,7 +114,7 @@ def _read_in_time(
         return reader(record)
 
 
-def _name_roots(roots: Sequence[str]) -> list[str]:
+def name_roots(roots: Sequence[str]) -> list[str]:
     """A short name for each folder: its own, with a number where several have the same."""
     names = [os.path.basename(os.path.abspath(root)) for root in roots]
     twice = {name for name, count in Counter(names).items() if count > 1}

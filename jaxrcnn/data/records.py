@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from jaxrcnn.data.columns import Records
-from jaxrcnn.data.errors import REMEDY, DataError, fault
+from jaxrcnn.data.errors import REMEDY, DataError, Fault, fault
 from jaxrcnn.data.image_files import size_mismatch
 from jaxrcnn.data.images import MAX_PIXELS, read_image
 from jaxrcnn.data.record import Record, make_record
@@ -31,11 +31,11 @@ def read_file(record: Record, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         pixels = read_image(record.file, max_pixels, as_stored=record.as_stored)
     except DataError as error:
         what = f"the image cannot be decoded ({error.__cause__ or error})"
-        raise fault(record.file, f"image {record.source_id}", what) from error
+        raise fault(record.file, f"image {record.source_id}", what, kind="image-damaged") from error
     size = pixels.shape[:2]
     if size != (record.height, record.width):
         what = size_mismatch(size, (record.height, record.width))
-        raise fault(record.file, f"image {record.source_id}", what)
+        raise fault(record.file, f"image {record.source_id}", what, kind="image-size")
     return pixels
 
 
@@ -62,6 +62,8 @@ class Dataset:
     transforms: tuple[Transform, ...] = ()  # run in order on samples in original pixels
     box_room: int = 0  # boxes of an image that a batch has room for; 0: as many as any record has
     skipped: tuple[str, ...] = ()  # a line for each faulty record that was left out
+    faults: tuple[Fault, ...] = ()  # what is wrong with each, and with boxes without an area
+    lost_images: int = 0  # images that were left out as a whole, of the faulty records
     clipped: int = 0  # boxes that reached out of their image by up to a pixel, and were cut
     other_boxes: int = 0  # boxes of categories that data.classes does not name, left out
     empty_boxes: int = 0  # boxes without width or height, left out

@@ -12,6 +12,7 @@ from jaxrcnn.data.image_files import check_size
 from jaxrcnn.data.image_index import ImageIndex
 from jaxrcnn.data.image_names import is_image, stem_of
 from jaxrcnn.data.images import MAX_PIXELS
+from jaxrcnn.data.inside import Inside
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.splits import choose_split
 from jaxrcnn.data.table_columns import find_columns
@@ -41,6 +42,7 @@ def read_table(
     columns: Sequence[str] = (),
     on_error: Literal["raise", "skip"] = "raise",
     max_pixels: int = MAX_PIXELS,
+    image_roots: Sequence[str] = (),
 ) -> Dataset:
     """Open splits of a folder with tables of boxes as one data set.
 
@@ -53,6 +55,7 @@ def read_table(
         columns: what columns mean whose names are not recognised, each MEANING=COLUMN.
         on_error: what to do with a faulty image or box: stop, or leave it out and note it.
         max_pixels: height times width of the largest image that is read.
+        image_roots: folders besides the root that images may be in.
 
     Returns:
         The data set; images are numbered from 1, those of a split in the order of their names.
@@ -80,12 +83,12 @@ def read_table(
             if source.value.lower() in ("", entry.split)
         ]
     entries = [each._replace(image_id=place) for place, each in enumerate(entries, 1)]
-    index = ImageIndex(root)
+    index, inside = ImageIndex(root), Inside([root, *image_roots])
 
     def look(entry: Entry) -> Page:
         height, width = _size(entry)
         path, renamed = index.find(entry.name, entry.places)
-        image = check_size(path, height, width, max_pixels)._replace(renamed=renamed)
+        image = check_size(inside.check(path), height, width, max_pixels)._replace(renamed=renamed)
         where = entry.image_id, entry.file, entry.where
         return Page(*where, image, entry.boxes, entry.faults, in_shares=entry.in_shares)
 

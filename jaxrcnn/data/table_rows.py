@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from jaxrcnn.data.annotated import BadBox, Box, Corners
 from jaxrcnn.data.checks import FaultLog
-from jaxrcnn.data.errors import fault
+from jaxrcnn.data.errors import IN_TWO_SPLITS, fault
 from jaxrcnn.data.table_columns import CORNERS, SIDES, Columns
 from jaxrcnn.data.table_sheet import Cells, Sheet
 from jaxrcnn.data.written import is_blank, written_name, written_number, written_side
@@ -57,7 +57,7 @@ def read_rows(sheet: Sheet, columns: Columns, one_class: str, log: FaultLog) -> 
         try:
             rows.append(_read_row(cells, len(sheet.header), columns, one_class))
         except ValueError as error:
-            log.add(fault(sheet.file, cells.where, str(error)))
+            log.add(fault(sheet.file, cells.where, error))
     return rows
 
 
@@ -131,7 +131,7 @@ def group_rows(file: str, rows: Sequence[Row], in_shares: bool, log: FaultLog) -
         splits = list(dict.fromkeys(row.split for row in grouped[name]))
         if len(splits) > 1:
             what = f"the image is in the splits '{splits[0]}' and '{splits[1]}'"
-            log.add(fault(file, entry.where, what))
+            log.add(fault(file, entry.where, what, kind=IN_TWO_SPLITS), loses_image=True)
         else:
             entries.append(entry)
     return entries

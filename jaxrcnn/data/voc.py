@@ -7,11 +7,19 @@ from typing import Literal
 
 import numpy as np
 
-from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised, check_boxes
+from jaxrcnn.data.checks import (
+    EMPTY,
+    NORMALISED,
+    FaultLog,
+    are_normalised,
+    check_boxes,
+    describe_empty,
+)
 from jaxrcnn.data.columns import Records
 from jaxrcnn.data.errors import fault, quoted
 from jaxrcnn.data.image_files import look_at
 from jaxrcnn.data.images import MAX_PIXELS
+from jaxrcnn.data.inside import Inside
 from jaxrcnn.data.records import Dataset, Record, make_record, read_file
 from jaxrcnn.data.voc_layouts import Unlisted, find_split, find_unlisted, spare_images
 from jaxrcnn.data.voc_pages import Page, list_pages, read_page
@@ -32,6 +40,7 @@ def read_voc(
     on_error: Literal["raise", "skip"] = "raise",
     one_based: bool = True,
     max_pixels: int = MAX_PIXELS,
+    image_roots: Sequence[str] = (),
 ) -> Dataset:
     """Open splits of a folder in Pascal VOC's format as one data set.
 
@@ -49,6 +58,7 @@ def read_voc(
             a box one pixel wide has xmin = xmax in the file and x1 = x0 + 1 here. Otherwise they
             are continuous, from 0, and are taken as they are.
         max_pixels: height times width of the largest image that is read.
+        image_roots: folders besides the root that images may be in.
 
     Returns:
         The data set; image ids and annotation ids count from 1 along the lists.
@@ -57,14 +67,14 @@ def read_voc(
         DataError: a split is missing or its list cannot be read; with on_error "raise" also a
             faulty image or box.
     """
-    log = FaultLog(on_error)
+    log, inside = FaultLog(on_error), Inside([root, *image_roots])
     chosen = [find_split(root, split) for split in splits]
     listed = list_pages(root, chosen, log)
-    read = look_at(listed, lambda page: read_page(page, max_pixels))
+    read = look_at(listed, lambda page: read_page(page, max_pixels, inside))
     pages: list[Page] = []
     for entry, page in zip(listed, read, strict=True):
         if isinstance(page, ValueError):
-            log.add(fault(entry.file, f"image {entry.stem}", str(page)))
+            log.add(fault(entry.file, f"image {entry.stem}", page), loses_image=True)
         else:
             pages.append(page)
     found = {item.name for page in pages for item in page.objects}
@@ -81,6 +91,8 @@ def read_voc(
         category_ids=tuple(range(1, len(names) + 1)),
         reader=functools.partial(read_file, max_pixels=max_pixels),
         skipped=tuple(log.lines),
+        faults=tuple(log.faults),
+        lost_images=log.lost_images,
         clipped=counts["cut"],
         other_boxes=counts["other"],
         empty_boxes=counts["empty"],
@@ -120,15 +132,21 @@ def _make_record(
     """
     first_id = counts["objects"] + 1
     counts["objects"] += page.number
+    record, path = f"image {page.stem}", page.image.path
     for what in page.faults:
-        log.add(fault(page.file, f"image {page.stem}", what))
+        log.add(fault(page.file, record, what, image=path))
     objects = [item for item in page.objects if item.name in labels]
     counts["other"] += len(page.objects) - len(objects)
     written = np.array([item.corners for item in objects], np.float64).reshape(-1, 4)  # (G, 4)
-    checked = check_boxes(written - (one_based, one_based, 0, 0), *page.image.size)
+    corners = written - (one_based, one_based, 0, 0)
+    checked = check_boxes(corners, *page.image.size)
+    names = [f"object {item.place}, '{item.name}': " for item in objects]
     for place, what in checked.faults.items():
-        name = f"object {objects[place].place}, '{objects[place].name}': "
-        log.add(fault(page.file, f"image {page.stem}", name + what))
+        about = {"kind": checked.kinds[place], "image": path, "box": corners[place]}
+        log.add(fault(page.file, record, names[place] + what, **about))
+    for place in np.flatnonzero(checked.empty).tolist():
+        about = {"kind": EMPTY, "image": path, "box": corners[place]}
+        log.remark(fault(page.file, record, names[place] + describe_empty(corners[place]), **about))
     good = checked.good
     kept = [item for item, is_good in zip(objects, good, strict=True) if is_good]
     counts.update(cut=int(checked.cut[good].sum()), empty=int(checked.empty.sum()))

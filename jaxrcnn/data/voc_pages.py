@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from jaxrcnn.data.checks import FaultLog
-from jaxrcnn.data.errors import fault
+from jaxrcnn.data.errors import UNREADABLE, Invalid, fault
 from jaxrcnn.data.folders import list_folder
 from jaxrcnn.data.foreign import ROOTS
 from jaxrcnn.data.image_files import ImageFile, check_size
 from jaxrcnn.data.image_names import is_image, lower_ending
 from jaxrcnn.data.images import ENDINGS
+from jaxrcnn.data.inside import Inside
 from jaxrcnn.data.text import read_text
 from jaxrcnn.data.values import flag, whole_number
 from jaxrcnn.data.voc_layouts import Unlisted, find_list, find_unlisted, listed_images
@@ -66,7 +67,8 @@ def list_pages(root: str, splits: Sequence[str], log: FaultLog) -> list[Listed]:
         for page in _pages_of(root, split):
             image_id += 1
             if page.file in seen:
-                log.add(fault(find_list(root, split), f"image {page.stem}", "is listed twice"))
+                file, record = find_list(root, split), f"image {page.stem}"
+                log.add(fault(file, record, "is listed twice", kind="image-listed-twice"))
                 continue
             seen.add(page.file)
             pages.append(page._replace(image_id=image_id))
@@ -130,7 +132,7 @@ def _images_in(folder: str) -> dict[str, str]:
     return found
 
 
-def read_page(listed: Listed, max_pixels: int) -> Page:
+def read_page(listed: Listed, max_pixels: int, inside: Inside) -> Page:
     """Read an XML file, and look at its image.
 
     Raises:
@@ -140,9 +142,10 @@ def read_page(listed: Listed, max_pixels: int) -> Page:
     page = _read_xml(listed.file)
     if page.tag != "annotation":
         kind = f": {ROOTS[page.tag]}" if page.tag in ROOTS else ""
-        raise ValueError(f"its root element is <{page.tag}>, not VOC's <annotation>{kind}")
+        what = f"its root element is <{page.tag}>, not VOC's <annotation>{kind}"
+        raise Invalid(what, UNREADABLE)
     height, width = (_side(page, name) for name in ("height", "width"))
-    image = check_size(_image_file(listed, page), height, width, max_pixels)
+    image = check_size(inside.check(_image_file(listed, page)), height, width, max_pixels)
     objects, faults = [], []
     items = page.findall("object")
     for place, item in enumerate(items, 1):
@@ -162,13 +165,14 @@ def _read_xml(file: str) -> ElementTree.Element:
     try:
         content = read_bytes(file)
     except OSError as error:
-        raise ValueError(f"the annotation cannot be read ({error.strerror})") from error
+        what = f"the annotation cannot be read ({error.strerror})"
+        raise Invalid(what, UNREADABLE) from error
     if b"<!ENTITY" in content.replace(b"\0", b""):  # UTF-16 has zeros
-        raise ValueError("the annotation declares entities, which are not read")
+        raise Invalid("the annotation declares entities, which are not read", UNREADABLE)
     try:
         return ElementTree.fromstring(content)
     except (ElementTree.ParseError, LookupError, ValueError) as error:
-        raise ValueError(f"the annotation is not XML ({error})") from error
+        raise Invalid(f"the annotation is not XML ({error})", UNREADABLE) from error
 
 
 def _image_file(listed: Listed, page: ElementTree.Element) -> str:
@@ -184,7 +188,8 @@ def _image_file(listed: Listed, page: ElementTree.Element) -> str:
     if lower_ending(written) in listed.images:
         return listed.images[lower_ending(written)]
     path = os.path.join(listed.folder, listed.stem)
-    raise ValueError(f"the image file is missing: {path} with any of {' '.join(ENDINGS)}")
+    what = f"the image file is missing: {path} with any of {' '.join(ENDINGS)}"
+    raise Invalid(what, "image-missing")
 
 
 def _side(page: ElementTree.Element, name: str) -> int | None:

@@ -6,16 +6,23 @@ from typing import Literal, NamedTuple
 
 from jaxrcnn.data.annotated import Page, look_at_listed, make_dataset, not_text
 from jaxrcnn.data.checks import FaultLog
-from jaxrcnn.data.errors import DataError, fault, quoted
+from jaxrcnn.data.errors import UNREADABLE, DataError, Invalid, fault, quoted
 from jaxrcnn.data.folders import list_folder, what_is_there
 from jaxrcnn.data.image_files import check_size
 from jaxrcnn.data.image_index import ImageIndex
 from jaxrcnn.data.images import MAX_PIXELS
+from jaxrcnn.data.inside import Inside
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.splits import choose_split
 from jaxrcnn.data.text import read_text
 from jaxrcnn.data.yolo_description import Description
-from jaxrcnn.data.yolo_images import Listed, absent_splits, label_file, list_images
+from jaxrcnn.data.yolo_images import (
+    Listed,
+    absent_splits,
+    label_file,
+    list_images,
+    named_folders,
+)
 from jaxrcnn.data.yolo_labels import Labels, are_oriented, parse_labels
 from jaxrcnn.data.yolo_layouts import (
     NAME_FILES,
@@ -60,6 +67,7 @@ def read_yolo(
     classes: Sequence[str] = (),
     on_error: Literal["raise", "skip"] = "raise",
     max_pixels: int = MAX_PIXELS,
+    image_roots: Sequence[str] = (),
 ) -> Dataset:
     """Open splits of a folder in YOLO's format as one data set.
 
@@ -71,6 +79,7 @@ def read_yolo(
             counted. Empty takes all, by ascending number.
         on_error: what to do with a faulty image or box: stop, or leave it out and note it.
         max_pixels: height times width of the largest image that is read.
+        image_roots: folders besides the root that images may be in.
 
     Returns:
         The data set; images are numbered from 1, those of a split in the order of their paths.
@@ -84,13 +93,16 @@ def read_yolo(
     places = {name: ", ".join(paths) for name, paths in description.splits.items()}
     chosen = [choose_split(split, places, description.file) for split in splits]
     listed = list_images(root, description, chosen, notes)
-    index = ImageIndex(root)
+    named = named_folders(root, description, chosen)
+    index, inside = ImageIndex(root), Inside([root, *named, *image_roots])
 
     def look(image: Listed) -> _Labelled:
         found = image.find(index)
         file = label_file(found.path)
         labels = _read_labels(file, description)
-        size = check_size(found.path, None, None, max_pixels)._replace(renamed=found.renamed)
+        size = check_size(inside.check(found.path), None, None, max_pixels)._replace(
+            renamed=found.renamed
+        )
         boxes, faults = (labels.boxes, labels.faults) if labels else ((), ())
         where = image.image_id, image.file, image.where
         return _Labelled(Page(*where, size, boxes, faults, file, in_shares=True), labels)
@@ -133,9 +145,10 @@ def _read_labels(file: str, description: Description) -> Labels | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ValueError(f"its label file {file} cannot be read ({error.strerror})") from error
+        what = f"its label file {file} cannot be read ({error.strerror})"
+        raise Invalid(what, UNREADABLE) from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"its label file {file}: {not_text(error)}") from error
+        raise Invalid(f"its label file {file}: {not_text(error)}", UNREADABLE) from error
     return parse_labels(text, description.names, description.keypoint_numbers)
 
 

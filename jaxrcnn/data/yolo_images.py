@@ -98,6 +98,15 @@ def _images_of(
             yield Listed(0, path, f"image {below(path, image)}", image, ())
 
 
+def named_folders(root: str, description: Description, splits: Sequence[str]) -> list[str]:
+    """The folders of splits, and those of lists, which data.yaml may name outside of the root."""
+    paths = [_find(root, description, path) for name in splits for path in description.splits[name]]
+    folders = [path if os.path.isdir(path) else os.path.dirname(path) for path in paths if path]
+    base = os.path.join(root, description.path)
+    outside = [folder for folder in (*folders, base) if below(root, folder) == folder]
+    return [folder for folder in outside if not _is_above(folder, root)]
+
+
 def _find(root: str, description: Description, written: str) -> str:
     """The folder or list that a path means; "" where there is none.
 

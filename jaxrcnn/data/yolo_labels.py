@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from jaxrcnn.data.annotated import BadBox, Box, Corners, lines_of
+from jaxrcnn.data.errors import INVALID, UNKNOWN_CLASS, Invalid
 from jaxrcnn.data.written import written_number, written_whole
 from jaxrcnn.wording import counted
 
@@ -43,7 +44,8 @@ def parse_labels(text: str, names: Mapping[int, str], keypoint_numbers: int = 0)
             name = _class_name(words[0], names)
             corners = _corners(words[1:], keypoint_numbers)
         except ValueError as error:
-            faults.append(BadBox(f"line {line}", str(error)))
+            kind = getattr(error, "kind", INVALID)
+            faults.append(BadBox(f"line {line}", str(error), kind))
         else:
             boxes.append(Box(place, f"line {line}", name, corners))
     return Labels(boxes, faults, frozenset(lengths))
@@ -57,7 +59,7 @@ def are_oriented(files: Iterable[Labels]) -> bool:
 def _class_name(word: str, names: Mapping[int, str]) -> str:
     number = written_whole(word, "the class")
     if number not in names:
-        raise ValueError(f"the class is {number}, but {_ranges(names)}")
+        raise Invalid(f"the class is {number}, but {_ranges(names)}", UNKNOWN_CLASS)
     return names[number]
 
 
@@ -105,9 +107,8 @@ def _box(words: Sequence[str]) -> Corners:
 def _share(word: str, name: str) -> float:
     share = written_number(word, name)
     if FARTHEST < abs(share) < float("inf"):
-        raise ValueError(
-            f"{name} is {word[:20]}, but coordinates are fractions of the image size, 0 to 1"
-        )
+        what = f"{name} is {word[:20]}, but coordinates are fractions of the image size, 0 to 1"
+        raise Invalid(what, "box-in-pixels")
     return share
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxrcnn.config import Config
 from jaxrcnn.data.batches import EvalBatch
+from jaxrcnn.data.left_out import check_left_out
 from jaxrcnn.data.loader import BatchStream, eval_batches
 from jaxrcnn.data.planning import plan_evaluation
 from jaxrcnn.data.proposals import StoredProposals
@@ -47,7 +48,8 @@ def find(
     do their share, and all of them have what they found together.
 
     Raises:
-        DataError: an image is unreadable and data.on_error is "raise".
+        DataError: an image is unreadable and data.on_error is "raise", or more than
+            data.max_skipped_share are.
     """
     losses: list[dict[str, float]] = []  # of each batch
     images: list[int] = []  # in it, of this process
@@ -70,8 +72,10 @@ def find(
         weight = sum(numbers[number] for _, numbers, _ in parts)
         for name, value in of_batch.items():
             sums[name] = sums.get(name, 0.0) + value * weight
+    unread = tuple(line for _, _, lines in parts for line in lines)
+    check_left_out(dataset, config, unread)
     means = {f"eval/{name}": value / max(len(detections), 1) for name, value in sums.items()}
-    return Found(detections, means, tuple(line for _, _, lines in parts for line in lines))
+    return Found(detections, means, unread)
 
 
 def find_each(

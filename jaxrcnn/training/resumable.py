@@ -13,6 +13,7 @@ ANY_TIME = (
     "data.test_split",
     "data.workers",
     "data.read_timeout",
+    "data.max_skipped_share",
     "train.log_every",
     "train.eval_every",
     "train.checkpoint_every",
@@ -41,7 +42,7 @@ numbers up in another order."""
 STILL_AHEAD = ("train.steps", "train.epochs", "train.optimizer.milestones")
 """Fields of which the part that is still ahead may change, in joint training."""
 
-MOVED = ("data.root",)
+MOVED = ("data.root", "data.image_roots")
 """Fields that say where the data are; they may change if the data are known to be the same."""
 
 

@@ -4,12 +4,13 @@ from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.coco_images import look_at_images
 from jaxrcnn.data.coco_tables import read_split
 from jaxrcnn.data.images import MAX_PIXELS
+from jaxrcnn.data.inside import Inside
 from tests.data.coco_files import TABLES, changed, write
 
 
 def look(root):
     split = read_split(str(root), "train", FaultLog("raise"))
-    return look_at_images(str(root), split, MAX_PIXELS)
+    return look_at_images(str(root), split, MAX_PIXELS, Inside([str(root)]))
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_a_set_whose_records_are_all_faulty_names_the_first(tmp_path):
         path.unlink()
     fields = {"root": str(tmp_path), "train_splits": ("train",), "eval_split": "train"}
     with pytest.raises(DataError, match=r"2 faulty .* \(the first: .* image 0: the image file"):
-        open_datasets(config_of(1, **fields, on_error="skip"))
+        open_datasets(config_of(1, **fields, on_error="skip", max_skipped_share=1.0))
 
 
 AUTO = {"format": "auto", "train_splits": (), "eval_split": ""}

@@ -12,7 +12,12 @@ from tests.data import coco_files, voc_files
 from tests.data.folders import write
 
 DATA = DataConfig(
-    keep_difficult=True, on_error="skip", voc_one_based=False, max_pixels=7, columns=("image=x",)
+    keep_difficult=True,
+    on_error="skip",
+    voc_one_based=False,
+    max_pixels=7,
+    columns=("image=x",),
+    image_roots=("more",),
 )
 
 
@@ -26,17 +31,23 @@ class Recorder:
 @pytest.mark.parametrize(
     ("name", "module", "reader", "given", "named"),
     [
-        ("coco", "", "read_coco", ("skip", 7), {}),
+        ("coco", "", "read_coco", ("skip", 7, ("more",)), {}),
         (
             "voc",
             "",
             "read_voc",
             (),
-            {"keep_difficult": True, "on_error": "skip", "one_based": False, "max_pixels": 7},
+            {
+                "keep_difficult": True,
+                "on_error": "skip",
+                "one_based": False,
+                "max_pixels": 7,
+                "image_roots": ("more",),
+            },
         ),
-        ("yolo", "yolo", "read_yolo", ("skip", 7), {}),
-        ("imagefolder", "image_folder", "read_image_folder", ("skip", 7), {}),
-        ("table", "table", "read_table", (("image=x",), "skip", 7), {}),
+        ("yolo", "yolo", "read_yolo", ("skip", 7, ("more",)), {}),
+        ("imagefolder", "image_folder", "read_image_folder", ("skip", 7, ("more",)), {}),
+        ("table", "table", "read_table", (("image=x",), "skip", 7, ("more",)), {}),
     ],
 )
 def test_fields_of_the_config_reach_every_reader(monkeypatch, name, module, reader, given, named):

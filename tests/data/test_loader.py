@@ -20,7 +20,9 @@ from tests.data.small import STEPS, assert_same, config_of, given_proposals, sma
 
 
 def test_a_stream_names_an_unreadable_image_once():
-    nine = dataclasses.replace(config_of(on_error="skip"), train=TrainConfig(batch_size=3, steps=9))
+    nine = dataclasses.replace(
+        config_of(on_error="skip", max_skipped_share=1.0), train=TrainConfig(batch_size=3, steps=9)
+    )
     stream = train_batches(small_dataset(), nine)
     batches = list(stream)
     assert len(batches) == 9
@@ -97,7 +99,7 @@ def test_errors_of_a_worker_arrive_as_they_are(tmp_path):
     with pytest.raises(DataError, match=r"gone\.jpg: image 4: the image cannot be decoded"):
         next(stream)
     stream.close()
-    skipping = train_batches(dataset, config_of(workers=1, on_error="skip"))
+    skipping = train_batches(dataset, config_of(workers=1, on_error="skip", max_skipped_share=1.0))
     np.testing.assert_array_equal(next(skipping).image_weights, [0, 0, 0])
     assert len(skipping.unread) == 1
     skipping.close()

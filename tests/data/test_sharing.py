@@ -119,14 +119,14 @@ def test_the_file_of_a_killed_process_is_removed_and_that_of_a_living_one_stays(
 
 
 def test_workers_make_the_same_batches_of_shared_records(folder):
-    config = config_of(workers=1, on_error="skip")
+    config = config_of(workers=1, on_error="skip", max_skipped_share=1.0)
     stream = train_batches(small_dataset(), config)
     try:
         made = [next(stream) for _ in range(2)]
         assert len(files(folder)) == 1
     finally:
         stream.close()
-    alone = train_batches(small_dataset(), config_of(on_error="skip"))
+    alone = train_batches(small_dataset(), config_of(on_error="skip", max_skipped_share=1.0))
     for one in made:
         assert_same(one, next(alone))
     alone.close()

@@ -6,6 +6,7 @@ from PIL import Image
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.images import ENDINGS, MAX_PIXELS
+from jaxrcnn.data.inside import Inside
 from jaxrcnn.data.voc_pages import list_pages, read_page
 from tests.data.voc_files import SIZE, item, write
 
@@ -17,7 +18,7 @@ def stems(root, *splits, on_error="raise"):
 
 def read(root):
     (listed,) = list_pages(str(root), ("train",), FaultLog("raise"))
-    return read_page(listed, MAX_PIXELS)
+    return read_page(listed, MAX_PIXELS, Inside([str(root)]))
 
 
 @pytest.mark.parametrize(

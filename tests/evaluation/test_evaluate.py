@@ -137,10 +137,14 @@ def unreadable(record):
 
 def test_unreadable_images_are_skipped_and_named_or_raise(dataset):
     broken = dataclasses.replace(dataset, reader=unreadable)
-    skip = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, on_error="skip"))
+    skipping = dataclasses.replace(CONFIG.data, on_error="skip", max_skipped_share=1.0)
+    skip = dataclasses.replace(CONFIG, data=skipping)
     found = find(know_all, broken, skip)
     assert found.detections == {}
     assert len(found.unread) == 7
+    few = dataclasses.replace(skip, data=dataclasses.replace(skip.data, max_skipped_share=0.9))
+    with pytest.raises(DataError, match=r"7 of 7 images .* data\.max_skipped_share=0\.9"):
+        find(know_all, broken, few)
     with pytest.raises(DataError, match="broken"):
         find(know_all, broken, CONFIG)
 

@@ -16,7 +16,8 @@ ALLOWED = (
     *("train.keep_best", "train.patience", "train.trackers"),
     *("train.diagnostics.every", "train.diagnostics.curvature"),
     *("eval.metric", "eval.batch_size", "eval.images", "data.workers", "data.test_split"),
-    *("data.read_timeout", "train.checkpoint_minutes", "train.on_bad_checkpoint"),
+    *("data.read_timeout", "data.max_skipped_share"),
+    *("train.checkpoint_minutes", "train.on_bad_checkpoint"),
     *("train.on_changed_data", "train.on_nonfinite", "train.max_skipped", "train.stop_seconds"),
     *("train.watchdog", "train.mesh.data", "train.mesh.fsdp"),
     *("profile.start", "profile.steps"),
@@ -24,7 +25,8 @@ ALLOWED = (
 REFUSED_GROUPS = ("model",)
 REFUSED = (
     "seed",
-    *("data.format", "data.root", "data.train_splits", "data.eval_split", "data.val_share"),
+    *("data.format", "data.root", "data.image_roots"),
+    *("data.train_splits", "data.eval_split", "data.val_share"),
     *("data.classes", "data.rename", "data.columns", "data.repeat_threshold"),
     *("data.short_side", "data.long_side", "data.resize", "data.canvas", "data.train_short_sides"),
     *("data.horizontal_flip", "data.vertical_flip", "data.train_proposals", "data.eval_proposals"),
@@ -107,9 +109,10 @@ def _with(config, name, value):
 
 
 def test_the_root_may_change_where_the_data_were_compared():
-    here = replace_fields(Config(), {"data.root": ("x", "y"), "train.log_every": 5})
+    where = {"data.root": ("x", "y"), "data.image_roots": ("z",)}
+    here = replace_fields(Config(), {**where, "train.log_every": 5})
     changes = resumed_config(Config(), here, DONE, moved=True)[1]
-    assert [change.field for change in changes] == ["data.root", "train.log_every"]
+    assert [change.field for change in changes] == [*where, "train.log_every"]
     with pytest.raises(ConfigError, match="seed is 0 there, 1 here"):
         resumed_config(Config(), replace_fields(here, {"seed": 1}), DONE, moved=True)
 

@@ -1,0 +1,120 @@
+"""What was found, as lines for a terminal."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from jaxrcnn.checking.cost import Fit
+from jaxrcnn.checking.findings import Report, SplitFindings
+from jaxrcnn.checking.kinds import KINDS, remedy_of
+from jaxrcnn.data.errors import Fault, shortened
+from jaxrcnn.training.memory import gigabytes
+from jaxrcnn.wording import counted
+
+SHOWN = 3
+"""Faults of a kind that are printed; all of them are in the files."""
+
+
+def describe_report(report: Report) -> Iterator[str]:
+    """The faults by kind, then what there is to know of the data."""
+    yield ""
+    yield from describe_faults(report.findings.faults)
+    for each in report.findings.splits:
+        yield from _describe_split(each)
+    if report.fit is not None:
+        yield from describe_fit_lines(report.fit)
+    digests = report.fingerprint
+    if "none" in digests:
+        yield f"fingerprint  none: {digests['none']}"
+    else:
+        left_out = ", without the faulty records (data.on_error=skip)"
+        faulty = left_out if report.findings.faults else ""
+        texts = (f"{name} {digest}" for name, digest in digests.items())
+        yield f"fingerprint  {', '.join(texts)}{faulty}"
+
+
+def describe_faults(faults: list[tuple[str, Fault]]) -> Iterator[str]:
+    """A line for each kind, and the first faults of it."""
+    if not faults:
+        yield "no faults were found"
+        return
+    by_kind: defaultdict[str, list[Fault]] = defaultdict(list)
+    for _, fault in faults:
+        by_kind[fault.kind].append(fault)
+    yield f"{counted(len(faults), 'fault')}:"
+    for kind, own in by_kind.items():
+        title = KINDS[kind].title if kind in KINDS else kind
+        yield f"  {len(own)} x {kind}: {title}"
+        for fault in own[:SHOWN]:
+            yield f"      {fault.file}: {fault.record}: {shortened(' '.join(fault.what.split()))}"
+        if len(own) > SHOWN:
+            yield f"      and {len(own) - SHOWN} more"
+        yield f"      what to do: {remedy_of(own[0])}"
+
+
+def _describe_split(each: SplitFindings) -> Iterator[str]:
+    found = each.statistics
+    if found is None:
+        return
+    yield (
+        f"{each.split.name}: {counted(found['images'], 'image')}, "
+        f"{counted(found['boxes'], 'box', 'boxes')}, "
+        f"{counted(found['empty_images'], 'image')} without objects ({found['empty_share']:.1%})"
+    )
+    if found["boxes"]:
+        number, size = found["boxes_per_image"], found["box_sizes"]
+        yield (
+            f"  boxes per image: {number['median']:g} (median), {number['max']:g} at most; "
+            f"sides: {size['5%']:.0f} to {size['95%']:.0f} pixels; {found['small']} small, "
+            f"{found['medium']} medium, {found['large']} large"
+        )
+    if each.rotated:
+        rotated = counted(each.rotated, "image")
+        yield f"  {rotated} rotated by an EXIF tag: look at them in check.html"
+    names = list(found["classes"].items())
+    texts = [f"{name} {numbers['boxes']}" for name, numbers in names[:20]]
+    more = [f"{len(names) - 20} more"] if len(names) > 20 else []
+    yield f"  classes: {', '.join([*texts, *more]) or 'none'}"
+
+
+def describe_fit_lines(fit: Fit) -> Iterator[str]:
+    """Anchors, batches and cost, a line each."""
+    if fit.anchors is not None:
+        yield f"anchors  {describe_anchors(fit.anchors)}"
+    yield f"batches  {describe_batches(fit.batches)}"
+    yield f"cost     {describe_cost(fit.cost)}"
+
+
+def describe_anchors(anchors: dict[str, Any]) -> str:
+    """What the anchors miss, and what others would."""
+    now, then = anchors["missed"], anchors["suggested_missed"]
+    sizes = sorted({size for level in anchors["suggested_sizes"] for size in level})
+    text = (
+        f"{now['0.5']:.1%} of the objects overlap no anchor with an IoU of 0.5, {now['0.7']:.1%} "
+        "with 0.7"
+    )
+    return (
+        f"{text}; with the sizes {_numbers(sizes)} and ratios "
+        f"{_numbers(anchors['suggested_ratios'])} that k-means finds, {then['0.5']:.1%} and "
+        f"{then['0.7']:.1%} (other anchors mean training from random weights)"
+    )
+
+
+def _numbers(values: Any) -> str:
+    return " ".join(f"{value:g}" for value in values)
+
+
+def describe_batches(batches: dict[str, Any]) -> str:
+    """The shapes of batches, and how much of them is padding."""
+    shapes = " and ".join(f"{height}x{width}" for height, width in batches["shapes"])
+    return f"{shapes} (height x width), {batches['padded_share']:.1%} of it padding"
+
+
+def describe_cost(cost: dict[str, Any]) -> str:
+    """Memory and time, and how they were found out."""
+    memory = f"{gigabytes(cost['memory_bytes'])} of memory"
+    parameters = f"{cost['parameters'] / 1e6:.1f} million parameters"
+    seconds = cost["seconds_per_step"]
+    if seconds is None:
+        return f"{parameters}, at least {memory} ({cost['how']}); --measure times a step"
+    return f"{parameters}, about {memory} and {seconds:.2g} s per step ({cost['how']})"
