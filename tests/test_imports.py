@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "config_io": {"config", "peer_fields"},
     "config_names": {"config"},
     "config_file": {"config", "config_io", "config_names", "opening", "wording"},
-    "validation": {"config", "config_io"},
+    "validation": {"config", "config_io", "data.augment"},
     "prediction_fields": {"config", "config_io", "peer_fields", "validation"},
     "ops": {"types", "jax", "numpy"},
     "nets": {"types", "config", "runtime.xla", "jax", "flax"},

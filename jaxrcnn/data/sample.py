@@ -29,6 +29,7 @@ class Sample:
     extra: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     box_extra: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)  # each (g, ...)
     proposals: ImageProposals | None = None  # given ones, in pixels of `image`, best first
+    final_size: tuple[int, int] | None = None  # to be resized to; None: as data.short_side says
 
     @property
     def maps(self) -> set[str]:

@@ -12,6 +12,9 @@ from jaxrcnn.data.sample import ImageProposals, Sample
 Size = tuple[int, int]
 """Height and width in pixels."""
 
+Window = tuple[int, int, int, int]
+"""y0, x0, y1, x1 in whole pixels of an image; y1 and x1 are not part of it."""
+
 Resize = Literal["pillow", "torchvision"]
 """Whose resizing: see `resize`."""
 
@@ -79,7 +82,7 @@ def resize(sample: Sample, size: Size, method: Resize = "pillow") -> Sample:
     scales = np.array([x_scale, y_scale, x_scale, y_scale], np.float32)
     resize_image = _resize_by_neighbours if method == "torchvision" else _resize_by_pillow
     pixels = np.ix_(_nearest(height, size[0]), _nearest(width, size[1]))
-    return _changed(
+    return changed(
         sample,
         resize_image(sample.image, size),
         lambda boxes: boxes * scales,
@@ -92,13 +95,20 @@ def _nearest(length: int, wanted: int) -> np.ndarray:
     return (2 * np.arange(wanted) + 1) * length // (2 * wanted)
 
 
-def _changed(
+def changed(
     sample: Sample,
     image: np.ndarray,
     move: Callable[[np.ndarray], np.ndarray],
     change: Callable[[np.ndarray], np.ndarray],
 ) -> Sample:
-    """The sample with another image, boxes and proposals moved, and maps changed likewise."""
+    """The sample with another image.
+
+    Args:
+        sample: to be changed.
+        image: in place of its own.
+        move: gives the new boxes (n, 4) of old ones, for ground truth and proposals alike.
+        change: gives the new map of an old one.
+    """
     maps, proposals = sample.maps, sample.proposals
     return dataclasses.replace(
         sample,
@@ -146,7 +156,7 @@ def horizontal_flip(sample: Sample) -> Sample:
         x0, y0, x1, y1 = boxes.T
         return np.stack([width - x1, y0, width - x0, y1], axis=1)
 
-    return _changed(sample, mirrored, move, lambda array: array[:, ::-1])
+    return changed(sample, mirrored, move, lambda array: array[:, ::-1])
 
 
 def vertical_flip(sample: Sample) -> Sample:
@@ -157,7 +167,7 @@ def vertical_flip(sample: Sample) -> Sample:
         x0, y0, x1, y1 = boxes.T
         return np.stack([x0, height - y1, x1, height - y0], axis=1)
 
-    return _changed(sample, sample.image[::-1], move, lambda array: array[::-1])
+    return changed(sample, sample.image[::-1], move, lambda array: array[::-1])
 
 
 def keep_boxes(sample: Sample, mask: np.ndarray) -> Sample:
@@ -171,7 +181,7 @@ def keep_boxes(sample: Sample, mask: np.ndarray) -> Sample:
     )
 
 
-def crop(sample: Sample, window: tuple[int, int, int, int]) -> Sample:
+def crop(sample: Sample, window: Window) -> Sample:
     """Cut a window out of a sample.
 
     Boxes and proposals are clipped. A box is dropped if its centre lies outside of the window; one
@@ -191,24 +201,48 @@ def crop(sample: Sample, window: tuple[int, int, int, int]) -> Sample:
             f"crop: the window y0={y0}, x0={x0}, y1={y1}, x1={x1} is empty or "
             f"reaches out of the image of {width}x{height} pixels (width x height)"
         )
+    cut, inside = clip(sample, window), have_centres(sample.boxes, window)
+    return keep_boxes(cut, (inside | sample.ignore) & have_area(cut.boxes))
+
+
+def clip(sample: Sample, window: Window) -> Sample:
+    """Cut a window out of a sample, and keep all boxes, those that have nothing left too.
+
+    Proposals without area are dropped. What `final_size` says is scaled like the image's sides.
+    """
+    y0, x0, y1, x1 = window
     low, high = np.array([x0, y0] * 2, np.float32), np.array([x1, y1] * 2, np.float32)
-    centres = (sample.boxes[:, :2] + sample.boxes[:, 2:]) / 2
-    inside = ((centres >= low[:2]) & (centres < high[:2])).all(axis=1)
-    cut = _changed(
-        sample,
+    cut = changed(
+        in_proportion(sample, (y1 - y0, x1 - x0)),
         sample.image[y0:y1, x0:x1],
         lambda boxes: np.clip(boxes, low, high) - low,
         lambda array: array[y0:y1, x0:x1],
     )
-    cut = keep_boxes(cut, (inside | sample.ignore) & _have_area(cut.boxes))
     if cut.proposals is None:
         return cut
     boxes, scores = cut.proposals
-    real = _have_area(boxes)
+    real = have_area(boxes)
     return dataclasses.replace(cut, proposals=ImageProposals(boxes[real], scores[real]))
 
 
-def _have_area(boxes: np.ndarray) -> np.ndarray:
+def in_proportion(sample: Sample, size: Size) -> Sample:
+    """The sample with the `final_size` that it has at the same scale once it is of this size."""
+    if sample.final_size is None:
+        return sample
+    sides = zip(sample.final_size, size, sample.image.shape[:2], strict=True)
+    height, width = (max(1, round(final * new / old)) for final, new, old in sides)
+    return dataclasses.replace(sample, final_size=(height, width))
+
+
+def have_centres(boxes: np.ndarray, window: Window) -> np.ndarray:
+    """Which of the boxes (n, 4) have their centre in a window, (n,) bool."""
+    y0, x0, y1, x1 = window
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return ((centres >= (x0, y0)) & (centres < (x1, y1))).all(axis=1)
+
+
+def have_area(boxes: np.ndarray) -> np.ndarray:
+    """Which of the boxes (n, 4) have an area, (n,) bool."""
     return np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
 
 

@@ -28,6 +28,7 @@ REFUSED = (
     *("data.classes", "data.rename", "data.columns", "data.repeat_threshold"),
     *("data.short_side", "data.long_side", "data.resize", "data.canvas", "data.train_short_sides"),
     *("data.horizontal_flip", "data.vertical_flip", "data.train_proposals", "data.eval_proposals"),
+    *("data.augment", "data.min_visible"),
     *("data.keep_difficult", "data.voc_one_based", "data.max_pixels", "data.skip_empty"),
     *("data.on_error", "data.num_train_images", "data.num_eval_images"),
     *("train.scheme", "train.alternating.steps", "train.alternating.keep_proposals"),

@@ -1,0 +1,130 @@
+"""The augmentations by name, and the calls of them that `data.augment` lists."""
+
+import ast
+import dataclasses
+import difflib
+import functools
+from typing import Any, NamedTuple
+
+from jaxrcnn.config import ConfigError
+from jaxrcnn.data.augment.arguments import arguments_of, complaint
+from jaxrcnn.data.augment.copy_paste import CopyPaste
+from jaxrcnn.data.augment.cutout import Cutout
+from jaxrcnn.data.augment.iou_crop import IouCrop
+from jaxrcnn.data.augment.large_scale_jitter import LargeScaleJitter
+from jaxrcnn.data.augment.mosaic import Mosaic
+from jaxrcnn.data.augment.photometric import Photometric
+from jaxrcnn.data.augment.random_crop import RandomCrop
+from jaxrcnn.data.augment.rotate90 import Rotate90
+from jaxrcnn.data.augment.setting import Setting
+from jaxrcnn.data.augment.zoom_out import ZoomOut
+from jaxrcnn.data.records import Transform
+
+AUGMENTATIONS: dict[str, Any] = {
+    "large_scale_jitter": LargeScaleJitter,
+    "random_crop": RandomCrop,
+    "iou_crop": IouCrop,
+    "zoom_out": ZoomOut,
+    "rotate90": Rotate90,
+    "photometric": Photometric,
+    "cutout": Cutout,
+    "mosaic": Mosaic,
+    "copy_paste": CopyPaste,
+}
+
+FIELDS = {
+    "horizontal_flip": "data.horizontal_flip",
+    "vertical_flip": "data.vertical_flip",
+    "short_side": "data.train_short_sides",
+    "train_short_sides": "data.train_short_sides",
+}
+"""What is set by a field of its own."""
+
+
+class Call(NamedTuple):
+    """An augmentation and its arguments."""
+
+    name: str
+    arguments: tuple[tuple[str, Any], ...]  # those that are given
+
+    @property
+    def images(self) -> int:
+        """How many images become one by it."""
+        return getattr(AUGMENTATIONS[self.name], "images", 1)
+
+    def transform(self, setting: Setting) -> Transform:
+        """The transform for a place in a batch."""
+        kind = AUGMENTATIONS[self.name]
+        needs = {"setting"} & {field.name for field in dataclasses.fields(kind)}
+        return kind(**dict.fromkeys(needs, setting), **dict(self.arguments))
+
+
+def describe(name: str) -> str:
+    """An augmentation with all its arguments and their defaults, as a call."""
+    fields = arguments_of(AUGMENTATIONS[name])
+    return f"{name}({', '.join(f'{key}={field.default}' for key, field in fields.items())})"
+
+
+@functools.cache
+def parse(entries: tuple[str, ...]) -> tuple[Call, ...]:
+    """The calls that data.augment lists; nothing in them is run.
+
+    Raises:
+        ConfigError: an entry is no call of an augmentation with arguments that it takes.
+    """
+    return tuple(map(_parsed, entries))
+
+
+def _parsed(entry: str) -> Call:
+    try:
+        tree = ast.parse(entry.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = None
+    if isinstance(tree, ast.Name):
+        raise _error(entry, f"expected a call, such as {tree.id}()")
+    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+        raise _error(entry, "expected a call, such as mosaic(p=0.5)")
+    name = tree.func.id
+    if name in FIELDS:
+        raise _error(entry, f"set {FIELDS[name]} instead")
+    if name not in AUGMENTATIONS:
+        raise _error(entry, f"there is no augmentation '{name}'{_nearest(name, AUGMENTATIONS)}")
+    fields = arguments_of(AUGMENTATIONS[name])
+    if tree.args:
+        raise _error(entry, f"arguments are given by name: {describe(name)}")
+    values = {}
+    for keyword in tree.keywords:
+        key = keyword.arg
+        if key not in fields:
+            what = f"no argument '{key}'{_nearest(key or '', fields)}" if key else "no **"
+            raise _error(entry, f"{name} takes {what}")
+        values[key] = _value(entry, key, keyword.value, fields[key])
+    _check_order(entry, {**{key: field.default for key, field in fields.items()}, **values})
+    return Call(name, tuple(values.items()))
+
+
+def _value(entry: str, key: str, node: ast.expr, field: dataclasses.Field[Any]) -> Any:
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        value = None
+    what = complaint(field, value)
+    if what is not None:
+        raise _error(entry, f"{key}={ast.unparse(node)}: {what}")
+    return value
+
+
+def _check_order(entry: str, values: dict[str, Any]) -> None:
+    low, high = values.get("low", 0), values.get("high", 0)
+    if low > high:
+        raise _error(entry, f"low={low} must not exceed high={high}")
+
+
+def _nearest(name: str, names: Any) -> str:
+    """What was probably meant, and else all that there is."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else f" (there are {', '.join(names)})"
+
+
+def _error(entry: str, what: str) -> ConfigError:
+    return ConfigError(f"data.augment: {entry!r}: {what}")
