@@ -412,6 +412,10 @@ class DataConfig:
     min_visible: float = 0.1
     """Share of a box's area that has to remain visible when an augmentation cuts or covers it. If
     less does, the rest of the box is ignored in training."""
+    max_buckets: int = 2
+    """Maximum number of shapes that training images are padded to. 2 uses one for landscape and one
+    for portrait images. More reduce the padding where image sizes differ much, and each takes a
+    compilation of the training step."""
     train_proposals: str = ""
     """File of proposals for the training images, to train Fast R-CNN without an RPN. python -m
     jaxrcnn proposals WORKDIR --split train --dump FILE writes one. Empty uses the RPN."""
@@ -423,6 +427,10 @@ class DataConfig:
     voc_one_based: bool = True
     """Whether VOC's coordinates count pixels from 1, with xmax and ymax as part of the box, as in
     the original data. False reads them as continuous coordinates from 0, which CVAT writes."""
+    decoder: Literal["pillow", "fast"] = "pillow"
+    """Libraries that decode and resize images: Pillow, or simplejpeg and OpenCV ('fast'), which are
+    several times as fast; pixels then differ slightly (docs/data.md). 'fast' requires pip install
+    'jaxrcnn[fast]'."""
     max_pixels: int = 89_478_485
     """Height times width of the largest image that is read, a guard against files that fill the
     memory when they are unpacked. Each thread or process that loads images needs about 8 bytes per

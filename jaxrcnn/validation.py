@@ -39,6 +39,7 @@ AT_LEAST_ONE = (
     "data.num_train_images",
     "data.num_eval_images",
     "data.max_pixels",
+    "data.max_buckets",
     "train.batch_size",
     "train.steps",
     "train.log_every",

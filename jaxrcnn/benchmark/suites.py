@@ -4,6 +4,7 @@ import functools
 import math
 import statistics
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +22,8 @@ from jaxrcnn.benchmark.session import HOUSE, Session
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.stages import StageTable, numbers_of, rows_of, stage_table
 from jaxrcnn.benchmark.timing import Runner, Timing, take_turns
+from jaxrcnn.config import Config
+from jaxrcnn.data.records import Dataset
 from jaxrcnn.runtime.machine import cores
 
 PROFILED = 5
@@ -151,14 +154,21 @@ def detector_ops(session: Session) -> Iterator[Section]:
 def input_pipeline(session: Session) -> Iterator[Section]:
     """JPEG files to batches, on one core and on all, and whether training waits for them."""
     settings = session.settings
-    config = settings.config
     with inputs.drawn_files() as dataset:
-        split = inputs.split_of(dataset, config, rounds=5 * inputs.FILES)
-        alone = inputs.images_a_second(dataset, config, settings.steps)
-        ahead = inputs.images_a_second_ahead(dataset, config, settings.steps)
-        waits = inputs.waits_of_training(
-            dataset, config, settings.train, settings.steps, settings.detector.build
-        )
+        for decoder in inputs.decoders():
+            data = replace(settings.config.data, decoder=decoder)
+            yield _input(session, dataset, replace(settings.config, data=data))
+
+
+def _input(session: Session, dataset: Dataset, config: Config) -> Section:
+    """The same with one decoder."""
+    settings = session.settings
+    split = inputs.split_of(dataset, config, rounds=5 * inputs.FILES)
+    alone = inputs.images_a_second(dataset, config, settings.steps)
+    ahead = inputs.images_a_second_ahead(dataset, config, settings.steps)
+    waits = inputs.waits_of_training(
+        dataset, config, settings.train, settings.steps, settings.detector.build
+    )
     number = cores()
     rows = [
         ("one thread", f"{alone:.4g} images/s"),
@@ -177,7 +187,8 @@ def input_pipeline(session: Session) -> Iterator[Section]:
         "waits": waits._asdict(),
     }
     height, width = inputs.FILE_SIZE
-    yield Section(f"input: JPEG files of {height}x{width} to 800 pixels, mirrored", rows, numbers)
+    files = f"JPEG files of {height}x{width} to 800 pixels, mirrored"
+    return Section(f"input: {files}, data.decoder={config.data.decoder}", rows, numbers)
 
 
 def start(session: Session) -> Iterator[Section]:

@@ -10,6 +10,7 @@ from jaxrcnn.config import Config, DataConfig
 from jaxrcnn.data import transforms
 from jaxrcnn.data.augment import Scene, augment, parse, room_for
 from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.fast import decoding
 from jaxrcnn.data.padding import Fields, Room, check_room, empty_row, pad_extras, pad_sample, stack
 from jaxrcnn.data.planning import PADDING
 from jaxrcnn.data.proposals import StoredProposals
@@ -160,7 +161,7 @@ def _make_row(
     """
     if index != PADDING:
         try:
-            sample = _transformed(frame, index, rng)
+            sample = _transformed(frame, index, rng, _least(frame, index, short_side, rng))
             if rng is not None and frame.config.augment:
                 sample = _augmented(frame, sample, index, place, short_side, rng, unread)
         except DataError as error:
@@ -179,9 +180,24 @@ def _make_row(
     return row
 
 
-def _transformed(frame: _Frame, index: int, rng: np.random.Generator | None) -> Sample:
-    """A sample in original pixels, after the data set's transforms."""
-    sample, record = frame.dataset.read_sample(index), frame.dataset.records[index]
+def _least(
+    frame: _Frame, index: int, short_side: int, rng: np.random.Generator | None
+) -> Size | None:
+    """How few pixels of an image suffice; None where transforms are to see all of them."""
+    config = frame.config
+    if frame.dataset.transforms or (rng is not None and config.augment):
+        return None
+    height, width = frame.dataset.sizes[index].tolist()
+    return transforms.resized_size((height, width), short_side, config.long_side, config.resize)
+
+
+def _transformed(
+    frame: _Frame, index: int, rng: np.random.Generator | None, least: Size | None = None
+) -> Sample:
+    """A sample in original pixels, after the data set's transforms; fewer pixels may suffice."""
+    with decoding(frame.config, least):
+        sample = frame.dataset.read_sample(index)
+    record = frame.dataset.records[index]
     if frame.given is not None:
         sample = dataclasses.replace(sample, proposals=frame.given.of(index))
     sample = run_transforms(frame.dataset, sample, record, rng)
@@ -242,7 +258,7 @@ def _prepared(
     others = {name: array for name, array in sample.extra.items() if name not in maps}
     sample = dataclasses.replace(sample, extra=maps)
     size = _final_size(config, sample, short_side, canvas)
-    sample = transforms.resize(sample, size, config.resize)
+    sample = transforms.resize(sample, size, config.resize, config.decoder)
     for flip in _flips(config):
         sample = flip(sample, None, rng)
     return sample, others | pad_extras(sample.extra, sample.box_extra, canvas, frame.room)
@@ -254,7 +270,7 @@ def _final_size(config: DataConfig, sample: Sample, short_side: int, canvas: Siz
     As the config says, unless the sample says it itself; smaller where a transform gave it another
     shape than that which the canvas was planned for.
     """
-    size = sample.image.shape[0], sample.image.shape[1]
+    size = sample.size
     wanted = sample.final_size or transforms.resized_size(
         size, short_side, config.long_side, config.resize
     )

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from jaxrcnn.data.fast import enlarge
 from jaxrcnn.data.sample import ImageProposals, Sample
 
 Size = tuple[int, int]
@@ -14,6 +15,9 @@ Size = tuple[int, int]
 
 Window = tuple[int, int, int, int]
 """y0, x0, y1, x1 in whole pixels of an image; y1 and x1 are not part of it."""
+
+Decoder = Literal["pillow", "fast"]
+"""By which libraries: see data.decoder."""
 
 Resize = Literal["pillow", "torchvision"]
 """Whose resizing: see `resize`."""
@@ -63,7 +67,9 @@ def fitted_size(size: Size, canvas: Size) -> Size:
     return max(1, (2 * height * most_columns + width) // (2 * width)), most_columns
 
 
-def resize(sample: Sample, size: Size, method: Resize = "pillow") -> Sample:
+def resize(
+    sample: Sample, size: Size, method: Resize = "pillow", decoder: Decoder = "pillow"
+) -> Sample:
     """Resize an image bilinearly, its maps to the nearest pixel, and scale its boxes.
 
     Args:
@@ -72,19 +78,25 @@ def resize(sample: Sample, size: Size, method: Resize = "pillow") -> Sample:
         method: "pillow" is antialiased where the image shrinks, and its values are whole;
             "torchvision" weighs the four nearest pixels, in float32 (``interpolate`` with mode
             "bilinear", corners not aligned, as in its detectors' transform).
+        decoder: with "fast" and "pillow", OpenCV resizes images that shrink along no side.
 
     Returns:
         The sample with an image (h, w, 3) uint8 or float32, 0..255, and boxes and proposals scaled
         by h / H and w / W. A map's pixel is that of the old map in which its centre lies.
     """
-    height, width = sample.image.shape[:2]
+    height, width = sample.size
     y_scale, x_scale = size[0] / height, size[1] / width
     scales = np.array([x_scale, y_scale, x_scale, y_scale], np.float32)
-    resize_image = _resize_by_neighbours if method == "torchvision" else _resize_by_pillow
+    if method == "torchvision":
+        image = _resize_by_neighbours(sample.image, size)
+    elif decoder == "fast" and all(new >= old for new, old in zip(size, sample.size, strict=True)):
+        image = enlarge(sample.image, size)
+    else:
+        image = _resize_by_pillow(sample.image, size, sample.size)
     pixels = np.ix_(_nearest(height, size[0]), _nearest(width, size[1]))
     return changed(
-        sample,
-        resize_image(sample.image, size),
+        dataclasses.replace(sample, full_size=None),
+        image,
         lambda boxes: boxes * scales,
         lambda array: array[pixels],
     )
@@ -119,13 +131,17 @@ def changed(
     )
 
 
-def _resize_by_pillow(image: np.ndarray, size: Size) -> np.ndarray:
+def _resize_by_pillow(image: np.ndarray, size: Size, full_size: Size) -> np.ndarray:
+    """The image resized; where it is a fraction of a whole, its last pixels may be incomplete."""
     from PIL import Image
 
-    if image.shape[:2] == size:
+    if size == full_size:
         return image
-    resized = Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.asarray(resized)
+    parts = round(full_size[0] / image.shape[0])
+    whole = (0.0, 0.0, full_size[1] / parts, full_size[0] / parts)
+    return np.asarray(
+        Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR, box=whole)
+    )
 
 
 def _resize_by_neighbours(image: np.ndarray, size: Size) -> np.ndarray:

@@ -231,7 +231,7 @@ def test_an_image_beside_another_needs_room_for_its_boxes():
 def test_a_turned_image_is_made_smaller_to_fit_the_landscape_canvas():
     dataset = with_transforms(add_extras, turn)
     config = config_of(horizontal_flip=0.0, train_short_sides=())
-    canvas = training_buckets(dataset, config.data).shapes[0]
+    canvas = training_buckets(dataset, config).shapes[0]
     assert canvas == (64, 96)
     batch, _ = make_train_batch(dataset, config, canvas, [0], 0)
     # 24x16 (height, width) would be 96x64; 64 rows are left, and 64 / 24 of 16 columns: 42.7.
@@ -337,7 +337,7 @@ def test_boxes_that_a_transform_gives_to_no_image_are_left_out():
 def test_the_rows_of_a_process_are_those_of_the_whole_batch():
     dataset = shapes_dataset(6, 2)
     config = config_of(horizontal_flip=0.5)
-    bucket = training_buckets(dataset, config.data).shapes[0]
+    bucket = training_buckets(dataset, config).shapes[0]
     indices = [4, 1, 5, 0]
     whole, _ = make_train_batch(dataset, config, bucket, indices, 3)
     for rows in ([0, 1], [2, 3], [1, 2]):

@@ -117,7 +117,7 @@ def test_two_epochs_of_many_sizes_trace_once_for_each_bucket():
     )
     dataset = dataset_of_many_sizes(12)
     assert len(np.unique(dataset.sizes, axis=0)) == 12
-    buckets = training_buckets(dataset, config.data).shapes
+    buckets = training_buckets(dataset, config).shapes
     assert set(buckets) == {(32, 64), (64, 32)}
     programs = compile_programs(build(config.model, roi_op=counted_roi_align), config)
     kept, judged = Kept(), []

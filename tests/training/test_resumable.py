@@ -27,6 +27,7 @@ REFUSED = (
     *("data.format", "data.root", "data.train_splits", "data.eval_split", "data.val_share"),
     *("data.classes", "data.rename", "data.columns", "data.repeat_threshold"),
     *("data.short_side", "data.long_side", "data.resize", "data.canvas", "data.train_short_sides"),
+    *("data.decoder", "data.max_buckets"),
     *("data.horizontal_flip", "data.vertical_flip", "data.train_proposals", "data.eval_proposals"),
     *("data.augment", "data.min_visible"),
     *("data.keep_difficult", "data.voc_one_based", "data.max_pixels", "data.skip_empty"),
