@@ -16,6 +16,7 @@ from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.finite import LastSteps, most_skipped
 from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.padding import padded_share
 from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs
@@ -58,11 +59,19 @@ class Log:
     def restart(self) -> None:
         """Leave the time until now out of images_per_second."""
         self._pending: list[Mapping[str, Array | float]] = []
+        self._padded: list[float] = []
         self._began = self.progress.clock()
 
-    def add(self, metrics: Mapping[str, Array | float]) -> None:
-        """Take the metrics of one step; diagnostics among them get a line of their own."""
+    def add(self, metrics: Mapping[str, Array | float], padded: float | None = None) -> None:
+        """Take the metrics of one step; diagnostics among them get a line of their own.
+
+        Args:
+            metrics: on the device.
+            padded: share of the batch that is padding.
+        """
         self._pending.append(metrics)
+        if padded is not None:
+            self._padded.append(padded)
 
     def show(self, step: int) -> None:
         """Show the loss of the step that was added last, before its line is due."""
@@ -88,6 +97,8 @@ class Log:
         if self._counts_skipped:
             means["train/skipped"] = number_skipped(rows)
         means["train/images_per_second"] = self._batch_size * len(rows) / seconds
+        if self._padded:
+            means["data/padded_share"] = sum(self._padded) / len(self._padded)
         self._writer.write(step, means)
         loss = means.get("train/loss", math.nan)
         self.progress.log(step, loss, means["train/images_per_second"])
@@ -180,9 +191,10 @@ def run_steps(
             profiler.begin(done, state)
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
             with interruption.leavable():
-                batch = programs.put_batch(next(stream))
+                made = next(stream)
+                batch = programs.put_batch(made)
             stage = stage_of(config, done)
-            name = STEP_NAMES[stage] + ("" if first else f" for {orientation(batch)} images")
+            name = STEP_NAMES[stage] + ("" if first else f" for {_kind(config, batch)} images")
             progress.compile(name, programs.train_step, state, batch, stage)
             if forecast is not None:
                 forecast(state, batch, stage)
@@ -193,7 +205,7 @@ def run_steps(
             jax.block_until_ready(state)
         if ahead and not first and (done % config.train.log_every == 0 or last.ends(done)):
             log.flush(done)  # only now, so that the devices have the next step to do meanwhile
-        log.add(metrics)
+        log.add(metrics, padded_share(made))
         if first:  # waits for the step, which nothing that is compiled for later may slow down
             (log.show if step % config.train.log_every else log.flush)(step)
             if look_ahead is not None:
@@ -220,6 +232,13 @@ def orientation(batch: Batch) -> str:
     """What the images of a batch are in common: "landscape", "portrait" or "square"."""
     height, width = batch.images.shape[1:3]
     return "landscape" if width > height else "portrait" if height > width else "square"
+
+
+def _kind(config: Config, batch: Batch) -> str:
+    """The orientation of a batch's images, with its shape where several may have the same."""
+    height, width = batch.images.shape[1:3]
+    several = config.data.max_buckets > 2
+    return orientation(batch) + (f" ({width}x{height})" if several else "")
 
 
 def _open(
