@@ -96,12 +96,23 @@ MAY_IMPORT = {
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
     "data": {
         *("types", "config", "opening", "writing", "wording", "runtime.cache"),
-        *("numpy", "PIL", "cloudpickle", "grain", "pyarrow", "pycocotools", "yaml"),
+        *(
+            "numpy",
+            "PIL",
+            "cv2",
+            "simplejpeg",
+            "cloudpickle",
+            "grain",
+            "pyarrow",
+            "pycocotools",
+            "yaml",
+        ),
     },
     "evaluation": {"types", "config", "writing", "data", "visualize", "numpy", "pycocotools"},
     "fonts": {"config", "matplotlib", "PIL"},
     "tags": {"fonts", "numpy", "PIL"},
     "visualize": {"tags", "fonts", "numpy", "PIL"},
+    "step_images": {"visualize", "fonts", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
     "run_scores": {"config", "training"},
     "scoring": {
@@ -172,6 +183,7 @@ HEAVY = {
     *(
         "PIL",
         "cloudpickle",
+        "cv2",
         "filelock",
         "grain",
         "jinja2",
@@ -180,7 +192,7 @@ HEAVY = {
         "pyarrow",
         "pycocotools",
     ),
-    *("requests", "rich", "safetensors", "tensorboardX", "torch", "yaml"),
+    *("requests", "rich", "safetensors", "simplejpeg", "tensorboardX", "torch", "yaml"),
 }
 
 CORE_ROOMS = ([], ["types"], ["config"], ["ops"], ["nets"], ["stages"])

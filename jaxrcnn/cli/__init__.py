@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "Compute a model's average precision on a data set.",
     "proposals": "Measure the recall of a model's region proposals, and save them.",
     "predict": "Detect objects in images and draw their boxes.",
+    "visualize": "Show what training steps are fed: images, boxes, anchors and RoIs.",
     "convert": "Convert checkpoints of torchvision and Detectron2.",
     "export": "Export a model, from pixels to boxes, as one StableHLO program.",
     "parity": "Compare a model with torchvision, stage by stage.",
