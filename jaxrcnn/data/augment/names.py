@@ -32,6 +32,9 @@ AUGMENTATIONS: dict[str, Any] = {
     "copy_paste": CopyPaste,
 }
 
+LONGEST = 100
+"""Characters of an entry that an error shows."""
+
 FIELDS = {
     "horizontal_flip": "data.horizontal_flip",
     "vertical_flip": "data.vertical_flip",
@@ -98,6 +101,8 @@ def _parsed(entry: str) -> Call:
         if key not in fields:
             what = f"no argument '{key}'{_nearest(key or '', fields)}" if key else "no **"
             raise _error(entry, f"{name} takes {what}")
+        if key in values:
+            raise _error(entry, f"{key} is given twice")
         values[key] = _value(entry, key, keyword.value, fields[key])
     _check_order(entry, {**{key: field.default for key, field in fields.items()}, **values})
     return Call(name, tuple(values.items()))
@@ -127,4 +132,5 @@ def _nearest(name: str, names: Any) -> str:
 
 
 def _error(entry: str, what: str) -> ConfigError:
-    return ConfigError(f"data.augment: {entry!r}: {what}")
+    shown = entry if len(entry) <= LONGEST else f"{entry[:LONGEST]}..."
+    return ConfigError(f"data.augment: {shown!r}: {what}")
