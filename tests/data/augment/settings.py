@@ -42,4 +42,5 @@ class Draws:
         return drawn
 
     def permutation(self, items):
-        return np.asarray(items)[list(self._next())]
+        items = np.arange(items) if isinstance(items, int) else np.asarray(items)
+        return items[list(self._next())]
