@@ -10,6 +10,7 @@ import jax
 
 from jaxrcnn.benchmark import inputs, ops
 from jaxrcnn.benchmark.agreement import Difference, case_differences, detector_differences
+from jaxrcnn.benchmark.augmentations import augmentation_costs
 from jaxrcnn.benchmark.chips import Peak
 from jaxrcnn.benchmark.comparison import compare_speed, compare_stages
 from jaxrcnn.benchmark.cost import Cost, measure_cost, peak_bytes
@@ -21,10 +22,13 @@ from jaxrcnn.benchmark.session import HOUSE, Session
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.stages import StageTable, numbers_of, rows_of, stage_table
 from jaxrcnn.benchmark.timing import Runner, Timing, take_turns
+from jaxrcnn.data.augment import parse
 from jaxrcnn.runtime.machine import cores
 
 PROFILED = 5
 """Steps under the profiler."""
+AUGMENTED = 4
+"""Batches that are made with each augmentation."""
 
 OURS, PEER = HOUSE.name, "torchvision"
 
@@ -154,6 +158,7 @@ def input_pipeline(session: Session) -> Iterator[Section]:
     config = settings.config
     with inputs.drawn_files() as dataset:
         split = inputs.split_of(dataset, config, rounds=5 * inputs.FILES)
+        costs = augmentation_costs(dataset, config, AUGMENTED)
         alone = inputs.images_a_second(dataset, config, settings.steps)
         ahead = inputs.images_a_second_ahead(dataset, config, settings.steps)
         waits = inputs.waits_of_training(
@@ -178,6 +183,16 @@ def input_pipeline(session: Session) -> Iterator[Section]:
     }
     height, width = inputs.FILE_SIZE
     yield Section(f"input: JPEG files of {height}x{width} to 800 pixels, mirrored", rows, numbers)
+    yield _augmentations(costs, split.decode)
+
+
+def _augmentations(costs: Mapping[str, float], decode: float) -> Section:
+    """What an image takes longer with each augmentation, and beside decoding it."""
+    rows: list[tuple[str, ...]] = [("augmentation", "ms more", "decodings", "images read")]
+    for name, cost in costs.items():
+        (call,) = parse((f"{name}()",))
+        rows.append((name, f"{cost:.3g}", f"{cost / decode:.2g}", f"{call.images}"))
+    return Section("input: augmentations, without reading", rows, {"ms_of_an_image": dict(costs)})
 
 
 def start(session: Session) -> Iterator[Section]:

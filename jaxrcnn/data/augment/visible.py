@@ -78,7 +78,7 @@ def visible_parts(boxes: np.ndarray, rectangles: np.ndarray) -> tuple[np.ndarray
 
 
 def _cells(sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The intervals between sides (r, 2) along an axis (p, 2), and which are within which (r, p)."""
+    """The intervals (p, 2) between sides (r, 2) along an axis, and which is within which (r, p)."""
     edges = np.concatenate([[-np.inf], np.unique(sides.astype(np.float64)), [np.inf]])
     cells = np.stack([edges[:-1], edges[1:]], axis=1)
     return cells, (sides[:, :1] <= cells[:, 0]) & (cells[:, 1] <= sides[:, 1:])

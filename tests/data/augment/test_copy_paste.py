@@ -37,7 +37,9 @@ def test_a_later_rectangle_covers_an_earlier_one():
     paste = CopyPaste(setting_of(others=[above], min_visible=0.0))
     # The second object (3 rows, 2 columns) at (0, 0), then the first (3x3) at row 1, column 0.
     made = paste(below, "record", Draws(0.0, (1, 0), 2, 0, 0, 1, 0))
-    np.testing.assert_array_equal(made.image[:4, :3, 0], [[8, 7, 1], [8, 8, 8], [8, 8, 8], [8, 8, 8]])
+    np.testing.assert_array_equal(
+        made.image[:4, :3, 0], [[8, 7, 1], [8, 8, 8], [8, 8, 8], [8, 8, 8]]
+    )
     (box,) = made.boxes[2:][(made.labels[2:] == 2) & ~made.ignore[2:]][:1]
     np.testing.assert_array_equal(box, [0, 0, 2, 1])  # one row of three
     # Of the box (0, 0, 4, 4) are left the end of the first row and the last column.

@@ -3,9 +3,8 @@ import re
 
 import pytest
 
-from jaxrcnn.config import ConfigError, DataConfig
 from jaxrcnn.cli.field_help import field_help
-from jaxrcnn.config import Config
+from jaxrcnn.config import Config, ConfigError, DataConfig
 from jaxrcnn.data.augment.arguments import arguments_of, complaint
 from jaxrcnn.data.augment.names import AUGMENTATIONS, Call, describe, parse
 from tests.data.augment.settings import setting_of

@@ -63,7 +63,7 @@ def others_near(item, index, margin):
 
 
 def paint_in(item, index, margin):
-    """Where the region around a box begins (x, y), and how much of each of its pixels is painted."""
+    """Where the region around a box begins (x, y), and how painted each of its pixels is."""
     height, width = item["image"].shape[:2]
     x0, y0 = np.maximum(0, np.floor(item["boxes"][index, :2]).astype(int) - margin)
     x1, y1 = np.ceil(item["boxes"][index, 2:]).astype(int) + margin
@@ -81,7 +81,10 @@ def test_area_and_centre_of_what_is_painted_are_those_of_the_box(name):
             (x, y), share = paint_in(item, index, 3)
             x0, y0, x1, y1 = item["boxes"][index]
             rows, columns = np.indices(share.shape) + 0.5
-            found = (share * columns).sum() / share.sum() + x, (share * rows).sum() / share.sum() + y
+            found = (
+                (share * columns).sum() / share.sum() + x,
+                (share * rows).sum() / share.sum() + y,
+            )
             np.testing.assert_allclose(found, [(x0 + x1) / 2, (y0 + y1) / 2], atol=0.12)
             np.testing.assert_allclose(share.sum(), (x1 - x0) * (y1 - y0), rtol=0.05, atol=2)
             compared += 1
@@ -131,9 +134,7 @@ def test_maps_move_with_the_pixels(name):
     compared = 0
     for item in augmented_images((MOVING | COVERING)[name]):
         sure = item["image"].max(axis=2) > VALUE * 0.95
-        np.testing.assert_array_equal(
-            item["mask"][sure], item["image"].argmax(axis=2)[sure] + 1
-        )
+        np.testing.assert_array_equal(item["mask"][sure], item["image"].argmax(axis=2)[sure] + 1)
         dark = ~item["image"].any(axis=2)
         assert not item["mask"][dark].any()
         compared += sure.sum()

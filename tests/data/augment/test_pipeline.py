@@ -152,11 +152,9 @@ def test_given_proposals_travel_but_not_into_a_mosaic():
     # The first proposal is the first box.
     np.testing.assert_allclose(batch.proposals.boxes[0, 0], batch.boxes[0, 0], rtol=1e-6)
     assert batch.proposals.valid.sum() == 3
+    mosaics = replace_fields(moving, {"data.augment": PAIR, "data.on_error": "skip"})
     with pytest.raises(ValueError, match=r"^mosaic and copy_paste do not work with given"):
-        on_error = {"on_error": "skip"}
-        for step in range(20):
-            config = config_of(augment=PAIR, **fields, **on_error)
-            make_train_batch(dataset, config, (32, 32), [0], step, given)
+        [make_train_batch(dataset, mosaics, (32, 32), [0], step, given) for step in range(20)]
 
 
 def test_the_size_after_a_crop_is_that_of_the_crop_but_jitter_says_its_own():

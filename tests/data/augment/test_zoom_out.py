@@ -17,7 +17,7 @@ def test_a_frame_by_hand():
     sample = sample_of(
         image, [[1, 0, 3, 2]], extra={"mask": image[..., 0] > 0}, proposals=proposals
     )
-    # Twice the sides, 4x8: the image begins at half of the free 4 columns, and at the end of 2 rows.
+    # Twice the sides, 4x8: the image begins at half of the 4 free columns, and ends at the end.
     frame = ZoomOut(low=2.0, fill=7)(sample, "record", Draws(0.0, 0.0, 0.5, 1.0))
     expected = np.full((4, 8, 3), 7)
     expected[2:, 2:6] = image
