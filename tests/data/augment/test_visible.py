@@ -35,6 +35,8 @@ def test_a_box_that_is_not_cut_stays_whatever_has_to_be_left_of_it():
     part = cut(sample_of((30, 30), boxes), (7, 9, 30, 29), min_visible=1.0)
     assert len(part.boxes) == 50
     assert not part.ignore.any()
+    rounded = sample_of((30, 30), [[0, 0, 30.00001, 30]])  # as resizing leaves it
+    assert not cut(rounded, (0, 0, 30, 30), min_visible=1.0).ignore.any()
 
 
 def test_what_is_visible_of_a_box_by_hand():
