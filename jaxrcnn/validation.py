@@ -391,7 +391,9 @@ def _augmentations(config: Config) -> Rules:
         return
     from jaxrcnn.data.augment import parse  # it loads jax
 
-    given = config.data.train_proposals or config.train.alternating.keep_proposals
+    train = config.train
+    kept = train.scheme == "alternating" and train.alternating.keep_proposals
+    given = kept or config.data.train_proposals
     for call in parse(config.data.augment):
         yield (
             call.images > 1 and bool(given),

@@ -246,7 +246,9 @@ def _draw(subject: Subject, step: Step, place: int) -> tuple[str, np.ndarray, st
         detected = Detected(boxes[kept], scores[kept], labels[kept])
         panels.append(detection_panel(canvas, detected, names, MIN_SCORE))
     title = f"Step {step.number}, image {place + 1}: {legible(record.name)}"
-    image = sheet(title, _describe(step, place, (record.height, record.width)), panels)
+    changed = bool(subject.config.data.augment or subject.dataset.transforms)
+    how = _describe(step, place, (record.height, record.width), changed)
+    image = sheet(title, how, panels)
     stem = re.sub(r"[^\w.-]+", "_", pathlib.PurePath(record.name).stem)[-60:]
     number = counted(int((~truth.ignore).sum()), "box", "boxes")
     line = (
@@ -255,17 +257,28 @@ def _draw(subject: Subject, step: Step, place: int) -> tuple[str, np.ndarray, st
     return f"step_{step.number:06}_{place + 1:02}_{stem}.png", image, line
 
 
-def _describe(step: Step, place: int, stored: tuple[int, int]) -> str:
-    """How an image became what the network sees: sizes, scale and flips."""
+def _describe(step: Step, place: int, stored: tuple[int, int], changed: bool) -> str:
+    """How an image became what the network sees: sizes, scale and flips.
+
+    Args:
+        step: with its batch.
+        place: of the image in it.
+        stored: height and width of the image in the data set.
+        changed: whether augmentations or transforms may have changed it before it was resized.
+    """
     height, width = step.batch.image_sizes[place].tolist()
     inside = (slice(0, height), slice(0, width))
     image, upright = (np.asarray(x[place])[inside] for x in (step.batch.images, step.upright))
     flips = [name for name, flip in FLIPS.items() if np.array_equal(flip(upright), image)]
     scales = height / stored[0], width / stored[1]
-    scale = f" (x {scales[0]:.2f})" if abs(scales[0] / scales[1] - 1) < 0.01 else ""
+    resized = f"resized to {width} x {height}"
+    if changed:
+        resized = f"augmented, {resized}"
+    elif abs(scales[0] / scales[1] - 1) < 0.01:
+        resized += f" (x {scales[0]:.2f})"
     rows, columns = step.batch.images.shape[1:3]
     parts = [
-        f"{stored[1]} x {stored[0]} pixels, resized to {width} x {height}{scale}",
+        f"{stored[1]} x {stored[0]} pixels, {resized}",
         (flips or [""])[0] or "not mirrored",
         f"padded to {columns} x {rows}",
     ]

@@ -254,7 +254,7 @@ def have_centres(boxes: np.ndarray, window: Window) -> np.ndarray:
     """Which of the boxes (n, 4) have their centre in a window, (n,) bool."""
     y0, x0, y1, x1 = window
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return ((centres >= (x0, y0)) & (centres < (x1, y1))).all(axis=1)
+    return np.all((centres >= (x0, y0)) & (centres < (x1, y1)), axis=1)
 
 
 def have_area(boxes: np.ndarray) -> np.ndarray:

@@ -77,12 +77,14 @@ def test_how_an_image_was_changed_is_said(horizontal, vertical, words):
     upright = visualize._upright(subject, plan, 0, None, [0, 1, 2])
     step = visualize.Step(1, batch, upright, None, None)
     height, width = batch.image_sizes[1]
-    said = visualize._describe(step, 1, (2 * height, 2 * width))
+    said = visualize._describe(step, 1, (2 * height, 2 * width), False)
     rows, columns = batch.images.shape[1:3]
     assert said == (
         f"{2 * width} x {2 * height} pixels, resized to {width} x {height} (x 0.50), {words}, "
         f"padded to {columns} x {rows}"
     )
+    said = visualize._describe(step, 1, (2 * height, 2 * width), True)
+    assert f"pixels, augmented, resized to {width} x {height}, {words}" in said
 
 
 @pytest.mark.parametrize(

@@ -246,6 +246,15 @@ def test_a_turned_image_is_made_smaller_to_fit_the_landscape_canvas():
     np.testing.assert_array_equal(portrait.image_sizes, [[43, 64]])
 
 
+@pytest.mark.parametrize(("asked", "given"), [((12, 30), (12, 30)), ((40, 20), (21, 32))])
+def test_a_transform_may_say_the_size_but_it_has_to_fit_the_canvas(asked, given):
+    def sized(sample, record, rng):
+        return dataclasses.replace(sample, final_size=asked)
+
+    batch, _ = make_train_batch(with_transforms(sized), config_of(**SMALL), (32, 32), [0], 0)
+    np.testing.assert_array_equal(batch.image_sizes, [given])  # of 16x24
+
+
 def test_a_cropped_image_is_resized_by_its_own_shape():
     def cut(sample, record, rng):
         return crop(sample, (0, 4, 8, 12))

@@ -16,15 +16,13 @@ def share(default: float) -> Any:
 
 
 def grey(default: int = 114) -> Any:
-    """The same for the value of all channels where there is no image; by default ImageNet's mean."""
+    """The same for the value of all channels where no image is; by default ImageNet's mean."""
     return argument(default, 0, 255)
 
 
 def arguments_of(kind: type) -> dict[str, dataclasses.Field[Any]]:
     """The arguments of an augmentation by name, in their order."""
-    return {
-        field.name: field for field in dataclasses.fields(kind) if "range" in field.metadata
-    }
+    return {field.name: field for field in dataclasses.fields(kind) if "range" in field.metadata}
 
 
 def complaint(field: dataclasses.Field[Any], value: Any) -> str | None:

@@ -17,9 +17,9 @@ from jaxrcnn.data.sample import Sample
 class CopyPaste:
     """With probability p, paste the rectangles of 1 to `count` objects of a drawn image.
 
-    Both images are brought to their final sizes first. The rectangles get drawn places, where they
-    are inside the image, and cover what is below: boxes shrink to what is visible of them. Other
-    objects that reach into a rectangle come along, as a crop leaves them.
+    Everything is brought to its final size. The rectangles get drawn places inside the image, and
+    cover what is below: boxes shrink to what is visible of them. Other objects that reach into a
+    rectangle come along, as a crop leaves them.
 
     A rectangle that does not fit the image is left out, and so is one with more boxes than the
     batch has room for.
@@ -39,7 +39,8 @@ class CopyPaste:
         other = self.setting.another(rng)
         if other is None:
             return sample
-        below, above = resized(sample, self.setting), resized(other, self.setting)
+        below = resized(sample, self.setting)
+        above = dataclasses.replace(other, final_size=self.setting.final_size(other))
         size = below.image.shape[0], below.image.shape[1]
         layers = [Layer(below, 0, 0)]
         room = self.setting.room - len(below.boxes)
@@ -55,12 +56,12 @@ class CopyPaste:
         return merge(self._covered(layers), size, fill=0)
 
     def _piece(self, sample: Sample, box: np.ndarray) -> Sample:
-        """The pixels that a box touches, with all boxes in them."""
+        """The pixels that a box touches in their final size, with all boxes in them."""
         height, width = sample.image.shape[:2]
         x0, y0 = np.floor(box[:2]).astype(int).tolist()
         x1, y1 = np.ceil(box[2:]).astype(int).tolist()
         window = max(0, y0), max(0, x0), min(height, y1), min(width, x1)
-        return cut(sample, window, self.setting.min_visible)
+        return resized(cut(sample, window, self.setting.min_visible), self.setting)
 
     def _covered(self, layers: list[Layer]) -> list[Layer]:
         """Each layer's boxes without what the layers above it cover."""

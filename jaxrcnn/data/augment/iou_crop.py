@@ -11,7 +11,7 @@ from jaxrcnn.data.sample import Sample
 from jaxrcnn.data.transforms import Window, have_centres
 
 OVERLAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
-"""Smallest IoUs of the window with an object, one of which is drawn; 1 leaves the image as it is."""
+"""Smallest IoUs of the window with an object, of which one is drawn; 1 means the whole image."""
 
 
 @dataclasses.dataclass(frozen=True)

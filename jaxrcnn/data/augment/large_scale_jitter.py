@@ -12,7 +12,7 @@ from jaxrcnn.data.sample import Sample
 
 @dataclasses.dataclass(frozen=True)
 class LargeScaleJitter:
-    """With probability p, resize an image to `low` to `high` times its size, in place of short_side.
+    """With probability p, resize an image by `low` to `high`, whatever data.short_side is.
 
     At scale 1 it just fits the shape that the batch is padded to. A larger one is cut to that
     shape, from a drawn place on; a smaller one is padded as ever. Scale and place are drawn

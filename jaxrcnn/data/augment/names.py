@@ -32,6 +32,9 @@ AUGMENTATIONS: dict[str, Any] = {
     "copy_paste": CopyPaste,
 }
 
+LONGEST = 200
+"""Characters of an entry that an error shows, and of what is wrong with it."""
+
 FIELDS = {
     "horizontal_flip": "data.horizontal_flip",
     "vertical_flip": "data.vertical_flip",
@@ -76,6 +79,28 @@ def parse(entries: tuple[str, ...]) -> tuple[Call, ...]:
 
 
 def _parsed(entry: str) -> Call:
+    name, given = _call_in(entry)
+    if name in FIELDS:
+        raise _error(entry, f"set {FIELDS[name]} instead")
+    if name not in AUGMENTATIONS:
+        raise _error(entry, f"there is no augmentation '{name}'{_nearest(name, AUGMENTATIONS)}")
+    fields = arguments_of(AUGMENTATIONS[name])
+    if given.args or any(keyword.arg is None for keyword in given.keywords):
+        raise _error(entry, f"arguments are given by name: {describe(name)}")
+    values: dict[str, Any] = {}
+    for keyword in given.keywords:
+        key = str(keyword.arg)
+        if key not in fields:
+            raise _error(entry, f"{name} takes no argument '{key}'{_nearest(key, fields)}")
+        if key in values:
+            raise _error(entry, f"{key} is given twice")
+        values[key] = _value(entry, keyword, fields[key])
+    _check_order(entry, {**{key: field.default for key, field in fields.items()}, **values})
+    return Call(name, tuple(values.items()))
+
+
+def _call_in(entry: str) -> tuple[str, ast.Call]:
+    """The name and the arguments that an entry calls it with."""
     try:
         tree = ast.parse(entry.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -84,33 +109,18 @@ def _parsed(entry: str) -> Call:
         raise _error(entry, f"expected a call, such as {tree.id}()")
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
         raise _error(entry, "expected a call, such as mosaic(p=0.5)")
-    name = tree.func.id
-    if name in FIELDS:
-        raise _error(entry, f"set {FIELDS[name]} instead")
-    if name not in AUGMENTATIONS:
-        raise _error(entry, f"there is no augmentation '{name}'{_nearest(name, AUGMENTATIONS)}")
-    fields = arguments_of(AUGMENTATIONS[name])
-    if tree.args:
-        raise _error(entry, f"arguments are given by name: {describe(name)}")
-    values = {}
-    for keyword in tree.keywords:
-        key = keyword.arg
-        if key not in fields:
-            what = f"no argument '{key}'{_nearest(key or '', fields)}" if key else "no **"
-            raise _error(entry, f"{name} takes {what}")
-        values[key] = _value(entry, key, keyword.value, fields[key])
-    _check_order(entry, {**{key: field.default for key, field in fields.items()}, **values})
-    return Call(name, tuple(values.items()))
+    return tree.func.id, tree
 
 
-def _value(entry: str, key: str, node: ast.expr, field: dataclasses.Field[Any]) -> Any:
+def _value(entry: str, keyword: ast.keyword, field: dataclasses.Field[Any]) -> Any:
     try:
-        value = ast.literal_eval(node)
+        value = ast.literal_eval(keyword.value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         value = None
     what = complaint(field, value)
     if what is not None:
-        raise _error(entry, f"{key}={ast.unparse(node)}: {what}")
+        given = ast.get_source_segment(entry.strip(), keyword.value)
+        raise _error(entry, f"{field.name}={given}: {what}")
     return value
 
 
@@ -127,4 +137,5 @@ def _nearest(name: str, names: Any) -> str:
 
 
 def _error(entry: str, what: str) -> ConfigError:
-    return ConfigError(f"data.augment: {entry!r}: {what}")
+    shown, what = (x if len(x) <= LONGEST else f"{x[:LONGEST]}..." for x in (entry, what))
+    return ConfigError(f"data.augment: {shown!r}: {what}")

@@ -1,11 +1,15 @@
 """Photometric distortion."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxrcnn.data.augment.arguments import argument, share
 from jaxrcnn.data.sample import Sample
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,17 +44,16 @@ class Photometric:
         order = rng.permutation(3) if rng.random() < self.p and self.swap else None
         image = Image.fromarray(sample.image)
         if brightness is not None:
-            image = ImageEnhance.Brightness(image).enhance(brightness)
+            image = _blended(image, 0, brightness)
         if contrast is not None and contrast_first:
-            image = ImageEnhance.Contrast(image).enhance(contrast)
+            image = _blended(image, _mean(image), contrast)
         if saturation is not None:
             image = ImageEnhance.Color(image).enhance(saturation)
         if hue is not None:
-            h, s, v = image.convert("HSV").split()
-            h = h.point([(value + int(hue * 255)) % 256 for value in range(256)])
-            image = Image.merge("HSV", (h, s, v)).convert("RGB")
+            shifted = [(value + int(hue * 255)) % 256 for value in range(256)]
+            image = image.convert("HSV").point(shifted + 2 * list(range(256))).convert("RGB")
         if contrast is not None and not contrast_first:
-            image = ImageEnhance.Contrast(image).enhance(contrast)
+            image = _blended(image, _mean(image), contrast)
         if order is not None:
             channels = image.split()
             image = Image.merge("RGB", [channels[channel] for channel in order])
@@ -58,3 +61,19 @@ class Photometric:
 
     def _drawn(self, low: float, high: float, rng: np.random.Generator) -> float | None:
         return low + rng.random() * (high - low) if rng.random() < self.p else None
+
+
+def _mean(image: "Image.Image") -> int:
+    """The mean luminance, rounded as Pillow's ``ImageEnhance.Contrast`` does."""
+    from PIL import ImageStat
+
+    return int(ImageStat.Stat(image.convert("L")).mean[0] + 0.5)
+
+
+def _blended(image: "Image.Image", grey: int, factor: float) -> "Image.Image":
+    """The image times the factor, plus grey times the rest: Pillow's blend of 256 values."""
+    from PIL import Image
+
+    values = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    table = Image.blend(Image.new("L", values.size, grey), values, factor)
+    return image.point(3 * np.asarray(table)[0].tolist())

@@ -13,7 +13,7 @@ from jaxrcnn.data.sample import Sample
 from jaxrcnn.data.transforms import Window, clip, have_area, have_centres, keep_boxes
 
 ROUNDING = 1e-5
-"""Share of a box's area below which nothing is left of it, but for rounding."""
+"""Share of a box's area that may be missing, or left, by rounding alone."""
 
 
 def cut(sample: Sample, window: Window, min_visible: float, centres: bool = False) -> Sample:
@@ -29,7 +29,7 @@ def cut(sample: Sample, window: Window, min_visible: float, centres: bool = Fals
     part = clip(sample, window)
     share = _area(np.clip(sample.boxes, (x0, y0, x0, y0), (x1, y1, x1, y1)))
     share = share / np.maximum(_area(sample.boxes), np.finfo(np.float32).tiny)
-    stays = share >= min_visible
+    stays = share >= min_visible - ROUNDING
     if centres:
         stays &= have_centres(sample.boxes, window)
     return _settled(part, stays, have_area(part.boxes))
@@ -44,7 +44,8 @@ def cover(sample: Sample, rectangles: np.ndarray, min_visible: float) -> Sample:
         return sample
     boxes, share = visible_parts(sample.boxes, rectangles)
     covered = dataclasses.replace(sample, boxes=boxes)
-    return _settled(covered, share >= min_visible, (share > ROUNDING) & have_area(boxes))
+    stays, is_left = share >= min_visible - ROUNDING, (share > ROUNDING) & have_area(boxes)
+    return _settled(covered, stays, is_left)
 
 
 def visible_parts(boxes: np.ndarray, rectangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -78,7 +79,7 @@ def visible_parts(boxes: np.ndarray, rectangles: np.ndarray) -> tuple[np.ndarray
 
 
 def _cells(sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The intervals between sides (r, 2) along an axis (p, 2), and which are within which (r, p)."""
+    """The intervals (p, 2) between sides (r, 2) along an axis, and which is within which (r, p)."""
     edges = np.concatenate([[-np.inf], np.unique(sides.astype(np.float64)), [np.inf]])
     cells = np.stack([edges[:-1], edges[1:]], axis=1)
     return cells, (sides[:, :1] <= cells[:, 0]) & (cells[:, 1] <= sides[:, 1:])
