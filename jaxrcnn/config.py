@@ -404,6 +404,21 @@ class DataConfig:
     vertical_flip: float = 0.0
     """Probability of mirroring a training image top to bottom, for images without a natural
     orientation, such as those of microscopes and satellites."""
+    augment: tuple[str, ...] = ()
+    """Augmentations of the training images, in order, each as a call with its arguments, such as
+    'large_scale_jitter(low=0.5)' 'mosaic()'. docs/data.md describes them and their arguments. All,
+    with their defaults: large_scale_jitter(p=1.0, low=0.1, high=2.0), random_crop(p=0.5, low=0.5,
+    high=1.0), iou_crop(p=1.0, low=0.3, high=1.0, ratio=2.0, trials=40), zoom_out(p=0.5, low=1.0,
+    high=4.0, fill=114), rotate90(p=0.75), photometric(p=0.5, brightness=0.125, contrast=0.5,
+    saturation=0.5, hue=0.05, swap=True), cutout(p=0.5, count=8, low=0.02, high=0.2, fill=114),
+    mosaic(p=0.5, low=0.5, high=1.0, centre=0.25, fill=114), copy_paste(p=0.5, count=4)."""
+    min_visible: float = 0.1
+    """Share of a box's area that has to remain visible when an augmentation cuts or covers it. If
+    less does, the rest of the box is ignored in training."""
+    max_buckets: int = 2
+    """Maximum number of shapes that training images are padded to. 2 uses one for landscape and one
+    for portrait images. More reduce the padding where image sizes differ much, and each takes a
+    compilation of the training step."""
     train_proposals: str = ""
     """File of proposals for the training images, to train Fast R-CNN without an RPN. python -m
     jaxrcnn proposals WORKDIR --split train --dump FILE writes one. Empty uses the RPN."""
@@ -415,6 +430,10 @@ class DataConfig:
     voc_one_based: bool = True
     """Whether VOC's coordinates count pixels from 1, with xmax and ymax as part of the box, as in
     the original data. False reads them as continuous coordinates from 0, which CVAT writes."""
+    decoder: Literal["pillow", "fast"] = "pillow"
+    """Libraries that decode and resize images: Pillow, or simplejpeg and OpenCV ('fast'), which are
+    several times as fast; pixels then differ slightly (docs/data.md). 'fast' requires pip install
+    'jaxrcnn[fast]'."""
     max_pixels: int = 89_478_485
     """Height times width of the largest image that is read, a guard against files that fill the
     memory when they are unpacked. Each thread or process that loads images needs about 8 bytes per

@@ -19,6 +19,7 @@ import numpy as np
 
 from jaxrcnn.config import Config, ConfigError, MeshConfig
 from jaxrcnn.data.checks import FaultLog
+from jaxrcnn.data.fast import require_decoder
 from jaxrcnn.data.in_memory import ImageLike
 from jaxrcnn.data.loader import eval_batches
 from jaxrcnn.data.records import Dataset
@@ -245,8 +246,10 @@ def restore(
         together: see `Model.together`.
 
     Raises:
-        ConfigError: it is not such a folder, has no such checkpoint, or the config does not fit it.
+        ConfigError: it is not such a folder, has no such checkpoint, the config does not fit it, or
+            what data.decoder needs is not installed.
     """
+    require_decoder(config.data)
     config = _fit_devices(config, together)
     classes = read_classes(folder)
     if len(classes.names) != config.model.num_classes:

@@ -205,7 +205,7 @@ NOTES = {
 ABSENT = {
     "progress": "downloads show their progress by themselves",
     "INPUT.FORMAT": "images are RGB; convert reverses the first convolution of a BGR model",
-    "INPUT.CROP.ENABLED": "there is no cropping",
+    "INPUT.CROP.ENABLED": "random_crop() in data.augment crops images",
     "MODEL.DEVICE": "jax chooses; the environment variable JAX_PLATFORMS overrides it",
     "MODEL.MASK_ON": "there is no mask head; convert leaves its weights out",
     "MODEL.KEYPOINT_ON": "there is no keypoint head; convert leaves its weights out",

@@ -22,6 +22,7 @@ CHANGEABLE = (
     "data.long_side",
     "data.resize",
     "data.canvas",
+    "data.decoder",
     "data.max_pixels",
     "data.read_timeout",
 )

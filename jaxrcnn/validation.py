@@ -39,6 +39,7 @@ AT_LEAST_ONE = (
     "data.num_train_images",
     "data.num_eval_images",
     "data.max_pixels",
+    "data.max_buckets",
     "train.batch_size",
     "train.steps",
     "train.log_every",
@@ -126,6 +127,7 @@ FROM_ZERO_TO_ONE = (
     "model.detections.nms_iou",
     "data.horizontal_flip",
     "data.vertical_flip",
+    "data.min_visible",
     "data.repeat_threshold",
     "train.optimizer.warmup_factor",
     "train.optimizer.drop_factor",
@@ -380,8 +382,26 @@ def _data(config: Config) -> Rules:
         f"model.num_classes={config.model.num_classes} must equal the number of names in "
         f"data.classes, {len(classes)}",
     )
+    yield from _augmentations(config)
     if data.format != "shapes":
         yield from _files(data)
+
+
+def _augmentations(config: Config) -> Rules:
+    if not config.data.augment:
+        return
+    from jaxrcnn.data.augment import parse  # it loads jax
+
+    train = config.train
+    kept = train.scheme == "alternating" and train.alternating.keep_proposals
+    given = kept or config.data.train_proposals
+    for call in parse(config.data.augment):
+        yield (
+            call.images > 1 and bool(given),
+            f"data.augment: {call.name} does not work with given proposals "
+            "(data.train_proposals or train.alternating.keep_proposals), which are those of one "
+            "image alone",
+        )
 
 
 def _files(data: DataConfig) -> Rules:

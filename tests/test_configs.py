@@ -276,6 +276,7 @@ OURS_ALONE = (
         "data.num_",
         "data.canvas",
     ),
+    *("data.decoder", "data.max_buckets", "data.augment", "data.min_visible"),
     *("data.test_split", "data.val_share", "data.rename", "data.columns", "data.repeat_threshold"),
     *("train.epochs", "train.keep_best", "train.patience", "train.trackers", "train.freeze"),
     "train.optimizer.rate_factors",

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "config_io": {"config", "peer_fields"},
     "config_names": {"config"},
     "config_file": {"config", "config_io", "config_names", "opening", "wording"},
-    "validation": {"config", "config_io"},
+    "validation": {"config", "config_io", "data.augment"},
     "prediction_fields": {"config", "config_io", "peer_fields", "validation"},
     "ops": {"types", "jax", "numpy"},
     "nets": {"types", "config", "runtime.xla", "jax", "flax"},
@@ -96,12 +96,23 @@ MAY_IMPORT = {
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
     "data": {
         *("types", "config", "opening", "writing", "wording", "runtime.cache"),
-        *("numpy", "PIL", "cloudpickle", "grain", "pyarrow", "pycocotools", "yaml"),
+        *(
+            "numpy",
+            "PIL",
+            "cv2",
+            "simplejpeg",
+            "cloudpickle",
+            "grain",
+            "pyarrow",
+            "pycocotools",
+            "yaml",
+        ),
     },
     "evaluation": {"types", "config", "writing", "data", "visualize", "numpy", "pycocotools"},
     "fonts": {"config", "matplotlib", "PIL"},
     "tags": {"fonts", "numpy", "PIL"},
     "visualize": {"tags", "fonts", "numpy", "PIL"},
+    "step_images": {"visualize", "fonts", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
     "pages": {"numpy", "PIL", "jinja2", "matplotlib"},
     "run_scores": {"config", "training"},
@@ -181,6 +192,7 @@ HEAVY = {
     *(
         "PIL",
         "cloudpickle",
+        "cv2",
         "filelock",
         "grain",
         "jinja2",
@@ -189,7 +201,7 @@ HEAVY = {
         "pyarrow",
         "pycocotools",
     ),
-    *("requests", "rich", "safetensors", "tensorboardX", "torch", "yaml"),
+    *("requests", "rich", "safetensors", "simplejpeg", "tensorboardX", "torch", "yaml"),
 }
 
 CORE_ROOMS = ([], ["types"], ["config"], ["ops"], ["nets"], ["stages"])

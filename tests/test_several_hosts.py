@@ -20,6 +20,9 @@ TRAIN = (
 )
 
 
+OF_ONE_PROCESS = ("train/images_per_second", "data/padded_share")
+
+
 def train(workdir, steps, processes, *more):
     words = (*TRAIN, "--workdir", workdir, "--config.train.steps", steps, *more)
     return run(words, processes, devices=4 // processes)
@@ -28,7 +31,7 @@ def train(workdir, steps, processes, *more):
 def numbers_of(workdir, step):
     """What a run has logged so far, and the parameters of its checkpoint."""
     rows = [
-        {name: x for name, x in row.items() if name != "train/images_per_second"}
+        {name: x for name, x in row.items() if name not in OF_ONE_PROCESS}
         for row in MetricsWriter.read(workdir / "metrics.jsonl")
     ]
     return rows, read_all(workdir / "checkpoints" / str(step))["variables"]["params"]

@@ -20,6 +20,10 @@ VGG16 = ONE_MAP | {
     "model.backbone.name": "vgg16",
     "model.backbone.norm": "none",
 }
+GIVEN = (
+    "does not work with given proposals (data.train_proposals or train.alternating.keep_proposals),"
+    " which are those of one image alone"
+)
 RANGED = (*AT_LEAST_ONE, *NOT_NEGATIVE, *POSITIVE, *FROM_ZERO_TO_ONE, *FROM_ZERO_BELOW_ONE)
 
 
@@ -78,6 +82,7 @@ def like(value, number):
         {"model.rpn.box_loss": "giou"},
         {"model.num_classes": 2, "data.classes": ("a", "b")},
         {"data.short_side": 64, "data.long_side": 64},
+        {"data.augment": ("mosaic()", "iou_crop()"), "train.alternating.keep_proposals": True},
         {"train.optimizer.milestones": ()},
         {"train.steps": 10, "train.optimizer.warmup_steps": 1000},
         {"train.optimizer.schedule": "cosine", "train.optimizer.milestones": (1, 2)},
@@ -175,7 +180,7 @@ def test_every_number_has_a_range_or_may_be_anything():
     # Those of an alternating step have rules of their own.
     free = {"model.pixel_mean", "model.backbone.width", "data.classes", "train.alternating.steps"}
     free |= {"train.init_restart", "train.freeze", "train.trackers", "data.rename", "data.columns"}
-    free |= {"train.optimizer.rate_factors"}
+    free |= {"train.optimizer.rate_factors", "data.augment"}
     assert numbers - free == set(RANGED)
     assert len(set(RANGED)) == len(RANGED)
 
@@ -183,6 +188,22 @@ def test_every_number_has_a_range_or_may_be_anything():
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
+        (
+            {"data.augment": ("photometric()", "mosaik()")},
+            "data.augment: 'mosaik()': there is no augmentation 'mosaik'; did you mean mosaic?",
+        ),
+        (
+            {"data.augment": ("mosaic()",), "data.train_proposals": "x.npz"},
+            f"data.augment: mosaic {GIVEN}",
+        ),
+        (
+            {
+                "data.augment": ("copy_paste()",),
+                "train.scheme": "alternating",
+                "train.alternating.keep_proposals": True,
+            },
+            f"data.augment: copy_paste {GIVEN}",
+        ),
         ({"seed": 2**32}, "seed=4294967296 must be less than 2**32"),
         (
             {"model.neck.name": "c4"},

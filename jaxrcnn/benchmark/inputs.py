@@ -14,13 +14,15 @@ import numpy as np
 from jaxrcnn.benchmark.programs import Training
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.workload import config_for
-from jaxrcnn.config import Config
+from jaxrcnn.config import Config, ConfigError, DataConfig
 from jaxrcnn.data import transforms
 from jaxrcnn.data.batches import make_train_batch
 from jaxrcnn.data.checks import FaultLog
+from jaxrcnn.data.fast import decoding, require_decoder
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.transforms import Decoder
 from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.detector import build
 from jaxrcnn.training.pieces import Build
@@ -59,6 +61,15 @@ def drawn_files() -> Iterator[Dataset]:
         yield open_images(paths, (), (), FaultLog("raise"))
 
 
+def decoders() -> list[Decoder]:
+    """The values of data.decoder whose libraries are installed."""
+    try:
+        require_decoder(DataConfig(decoder="fast"))
+    except ConfigError:
+        return ["pillow"]
+    return ["pillow", "fast"]
+
+
 def input_config(config: Config, batch_size: int, steps: int) -> Config:
     """The config for batches of files, every one of which is mirrored."""
     data = replace(
@@ -77,7 +88,7 @@ def input_config(config: Config, batch_size: int, steps: int) -> Config:
 def images_a_second(dataset: Dataset, config: Config, steps: int) -> float:
     """Of batches that one thread makes, one after the other."""
     config = input_config(config, BATCH, steps)
-    (bucket,) = training_buckets(dataset, config.data).shapes
+    (bucket,) = training_buckets(dataset, config).shapes
     indices = [index % len(dataset) for index in range(BATCH)]
     make_train_batch(dataset, config, bucket, indices, 0)
     began = time.perf_counter()
@@ -104,9 +115,10 @@ def split_of(dataset: Dataset, config: Config, rounds: int) -> Split:
     rows = []
     for index in range(rounds):
         marks = [time.perf_counter()]
-        sample = dataset.read_sample(index % len(dataset))
+        with decoding(config.data, size):
+            sample = dataset.read_sample(index % len(dataset))
         marks.append(time.perf_counter())
-        sample = transforms.resize(sample, size, config.data.resize)
+        sample = transforms.resize(sample, size, config.data.resize, config.data.decoder)
         marks.append(time.perf_counter())
         transforms.horizontal_flip(sample)
         marks.append(time.perf_counter())

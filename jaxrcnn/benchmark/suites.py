@@ -4,12 +4,14 @@ import functools
 import math
 import statistics
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
 
 from jaxrcnn.benchmark import inputs, ops
 from jaxrcnn.benchmark.agreement import Difference, case_differences, detector_differences
+from jaxrcnn.benchmark.augmentations import augmentation_costs
 from jaxrcnn.benchmark.chips import Peak
 from jaxrcnn.benchmark.comparison import compare_speed, compare_stages
 from jaxrcnn.benchmark.cost import Cost, measure_cost, peak_bytes
@@ -21,10 +23,15 @@ from jaxrcnn.benchmark.session import HOUSE, Session
 from jaxrcnn.benchmark.shapes import Shape
 from jaxrcnn.benchmark.stages import StageTable, numbers_of, rows_of, stage_table
 from jaxrcnn.benchmark.timing import Runner, Timing, take_turns
+from jaxrcnn.config import Config
+from jaxrcnn.data.augment import parse
+from jaxrcnn.data.records import Dataset
 from jaxrcnn.runtime.machine import cores
 
 PROFILED = 5
 """Steps under the profiler."""
+AUGMENTED = 4
+"""Batches that are made with each augmentation."""
 
 OURS, PEER = HOUSE.name, "torchvision"
 
@@ -151,14 +158,24 @@ def detector_ops(session: Session) -> Iterator[Section]:
 def input_pipeline(session: Session) -> Iterator[Section]:
     """JPEG files to batches, on one core and on all, and whether training waits for them."""
     settings = session.settings
-    config = settings.config
     with inputs.drawn_files() as dataset:
-        split = inputs.split_of(dataset, config, rounds=5 * inputs.FILES)
-        alone = inputs.images_a_second(dataset, config, settings.steps)
-        ahead = inputs.images_a_second_ahead(dataset, config, settings.steps)
-        waits = inputs.waits_of_training(
-            dataset, config, settings.train, settings.steps, settings.detector.build
-        )
+        for decoder in inputs.decoders():
+            data = replace(settings.config.data, decoder=decoder)
+            yield _input(session, dataset, replace(settings.config, data=data))
+        costs = augmentation_costs(dataset, settings.config, AUGMENTED)
+        decode = inputs.split_of(dataset, settings.config, rounds=5 * inputs.FILES).decode
+        yield _augmentations(costs, decode)
+
+
+def _input(session: Session, dataset: Dataset, config: Config) -> Section:
+    """The same with one decoder."""
+    settings = session.settings
+    split = inputs.split_of(dataset, config, rounds=5 * inputs.FILES)
+    alone = inputs.images_a_second(dataset, config, settings.steps)
+    ahead = inputs.images_a_second_ahead(dataset, config, settings.steps)
+    waits = inputs.waits_of_training(
+        dataset, config, settings.train, settings.steps, settings.detector.build
+    )
     number = cores()
     rows = [
         ("one thread", f"{alone:.4g} images/s"),
@@ -177,7 +194,17 @@ def input_pipeline(session: Session) -> Iterator[Section]:
         "waits": waits._asdict(),
     }
     height, width = inputs.FILE_SIZE
-    yield Section(f"input: JPEG files of {height}x{width} to 800 pixels, mirrored", rows, numbers)
+    files = f"JPEG files of {height}x{width} to 800 pixels, mirrored"
+    return Section(f"input: {files}, data.decoder={config.data.decoder}", rows, numbers)
+
+
+def _augmentations(costs: Mapping[str, float], decode: float) -> Section:
+    """What an image takes longer with each augmentation, and beside decoding it."""
+    rows: list[tuple[str, ...]] = [("augmentation", "ms more", "decodings", "images read")]
+    for name, cost in costs.items():
+        (call,) = parse((f"{name}()",))
+        rows.append((name, f"{cost:.3g}", f"{cost / decode:.2g}", f"{call.images}"))
+    return Section("input: augmentations, without reading", rows, {"ms_of_an_image": dict(costs)})
 
 
 def start(session: Session) -> Iterator[Section]:

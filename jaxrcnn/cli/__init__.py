@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "Compute a model's average precision on a data set.",
     "proposals": "Measure the recall of a model's region proposals, and save them.",
     "predict": "Detect objects in images and draw their boxes.",
+    "visualize": "Show what training steps are fed: images, boxes, anchors and RoIs.",
     "convert": "Convert checkpoints of torchvision and Detectron2.",
     "export": "Export a model, from pixels to boxes, as one StableHLO program.",
     "parity": "Compare a model with torchvision, stage by stage.",
@@ -54,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = OneLineParser(f"jaxrcnn {name}", COMMANDS[name])
     described.add_arguments(parser)
     takes_fields = getattr(described, "TAKES_FIELDS", False)
-    arguments, fields = parser.parse_known_args(words)
-    strays = not_fields(fields) if takes_fields else fields
+    words, fields = split_fields(words) if takes_fields else (words, [])
+    arguments, strays = parser.parse_known_args(words)
     if strays:
         parser.error(f"unrecognized arguments: {' '.join(strays)}")
     again = "; a study goes on when it is started again" if name == "study" else ""
@@ -76,11 +77,19 @@ def program() -> NoReturn:
     run_program(main)
 
 
-def not_fields(words: Sequence[str]) -> list[str]:
-    """The words before the first ``--config.FIELD``, and the flags of another kind."""
-    first = next((i for i, word in enumerate(words) if word.startswith("--config.")), len(words))
-    flags = [word for word in words[first:] if word.startswith("--")]
-    return [*words[:first], *(word for word in flags if not word.startswith("--config."))]
+def split_fields(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words of a command, and apart from them each ``--config.FIELD`` with its values.
+
+    argparse would take a value for an argument that may be left out.
+    """
+    rest: list[str] = []
+    fields: list[str] = []
+    of_field = False
+    for word in words:
+        if word.startswith("--"):
+            of_field = word.startswith("--config.")
+        (fields if of_field else rest).append(word)
+    return rest, fields
 
 
 def _without_command(argv: Sequence[str]) -> NoReturn:

@@ -93,6 +93,22 @@ def folder_config(
     if (workdir / "config.json").exists():
         say(f"{workdir} holds a run: its config.json is used, with the fields that are given here")
         return _continued(asked, workdir)
+    config = _derived(asked, say)
+    _say_speed(config, workdir, pieces, say)
+    return config
+
+
+def derived_config(asked: Asked, say: Say) -> Config:
+    """The config of a new run on folders, without a look at its speed.
+
+    Raises:
+        ConfigError, DataError: see `folder_config`.
+    """
+    _check_asked(asked)
+    return _derived(asked, say)
+
+
+def _derived(asked: Asked, say: Say) -> Config:
     data, lines = _find_data(asked)
     for line in lines:
         say(line)
@@ -106,7 +122,6 @@ def folder_config(
     for line in describe(found):
         say(line)
     validation.check(config)
-    _say_speed(config, workdir, pieces, say)
     return config
 
 

@@ -191,6 +191,16 @@ def apply_fields(config: Config, fields: Sequence[str]) -> Config:
     return _with_values(config, read_flags(split_flags(fields), field_flags()))
 
 
+def asked_fields(fields: Sequence[str]) -> dict[str, Any]:
+    """The values of ``--config.FIELD VALUE ...`` by the fields' dotted names.
+
+    Raises:
+        ConfigError: a field is unknown, or a value is of another type.
+    """
+    values = read_flags(split_flags(fields), field_flags())
+    return {flag.removeprefix(PREFIX): value for flag, value in values.items()}
+
+
 def apply_prediction_fields(config: Config, fields: Sequence[str]) -> Config:
     """A trained model's config with ``--config.FIELD VALUE ...`` on top of it.
 

@@ -27,6 +27,7 @@ COMMON_FIELDS: tuple[Section, ...] = (
             "data.short_side",
             "data.long_side",
             "data.horizontal_flip",
+            "data.augment",
             "data.workers",
         ),
     ),

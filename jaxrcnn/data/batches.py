@@ -8,11 +8,13 @@ import numpy as np
 
 from jaxrcnn.config import Config, DataConfig
 from jaxrcnn.data import transforms
+from jaxrcnn.data.augment import Scene, augment, parse, room_for
 from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.fast import decoding
 from jaxrcnn.data.padding import Fields, Room, check_room, empty_row, pad_extras, pad_sample, stack
 from jaxrcnn.data.planning import PADDING
 from jaxrcnn.data.proposals import StoredProposals
-from jaxrcnn.data.records import Dataset, Transform
+from jaxrcnn.data.records import Dataset, Record, Transform
 from jaxrcnn.data.sample import ImageProposals, Sample, empty_sample
 from jaxrcnn.data.sample_checks import run_transforms
 from jaxrcnn.data.transforms import PIXELS, RandomFlip, Resize, Size
@@ -80,7 +82,8 @@ def make_train_batch(
     """
     rows = range(len(indices)) if rows is None else rows
     images = _black(len(rows), bucket, config.data.resize)
-    frame = _frame(dataset, config, proposals, config.model.proposals.post_nms_train)
+    room = room_for(dataset, parse(config.data.augment))
+    frame = _frame(dataset, config, proposals, config.model.proposals.post_nms_train, room)
     made: list[Fields] = []
     unread: list[str] = []
     for place, position in zip(images, rows, strict=True):
@@ -103,7 +106,8 @@ def make_eval_batch(
     proposals go into the batch.
     """
     images = _black(len(indices), bucket, config.data.resize)
-    frame = _frame(dataset, config, proposals, config.model.proposals.post_nms_test)
+    most = config.model.proposals.post_nms_test
+    frame = _frame(dataset, config, proposals, most, dataset.max_boxes)
     rows: list[Fields] = []
     scales = np.ones((len(indices), 2), np.float32)
     unread: list[str] = []
@@ -135,9 +139,9 @@ class _Frame(NamedTuple):
 
 
 def _frame(
-    dataset: Dataset, config: Config, proposals: StoredProposals | None, most: int
+    dataset: Dataset, config: Config, proposals: StoredProposals | None, most: int, room: int
 ) -> _Frame:
-    boxes = dataset.box_room or dataset.max_boxes
+    boxes = dataset.box_room or room
     boxes = max(1, -(-boxes // BOX_MULTIPLE)) * BOX_MULTIPLE
     given = None if proposals is None else Given(proposals, most)
     return _Frame(dataset, config.data, given, Room(boxes, given and given.most))
@@ -157,7 +161,9 @@ def _make_row(
     """
     if index != PADDING:
         try:
-            sample = _transformed(frame, index, rng)
+            sample = _transformed(frame, index, rng, _least(frame, index, short_side, rng))
+            if rng is not None and frame.config.augment:
+                sample = _augmented(frame, sample, index, place, short_side, rng, unread)
         except DataError as error:
             if frame.config.on_error == "raise":
                 raise
@@ -174,14 +180,58 @@ def _make_row(
     return row
 
 
-def _transformed(frame: _Frame, index: int, rng: np.random.Generator | None) -> Sample:
-    """A sample in original pixels, after the data set's transforms."""
-    sample, record = frame.dataset.read_sample(index), frame.dataset.records[index]
+def _least(
+    frame: _Frame, index: int, short_side: int, rng: np.random.Generator | None
+) -> Size | None:
+    """How few pixels of an image suffice; None where transforms are to see all of them."""
+    config = frame.config
+    if frame.dataset.transforms or (rng is not None and config.augment):
+        return None
+    height, width = frame.dataset.sizes[index].tolist()
+    return transforms.resized_size((height, width), short_side, config.long_side, config.resize)
+
+
+def _transformed(
+    frame: _Frame, index: int, rng: np.random.Generator | None, least: Size | None = None
+) -> Sample:
+    """A sample in original pixels, after the data set's transforms; fewer pixels may suffice."""
+    with decoding(frame.config, least):
+        sample = frame.dataset.read_sample(index)
+    record = frame.dataset.records[index]
     if frame.given is not None:
         sample = dataclasses.replace(sample, proposals=frame.given.of(index))
     sample = run_transforms(frame.dataset, sample, record, rng)
     check_room(sample, frame.room, record.name)
     return sample
+
+
+def _augmented(
+    frame: _Frame,
+    sample: Sample,
+    index: int,
+    place: np.ndarray,
+    short_side: int,
+    rng: np.random.Generator,
+    unread: list[str],
+) -> Sample:
+    """The sample after the augmentations of the config, which may add other images to it."""
+    config, dataset, canvas = frame.config, frame.dataset, (place.shape[0], place.shape[1])
+
+    def read(rng: np.random.Generator) -> tuple[Sample, Record] | None:
+        other = int(rng.integers(len(dataset)))
+        try:
+            return _transformed(frame, other, rng), dataset.records[other]
+        except DataError as error:
+            if config.on_error == "raise":
+                raise
+            unread.append(str(error))
+            return None
+
+    def final_size(sample: Sample) -> Size:
+        return _final_size(config, sample, short_side, canvas)
+
+    scene = Scene(canvas, config.min_visible, frame.room.boxes, final_size, read)
+    return augment(sample, dataset.records[index], rng, parse(config.augment), scene)
 
 
 def _no_image(frame: _Frame) -> Sample:
@@ -201,24 +251,31 @@ def _prepared(
     short_side: int,
     rng: np.random.Generator | None,
 ) -> tuple[Sample, dict[str, np.ndarray]]:
-    """A sample after resizing and the config's flips, and its extras, padded.
-
-    It is as large as the config says, or smaller, where a transform gave it another shape than
-    that which the canvas was planned for.
-    """
+    """A sample after resizing and the config's flips, and its extras, padded."""
     config, canvas = frame.config, (place.shape[0], place.shape[1])
     # Only maps go along: after resizing, others could happen to be as large as the image.
     maps = {name: sample.extra[name] for name in sample.maps}
     others = {name: array for name, array in sample.extra.items() if name not in maps}
     sample = dataclasses.replace(sample, extra=maps)
-    size = sample.image.shape[0], sample.image.shape[1]
-    wanted = transforms.resized_size(size, short_side, config.long_side, config.resize)
-    if wanted[0] > canvas[0] or wanted[1] > canvas[1]:
-        wanted = transforms.fitted_size(size, canvas)
-    sample = transforms.resize(sample, wanted, config.resize)
+    size = _final_size(config, sample, short_side, canvas)
+    sample = transforms.resize(sample, size, config.resize, config.decoder)
     for flip in _flips(config):
         sample = flip(sample, None, rng)
     return sample, others | pad_extras(sample.extra, sample.box_extra, canvas, frame.room)
+
+
+def _final_size(config: DataConfig, sample: Sample, short_side: int, canvas: Size) -> Size:
+    """The size that a sample is resized to.
+
+    As the config says, unless the sample says it itself; smaller where a transform gave it another
+    shape than that which the canvas was planned for.
+    """
+    size = sample.size
+    wanted = sample.final_size or transforms.resized_size(
+        size, short_side, config.long_side, config.resize
+    )
+    fits = wanted[0] <= canvas[0] and wanted[1] <= canvas[1]
+    return wanted if fits else transforms.fitted_size(size, canvas)
 
 
 def _flips(config: DataConfig) -> tuple[Transform, ...]:

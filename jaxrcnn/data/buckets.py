@@ -1,7 +1,8 @@
 """The few shapes that images are padded to, so that few programs are compiled.
 
 In training, a data set has one bucket for its landscape images (squares among them) and one for
-its portrait images, each just large enough for its largest image after resizing. In inference an
+its portrait images, or more where that saves padding, each just large enough for its largest image
+after resizing. In inference an
 image's shape depends on its own size and the config alone, so that what is found in it does not
 depend on the images beside it.
 """
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxrcnn.data.aspect_ranges import BATCHES, divide_by_aspect
 from jaxrcnn.data.transforms import Resize, Size, resized_size
 
 MULTIPLE = 32
@@ -28,25 +30,50 @@ class Buckets(NamedTuple):
 
 
 def choose_buckets(
-    sizes: np.ndarray, short_side: int, long_side: int, method: Resize = "pillow"
+    sizes: np.ndarray,
+    short_side: int,
+    long_side: int,
+    method: Resize = "pillow",
+    most: int = 2,
+    batch_size: int = 1,
 ) -> Buckets:
-    """One landscape and one portrait shape for images of these sizes, as few as training needs.
+    """The shapes for the training images of these sizes.
 
     Args:
         sizes: (n, 2) int, height and width of every image in pixels.
         short_side: largest shorter side that is drawn.
         long_side: largest longer side.
         method: of resizing.
+        most: number of shapes. 2 are one for landscape and one for portrait images. With more,
+            there are as many as save enough padding, see `divide_by_aspect`.
+        batch_size: images of a step, of which each of more than two shapes has enough.
     """
-    portrait = sizes[:, 0] > sizes[:, 1]
     resized = _resized(sizes, short_side, long_side, method)
-    groups = [group for group in (~portrait, portrait) if group.any()]
+    by_orientation = (sizes[:, 0] > sizes[:, 1]).astype(np.int64)
+    if most == 2 or not len(sizes):
+        return _as_small_as_possible(resized, by_orientation)
+    rounded = -(-resized // MULTIPLE) * MULTIPLE
+    found = _as_small_as_possible(resized, divide_by_aspect(rounded, most, BATCHES * batch_size))
+    if most < 2:
+        return found
+    two = _as_small_as_possible(resized, by_orientation)  # with few images, not a range of both
+    return min(two, found, key=padded_area)
+
+
+def padded_area(buckets: Buckets) -> int:
+    """Pixels of all images of a data set, each padded to its bucket."""
+    areas = np.array(buckets.shapes, np.int64).prod(axis=1)
+    return int(areas[buckets.of_record].sum())
+
+
+def _as_small_as_possible(resized: np.ndarray, groups: np.ndarray) -> Buckets:
+    """A shape for each group of images, (n,) int; groups without images have none."""
     shapes = []
-    of_record = np.zeros(len(sizes), np.int32)
-    for index, group in enumerate(groups):
-        height, width = resized[group].max(axis=0).tolist()
+    of_record = np.zeros(len(resized), np.int32)
+    for index, group in enumerate(np.unique(groups)):
+        of_record[groups == group] = index
+        height, width = resized[groups == group].max(axis=0).tolist()
         shapes.append((_rounded_up(height, MULTIPLE), _rounded_up(width, MULTIPLE)))
-        of_record[group] = index
     return Buckets(tuple(shapes), of_record)
 
 

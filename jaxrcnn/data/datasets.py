@@ -7,6 +7,7 @@ from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.coco_categories import FILLER
 from jaxrcnn.data.dividing import Divided, Workdir, divide
 from jaxrcnn.data.errors import DataError, quoted
+from jaxrcnn.data.fast import require_decoder
 from jaxrcnn.data.joining import join
 from jaxrcnn.data.left_out import check_left_out
 from jaxrcnn.data.reading import read_parts, unite
@@ -31,10 +32,11 @@ def open_datasets(
         any_classes: take any number of classes, whatever model.num_classes is.
 
     Raises:
-        ConfigError: the data has another number of classes than the model, or a class or a split
-            that the config names does not exist.
+        ConfigError: the data has another number of classes than the model, a class or a split that
+            the config names does not exist, or what data.decoder needs is not installed.
         DataError: something cannot be read, or a set holds no images.
     """
+    require_decoder(config.data)
     if config.data.format == "shapes":
         return open_train_dataset(config), open_eval_dataset(config, ())
     sources = find_sources(config.data)
@@ -55,6 +57,7 @@ def open_train_dataset(
         ConfigError, DataError: see `open_datasets`.
     """
     data = config.data
+    require_decoder(data)
     if data.format == "shapes":
         sources = []
         divided = Divided(shapes_dataset(data.num_train_images, TRAIN_SEED), None)
@@ -73,6 +76,7 @@ def open_eval_dataset(
         ConfigError, DataError: see `open_datasets`.
     """
     data = config.data
+    require_decoder(data)
     if data.format == "shapes":
         dataset = shapes_dataset(data.num_eval_images, EVAL_SEED)
         check_classes(dataset, config)
@@ -93,6 +97,7 @@ def open_test_dataset(config: Config, class_names: Sequence[str]) -> Dataset:
         ConfigError: there is no test split; see also `open_datasets`.
         DataError: see `open_datasets`.
     """
+    require_decoder(config.data)
     if config.data.format == "shapes":
         dataset = shapes_dataset(config.data.num_eval_images, TEST_SEED)
         check_classes(dataset, config)

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxrcnn.config import DataConfig
+from jaxrcnn.data import fast
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.jpeg_header import read_jpeg_header
 from jaxrcnn.data.transforms import Size
@@ -65,16 +66,47 @@ def read_image(
         DataError: it is missing, no regular file, broken, torn, of no known kind, has more pixels,
             or is not read in time, see `jaxrcnn.opening.read_timeout`.
     """
+    return _read(path, max_pixels, as_stored, whole=True).pixels
+
+
+class Scaled(NamedTuple):
+    """An image, perhaps at a fraction of its size."""
+
+    pixels: np.ndarray  # (h, w, 3) uint8 RGB
+    size: Size  # height and width of the whole image
+
+
+def read_scaled(
+    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, *, as_stored: bool = False
+) -> Scaled:
+    """The same, perhaps with fewer pixels where `jaxrcnn.data.fast.decoding` allows it.
+
+    Raises:
+        DataError: see `read_image`.
+    """
+    return _read(path, max_pixels, as_stored, whole=False)
+
+
+def _read(path: str | os.PathLike[str], max_pixels: int, as_stored: bool, whole: bool) -> Scaled:
     from PIL import ExifTags, ImageOps
 
     try:
         with open_file(path, BODY) as file, open_image(file, max_pixels) as image:
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+            turn = 1 if as_stored and orientation in SIDEWAYS else orientation
+            height, width = image.height, image.width
+            size = (width, height) if turn in SIDEWAYS else (height, width)
+            parts = 1 if whole else fast.fraction_for(size, turn)
+            decoded = fast.decode(image, file, parts)
+            if decoded is not None:
+                return Scaled(fast.turned(decoded, turn), size)
             ImageOps.exif_transpose(image, in_place=True)
             pixels = to_rgb(image)
     except Exception as error:  # a broken file makes Pillow's decoders raise nearly any type
         raise _unreadable(path, error) from error
-    return np.ascontiguousarray(_turn_back(pixels, orientation)) if as_stored else pixels
+    if as_stored:
+        pixels = np.ascontiguousarray(_turn_back(pixels, orientation))
+    return Scaled(pixels, (pixels.shape[0], pixels.shape[1]))
 
 
 class Header(NamedTuple):

@@ -143,7 +143,7 @@ def empty_train_batches(dataset: Dataset, config: Config) -> list[Batch]:
     """One padded image, without given proposals, of every shape that `train_batches` has."""
     return [
         make_train_batch(dataset, config, bucket, [PADDING], 0)[0]
-        for bucket in training_buckets(dataset, config.data).shapes
+        for bucket in training_buckets(dataset, config).shapes
     ]
 
 

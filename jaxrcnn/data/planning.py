@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxrcnn.config import Config, DataConfig, ModelConfig
+from jaxrcnn.config import Config, ModelConfig
 from jaxrcnn.data.buckets import (
     MULTIPLE,
     Buckets,
@@ -37,10 +37,12 @@ class Plan(NamedTuple):
         return self.buckets.shapes[self.buckets.of_record[row[0]]], row.tolist()
 
 
-def training_buckets(dataset: Dataset, config: DataConfig) -> Buckets:
+def training_buckets(dataset: Dataset, config: Config) -> Buckets:
     """The shapes of a data set's training batches: for the largest short side that is drawn."""
-    short_side = max(config.train_short_sides or (config.short_side,))
-    return choose_buckets(dataset.sizes, short_side, config.long_side, config.resize)
+    data, size = config.data, config.train.batch_size
+    short_side = max(data.train_short_sides or (data.short_side,))
+    wanted = dataset.sizes, short_side, data.long_side, data.resize
+    return choose_buckets(*wanted, most=data.max_buckets, batch_size=size)
 
 
 def eval_buckets(dataset: Dataset, config: Config) -> Buckets:
@@ -80,7 +82,7 @@ def plan_training(dataset: Dataset, config: Config) -> Plan:
     Raises:
         DataError: there are no images.
     """
-    buckets, train = training_buckets(dataset, config.data), config.train
+    buckets, train = training_buckets(dataset, config), config.train
     factors = training_factors(dataset, config)
     rows = plan_batches(config.seed, train.steps, train.batch_size, buckets.of_record, factors)
     return Plan(rows, buckets)

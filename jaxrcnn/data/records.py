@@ -12,8 +12,9 @@ import numpy as np
 
 from jaxrcnn.data.columns import Records
 from jaxrcnn.data.errors import REMEDY, DataError, Fault, fault
+from jaxrcnn.data.fast import decoded_sizes
 from jaxrcnn.data.image_files import size_mismatch
-from jaxrcnn.data.images import MAX_PIXELS, read_image
+from jaxrcnn.data.images import MAX_PIXELS, read_scaled
 from jaxrcnn.data.record import Record, make_record
 from jaxrcnn.data.sample import Sample
 from jaxrcnn.wording import counted, legible
@@ -24,15 +25,16 @@ __all__ = ["Dataset", "Record", "Transform", "make_record", "read_file"]
 def read_file(record: Record, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The image of a record as its annotations see it, (H, W, 3) uint8 RGB; see `read_image`.
 
+    Within `jaxrcnn.data.fast.decoding`, a large JPEG may have fewer pixels, see there.
+
     Raises:
         DataError: the file cannot be decoded, or has another size than annotated.
     """
     try:
-        pixels = read_image(record.file, max_pixels, as_stored=record.as_stored)
+        pixels, size = read_scaled(record.file, max_pixels, as_stored=record.as_stored)
     except DataError as error:
         what = f"the image cannot be decoded ({error.__cause__ or error})"
         raise fault(record.file, f"image {record.source_id}", what, kind="image-damaged") from error
-    size = pixels.shape[:2]
     if size != (record.height, record.width):
         what = size_mismatch(size, (record.height, record.width))
         raise fault(record.file, f"image {record.source_id}", what, kind="image-size")
@@ -103,7 +105,7 @@ class Dataset:
         return self.columns.sizes
 
     def read_image(self, index: int) -> np.ndarray:
-        """Image `index`, (H, W, 3) uint8 RGB of the record's size.
+        """Image `index`, (H, W, 3) uint8 RGB of the record's size, or fewer as in `read_file`.
 
         Raises:
             DataError: see `read_file`.
@@ -119,12 +121,15 @@ class Dataset:
             DataError: see `read_file`, or the reader gives something else than the record says.
         """
         record, image = self.records[index], self.read_image(index)
-        if image.dtype != np.uint8 or image.shape != (record.height, record.width, 3):
+        size = record.height, record.width
+        if image.dtype != np.uint8 or image.shape not in [(*x, 3) for x in decoded_sizes(size)]:
             raise DataError(
                 f"{record.name}: the reader gives {image.dtype} {image.shape}, expected "
                 f"uint8 ({record.height}, {record.width}, 3), the size of the record"
             )
-        return Sample(image.copy(), record.boxes.copy(), record.labels.copy(), record.ignore.copy())
+        truth = record.boxes.copy(), record.labels.copy(), record.ignore.copy()
+        whole = image.shape[:2] == size
+        return Sample(image.copy(), *truth, full_size=None if whole else size)
 
     def without_empty(self) -> "Dataset":
         """The same data set without the images that hold no box to train on, counted."""

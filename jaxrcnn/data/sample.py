@@ -23,12 +23,21 @@ class Sample:
     """
 
     image: np.ndarray  # (h, w, 3) uint8 RGB; once resized, float32 with data.resize "torchvision"
-    boxes: np.ndarray  # (g, 4) float32, xyxy in pixels of `image`
+    boxes: np.ndarray  # (g, 4) float32, xyxy in pixels of `image`, see `full_size`
     labels: np.ndarray  # (g,) int32, 1..K
     ignore: np.ndarray  # (g,) bool, not to be trained on
     extra: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     box_extra: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)  # each (g, ...)
     proposals: ImageProposals | None = None  # given ones, in pixels of `image`, best first
+    final_size: tuple[int, int] | None = None  # to be resized to; None: as data.short_side says
+    # Of an image that was decoded at a fraction of its size: height and width of the whole, in
+    # whose pixels the boxes are. Transforms never see such a sample.
+    full_size: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image, of the whole where it was decoded at a fraction."""
+        return self.full_size or (self.image.shape[0], self.image.shape[1])
 
     @property
     def maps(self) -> set[str]:

@@ -87,6 +87,10 @@ def _wrong_values(sample: Sample, num_classes: int) -> str | None:
     outside = sample.labels[(sample.labels < 1) | (sample.labels > num_classes)]
     if outside.size:
         return f"label {outside[0]}, expected 1 to {num_classes}"
+    size = sample.final_size
+    whole = isinstance(size, tuple) and len(size) == 2 and all(isinstance(x, int) for x in size)
+    if size is not None and not (whole and min(size) >= 1):
+        return f"final_size is {size!r}, expected (height, width) in whole pixels, or None"
     return None
 
 
@@ -120,6 +124,8 @@ def _moved(sample: Sample, record: Record) -> str | None:
         what = "the shape of the image"
     elif not np.array_equal(sample.boxes, record.boxes):
         what = "the boxes"
+    elif sample.final_size is not None:
+        what = "the size that the image is resized to"
     else:
         return None
     return (

@@ -7,10 +7,17 @@ from typing import Literal
 
 import numpy as np
 
+from jaxrcnn.data.fast import enlarge
 from jaxrcnn.data.sample import ImageProposals, Sample
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+
+Window = tuple[int, int, int, int]
+"""y0, x0, y1, x1 in whole pixels of an image; y1 and x1 are not part of it."""
+
+Decoder = Literal["pillow", "fast"]
+"""By which libraries: see data.decoder."""
 
 Resize = Literal["pillow", "torchvision"]
 """Whose resizing: see `resize`."""
@@ -60,7 +67,9 @@ def fitted_size(size: Size, canvas: Size) -> Size:
     return max(1, (2 * height * most_columns + width) // (2 * width)), most_columns
 
 
-def resize(sample: Sample, size: Size, method: Resize = "pillow") -> Sample:
+def resize(
+    sample: Sample, size: Size, method: Resize = "pillow", decoder: Decoder = "pillow"
+) -> Sample:
     """Resize an image bilinearly, its maps to the nearest pixel, and scale its boxes.
 
     Args:
@@ -69,19 +78,25 @@ def resize(sample: Sample, size: Size, method: Resize = "pillow") -> Sample:
         method: "pillow" is antialiased where the image shrinks, and its values are whole;
             "torchvision" weighs the four nearest pixels, in float32 (``interpolate`` with mode
             "bilinear", corners not aligned, as in its detectors' transform).
+        decoder: with "fast" and "pillow", OpenCV resizes images that shrink along no side.
 
     Returns:
         The sample with an image (h, w, 3) uint8 or float32, 0..255, and boxes and proposals scaled
         by h / H and w / W. A map's pixel is that of the old map in which its centre lies.
     """
-    height, width = sample.image.shape[:2]
+    height, width = sample.size
     y_scale, x_scale = size[0] / height, size[1] / width
     scales = np.array([x_scale, y_scale, x_scale, y_scale], np.float32)
-    resize_image = _resize_by_neighbours if method == "torchvision" else _resize_by_pillow
+    if method == "torchvision":
+        image = _resize_by_neighbours(sample.image, size)
+    elif decoder == "fast" and all(new >= old for new, old in zip(size, sample.size, strict=True)):
+        image = enlarge(sample.image, size)
+    else:
+        image = _resize_by_pillow(sample.image, size, sample.size)
     pixels = np.ix_(_nearest(height, size[0]), _nearest(width, size[1]))
-    return _changed(
-        sample,
-        resize_image(sample.image, size),
+    return changed(
+        dataclasses.replace(sample, full_size=None),
+        image,
         lambda boxes: boxes * scales,
         lambda array: array[pixels],
     )
@@ -92,13 +107,20 @@ def _nearest(length: int, wanted: int) -> np.ndarray:
     return (2 * np.arange(wanted) + 1) * length // (2 * wanted)
 
 
-def _changed(
+def changed(
     sample: Sample,
     image: np.ndarray,
     move: Callable[[np.ndarray], np.ndarray],
     change: Callable[[np.ndarray], np.ndarray],
 ) -> Sample:
-    """The sample with another image, boxes and proposals moved, and maps changed likewise."""
+    """The sample with another image.
+
+    Args:
+        sample: to be changed.
+        image: in place of its own.
+        move: gives the new boxes (n, 4) of old ones, for ground truth and proposals alike.
+        change: gives the new map of an old one.
+    """
     maps, proposals = sample.maps, sample.proposals
     return dataclasses.replace(
         sample,
@@ -109,13 +131,17 @@ def _changed(
     )
 
 
-def _resize_by_pillow(image: np.ndarray, size: Size) -> np.ndarray:
+def _resize_by_pillow(image: np.ndarray, size: Size, full_size: Size) -> np.ndarray:
+    """The image resized; where it is a fraction of a whole, its last pixels may be incomplete."""
     from PIL import Image
 
-    if image.shape[:2] == size:
+    if size == full_size:
         return image
-    resized = Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.asarray(resized)
+    parts = round(full_size[0] / image.shape[0])
+    whole = (0.0, 0.0, full_size[1] / parts, full_size[0] / parts)
+    return np.asarray(
+        Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR, box=whole)
+    )
 
 
 def _resize_by_neighbours(image: np.ndarray, size: Size) -> np.ndarray:
@@ -146,7 +172,7 @@ def horizontal_flip(sample: Sample) -> Sample:
         x0, y0, x1, y1 = boxes.T
         return np.stack([width - x1, y0, width - x0, y1], axis=1)
 
-    return _changed(sample, mirrored, move, lambda array: array[:, ::-1])
+    return changed(sample, mirrored, move, lambda array: array[:, ::-1])
 
 
 def vertical_flip(sample: Sample) -> Sample:
@@ -157,7 +183,7 @@ def vertical_flip(sample: Sample) -> Sample:
         x0, y0, x1, y1 = boxes.T
         return np.stack([x0, height - y1, x1, height - y0], axis=1)
 
-    return _changed(sample, sample.image[::-1], move, lambda array: array[::-1])
+    return changed(sample, sample.image[::-1], move, lambda array: array[::-1])
 
 
 def keep_boxes(sample: Sample, mask: np.ndarray) -> Sample:
@@ -171,7 +197,7 @@ def keep_boxes(sample: Sample, mask: np.ndarray) -> Sample:
     )
 
 
-def crop(sample: Sample, window: tuple[int, int, int, int]) -> Sample:
+def crop(sample: Sample, window: Window) -> Sample:
     """Cut a window out of a sample.
 
     Boxes and proposals are clipped. A box is dropped if its centre lies outside of the window; one
@@ -191,24 +217,48 @@ def crop(sample: Sample, window: tuple[int, int, int, int]) -> Sample:
             f"crop: the window y0={y0}, x0={x0}, y1={y1}, x1={x1} is empty or "
             f"reaches out of the image of {width}x{height} pixels (width x height)"
         )
+    cut, inside = clip(sample, window), have_centres(sample.boxes, window)
+    return keep_boxes(cut, (inside | sample.ignore) & have_area(cut.boxes))
+
+
+def clip(sample: Sample, window: Window) -> Sample:
+    """Cut a window out of a sample, and keep all boxes, those that have nothing left too.
+
+    Proposals without area are dropped. What `final_size` says is scaled like the image's sides.
+    """
+    y0, x0, y1, x1 = window
     low, high = np.array([x0, y0] * 2, np.float32), np.array([x1, y1] * 2, np.float32)
-    centres = (sample.boxes[:, :2] + sample.boxes[:, 2:]) / 2
-    inside = ((centres >= low[:2]) & (centres < high[:2])).all(axis=1)
-    cut = _changed(
-        sample,
+    cut = changed(
+        in_proportion(sample, (y1 - y0, x1 - x0)),
         sample.image[y0:y1, x0:x1],
         lambda boxes: np.clip(boxes, low, high) - low,
         lambda array: array[y0:y1, x0:x1],
     )
-    cut = keep_boxes(cut, (inside | sample.ignore) & _have_area(cut.boxes))
     if cut.proposals is None:
         return cut
     boxes, scores = cut.proposals
-    real = _have_area(boxes)
+    real = have_area(boxes)
     return dataclasses.replace(cut, proposals=ImageProposals(boxes[real], scores[real]))
 
 
-def _have_area(boxes: np.ndarray) -> np.ndarray:
+def in_proportion(sample: Sample, size: Size) -> Sample:
+    """The sample with the `final_size` that it has at the same scale once it is of this size."""
+    if sample.final_size is None:
+        return sample
+    sides = zip(sample.final_size, size, sample.image.shape[:2], strict=True)
+    height, width = (max(1, round(final * new / old)) for final, new, old in sides)
+    return dataclasses.replace(sample, final_size=(height, width))
+
+
+def have_centres(boxes: np.ndarray, window: Window) -> np.ndarray:
+    """Which of the boxes (n, 4) have their centre in a window, (n,) bool."""
+    y0, x0, y1, x1 = window
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return np.all((centres >= (x0, y0)) & (centres < (x1, y1)), axis=1)
+
+
+def have_area(boxes: np.ndarray) -> np.ndarray:
+    """Which of the boxes (n, 4) have an area, (n,) bool."""
     return np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxrcnn.config import DataConfig
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.images import MAX_PIXELS, image_size, read_image
+from jaxrcnn.data.images import MAX_PIXELS, image_size, read_scaled
 from jaxrcnn.data.in_memory import ImageLike, check_list, to_pixels
 from jaxrcnn.data.records import Dataset, Record, make_record
 from jaxrcnn.data.transforms import Size
@@ -80,7 +80,10 @@ def _size(content: Content, max_pixels: int, seconds: float) -> Size | DataError
 
 def _read(record: Record, content: Content, max_pixels: int, seconds: float) -> np.ndarray:
     with read_timeout(seconds):
-        pixels = read_image(content, max_pixels) if isinstance(content, str) else content
-    if pixels.shape[:2] != (record.height, record.width):
+        if isinstance(content, str):
+            pixels, size = read_scaled(content, max_pixels)
+        else:
+            pixels, size = content, content.shape[:2]
+    if size != (record.height, record.width):
         raise DataError(f"{record.name}: it has not the size that its header says")
     return pixels

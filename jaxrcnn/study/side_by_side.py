@@ -304,6 +304,7 @@ class Logs:
         ]
         self.progress = progress
         self._pending: list[Mapping[str, Array]] = []
+        self._padded: list[float] = []
         self.failures: dict[int, Failure] = {}
         """How runs diverged, by their places."""
         self.record: Callable[[int, NonFiniteLossError], str] = lambda *_: ""
@@ -314,9 +315,10 @@ class Logs:
         """Places of the runs that did not diverge."""
         return [place for place in range(len(self._logs)) if place not in self.failures]
 
-    def add(self, metrics: Mapping[str, Array]) -> None:
-        """Take the metrics of one step, (R,) each."""
+    def add(self, metrics: Mapping[str, Array], padded: float) -> None:
+        """Take the metrics of one step, (R,) each, and the share of its batch that is padding."""
         self._pending.append(metrics)
+        self._padded.append(padded)
 
     def show(self, step: int) -> None:
         """Show the mean loss of the step that was added last, before its line is due."""
@@ -333,10 +335,11 @@ class Logs:
             NonFiniteLossError: no run is left.
         """
         rows, self._pending = jax.device_get(self._pending), []
+        padded, self._padded = self._padded, []
         for place in self.going_on:
             log = self._logs[place]
-            for row in rows:
-                log.add({name: values[place] for name, values in row.items()})
+            for row, share in zip(rows, padded, strict=True):
+                log.add({name: values[place] for name, values in row.items()}, share)
             try:
                 log.flush(step)
             except NonFiniteLossError as error:

@@ -18,6 +18,7 @@ from jaxrcnn.training.finite import LastSteps, most_skipped
 from jaxrcnn.training.hosts import barrier, several
 from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.padding import padded_share
 from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import Programs
@@ -60,11 +61,19 @@ class Log:
     def restart(self) -> None:
         """Leave the time until now out of images_per_second."""
         self._pending: list[Mapping[str, Array | float]] = []
+        self._padded: list[float] = []
         self._began = self.progress.clock()
 
-    def add(self, metrics: Mapping[str, Array | float]) -> None:
-        """Take the metrics of one step; diagnostics among them get a line of their own."""
+    def add(self, metrics: Mapping[str, Array | float], padded: float | None = None) -> None:
+        """Take the metrics of one step; diagnostics among them get a line of their own.
+
+        Args:
+            metrics: on the device.
+            padded: share of the batch that is padding.
+        """
         self._pending.append(metrics)
+        if padded is not None:
+            self._padded.append(padded)
 
     def show(self, step: int) -> None:
         """Show the loss of the step that was added last, before its line is due."""
@@ -90,6 +99,8 @@ class Log:
         if self._counts_skipped:
             means["train/skipped"] = number_skipped(rows)
         means["train/images_per_second"] = self._batch_size * len(rows) / seconds
+        if self._padded:
+            means["data/padded_share"] = sum(self._padded) / len(self._padded)
         self._write(step, means)
         loss = means.get("train/loss", math.nan)
         self.progress.log(step, loss, means["train/images_per_second"])
@@ -214,9 +225,10 @@ class Loop:
         """The state after a step, which takes the next batch; `first` of its phase or not."""
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
             with self.interruption.leavable():
-                batch = self.programs.put_batch(next(stream))
+                made = next(stream)
+                batch = self.programs.put_batch(made)
             stage = stage_of(self.config, step - 1)
-            name = STEP_NAMES[stage] + ("" if first else f" for {orientation(batch)} images")
+            name = STEP_NAMES[stage] + ("" if first else f" for {_kind(self.config, batch)} images")
             self.log.progress.compile(name, self.programs.train_step, state, batch, stage)
             if self.forecast:
                 self.forecast(state, batch, stage)
@@ -225,7 +237,7 @@ class Loop:
             )
         self._last.add(step, state, batch, stage, metrics)
         self.log.progress.follow(step, metrics["loss"])
-        self._write(step, state, metrics, first)
+        self._write(step, state, metrics, padded_share(made), first)
         if first and self.look_ahead:  # the step is done, so that this does not slow it down
             self.look_ahead(state, batch, stage)
         # By this number: that of the state is one less if the step turns out not to be finite.
@@ -233,7 +245,12 @@ class Loop:
         return state
 
     def _write(
-        self, step: int, state: TrainState, metrics: Mapping[str, Array | float], first: bool
+        self,
+        step: int,
+        state: TrainState,
+        metrics: Mapping[str, Array | float],
+        padded: float,
+        first: bool,
     ) -> None:
         """Take the metrics of a step, and write a line of them where one is due."""
         log, every = self.log, self.config.train.log_every
@@ -241,7 +258,7 @@ class Loop:
             jax.block_until_ready(state)
         elif not first and ((step - 1) % every == 0 or self._last.ends(step - 1)):
             log.flush(step - 1)  # only now, so that the devices have this step to do meanwhile
-        log.add(metrics)
+        log.add(metrics, padded)
         due = step % every == 0
         if first:
             (log.flush if due else log.show)(step)  # waits for the step
@@ -284,3 +301,10 @@ def orientation(batch: Batch) -> str:
     """What the images of a batch are in common: "landscape", "portrait" or "square"."""
     height, width = batch.images.shape[1:3]
     return "landscape" if width > height else "portrait" if height > width else "square"
+
+
+def _kind(config: Config, batch: Batch) -> str:
+    """The orientation of a batch's images, with its shape where several may have the same."""
+    height, width = batch.images.shape[1:3]
+    several = config.data.max_buckets > 2
+    return orientation(batch) + (f" ({width}x{height})" if several else "")

@@ -9,7 +9,7 @@ import types
 import pytest
 
 import jaxrcnn
-from jaxrcnn.cli import COMMANDS, main
+from jaxrcnn.cli import COMMANDS, main, split_fields
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.errors import DataError
 from tests.complaints import error_line
@@ -187,3 +187,9 @@ def test_an_unknown_command_is_named(capsys):
 )
 def test_wrong_arguments_are_one_line_that_names_them(capsys, argv, part):
     assert part in complaint(capsys, argv)
+
+
+def test_values_of_fields_are_no_other_arguments():
+    words = ["a", "--config.x.y", "1", "2", "--out", "o", "--config.z", "-3", "--config", "c", "b"]
+    rest = ["a", "--out", "o", "--config", "c", "b"]
+    assert split_fields(words) == (rest, ["--config.x.y", "1", "2", "--config.z", "-3"])

@@ -231,7 +231,7 @@ def test_an_image_beside_another_needs_room_for_its_boxes():
 def test_a_turned_image_is_made_smaller_to_fit_the_landscape_canvas():
     dataset = with_transforms(add_extras, turn)
     config = config_of(horizontal_flip=0.0, train_short_sides=())
-    canvas = training_buckets(dataset, config.data).shapes[0]
+    canvas = training_buckets(dataset, config).shapes[0]
     assert canvas == (64, 96)
     batch, _ = make_train_batch(dataset, config, canvas, [0], 0)
     # 24x16 (height, width) would be 96x64; 64 rows are left, and 64 / 24 of 16 columns: 42.7.
@@ -244,6 +244,15 @@ def test_a_turned_image_is_made_smaller_to_fit_the_landscape_canvas():
     np.testing.assert_array_equal(batch.extra["mask"][0], mask)
     portrait, _ = make_train_batch(dataset, config, (96, 64), [4], 0)  # 24x16 becomes 16x24
     np.testing.assert_array_equal(portrait.image_sizes, [[43, 64]])
+
+
+@pytest.mark.parametrize(("asked", "given"), [((12, 30), (12, 30)), ((40, 20), (21, 32))])
+def test_a_transform_may_say_the_size_but_it_has_to_fit_the_canvas(asked, given):
+    def sized(sample, record, rng):
+        return dataclasses.replace(sample, final_size=asked)
+
+    batch, _ = make_train_batch(with_transforms(sized), config_of(**SMALL), (32, 32), [0], 0)
+    np.testing.assert_array_equal(batch.image_sizes, [given])  # of 16x24
 
 
 def test_a_cropped_image_is_resized_by_its_own_shape():
@@ -337,7 +346,7 @@ def test_boxes_that_a_transform_gives_to_no_image_are_left_out():
 def test_the_rows_of_a_process_are_those_of_the_whole_batch():
     dataset = shapes_dataset(6, 2)
     config = config_of(horizontal_flip=0.5)
-    bucket = training_buckets(dataset, config.data).shapes[0]
+    bucket = training_buckets(dataset, config).shapes[0]
     indices = [4, 1, 5, 0]
     whole, _ = make_train_batch(dataset, config, bucket, indices, 3)
     for rows in ([0, 1], [2, 3], [1, 2]):

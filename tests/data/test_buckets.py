@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from jaxrcnn.data.buckets import choose_buckets, exact_buckets, ladder, ladder_buckets
+from jaxrcnn.data.buckets import (
+    choose_buckets,
+    exact_buckets,
+    ladder,
+    ladder_buckets,
+    padded_area,
+)
 from jaxrcnn.data.transforms import resized_size
 
 
@@ -90,3 +96,46 @@ def test_no_images_have_no_shape():
     for buckets in (ladder_buckets(nothing, 64, 96), exact_buckets(nothing, 64, 96, "pillow", 32)):
         assert buckets.shapes == ()
         assert buckets.of_record.shape == (0,)
+
+
+LANDSCAPE, WIDE, PORTRAIT = (480, 640), (360, 640), (640, 480)
+
+
+def many(*kinds):
+    return np.array([size for size, number in kinds for _ in range(number)])
+
+
+def test_a_third_shape_is_for_the_images_that_are_padded_most():
+    # Resized to 240 or 400: 240x320, 225x400, 320x240. Landscape images together: 256x416.
+    sizes = many((LANDSCAPE, 40), (WIDE, 30), (PORTRAIT, 30))
+    buckets = choose_buckets(sizes, 240, 400, most=3)
+    assert buckets.shapes == ((320, 256), (256, 320), (256, 416))
+    np.testing.assert_array_equal(buckets.of_record, [1] * 40 + [2] * 30 + [0] * 30)
+    two = choose_buckets(sizes, 240, 400)
+    assert padded_area(two) == 70 * 256 * 416 + 30 * 320 * 256
+    assert padded_area(buckets) == 30 * 256 * 416 + 70 * 320 * 256
+
+
+def test_a_shape_has_images_for_some_batches_of_an_epoch():
+    sizes = many((LANDSCAPE, 40), (WIDE, 30), (PORTRAIT, 30))
+    assert len(choose_buckets(sizes, 240, 400, most=3, batch_size=7).shapes) == 3
+    found = choose_buckets(sizes, 240, 400, most=3, batch_size=8)  # 30 images are not 4 batches
+    two = choose_buckets(sizes, 240, 400)
+    assert found.shapes == two.shapes == ((256, 416), (320, 256))
+
+
+def test_a_shape_that_saves_little_is_left_out():
+    def shapes(*kinds):
+        return choose_buckets(many(*kinds), 240, 400, most=8).shapes
+
+    orientations = (LANDSCAPE, 500), (PORTRAIT, 500)
+    two = ((256, 320), (320, 256))
+    assert shapes(*orientations) == two
+    assert shapes(*orientations, ((480, 500), 8)) == two  # a square would save 0.2 %
+    assert shapes(*orientations, ((480, 500), 200)) == ((320, 256), (256, 256), (256, 320))
+
+
+def test_one_shape_holds_all_images():
+    buckets = choose_buckets(many((LANDSCAPE, 3), (PORTRAIT, 2)), 240, 400, most=1)
+    assert buckets.shapes == ((320, 320),)
+    np.testing.assert_array_equal(buckets.of_record, np.zeros(5))

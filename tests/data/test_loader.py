@@ -56,7 +56,7 @@ def test_training_batches_do_not_depend_on_restarts_or_the_length_of_the_run():
 def test_training_batches_hold_what_the_plan_says():
     dataset = shapes_dataset(10, seed=0)
     config = config_of()
-    buckets = training_buckets(dataset, config.data)
+    buckets = training_buckets(dataset, config)
     plan = plan_batches(config.seed, STEPS, 3, buckets.of_record)
     for row, batch in zip(plan, train_batches(dataset, config), strict=True):
         np.testing.assert_array_equal(batch.image_index, row)

@@ -117,9 +117,9 @@ def test_plan_of_no_images_is_refused():
 def test_training_buckets_are_those_of_the_largest_short_side():
     dataset = small_dataset()  # 16x24 becomes 64x96, and 24x16 becomes 96x64
     for sides in ((32, 64), (64, 32)):
-        buckets = training_buckets(dataset, config_of(train_short_sides=sides).data)
+        buckets = training_buckets(dataset, config_of(train_short_sides=sides))
         assert buckets.shapes == ((64, 96), (96, 64))
-    buckets = training_buckets(dataset, config_of(train_short_sides=()).data)
+    buckets = training_buckets(dataset, config_of(train_short_sides=()))
     assert buckets.shapes == ((64, 96), (96, 64))
     np.testing.assert_array_equal(buckets.of_record, [0, 0, 0, 0, 1])
 

@@ -75,6 +75,9 @@ class Nothing:
         ),
         (replacing(extra={"a": [1, 2]}), "extra 'a' is list, expected an array of numbers"),
         (replacing(extra={"a": np.array(["x"])}), "extra 'a' is str32, expected an array of"),
+        (replacing(final_size=(0, 4)), "final_size is (0, 4), expected (height, width) in whole"),
+        (replacing(final_size=(4.5, 4)), "final_size is (4.5, 4), expected (height, width)"),
+        (replacing(final_size=4), "final_size is 4, expected (height, width) in whole pixels"),
         (replacing(proposals=PROPOSALS), "it added proposals, but none are given"),
     ],
 )
@@ -118,6 +121,7 @@ def test_other_types_of_whole_numbers_and_floats_pass():
             },
             "it changed the boxes in evaluation",
         ),
+        ({"final_size": (8, 12)}, "it changed the size that the image is resized to in evaluation"),
     ],
 )
 def test_in_evaluation_everything_stays_in_its_place(fields, said):

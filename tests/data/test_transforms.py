@@ -250,6 +250,13 @@ def test_a_crop_clips_what_is_inside_and_drops_what_is_not():
     assert crop(sample_of((4, 4)), (0, 0, 4, 4)).proposals is None
 
 
+def test_a_crop_is_resized_by_as_much_as_the_whole_would_be():
+    sample = sample_of((6, 8), final_size=(12, 4))
+    assert crop(sample, (1, 2, 5, 6)).final_size == (8, 2)
+    assert crop(sample, (0, 0, 6, 1)).final_size == (12, 1)  # half a pixel is one
+    assert crop(sample_of((6, 8)), (1, 2, 5, 6)).final_size is None
+
+
 @pytest.mark.parametrize("window", [(-1, 0, 2, 2), (0, 0, 7, 2), (0, 3, 2, 3), (0, 0, 2, 9)])
 def test_a_window_that_is_empty_or_reaches_out_is_refused(window):
     with pytest.raises(ValueError, match=r"^crop: the window .* the image of 8x6 pixels"):

@@ -79,7 +79,8 @@ class Kept:
     def is_due(self, minutes):
         return minutes == 5 and self.checked % 2 == 0
 
-    def add(self, metrics):
+    def add(self, metrics, padded):
+        assert 0 <= padded < 1
         self.metrics.append(metrics)
 
     def show(self, step):
@@ -122,7 +123,7 @@ def test_two_epochs_of_many_sizes_trace_once_for_each_bucket():
     )
     dataset = dataset_of_many_sizes(12)
     assert len(np.unique(dataset.sizes, axis=0)) == 12
-    buckets = training_buckets(dataset, config.data).shapes
+    buckets = training_buckets(dataset, config).shapes
     assert set(buckets) == {(32, 64), (64, 32)}
     programs = compile_programs(build(config.model, roi_op=counted_roi_align), config)
     kept, judged = Kept(), []
@@ -154,7 +155,8 @@ def state_of(step):
 
 def batch_of(name, height=4, width=6):
     """A batch that can be told from others."""
-    return Batch(np.zeros((1, height, width, 3)), None, name, *[None] * 6)
+    images, sizes = np.zeros((1, height, width, 3)), np.array([[height, width]])
+    return Batch(images, sizes, name, np.ones(1), *[None] * 5)
 
 
 LOSS = {"loss": np.float32(1)}
@@ -384,6 +386,17 @@ def test_diagnostics_have_a_line_of_their_own_that_is_no_mean():
     assert means.keys() == {"train/loss", "train/learning_rate", "train/images_per_second"}
 
 
+def test_the_padded_share_is_a_mean_over_the_steps_of_a_line():
+    writer, progress = mock.Mock(), mock.Mock(clock=time.monotonic)
+    log = Log(Config(), writer, progress)
+    for shares in ((0.25, 0.5), (0.125,)):
+        for share in shares:
+            log.add({"loss": np.float32(1)}, share)
+        log.flush(4)
+    written = [call.args[1]["data/padded_share"] for call in writer.write.call_args_list]
+    assert written == [0.375, 0.125]
+
+
 def test_the_speed_is_that_of_the_steps_alone():
     """The progress's clock leaves out what is no training, such as compiling."""
     now = [100.0]
@@ -441,7 +454,7 @@ def test_a_run_keeps_the_numbers_of_the_measured_steps_alone():
         row = {"loss": np.float32(1), "diagnostics/width/1": np.float32(state.step)}
         return state._replace(step=state.step + 1), row
 
-    batch = Batch(np.zeros((1, 4, 4, 3)), *[None] * 8)
+    batch = batch_of("")
     programs = Programs(None, train_step, None, lambda batch: batch, None, None)
     kept = mock.Mock(spec=["save", "check", "add", "show", "flush", "restart", "progress"])
     kept.progress = mock.MagicMock()

@@ -1,0 +1,79 @@
+"""python -m jaxrcnn visualize [DIR] [--config CONFIG] --out DIR"""
+
+import argparse
+import pathlib
+
+from jaxrcnn.cli.arguments import CONFIG, FIELDS
+from jaxrcnn.cli.arguments.pieces import add_pieces_argument
+from jaxrcnn.cli.parsing import checkpoint, count
+
+TAKES_FIELDS = True
+
+EPILOG = f"""\
+For each image of a step, one PNG file shows the padded and augmented image with its ground truth,
+the anchors that are trained as foreground, and the RoIs that are trained; for a run, also what it
+detects. index.png shows all of them.
+
+examples:
+  jaxrcnn visualize --config shapes --out fed
+  jaxrcnn visualize my_photos --from none --out fed
+  jaxrcnn visualize runs/my_photos --step 500 --out fed
+
+{FIELDS}"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """[DIR] [--config CONFIG] --out DIR [--step N] [--steps N] [--images N] [--from SOURCE]
+    [--checkpoint NAME] [--pieces NAME].
+    """
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "source",
+        metavar="DIR",
+        type=pathlib.Path,
+        nargs="?",
+        help="folder of a run, or of labelled images as `jaxrcnn train DIR` takes it",
+    )
+    parser.add_argument("--config", metavar="CONFIG", help=CONFIG)
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=pathlib.Path,
+        required=True,
+        help="folder to write the PNG files to",
+    )
+    parser.add_argument(
+        "--step",
+        metavar="N",
+        type=count,
+        default=1,
+        help="first training step to look at, counted from 1 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--steps",
+        metavar="N",
+        type=count,
+        default=1,
+        help="number of steps (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--images",
+        metavar="N",
+        type=count,
+        default=4,
+        help="images of each step, at most (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--from",
+        dest="init",
+        metavar="SOURCE",
+        help="initial weights, as for `jaxrcnn train`; none for random ones",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="best|last|STEP",
+        type=checkpoint,
+        help="of a run, checkpoint whose weights draw the RoIs and detect (default: the best if it "
+        "was trained with train.keep_best, else the last)",
+    )
+    add_pieces_argument(parser)
