@@ -11,6 +11,7 @@ from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.share import Share
 from jaxrcnn.detector import Variables
+from jaxrcnn.evaluation.coco_backends import check_backend
 from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
 from jaxrcnn.run_scores import held_out_name, held_out_scores, score_line
 from jaxrcnn.training.activity import Activity
@@ -128,13 +129,15 @@ class Evaluations:
 
 
 def check_keep_best(config: Config, dataset: Dataset) -> None:
-    """See before training that train.keep_best is a metric of evaluations on a data set.
+    """See before training that states can be scored, and that train.keep_best is a metric.
 
     The names of the losses are those of the detector; they are checked at the first evaluation.
 
     Raises:
-        ConfigError: it is not; lists those that are.
+        ConfigError: eval.backend is not installed, or train.keep_best is not among the metrics on
+            the data set, which are listed.
     """
+    check_backend(config.eval.backend)
     wanted = config.train.keep_best
     if wanted and not wanted.startswith("eval/loss"):
         check_metric(config, {*measure(Found({}, {}, ()), dataset, config), "eval/loss"})

@@ -98,7 +98,10 @@ MAY_IMPORT = {
         *("types", "config", "opening", "writing", "wording", "runtime.cache"),
         *("numpy", "PIL", "cloudpickle", "grain", "pyarrow", "pycocotools", "yaml"),
     },
-    "evaluation": {"types", "config", "writing", "data", "visualize", "numpy", "pycocotools"},
+    "evaluation": {
+        *("types", "config", "wording", "writing", "data", "visualize"),
+        *("numpy", "pycocotools", "faster_coco_eval"),
+    },
     "fonts": {"config", "matplotlib", "PIL"},
     "tags": {"fonts", "numpy", "PIL"},
     "visualize": {"tags", "fonts", "numpy", "PIL"},
@@ -129,7 +132,7 @@ MAY_IMPORT = {
     },
     "benchmark": {
         *("__version__", "types", "config", "config_io", "ops", "stages", "detector"),
-        *("training", "data"),
+        *("training", "data", "evaluation"),
         *(
             "interop",
             "curves",
@@ -172,6 +175,7 @@ HEAVY = {
     *(
         "PIL",
         "cloudpickle",
+        "faster_coco_eval",
         "filelock",
         "grain",
         "jinja2",

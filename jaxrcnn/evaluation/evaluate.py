@@ -111,7 +111,8 @@ def find_each(
 
 def measure(found: Found, dataset: Dataset, config: Config) -> dict[str, float]:
     """COCO's metrics, VOC's where config.eval.metric asks for them, and the validation losses."""
-    metrics = coco_metrics(dataset, detections_to_coco(dataset, found.detections))
+    results = detections_to_coco(dataset, found.detections)
+    metrics = coco_metrics(dataset, results, config.eval.max_detections, config.eval.backend)
     if config.eval.metric != "coco":
         eleven_point = config.eval.metric == "voc07"
         metrics |= voc_metrics(dataset, found.detections, eleven_point=eleven_point)
