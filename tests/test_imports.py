@@ -102,6 +102,7 @@ MAY_IMPORT = {
         *("types", "config", "wording", "writing", "data", "visualize"),
         *("numpy", "pycocotools", "faster_coco_eval"),
     },
+    "evaluation.merging": {"config", "ops", "jax", "numpy"},
     "fonts": {"config", "matplotlib", "PIL"},
     "tags": {"fonts", "numpy", "PIL"},
     "visualize": {"tags", "fonts", "numpy", "PIL"},

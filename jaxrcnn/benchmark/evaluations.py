@@ -36,8 +36,10 @@ def draw_evaluation(images: int) -> tuple[Dataset, dict[int, ImageDetections]]:
     records, found = [], {}
     for index in range(images):
         boxes, labels = _draw_boxes(rng, OBJECTS)
-        crowd = rng.random(len(boxes)) < 0.02
-        records.append(make_record(index + 1, f"{index}", "", SIZE, boxes, labels, crowd=crowd))
+        crowd = (rng.random(len(boxes)) < 0.02).tolist()
+        records.append(
+            make_record(index + 1, f"{index}", "", SIZE, boxes, labels.tolist(), crowd=crowd)
+        )
         near = boxes + rng.normal(0, NOISE, boxes.shape)
         near[:, 2:] = np.maximum(near[:, 2:], near[:, :2] + 1)
         others, kinds = _draw_boxes(rng, FALSE)

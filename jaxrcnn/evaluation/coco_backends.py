@@ -101,8 +101,8 @@ def _run_faster(
 ) -> Any:
     from faster_coco_eval import COCO, COCOeval_faster
 
-    indices = (COCO(_as_dataset(sizes, names, annotations)) for annotations in (truth, found))
-    evaluation = COCOeval_faster(*indices, "bbox")
+    truths, results = (COCO(_as_dataset(sizes, names, rows)) for rows in (truth, found))
+    evaluation = COCOeval_faster(truths, results, "bbox")
     evaluation.params.maxDets = list(max_detections)
     evaluation.evaluate()
     evaluation.accumulate()
