@@ -99,7 +99,7 @@ MAY_IMPORT = {
         *("numpy", "PIL", "cloudpickle", "grain", "pyarrow", "pycocotools", "yaml"),
     },
     "evaluation": {
-        *("types", "config", "wording", "writing", "data", "visualize"),
+        *("types", "config", "wording", "opening", "writing", "data", "visualize"),
         *("numpy", "pycocotools", "faster_coco_eval"),
     },
     "evaluation.merging": {"config", "ops", "jax", "numpy"},
