@@ -105,7 +105,8 @@ MAY_IMPORT = {
     "evaluation.merging": {"config", "ops", "jax", "numpy"},
     "fonts": {"config", "matplotlib", "PIL"},
     "tags": {"fonts", "numpy", "PIL"},
-    "visualize": {"tags", "fonts", "numpy", "PIL"},
+    "sheets": set(),
+    "visualize": {"sheets", "tags", "fonts", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
     "run_scores": {"config", "training"},
     "scoring": {
