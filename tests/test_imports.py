@@ -98,7 +98,12 @@ MAY_IMPORT = {
         *("types", "config", "opening", "writing", "wording", "runtime.cache"),
         *("numpy", "PIL", "cloudpickle", "grain", "pyarrow", "pycocotools", "yaml"),
     },
-    "evaluation": {"types", "config", "writing", "data", "visualize", "numpy", "pycocotools"},
+    "evaluation": {
+        *("types", "config", "writing", "wording", "data", "visualize", "curves", "pages"),
+        *("numpy", "pycocotools", "matplotlib"),
+    },
+    "evaluation.analysis": {"data", "evaluation.coco", "evaluation.matching", "numpy"},
+    "evaluation.matching": {"data", "evaluation.coco", "numpy"},
     "fonts": {"config", "matplotlib", "PIL"},
     "tags": {"fonts", "numpy", "PIL"},
     "visualize": {"tags", "fonts", "numpy", "PIL"},

@@ -12,7 +12,9 @@ from jaxrcnn.data.datasets import open_eval_dataset, warn_of_training_split
 from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.evaluation.coco import CocoScores
 from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
+from jaxrcnn.evaluation.report import write_report
 from jaxrcnn.model import Model
 from jaxrcnn.run_scores import score_line, split_name
 from jaxrcnn.scoring import share_of
@@ -21,7 +23,7 @@ from jaxrcnn.training.hosts import is_first, several
 from jaxrcnn.training.mesh import own_part
 from jaxrcnn.training.pieces import missing_for_losses
 from jaxrcnn.training.workdir import read_config
-from jaxrcnn.types import Batch, Detections
+from jaxrcnn.types import Batch, Detections, Proposals
 from jaxrcnn.validation import check
 
 GROUPS = (
@@ -64,13 +66,14 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     found = find_all(run, dataset, given_proposals(run, dataset), with_losses=not missing)
     if not is_first():
         return 0
-    metrics = measure(found, dataset, run.config)
+    scores = measure(found, dataset, run.config)
+    metrics = scores.metrics
     for line in found.unread:
         print(f"left out: {line}")
     print(table(grouped(metrics)))
     if chose_checkpoint(run, read_config(arguments.workdir).data):
         print(f"{score_line(metrics)}, on {split_name(run.config)}, which chose this checkpoint\n")
-    write(arguments.workdir / "eval" / f"step_{run.step}", run, dataset, found, metrics)
+    write(arguments.workdir / "eval" / f"step_{run.step}", run, dataset, found, scores)
     return 0
 
 
@@ -109,9 +112,9 @@ def find_all(
     """
     programs = run.programs
 
-    def predict(batch: Batch) -> tuple[Detections, Mapping[str, Any]]:
+    def predict(batch: Batch) -> tuple[Detections, Mapping[str, Any], Proposals | None]:
         if not with_losses:
-            return run.detect(batch), {}
+            return run.detect(batch), {}, None
         found = programs.eval_step(run.variables, programs.put_batch(batch))
         return own_part(found, programs.rows)
 
@@ -138,15 +141,23 @@ def _short(name: str) -> str:
 
 
 def write(
-    folder: pathlib.Path, run: Model, dataset: Dataset, found: Found, metrics: Mapping[str, float]
+    folder: pathlib.Path, run: Model, dataset: Dataset, found: Found, scores: CocoScores
 ) -> None:
-    """Write the metrics and the detections, as numbers and as images; say where."""
+    """Write the metrics, the detections as numbers and as images, and a report; say where."""
     folder.mkdir(parents=True, exist_ok=True)
     numbers, detections = folder / "metrics.json", folder / "detections.json"
     images = folder / "detections.png"
-    numbers.write_text(json.dumps({"step": run.step, **metrics}, indent=2) + "\n", encoding="utf-8")
+    content = {"step": run.step, **scores.metrics}
+    numbers.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     write_detections(detections, dataset, found.detections)
     draw_images(images, dataset, found, run.config.eval.images)
     print(f"metrics     {numbers}", f"detections  {detections}", sep="\n")
     if images.exists():
         print(f"images      {images}")
+    model = run.folder.resolve().name if run.folder else ""
+    _, page = write_report(
+        *(folder, dataset, found.detections, scores),
+        covers=found.covers,
+        title=f"{model}, {describe_checkpoint(run)}",
+    )
+    print(f"report      {page}")

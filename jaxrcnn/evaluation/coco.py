@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,13 @@ class ImageDetections(NamedTuple):
     boxes: np.ndarray  # (D, 4) float32, xyxy in pixels of the original image
     scores: np.ndarray  # (D,) float32
     labels: np.ndarray  # (D,) int32, 1..K
+
+
+class CocoScores(NamedTuple):
+    """COCO's numbers, from 0 to 1; those that do not exist are left out."""
+
+    metrics: dict[str, float]  # by name, see `coco_scores`
+    classes: dict[str, dict[str, float]]  # AP, AP50, AP75, APs, APm, APl of each class, by its name
 
 
 def detections_to_coco(
@@ -50,7 +57,7 @@ def detections_to_coco(
     ]
 
 
-def coco_metrics(dataset: "Dataset", results: list[dict[str, Any]]) -> dict[str, float]:
+def coco_scores(dataset: "Dataset", results: list[dict[str, Any]]) -> CocoScores:
     """Average precision and recall of boxes, over all images of the data set.
 
     Crowds, and VOC's difficult boxes as well, are ignore regions: a detection inside one counts
@@ -62,10 +69,11 @@ def coco_metrics(dataset: "Dataset", results: list[dict[str, Any]]) -> dict[str,
         results: COCO's results format, as from `detections_to_coco`; left as it is.
 
     Returns:
-        ``eval/AP``, ``eval/AP50``, ``eval/AP75``, ``eval/APs``, ``eval/APm``, ``eval/APl``,
-        ``eval/AR1``, ``eval/AR10``, ``eval/AR100``, ``eval/ARs``, ``eval/ARm``, ``eval/ARl`` and
-        ``eval/AP_<class name>``, from 0 to 1. A number that does not exist, because the data set
-        has no object of the size or class (COCO's -1), is left out.
+        The average precision of each class, and the metrics: ``eval/AP``, ``eval/AP50``,
+        ``eval/AP75``, ``eval/APs``, ``eval/APm``, ``eval/APl``, ``eval/AR1``, ``eval/AR10``,
+        ``eval/AR100``, ``eval/ARs``, ``eval/ARm``, ``eval/ARl`` and ``eval/AP_<class name>``, from
+        0 to 1. A number that does not exist, because the data set has no object of the size or
+        class (COCO's -1), is left out.
 
     Raises:
         ValueError: a result names an image or a category that the data set does not have.
@@ -83,11 +91,43 @@ def coco_metrics(dataset: "Dataset", results: list[dict[str, Any]]) -> dict[str,
         evaluation.summarize()
 
     values: dict[str, float] = dict(zip(SUMMARY, evaluation.stats, strict=True))
-    # (T thresholds, R recalls, K classes, A sizes, M detections): any size, most detections
-    precision = evaluation.eval["precision"][:, :, :, 0, -1]
-    for k, category_id in enumerate(evaluation.params.catIds):
-        values[f"AP_{names[category_id]}"] = precision[:, :, k].mean()
-    return {f"eval/{key}": float(value) for key, value in values.items() if value >= 0}
+    # (T thresholds, R recalls, K classes, A sizes, M detections): most detections
+    classes = class_precisions(
+        evaluation.eval["precision"][..., -1],
+        evaluation.params.iouThrs,
+        [names[category_id] for category_id in evaluation.params.catIds],
+    )
+    values |= {f"AP_{name}": one["AP"] for name, one in classes.items() if one}
+    metrics = {f"eval/{key}": float(value) for key, value in values.items() if value >= 0}
+    return CocoScores(metrics, classes)
+
+
+def coco_metrics(dataset: "Dataset", results: list[dict[str, Any]]) -> dict[str, float]:
+    """The metrics of `coco_scores` alone."""
+    return coco_scores(dataset, results).metrics
+
+
+def class_precisions(
+    precision: np.ndarray, ious: np.ndarray, names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Average precision of each class, by size and at two overlaps, where there are objects.
+
+    Args:
+        precision: (T, R, K, A) of IoUs, recalls, classes and sizes; -1 where there are no objects.
+        ious: (T,).
+        names: of the K classes.
+    """
+    at = {"50": np.isclose(ious, 0.5), "75": np.isclose(ious, 0.75)}
+    tables = {
+        "AP": precision[..., 0],
+        **{f"AP{name}": precision[chosen, :, :, 0] for name, chosen in at.items()},
+        **{f"AP{size}": precision[..., a] for a, size in enumerate("sml", 1)},
+    }
+    means = {key: table.mean(axis=(0, 1)) for key, table in tables.items()}  # (K,) each
+    return {
+        name: {key: float(values[k]) for key, values in means.items() if values[k] >= 0}
+        for k, name in enumerate(names)
+    }
 
 
 def make_index(
