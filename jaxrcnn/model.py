@@ -24,6 +24,7 @@ from jaxrcnn.data.loader import eval_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.detector import Detector, Variables, build, run_infer
+from jaxrcnn.evaluation.augmented import PLAIN, TestTime, config_of_views, find_augmented
 from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.evaluate import find_each
 from jaxrcnn.prediction_fields import replace_prediction_fields
@@ -142,7 +143,15 @@ class Model:
         self.__dict__.update(state, config=config, variables=variables)
 
     def predict(
-        self, images: Sequence[ImageLike], *, score: float = 0.5, batch_size: int = 8
+        self,
+        images: Sequence[ImageLike],
+        *,
+        score: float = 0.5,
+        batch_size: int = 8,
+        flip: bool = False,
+        scales: Sequence[int] = (),
+        tile: int = 0,
+        overlap: float = 0.2,
     ) -> list[Objects]:
         """Find the objects in images.
 
@@ -157,43 +166,76 @@ class Model:
             score: from 0 to 1, the lowest of an object that is kept; those below the config's
                 model.detections.score_threshold are never found.
             batch_size: images at a time, from 1.
+            flip: also search each image mirrored left to right.
+            scales: search each image at these short sides in pixels, in place of data.short_side.
+            tile: search large images in tiles with sides of so many pixels, from 32; 0: whole.
+            overlap: share of a tile's side that it has in common with its neighbour, from 0 to 0.9.
+                An object that is no larger than the overlap is in one tile whole.
+
+        What is found in several views of an image is merged by the detector's own NMS; see
+        `jaxrcnn.evaluation.augmented`.
 
         Returns:
             The objects of each image.
 
         Raises:
             DataError: an image cannot be read, or something else is given.
-            ConfigError: the detector makes no proposals, see `check_proposes`, or score or
-                batch_size is out of its range.
+            ConfigError: the detector makes no proposals, see `check_proposes`, or an argument is
+                out of its range.
         """
         check_proposes(self)
         _check_call(score, batch_size)
+        test_time = TestTime(flip, tuple(scales), tile, overlap)
         faults = FaultLog("raise")
         data = self.config.data
         dataset = open_images(images, *self.classes, faults, data.max_pixels, data.read_timeout)
-        found = dict(self.find(dataset, faults, score=score, batch_size=batch_size))
+        found = dict(self.find(dataset, faults, test_time, score=score, batch_size=batch_size))
         names = np.array(self.classes.names)
         return [
             Objects(*found[index], names[found[index].labels - 1]) for index in range(len(dataset))
         ]
 
     def find(
-        self, dataset: Dataset, faults: FaultLog, *, score: float, batch_size: int
+        self,
+        dataset: Dataset,
+        faults: FaultLog,
+        test_time: TestTime = PLAIN,
+        *,
+        score: float,
+        batch_size: int,
     ) -> Iterator[tuple[int, ImageDetections]]:
         """What `predict` finds, an image at a time: its place in the data set, and its objects.
 
         Images that cannot be read go to `faults`. Neither they nor what is found are kept.
         """
-        config = replace(
-            self.config,
-            data=replace(self.config.data, on_error=faults.on_error, workers=0),
-            eval=replace(self.config.eval, batch_size=min(batch_size, len(dataset))),
+        detector = self if test_time.is_plain else self.of_views()
+        data = replace(self.config.data, on_error=faults.on_error, workers=0)
+
+        def find_views(views: Dataset, config: Config) -> Iterator[tuple[int, ImageDetections]]:
+            own = replace(config.eval, batch_size=min(batch_size, len(views)))
+            batches = eval_batches(views, _fit_devices(replace(config, eval=own)))
+            yield from find_each(detector.detect, batches, views)
+            faults.lines += [line for line in batches.unread if line not in faults.lines]
+
+        config = replace(self.config, data=data)
+        found_each = (
+            find_views(dataset, config)
+            if test_time.is_plain
+            else find_augmented(find_views, dataset, config, test_time)
         )
-        batches = eval_batches(dataset, _fit_devices(config))
-        for index, found in find_each(self.detect, batches, dataset):
+        for index, found in found_each:
             kept = found.scores >= score
             yield index, ImageDetections(*(values[kept] for values in found))
-        faults.lines += batches.unread
+
+    def of_views(self) -> "Model":
+        """The model for the views of test-time augmentation, whose detections are merged later."""
+        config = config_of_views(self.config.model)
+        if config == self.config.model:
+            return self
+        detector = self.detector._replace(config=config)
+        return dataclasses.replace(
+            self, config=replace(self.config, model=config), detector=detector
+        )
 
     def detect(self, batch: Batch) -> Detections:
         """What the detector's `infer` returns for a batch in numpy arrays, on all devices."""

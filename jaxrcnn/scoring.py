@@ -11,6 +11,7 @@ from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.share import Share
 from jaxrcnn.detector import Variables
+from jaxrcnn.evaluation.coco_backends import check_backend
 from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
 from jaxrcnn.evaluation.report import PAGE, write_report
 from jaxrcnn.run_scores import held_out_name, held_out_scores, score_line
@@ -69,6 +70,7 @@ def evaluate_state(
                     *(workdir / "eval", dataset, found.detections, scores),
                     covers=found.covers,
                     title=title,
+                    max_detections=config.eval.max_detections,
                 ),
                 *(workdir / "eval" / PAGE, progress.message),
             )
@@ -139,13 +141,15 @@ class Evaluations:
 
 
 def check_keep_best(config: Config, dataset: Dataset) -> None:
-    """See before training that train.keep_best is a metric of evaluations on a data set.
+    """See before training that states can be scored, and that train.keep_best is a metric.
 
     The names of the losses are those of the detector; they are checked at the first evaluation.
 
     Raises:
-        ConfigError: it is not; lists those that are.
+        ConfigError: eval.backend is not installed, or train.keep_best is not among the metrics on
+            the data set, which are listed.
     """
+    check_backend(config.eval.backend)
     wanted = config.train.keep_best
     if wanted and not wanted.startswith("eval/loss"):
         check_metric(config, {*measure(Found({}, {}, ()), dataset, config).metrics, "eval/loss"})

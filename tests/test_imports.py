@@ -99,11 +99,12 @@ MAY_IMPORT = {
         *("numpy", "PIL", "cloudpickle", "grain", "pyarrow", "pycocotools", "yaml"),
     },
     "evaluation": {
-        *("types", "config", "writing", "wording", "data", "visualize", "curves", "pages"),
-        *("numpy", "pycocotools", "matplotlib"),
+        *("types", "config", "wording", "writing", "data", "visualize", "curves", "pages"),
+        *("numpy", "pycocotools", "faster_coco_eval", "matplotlib"),
     },
     "evaluation.analysis": {"data", "evaluation.coco", "evaluation.matching", "numpy"},
     "evaluation.matching": {"data", "evaluation.coco", "numpy"},
+    "evaluation.merging": {"config", "ops", "jax", "numpy"},
     "fonts": {"config", "matplotlib", "PIL"},
     "tags": {"fonts", "numpy", "PIL"},
     "visualize": {"tags", "fonts", "numpy", "PIL"},
@@ -135,7 +136,7 @@ MAY_IMPORT = {
     },
     "benchmark": {
         *("__version__", "types", "config", "config_io", "ops", "stages", "detector"),
-        *("training", "data"),
+        *("training", "data", "evaluation"),
         *(
             "interop",
             "curves",
@@ -178,6 +179,7 @@ HEAVY = {
     *(
         "PIL",
         "cloudpickle",
+        "faster_coco_eval",
         "filelock",
         "grain",
         "jinja2",

@@ -173,6 +173,37 @@ def test_copies_share_the_arrays_and_predict_the_same(model, expected, duplicate
     assert_found(again.predict([LYING], score=0)[0], expected[0])
 
 
+def test_with_flip_a_mirrored_image_has_mirrored_detections(model):
+    found, mirrored = (
+        model.predict([image], score=0, flip=True)[0] for image in (LYING, LYING[:, ::-1])
+    )
+    plain = model.predict([LYING], score=0)[0]
+    assert len(found.scores) > 4
+    assert not np.array_equal(found.scores, plain.scores)
+    x0, y0, x1, y1 = mirrored.boxes.T
+    np.testing.assert_allclose(found.boxes, np.stack([64 - x1, y0, 64 - x0, y1], 1), atol=1e-3)
+    np.testing.assert_allclose(found.scores, mirrored.scores, atol=1e-5)
+    np.testing.assert_array_equal(found.labels, mirrored.labels)
+
+
+def test_tiles_that_do_not_overlap_are_images_of_their_own(model):
+    left, right = RNG.integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    (found,) = model.predict([np.hstack([left, right])], score=0, tile=SIZE, overlap=0)
+    alone = model.predict([left, right], score=0)
+    boxes = np.concatenate([alone[0].boxes, alone[1].boxes + np.float32([SIZE, 0, SIZE, 0])])
+    scores = np.concatenate([one.scores for one in alone])
+    best = np.argsort(-scores, kind="stable")[: model.config.model.detections.max_detections]
+    assert {*(boxes[best, 0] >= SIZE)} == {True, False}
+    np.testing.assert_allclose(found.boxes, boxes[best], atol=1e-4)
+    np.testing.assert_allclose(found.scores, scores[best], atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [{"tile": 8}, {"scales": [0]}, {"overlap": 1}])
+def test_views_that_cannot_be_are_one_line(model, wrong):
+    with pytest.raises(ConfigError, match=f"^{next(iter(wrong))}="):
+        model.predict([LYING], **wrong)
+
+
 def test_no_images_have_no_objects(model):
     assert model.predict([]) == []
 

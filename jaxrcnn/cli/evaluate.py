@@ -159,5 +159,6 @@ def write(
         *(folder, dataset, found.detections, scores),
         covers=found.covers,
         title=f"{model}, {describe_checkpoint(run)}",
+        max_detections=run.config.eval.max_detections,
     )
     print(f"report      {page}")

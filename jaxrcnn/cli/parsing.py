@@ -117,6 +117,11 @@ def count(text: str) -> int:
     return int(text)
 
 
+def counts(text: str) -> tuple[int, ...]:
+    """The type of an argument that is whole numbers from 1, commas between."""
+    return tuple(count(part.strip()) for part in text.split(","))
+
+
 def some_of(known: Collection[str]) -> Callable[[str], tuple[str, ...]]:
     """The type of an argument that is some of these names, commas between."""
 

@@ -11,12 +11,14 @@ from typing import Any
 
 from jaxrcnn.cli.image_files import file_names, find_images, image_ids
 from jaxrcnn.cli.run import counting, load_model, say_checkpoint
+from jaxrcnn.cli.test_time import read_test_time
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
+from jaxrcnn.evaluation.augmented import TestTime
 from jaxrcnn.evaluation.coco import ImageDetections, detections_to_coco
 from jaxrcnn.fonts import missing_characters
 from jaxrcnn.model import Model, check_proposes
@@ -32,6 +34,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
             changed, --font is no font, or --out is no folder to write to.
         DataError: not one image can be read.
     """
+    test_time = read_test_time(arguments)
     images = find_images(arguments.images, arguments.out)
     model = load_model(arguments.model, fields, arguments.pieces, arguments.checkpoint)
     say_checkpoint(model)
@@ -44,7 +47,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     if note := note_on_canvases(dataset, model.config):
         print(note, flush=True)
     make_folder(arguments.out, images)
-    found = draw_all(arguments, model, dataset, faults)
+    found = draw_all(arguments, model, dataset, faults, test_time)
     check_readable(len(found), faults)
     path = arguments.out / "detections.json"
     write_detections(path, dataset, found, image_ids(images))
@@ -111,7 +114,11 @@ def make_folder(out: pathlib.Path, images: Iterable[pathlib.Path]) -> None:
 
 
 def draw_all(
-    arguments: argparse.Namespace, model: Model, dataset: Dataset, faults: FaultLog
+    arguments: argparse.Namespace,
+    model: Model,
+    dataset: Dataset,
+    faults: FaultLog,
+    test_time: TestTime,
 ) -> dict[int, ImageDetections]:
     """Find the objects, and write each image with its boxes as soon as it is searched.
 
@@ -122,7 +129,7 @@ def draw_all(
     found = {}
     with counting(len(dataset)) as advance:
         for index, objects in model.find(
-            dataset, faults, score=arguments.score, batch_size=arguments.batch
+            dataset, faults, test_time, score=arguments.score, batch_size=arguments.batch
         ):
             draw(arguments.out / names[index], dataset, index, objects, arguments.font)
             found[index] = objects

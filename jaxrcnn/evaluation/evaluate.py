@@ -118,7 +118,8 @@ def find_each(
 
 def measure(found: Found, dataset: Dataset, config: Config) -> CocoScores:
     """COCO's numbers; among the metrics VOC's if config.eval.metric asks for them, and losses."""
-    scores = coco_scores(dataset, detections_to_coco(dataset, found.detections))
+    results = detections_to_coco(dataset, found.detections)
+    scores = coco_scores(dataset, results, config.eval.max_detections, config.eval.backend)
     metrics = scores.metrics
     if config.eval.metric != "coco":
         eleven_point = config.eval.metric == "voc07"

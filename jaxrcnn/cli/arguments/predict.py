@@ -6,6 +6,7 @@ import pathlib
 from jaxrcnn.cli.arguments import PREDICTION_FIELDS
 from jaxrcnn.cli.arguments.pieces import add_pieces_argument
 from jaxrcnn.cli.arguments.run import add_checkpoint_argument
+from jaxrcnn.cli.arguments.test_time import add_test_time_arguments
 from jaxrcnn.cli.parsing import count, share
 
 TAKES_FIELDS = True
@@ -13,7 +14,7 @@ TAKES_FIELDS = True
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """MODEL IMAGES ... --out DIR [--checkpoint NAME] [--score SCORE] [--batch N] [--font FILE]
-    [--pieces NAME].
+    [--pieces NAME] [--flip] [--scales N,N] [--tile N] [--overlap SHARE].
     """
     parser.epilog = PREDICTION_FIELDS
     parser.add_argument(
@@ -59,3 +60,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_checkpoint_argument(parser)
     add_pieces_argument(parser)
+    add_test_time_arguments(parser)
