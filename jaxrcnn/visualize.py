@@ -70,6 +70,39 @@ def draw_boxes(
     Returns:
         (H * s, W * s, 3) uint8, where s is `enlargement`: 1 but for small images.
     """
+    boxes, labels = np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(labels)
+    order = (
+        np.arange(len(boxes)) if scores is None else np.argsort(-np.asarray(scores), kind="stable")
+    )
+    order = order[~np.isnan(boxes[order]).any(axis=1)]
+    texts = [
+        class_names[int(labels[i]) - 1] + ("" if scores is None else f" {scores[i]:.2f}")
+        for i in order
+    ]
+    colors = [class_color(int(label)) for label in labels[order]]
+    return draw_tagged(image, boxes[order], texts, colors, font=font)
+
+
+def draw_tagged(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    texts: Sequence[str],
+    colors: Sequence[tuple[int, int, int]],
+    *,
+    font: str | os.PathLike[str] | None = None,
+) -> np.ndarray:
+    """A copy of the image with boxes, each with its text on a tag; see `draw_boxes`.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        boxes: (D, 4) xyxy in pixels of the image, finite; the first are drawn over the others.
+        texts: of the tags; a box with an empty one has no tag.
+        colors: red, green and blue of each box, 0..255.
+        font: file of a font, as for `draw_boxes`.
+
+    Returns:
+        (H * s, W * s, 3) uint8, where s is `enlargement`.
+    """
     from PIL import Image, ImageDraw
 
     height, width = image.shape[:2]
@@ -77,26 +110,16 @@ def draw_boxes(
     size = (width * scale, height * scale)
     drawing = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(drawing)
-    boxes, labels = np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(labels)
-    order = (
-        np.arange(len(boxes)) if scores is None else np.argsort(-np.asarray(scores), kind="stable")
-    )
-    order = order[~np.isnan(boxes[order]).any(axis=1)]
-    corners = _pixel_corners(boxes[order], scale, size)
-    colors = [class_color(int(label)) for label in labels[order]]
-
-    thickness = (
-        max(1, round(max(size) / 800)) if len(order) > MANY else max(2, round(max(size) / 320))
-    )
+    corners = _pixel_corners(np.asarray(boxes, np.float64).reshape(-1, 4), scale, size)
+    many = len(corners) > MANY
+    thickness = max(1, round(max(size) / 800)) if many else max(2, round(max(size) / 320))
     for box, color in zip(corners[::-1], colors[::-1], strict=True):
         draw.rectangle(box, outline=color, width=thickness)
 
-    fonts = Fonts(font_size(max(size), len(order)), font)
-    texts = [
-        class_names[int(labels[i]) - 1] + ("" if scores is None else f" {scores[i]:.2f}")
-        for i in order
-    ]
-    for tag in reversed(plan_tags(texts, colors, corners, size, fonts)):
+    fonts = Fonts(font_size(max(size), len(corners)), font)
+    tagged = [place for place, text in enumerate(texts) if text]
+    chosen = ([values[place] for place in tagged] for values in (texts, colors, corners))
+    for tag in reversed(plan_tags(*chosen, size, fonts)):
         draw_tag(draw, tag, fonts)
     return np.array(drawing)
 

@@ -99,15 +99,18 @@ MAY_IMPORT = {
         *("numpy", "PIL", "cloudpickle", "grain", "pyarrow", "pycocotools", "yaml"),
     },
     "evaluation": {
-        *("types", "config", "wording", "opening", "writing", "data", "visualize"),
-        *("numpy", "pycocotools", "faster_coco_eval"),
+        *("types", "config", "wording", "opening", "writing", "data", "visualize", "curves"),
+        *("pages", "numpy", "pycocotools", "faster_coco_eval", "matplotlib"),
     },
+    "evaluation.analysis": {"data", "evaluation.coco", "evaluation.matching", "numpy"},
+    "evaluation.matching": {"data", "evaluation.coco", "numpy"},
     "evaluation.merging": {"config", "ops", "jax", "numpy"},
     "fonts": {"config", "matplotlib", "PIL"},
     "tags": {"fonts", "numpy", "PIL"},
     "sheets": set(),
     "visualize": {"sheets", "tags", "fonts", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
+    "pages": {"numpy", "PIL", "jinja2", "matplotlib"},
     "run_scores": {"config", "training"},
     "scoring": {
         *("types", "config", "wording", "detector", "training", "data", "evaluation"),
@@ -130,7 +133,7 @@ MAY_IMPORT = {
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
         *("opening", "writing", "run_scores", "scoring", "provenance"),
-        *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "jinja2"),
+        *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "pages"),
     },
     "benchmark": {
         *("__version__", "types", "config", "config_io", "ops", "stages", "detector"),

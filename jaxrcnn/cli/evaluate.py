@@ -26,7 +26,7 @@ from jaxrcnn.training.hosts import is_first, several
 from jaxrcnn.training.mesh import own_part
 from jaxrcnn.training.pieces import missing_for_losses
 from jaxrcnn.training.workdir import read_config
-from jaxrcnn.types import Batch, Detections
+from jaxrcnn.types import Batch, Detections, Proposals
 from jaxrcnn.validation import check
 
 
@@ -72,7 +72,8 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         found = find_in_views(run, dataset, test_time)
     if not is_first():
         return 0
-    metrics = measure(found, dataset, run.config)
+    scores = measure(found, dataset, run.config)
+    metrics = scores.metrics
     for line in found.unread:
         print(f"left out: {line}")
     print(score_table(metrics))
@@ -80,8 +81,9 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         print(f"{score_line(metrics)}, on {split_name(run.config)}, which chose this checkpoint\n")
     name = "_".join(filter(None, (f"step_{run.step}", test_time.name)))
     folder = arguments.out or arguments.workdir / "eval" / name
-    content = {"step": run.step, **metrics}
-    lines = write_scores(folder, dataset, found, content, run.config.eval.images)
+    title = f"{arguments.workdir.resolve().name}, {checkpoint}"
+    about = {"step": run.step}
+    lines = write_scores(folder, dataset, found, scores, run.config.eval, about, title)
     detections = folder / "detections.json"
     write_detections(detections, dataset, found.detections)
     print(*lines, f"detections  {detections}", sep="\n")
@@ -129,8 +131,8 @@ def find_in_views(run: Model, dataset: Dataset, test_time: TestTime) -> Found:
     detector = run.of_views()
     unread: dict[str, None] = {}
 
-    def predict(batch: Batch) -> tuple[Detections, Mapping[str, Any]]:
-        return detector.detect(batch), {}
+    def predict(batch: Batch) -> tuple[Detections, Mapping[str, Any], None]:
+        return detector.detect(batch), {}, None
 
     with progress_bar(predict, test_time.number_of_views(dataset)) as counted:
 
@@ -155,9 +157,9 @@ def find_all(
     """
     programs = run.programs
 
-    def predict(batch: Batch) -> tuple[Detections, Mapping[str, Any]]:
+    def predict(batch: Batch) -> tuple[Detections, Mapping[str, Any], Proposals | None]:
         if not with_losses:
-            return run.detect(batch), {}
+            return run.detect(batch), {}, None
         found = programs.eval_step(run.variables, programs.put_batch(batch))
         return own_part(found, programs.rows)
 

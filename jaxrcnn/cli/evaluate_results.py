@@ -11,7 +11,7 @@ from jaxrcnn.cli.scores import score_table, write_scores
 from jaxrcnn.config import Config, ConfigError, DataConfig
 from jaxrcnn.data.datasets import open_split
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.evaluation.coco import coco_metrics
+from jaxrcnn.evaluation.coco import CocoScores, coco_scores
 from jaxrcnn.evaluation.coco_backends import check_backend
 from jaxrcnn.evaluation.evaluate import Found
 from jaxrcnn.evaluation.results_file import Results, read_results
@@ -34,11 +34,11 @@ def evaluate_results(arguments: argparse.Namespace, fields: Sequence[str]) -> in
     print(f"{path}, {counted(len(results.rows), 'detection')}, on {dataset.summary()}", flush=True)
     for line in results.notes:
         note(f"{path}: {line}")
-    metrics = measure_results(results, dataset, config)
-    print(score_table(metrics))
+    scores = measure_results(results, dataset, config)
+    print(score_table(scores.metrics))
     folder = arguments.out or path.with_name(f"{path.stem}_eval")
     found = Found(results.detections, {}, ())
-    print(*write_scores(folder, dataset, found, metrics, config.eval.images), sep="\n")
+    print(*write_scores(folder, dataset, found, scores, config.eval, {}, path.name), sep="\n")
     return 0
 
 
@@ -65,14 +65,14 @@ def results_config(arguments: argparse.Namespace, fields: Sequence[str]) -> Conf
     return config
 
 
-def measure_results(results: Results, dataset: Dataset, config: Config) -> dict[str, float]:
-    """COCO's metrics of the numbers in the file, and VOC's where config.eval.metric asks for them.
+def measure_results(results: Results, dataset: Dataset, config: Config) -> CocoScores:
+    """COCO's scores of the numbers in the file, and VOC's where config.eval.metric asks for them.
 
     `jaxrcnn.evaluation.evaluate.measure` has them of boxes in float32.
     """
     wanted = config.eval
-    metrics = coco_metrics(dataset, results.rows, wanted.max_detections, wanted.backend)
-    if wanted.metric != "coco":
-        eleven_point = wanted.metric == "voc07"
-        metrics |= voc_metrics(dataset, results.detections, eleven_point=eleven_point)
-    return metrics
+    scores = coco_scores(dataset, results.rows, wanted.max_detections, wanted.backend)
+    if wanted.metric == "coco":
+        return scores
+    voc = voc_metrics(dataset, results.detections, eleven_point=wanted.metric == "voc07")
+    return scores._replace(metrics=scores.metrics | voc)

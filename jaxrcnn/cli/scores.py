@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxrcnn.cli.run import table
-from jaxrcnn.config import ConfigError
+from jaxrcnn.config import ConfigError, EvalConfig
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.evaluation.coco import CocoScores
 from jaxrcnn.evaluation.evaluate import Found, draw_images
+from jaxrcnn.evaluation.report import write_report
 from jaxrcnn.writing import replace_text
 
 GROUPS = (
@@ -48,17 +50,21 @@ def write_scores(
     folder: pathlib.Path,
     dataset: Dataset,
     found: Found,
-    content: Mapping[str, Any],
-    images: int,
+    scores: CocoScores,
+    config: EvalConfig,
+    about: Mapping[str, Any],
+    title: str,
 ) -> list[str]:
-    """Write the metrics, and an image of some detections.
+    """Write the metrics, an image of some detections, and a report that explains the scores.
 
     Args:
         folder: of the files.
         dataset: the ground truth.
-        found: what is drawn.
-        content: of metrics.json.
-        images: that are drawn.
+        found: what the scores are of.
+        scores: see `jaxrcnn.evaluation.evaluate.measure`.
+        config: images that are drawn, and detections that count.
+        about: what metrics.json says besides the metrics.
+        title: of the report.
 
     Returns:
         Lines that say where they are.
@@ -69,8 +75,15 @@ def write_scores(
     numbers, sheet = folder / "metrics.json", folder / "detections.png"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        replace_text(numbers, json.dumps(content, indent=2) + "\n")
-        draw_images(sheet, dataset, found, images)
+        replace_text(numbers, json.dumps({**about, **scores.metrics}, indent=2) + "\n")
+        draw_images(sheet, dataset, found, config.images)
+        _, page = write_report(
+            *(folder, dataset, found.detections, scores),
+            covers=found.covers,
+            title=title,
+            max_detections=config.max_detections,
+        )
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written to ({error.strerror or error})") from error
-    return [f"metrics     {numbers}", *([f"images      {sheet}"] if sheet.exists() else [])]
+    images = [f"images      {sheet}"] if sheet.exists() else []
+    return [f"metrics     {numbers}", *images, f"report      {page}"]

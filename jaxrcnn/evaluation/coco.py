@@ -1,6 +1,6 @@
 """COCO's average precision and recall, from records in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,13 @@ class ImageDetections(NamedTuple):
     boxes: np.ndarray  # (D, 4) float32, xyxy in pixels of the original image
     scores: np.ndarray  # (D,) float32
     labels: np.ndarray  # (D,) int32, 1..K
+
+
+class CocoScores(NamedTuple):
+    """COCO's numbers, from 0 to 1; those that do not exist are left out."""
+
+    metrics: dict[str, float]  # by name, see `coco_scores`
+    classes: dict[str, dict[str, float]]  # AP, AP50, AP75, APs, APm, APl of each class, by its name
 
 
 def detections_to_coco(
@@ -79,12 +86,12 @@ def _check_finite(
             )
 
 
-def coco_metrics(
+def coco_scores(
     dataset: "Dataset",
     results: list[dict[str, Any]],
     max_detections: int = 100,
     backend: Backend = "pycocotools",
-) -> dict[str, float]:
+) -> CocoScores:
     """Average precision and recall of boxes, over all images of the data set.
 
     Crowds, and VOC's difficult boxes as well, are ignore regions: a detection inside one counts
@@ -99,10 +106,11 @@ def coco_metrics(
         backend: the library that computes it; the numbers are the same.
 
     Returns:
-        ``eval/AP``, ``eval/AP50``, ``eval/AP75``, ``eval/APs``, ``eval/APm``, ``eval/APl``,
-        ``eval/AR1``, ``eval/AR10``, ``eval/AR100``, ``eval/ARs``, ``eval/ARm``, ``eval/ARl`` and
-        ``eval/AP_<class name>``, from 0 to 1. A number that does not exist, because the data set
-        has no object of the size or class (COCO's -1), is left out.
+        The average precision of each class, and the metrics: ``eval/AP``, ``eval/AP50``,
+        ``eval/AP75``, ``eval/APs``, ``eval/APm``, ``eval/APl``, ``eval/AR1``, ``eval/AR10``,
+        ``eval/AR100``, ``eval/ARs``, ``eval/ARm``, ``eval/ARl`` and ``eval/AP_<class name>``, from
+        0 to 1. A number that does not exist, because the data set has no object of the size or
+        class (COCO's -1), is left out.
 
     Raises:
         ValueError: a result names an image or a category that the data set does not have, or its
@@ -130,9 +138,41 @@ def coco_metrics(
     values |= {f"AR{size}": _mean(recall[:, :, a, -1]) for a, size in enumerate(SIZES) if size}
     order = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", f"AR{max_detections}")
     summary = {name: values[name] for name in (*order, "ARs", "ARm", "ARl")}
-    for k, category_id in enumerate(curves.category_ids):
-        summary[f"AP_{names[category_id]}"] = float(precision[:, :, k, 0, -1].mean())
-    return {f"eval/{name}": value for name, value in summary.items() if value >= 0}
+    class_names = [names[category_id] for category_id in curves.category_ids]
+    classes = _class_precisions(precision[..., -1], curves.ious, class_names)
+    summary |= {f"AP_{name}": one["AP"] for name, one in classes.items() if one}
+    metrics = {f"eval/{name}": value for name, value in summary.items() if value >= 0}
+    return CocoScores(metrics, classes)
+
+
+def coco_metrics(
+    dataset: "Dataset",
+    results: list[dict[str, Any]],
+    max_detections: int = 100,
+    backend: Backend = "pycocotools",
+) -> dict[str, float]:
+    """The metrics of `coco_scores` alone."""
+    return coco_scores(dataset, results, max_detections, backend).metrics
+
+
+def _class_precisions(
+    precision: np.ndarray, ious: np.ndarray, names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Average precision of each class, by size and at two overlaps, where there are objects.
+
+    Args:
+        precision: (T, R, K, A) of IoUs, recalls, classes and sizes; -1 where there are no objects.
+        ious: (T,).
+        names: of the K classes.
+    """
+    tables = {"AP": precision[..., 0]}
+    tables |= {f"AP{100 * iou:.0f}": precision[ious == iou, :, :, 0] for iou in (0.5, 0.75)}
+    tables |= {f"AP{size}": precision[..., a] for a, size in enumerate(SIZES) if size}
+    means = {name: table.mean(axis=(0, 1)) for name, table in tables.items()}  # (K,) each
+    return {
+        name: {key: float(values[k]) for key, values in means.items() if values[k] >= 0}
+        for k, name in enumerate(names)
+    }
 
 
 def _mean(values: np.ndarray) -> float:

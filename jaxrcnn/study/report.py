@@ -1,10 +1,10 @@
 """A study as one page: report.html, which needs no other file."""
 
-import base64
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
+from jaxrcnn import pages
 from jaxrcnn.study.descriptions import LITERATURE, ROUTES, SENTENCES
 from jaxrcnn.study.looks import scheme_colors
 from jaxrcnn.study.plots import plot_study
@@ -21,8 +21,6 @@ from jaxrcnn.study.tables import (
     why_no_times,
 )
 from jaxrcnn.writing import replace_text
-
-TEMPLATE = pathlib.Path(__file__).parent / "report.html.jinja"
 
 CAPTIONS = {
     "ap.png": "Average precision over the images seen. Thick: the mean over the runs that "
@@ -70,20 +68,16 @@ def render(study: Study, plots: Mapping[str, bytes], levels: Sequence[float] = (
         plots: names and contents of PNG files, those of `CAPTIONS`.
         levels: of AP, to which to say the time; none takes `default_levels`.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     diagnostics = {scheme: scheme_diagnostics(study, scheme) for scheme in study.schemes}
-    return template.render(
+    return pages.render(
+        "report.html.jinja",
+        pathlib.Path(__file__).parent,
         study=study,
         colors=scheme_colors(study),
         sentences=SENTENCES,
         settings={scheme: scheme_settings_of(study, scheme) for scheme in study.schemes},
         captions=CAPTIONS,
-        images={name: base64.b64encode(data).decode() for name, data in plots.items()},
+        images={name: pages.png_uri(data) for name, data in plots.items()},
         glance=glance_table(study),
         times=time_tables(study, levels),
         why_no_times=why_no_times(study),

@@ -29,7 +29,11 @@ def know_all(batch):
     labels = np.pad(batch.labels, [(0, 0), (0, 1)], constant_values=9)
     valid = np.pad(batch.box_valid, [(0, 0), (0, 1)])
     losses = {"loss": batch.image_weights.sum()}
-    return Detections(boxes, np.where(valid, 0.9, 0.0).astype(np.float32), labels, valid), losses
+    return (
+        Detections(boxes, np.where(valid, 0.9, 0.0).astype(np.float32), labels, valid),
+        losses,
+        None,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +66,9 @@ class Masked(NamedTuple):
 
 def test_a_record_with_other_fields_is_read_by_name(dataset, found):
     def know_masks(batch):
-        known, losses = know_all(batch)
+        known, losses, _ = know_all(batch)
         masks = np.full((*known.valid.shape, 2, 2), np.nan)
-        return Masked(masks=masks, **known._asdict()), losses
+        return Masked(masks=masks, **known._asdict()), losses, None
 
     of_masks = find(know_masks, dataset, CONFIG)
     for index, detections in found.detections.items():
@@ -73,7 +77,7 @@ def test_a_record_with_other_fields_is_read_by_name(dataset, found):
 
 
 def test_perfect_detections_are_worth_one(dataset, found):
-    metrics = measure(found, dataset, CONFIG)
+    metrics = measure(found, dataset, CONFIG).metrics
     assert metrics["eval/AP"] == pytest.approx(1)
     assert metrics["eval/mAP"] == pytest.approx(1)
 
@@ -127,7 +131,7 @@ def test_a_data_set_of_arrays_with_transforms_is_evaluated():
 
     found = find(predict, own, CONFIG)
     assert sizes == {0: [20, 30], 1: [30, 20], 2: [16, 16], -1: [0, 0]}
-    assert measure(found, own, CONFIG)["eval/AP_two"] == pytest.approx(1)
+    assert measure(found, own, CONFIG).metrics["eval/AP_two"] == pytest.approx(1)
     np.testing.assert_allclose(found.detections[1].boxes, [[2, 3, 9, 12]], atol=1e-4)
 
 
@@ -147,7 +151,7 @@ def test_unreadable_images_are_skipped_and_named_or_raise(dataset):
 
 def test_two_processes_find_together_what_one_finds(dataset, found):
     def images(batch):  # the loss of a whole batch, as a program on all devices has it
-        return know_all(batch)[0], {"loss": 2.0}
+        return know_all(batch)[0], {"loss": 2.0}, None
 
     alone = find(images, dataset, CONFIG)
     parts = []

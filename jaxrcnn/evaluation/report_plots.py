@@ -1,0 +1,69 @@
+"""The plots of a report."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxrcnn.curves import clean_axes
+from jaxrcnn.evaluation.analysis.calibration import BINS, Calibration
+from jaxrcnn.evaluation.analysis.curves import Curves
+from jaxrcnn.visualize import class_color
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_LINES = 10
+"""Classes, from which on each is a thin line without a name."""
+
+GREY, BLUE, ORANGE = "#767f8c", "#0072b2", "#d55e00"
+
+
+def plot_curves(curves: Curves, names: Sequence[str]) -> "Figure":
+    """Precision, recall and F1 over the score threshold: a line for each class, and their mean."""
+    from matplotlib.figure import Figure
+
+    few = len(names) <= MOST_LINES
+    figure = Figure(figsize=(10, 3.9), dpi=110)
+    panels = figure.subplots(1, 3, sharey=True)
+    figure.subplots_adjust(0.045, 0.25, 0.99, 0.92, 0.06)
+    for axes, title, values in zip(panels, ("precision", "recall", "F1"), curves[1:4], strict=True):
+        clean_axes(axes, title)
+        axes.set(xlabel="score threshold", ylim=(0, 1.02))
+        for place, row in enumerate(values):
+            color = np.array(class_color(place + 1)) / 255 if few else GREY
+            axes.plot(curves.scores, row, color=color, lw=1.4 if few else 0.5)
+        if len(names) > 1 and (exist := np.isfinite(values).any(axis=0)).any():
+            mean = np.nanmean(values[:, exist], axis=0)
+            axes.plot(curves.scores[exist], mean, color="black", lw=2, ls="dashed")
+    if few:
+        lines = [*names, *(["mean of the classes"] if len(names) > 1 else [])]
+        legend = figure.legend(
+            panels[0].lines, lines, loc="lower center", ncols=4, frameon=False, fontsize=9
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # a name may have a dollar sign
+    return figure
+
+
+def plot_calibration(calibration: Calibration) -> "Figure":
+    """Share of hits over the score, above the number of detections in each bin."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.5, 4.8), dpi=110)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    figure.subplots_adjust(0.12, 0.1, 0.98, 0.97, hspace=0.12)
+    edges = np.arange(BINS) / BINS
+    clean_axes(upper, "")
+    clean_axes(lower, "")
+    options = {"width": 1 / BINS, "align": "edge", "edgecolor": "white"}
+    upper.bar(edges, np.nan_to_num(calibration.precision), color=BLUE, label="hits", **options)
+    upper.plot([0, 1], [0, 1], color=GREY, ls="dashed", label="as the score says")
+    upper.plot(calibration.scores, calibration.precision, "o", ms=3, color=ORANGE, label="bin mean")
+    upper.set(ylabel="share of hits", xlim=(0, 1), ylim=(0, 1.02))
+    upper.legend(frameon=False, loc="upper left", fontsize=8)
+    lower.bar(edges, calibration.counts, color=GREY, **options)
+    lower.set(xlabel="score", ylabel="detections")
+    if calibration.counts.any():
+        lower.set_yscale("log")
+    return figure
