@@ -14,10 +14,11 @@ from jaxrcnn.data.datasets import open_eval_dataset, warn_of_training_split
 from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.evaluation.augmented import TestTime, find_augmented
+from jaxrcnn.evaluation.augmented import find_augmented
 from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.coco_backends import check_backend
 from jaxrcnn.evaluation.evaluate import Found, find, measure, write_detections
+from jaxrcnn.evaluation.views import TestTime
 from jaxrcnn.model import Model
 from jaxrcnn.run_scores import score_line, split_name
 from jaxrcnn.scoring import share_of

@@ -18,8 +18,8 @@ from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
-from jaxrcnn.evaluation.augmented import TestTime
 from jaxrcnn.evaluation.coco import ImageDetections, detections_to_coco
+from jaxrcnn.evaluation.views import TestTime
 from jaxrcnn.fonts import missing_characters
 from jaxrcnn.model import Model, check_proposes
 from jaxrcnn.visualize import draw_boxes

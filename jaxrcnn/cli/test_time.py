@@ -3,7 +3,7 @@
 import argparse
 
 from jaxrcnn.config import ConfigError
-from jaxrcnn.evaluation.augmented import TestTime
+from jaxrcnn.evaluation.views import TestTime
 
 
 def read_test_time(arguments: argparse.Namespace) -> TestTime:
