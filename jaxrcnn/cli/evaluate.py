@@ -159,6 +159,7 @@ def write(
         *(folder, dataset, found.detections, scores),
         covers=found.covers,
         title=f"{model}, {describe_checkpoint(run)}",
+        step=run.step,
         max_detections=run.config.eval.max_detections,
     )
     print(f"report      {page}")

@@ -24,15 +24,15 @@ def plot_curves(curves: Curves, names: Sequence[str]) -> "Figure":
     from matplotlib.figure import Figure
 
     few = len(names) <= MOST_LINES
-    figure = Figure(figsize=(10, 3.9), dpi=110)
+    figure = Figure(figsize=(10, 3.9 if few else 3.4), dpi=110)
     panels = figure.subplots(1, 3, sharey=True)
-    figure.subplots_adjust(0.045, 0.25, 0.99, 0.92, 0.06)
+    figure.subplots_adjust(0.045, 0.27 if few else 0.15, 0.99, 0.92, 0.06)
     for axes, title, values in zip(panels, ("precision", "recall", "F1"), curves[1:4], strict=True):
         clean_axes(axes, title)
         axes.set(xlabel="score threshold", ylim=(0, 1.02))
         for place, row in enumerate(values):
             color = np.array(class_color(place + 1)) / 255 if few else GREY
-            axes.plot(curves.scores, row, color=color, lw=1.4 if few else 0.5)
+            axes.plot(curves.scores, row, color=color, lw=1.4 if few else 0.4)
         if len(names) > 1 and (exist := np.isfinite(values).any(axis=0)).any():
             mean = np.nanmean(values[:, exist], axis=0)
             axes.plot(curves.scores[exist], mean, color="black", lw=2, ls="dashed")
@@ -66,4 +66,5 @@ def plot_calibration(calibration: Calibration) -> "Figure":
     lower.set(xlabel="score", ylabel="detections")
     if calibration.counts.any():
         lower.set_yscale("log")
+        lower.yaxis.set_minor_formatter("")
     return figure
