@@ -189,7 +189,7 @@ def test_where_nothing_is_drawn_the_title_says_so(monkeypatch):
     assert "detections" in titles
 
 
-def test_sheet_holds_every_image_whatever_its_size(tmp_path):
+def test_sheet_holds_every_image_in_rows_of_one_height(tmp_path):
     colors = [(200, 10 * i, 30) for i in range(5)]
     sizes = [(60, 80), (80, 60), (10, 10), (60, 80), (4000, 10)]
     images = [
@@ -199,6 +199,13 @@ def test_sheet_holds_every_image_whatever_its_size(tmp_path):
     visualize.save_image_sheet(path, images)
     with Image.open(path) as sheet:
         pixels = np.array(sheet)
-    counts = [int(np.all(pixels == color, axis=-1).sum()) for color in colors]
-    assert counts == [4800, 4800, 100, 4800, 1600 * 4]  # the last is shrunk
+    places = [np.argwhere(np.all(pixels == color, axis=-1)) for color in colors]
+    for place, (height, width) in zip(places, sizes, strict=True):
+        rows, columns = place.max(axis=0) - place.min(axis=0) + 1
+        assert len(place) == rows * columns  # a whole rectangle
+        assert columns / rows == pytest.approx(width / height, rel=0.05) or columns == 1
+    tops, bottoms = zip(*((place[:, 0].min(), place[:, 0].max()) for place in places), strict=True)
+    assert (tops[0], bottoms[0]) == (tops[1], bottoms[1])  # one row
+    assert tops[2] == tops[3] == tops[4] > bottoms[0]
+    assert bottoms[2] == bottoms[3] == bottoms[4]
     assert tuple(pixels[0, 0]) == (255, 255, 255)
