@@ -117,9 +117,10 @@ def draw_tagged(
         draw.rectangle(box, outline=color, width=thickness)
 
     fonts = Fonts(font_size(max(size), len(corners)), font)
-    tagged = [place for place, text in enumerate(texts) if text]
-    chosen = ([values[place] for place in tagged] for values in (texts, colors, corners))
-    for tag in reversed(plan_tags(*chosen, size, fonts)):
+    rows = zip(texts, colors, corners, strict=True)
+    tagged = [(text, color, box) for text, color, box in rows if text]
+    names, hues, places = ([row[k] for row in tagged] for k in range(3))
+    for tag in reversed(plan_tags(names, hues, places, size, fonts)):
         draw_tag(draw, tag, fonts)
     return np.array(drawing)
 

@@ -11,7 +11,7 @@ from jaxrcnn.evaluation.analysis.analyse import FILE, Analysis, analyse, to_json
 from jaxrcnn.evaluation.analysis.tide import KINDS
 from jaxrcnn.evaluation.coco import CocoScores, ImageDetections
 from jaxrcnn.evaluation.report_images import KIND_COLORS, draw_worst
-from jaxrcnn.evaluation.report_plots import plot_calibration, plot_curves
+from jaxrcnn.evaluation.report_plots import line_colors, plot_calibration, plot_curves
 from jaxrcnn.evaluation.report_tables import (
     class_table,
     confusion_cells,
@@ -80,7 +80,8 @@ def _page(analysis: Analysis, dataset: Dataset, scores: CocoScores, title: str) 
         stages=stage_table(recalls["all"] | recalls["size"], analysis.has_proposals),
         class_stages=stage_table(recalls["class"], analysis.has_proposals),
         classes=class_table(analysis, names, scores.classes),
-        curves=png_uri(plot_curves(analysis.curves, names)),
+        curves=png_uri(plot_curves(analysis.curves, line_colors(names))),
+        line_colors=line_colors(names),
         cells=confusion_cells(analysis.confusion, names),
         confusions=confusion_table(analysis.confusion, names),
         calibration=png_uri(plot_calibration(analysis.calibration)),
