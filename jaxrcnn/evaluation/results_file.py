@@ -40,17 +40,18 @@ class Results(NamedTuple):
 def read_results(path: pathlib.Path, dataset: Dataset) -> Results:
     """Read a file of detections on the images of a data set.
 
-    Images are named by their ids in the annotations, or by their file names. Classes are named by
-    category id, by category_name (or a name in category_id), or numbered without gaps, from 0 or 1,
-    where these numbers cannot be category ids.
+    Images are named by file_name, by their ids in the annotations, or by a file name in image_id.
+    Classes are named by category_name, by category id, by a name in category_id, or numbered
+    without gaps, from 0 or 1, where these numbers cannot be category ids. Names come first, since
+    ids may be those of another file.
 
     Raises:
         DataError: the file cannot be read, is not in the format, or names other images or classes.
     """
     rows = _read_rows(path)
     boxes, scores = _read_numbers(path, rows)
-    images = _find_images(path, rows, dataset)
-    labels, notes = _find_labels(path, rows, dataset)
+    images, of_images = _find_images(path, rows, dataset)
+    labels, of_labels = _find_labels(path, rows, dataset)
     _check_boxes(path, boxes, dataset.sizes[images])
     image_ids = dataset.columns.image_ids[images].tolist()
     category_ids = np.array(dataset.category_ids or [0])[labels - 1].tolist()
@@ -58,7 +59,7 @@ def read_results(path: pathlib.Path, dataset: Dataset) -> Results:
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     fields = corners.astype(np.float32), scores.astype(np.float32), labels.astype(np.int32)
     rows = [dict(zip(KEYS, row, strict=True)) for row in zip(*columns, strict=True)]
-    return Results(rows, _by_image(images, *fields), notes)
+    return Results(rows, _by_image(images, *fields), (*of_images, *of_labels))
 
 
 def _by_image(images: np.ndarray, *fields: np.ndarray) -> dict[int, ImageDetections]:
@@ -122,15 +123,20 @@ def _is_number(value: Any) -> bool:
 
 def _find_images(
     path: pathlib.Path, rows: Sequence[dict[str, Any]], dataset: Dataset
-) -> np.ndarray:
-    """The place of each detection's image in the data set, (D,) int."""
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The place of each detection's image in the data set, (D,) int, and a note on file names."""
     wanted = [str(row["image_id"]) for row in rows]
+    files = [pathlib.PurePath(str(row.get("file_name", ""))).name for row in rows]
     by_id = [str(record.source_id) for record in dataset.records]
-    names = [pathlib.PurePath(record.name) for record in dataset.records]
-    for known in (by_id, [name.name for name in names], [name.stem for name in names]):
-        places = {name: place for place, name in enumerate(known)}
-        if len(places) == len(known) and set(wanted) <= places.keys():
-            return np.array([places[name] for name in wanted], np.int64)
+    paths = [pathlib.PurePath(record.name) for record in dataset.records]
+    names, stems = [path.name for path in paths], [path.stem for path in paths]
+    ids = _places(wanted, by_id)
+    if (named := _places(files, names)) is not None:
+        differ = ids is None or not np.array_equal(named, ids)
+        return named, ("images are read by their file_name",) if rows and differ else ()
+    for found in (ids, _places(wanted, names), _places(wanted, stems)):
+        if found is not None:
+            return found, ()
     if len(set(by_id)) < len(by_id):
         raise DataError(
             f"{path}: image ids cannot be told apart, since the annotations of {dataset.name} use "
@@ -144,6 +150,14 @@ def _find_images(
         f"the ids there are {_some(by_id)}; "
         "--config.data.eval_split names another split"
     )
+
+
+def _places(wanted: Sequence[str], known: Sequence[str]) -> np.ndarray | None:
+    """Where names are among those that are known; None where one is not, or some are the same."""
+    places = {name: place for place, name in enumerate(known)}
+    if len(places) < len(known) or not set(wanted) <= places.keys():
+        return None
+    return np.array([places[name] for name in wanted], np.int64)
 
 
 def _find_labels(

@@ -110,6 +110,28 @@ def test_pycocotools_takes_the_detections_of_images_that_are_called_by_their_ids
         assert [one["bbox"] for one in found.loadAnns(found.getAnnIds(image_id))] == ours != []
 
 
+def test_images_are_searched_in_the_views_that_are_asked_for(model, images, tmp_path):
+    words = ["--flip", "--tile", "64", "--overlap", "0.5"]
+    assert predict(model, tmp_path / "found", images / "more" / "a.png", *words) == 0
+    found = jaxrcnn.load(model).predict(
+        [images / "more" / "a.png"], score=0, flip=True, tile=64, overlap=0.5
+    )[0]
+    rows = rows_of(tmp_path / "found")
+    assert [row["score"] for row in rows] == pytest.approx(found.scores.tolist(), abs=1e-6)
+    assert len(rows) > 4
+
+
+def test_views_that_cannot_be_are_one_line(model, images, tmp_path, capsys):
+    for words, line in (
+        (["--tile", "8"], "--tile=8 must be"),
+        (["--scales", "600,0"], "argument --scales"),
+        (["--scales", "600,600"], "--scales=(600, 600) must be different"),
+        (["--overlap", "1"], "--overlap=1.0 must be"),
+    ):
+        out = tmp_path / "found"
+        assert line in error_line(capsys, predict, model, out, images / "a.png", *words)
+
+
 def test_only_detections_of_the_score_are_kept(model, images, tmp_path):
     predict(model, tmp_path / "all", images / "a.png")
     scores = [row["score"] for row in rows_of(tmp_path / "all")]

@@ -72,6 +72,14 @@ def test_images_are_named_by_ids_or_by_files(read, ids):
     assert sorted(read([row(key) for key in ids]).detections) == [0, 2]
 
 
+def test_file_names_come_before_ids_which_may_be_those_of_another_file(read):
+    results = read([row(101, file_name="photos/2.jpg"), row(100, file_name="0.jpg")])
+    assert sorted(results.detections) == [0, 2]
+    assert results.notes == ("images are read by their file_name",)
+    assert read([row(102, file_name="2.jpg")]).notes == ()
+    assert sorted(read([row(102, file_name="other.jpg")]).detections) == [2]
+
+
 @pytest.mark.parametrize(
     ("first", "note"),
     [(0, "a number from 0 among the 3 .*: 0 is cat"), (1, "a number from 1 .*: 1 is cat")],
