@@ -117,10 +117,14 @@ def draw_tagged(
         draw.rectangle(box, outline=color, width=thickness)
 
     fonts = Fonts(font_size(max(size), len(corners)), font)
-    rows = zip(texts, colors, corners, strict=True)
-    tagged = [(text, color, box) for text, color, box in rows if text]
-    names, hues, places = ([row[k] for row in tagged] for k in range(3))
-    for tag in reversed(plan_tags(names, hues, places, size, fonts)):
+    tagged = [place for place, text in enumerate(texts) if text]
+    tags = plan_tags(
+        [texts[place] for place in tagged],
+        [colors[place] for place in tagged],
+        [corners[place] for place in tagged],
+        *(size, fonts),
+    )
+    for tag in reversed(tags):
         draw_tag(draw, tag, fonts)
     return np.array(drawing)
 
