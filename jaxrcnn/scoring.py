@@ -70,6 +70,7 @@ def evaluate_state(
                     *(workdir / "eval", dataset, found.detections, scores),
                     covers=found.covers,
                     title=title,
+                    step=step,
                     max_detections=config.eval.max_detections,
                 ),
                 *(workdir / "eval" / PAGE, progress.message),

@@ -118,8 +118,13 @@ def draw_tagged(
 
     fonts = Fonts(font_size(max(size), len(corners)), font)
     tagged = [place for place, text in enumerate(texts) if text]
-    chosen = ([values[place] for place in tagged] for values in (texts, colors, corners))
-    for tag in reversed(plan_tags(*chosen, size, fonts)):
+    tags = plan_tags(
+        [texts[place] for place in tagged],
+        [colors[place] for place in tagged],
+        [corners[place] for place in tagged],
+        *(size, fonts),
+    )
+    for tag in reversed(tags):
         draw_tag(draw, tag, fonts)
     return np.array(drawing)
 

@@ -104,6 +104,7 @@ MAY_IMPORT = {
     },
     "evaluation.analysis": {"data", "evaluation.coco", "evaluation.matching", "numpy"},
     "evaluation.matching": {"data", "evaluation.coco", "numpy"},
+    "evaluation.thresholds": {"config", "opening", "wording", "evaluation.analysis", "numpy"},
     "evaluation.merging": {"config", "ops", "jax", "numpy"},
     "fonts": {"config", "matplotlib", "PIL"},
     "tags": {"fonts", "numpy", "PIL"},

@@ -2,8 +2,10 @@
 
 import copy
 import dataclasses
+import json
 import operator
 import pickle
+import shutil
 
 import jax
 import numpy as np
@@ -225,7 +227,30 @@ def test_the_pure_function_is_used_in_ones_own_jit(model, batch, expected):
 def test_a_score_that_is_none_is_one_line(model, score):
     with pytest.raises(ConfigError) as caught:
         model.predict([LYING], score=score)
-    assert str(caught.value) == f"score={score!r} must be a number from 0 to 1"
+    assert str(caught.value) == f"score={score!r} must be a number from 0 to 1, or 'best'"
+
+
+def test_the_best_score_of_each_class_is_that_of_the_last_evaluation(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "model")
+    model = jaxrcnn.load(tmp_path / "model")
+    with pytest.raises(ConfigError, match="has no analysis"):
+        model.predict([LYING], score="best")
+    (everything,) = model.predict([LYING], score=0)
+    lowest = [float(np.median(everything.scores[everything.labels == k])) for k in (1, 2)]
+    rows = {"cat": {"threshold": lowest[0]}, "dog": {"threshold": lowest[1]}}
+    content = {"step": 0, "classes": {**rows, "bird": {"threshold": 1.0}}}
+    (tmp_path / "model" / "eval").mkdir()
+    (tmp_path / "model" / "eval" / "analysis.json").write_text(json.dumps(content))
+    (best,) = model.predict([LYING], score="best")
+    kept = everything.scores >= np.array([*lowest, 1.0])[everything.labels - 1]
+    assert 0 < kept.sum() < len(kept)
+    np.testing.assert_array_equal(best.boxes, everything.boxes[kept])
+    content["step"] = 7
+    (tmp_path / "model" / "eval" / "analysis.json").write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match="are those of step 7"):
+        model.predict([LYING], score="best")
+    with pytest.raises(ConfigError, match="read from its folder"):
+        dataclasses.replace(model, folder=None).predict([LYING], score="best")
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5, 2.0, "2", None, True])

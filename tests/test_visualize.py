@@ -96,6 +96,15 @@ def test_boxes_that_are_not_numbers_are_left_out():
     )
 
 
+def test_a_box_without_a_text_has_no_tag_and_each_its_colour():
+    boxes = np.array([(100, 150, 200, 250), (250, 150, 350, 250)])
+    drawn = visualize.draw_tagged(GREY, boxes, ["missed", ""], [(255, 0, 0), (0, 0, 255)])
+    assert tuple(drawn[200, 100]) == (255, 0, 0)
+    assert tuple(drawn[200, 250]) == (0, 0, 255)
+    assert (drawn[130:150, 100:200] == (255, 0, 0)).all(axis=-1).sum() > 300
+    np.testing.assert_array_equal(drawn[:150, 250:], GREY[:150, 250:])
+
+
 def test_many_boxes_have_thin_lines_and_leave_most_of_the_image_free():
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 900, (300, 2))

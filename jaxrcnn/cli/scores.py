@@ -81,6 +81,7 @@ def write_scores(
             *(folder, dataset, found.detections, scores),
             covers=found.covers,
             title=title,
+            step=about.get("step"),
             max_detections=config.max_detections,
         )
     except OSError as error:

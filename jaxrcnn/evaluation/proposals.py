@@ -127,12 +127,12 @@ def cover_objects(batch: Batch, proposals: Proposals, dataset: Dataset) -> dict[
         By the image's place in the data set, `cover` of its objects (crowds and VOC's difficult
         boxes are none) and the best 1000 proposals.
     """
-    boxes, valid = np.asarray(proposals.boxes), np.asarray(proposals.valid)
+    boxes, valid, sizes = map(np.asarray, (proposals.boxes, proposals.valid, batch.image_sizes))
     covers = {}
     for place in np.flatnonzero(batch.image_weights).tolist():
         index = int(batch.image_index[place])
         record = dataset.records[index]
-        scale = (batch.image_sizes[place] / (record.height, record.width)).astype(np.float32)
+        scale = (sizes[place] / (record.height, record.width)).astype(np.float32)
         proposed = to_original(boxes[place, valid[place]], scale, record)[:MOST]
         objects = record.boxes[~(record.crowd | record.difficult)]
         covers[index] = cover(iou(objects, proposed))

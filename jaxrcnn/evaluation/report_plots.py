@@ -1,6 +1,6 @@
 """The plots of a report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,30 +19,35 @@ MOST_LINES = 10
 GREY, BLUE, ORANGE = "#767f8c", "#0072b2", "#d55e00"
 
 
-def plot_curves(curves: Curves, names: Sequence[str]) -> "Figure":
-    """Precision, recall and F1 over the score threshold: a line for each class, and their mean."""
+def line_colors(names: Sequence[str]) -> dict[str, str]:
+    """The colour of each class in `plot_curves`, ``#rrggbb``; empty where there are too many."""
+    if len(names) > MOST_LINES:
+        return {}
+    return {name: f"#{bytes(class_color(label)).hex()}" for label, name in enumerate(names, 1)}
+
+
+def plot_curves(curves: Curves, colors: Mapping[str, str]) -> "Figure":
+    """Precision, recall and F1 over the score threshold: a line for each class, and their mean.
+
+    Args:
+        curves: of K classes.
+        colors: of the classes, in order, as from `line_colors`; all are grey where it is empty.
+    """
     from matplotlib.figure import Figure
 
-    few = len(names) <= MOST_LINES
-    figure = Figure(figsize=(10, 3.9), dpi=110)
+    few = list(colors.values())
+    figure = Figure(figsize=(10, 3.4), dpi=110)
     panels = figure.subplots(1, 3, sharey=True)
-    figure.subplots_adjust(0.045, 0.25, 0.99, 0.92, 0.06)
+    figure.subplots_adjust(0.045, 0.15, 0.99, 0.92, 0.06)
     for axes, title, values in zip(panels, ("precision", "recall", "F1"), curves[1:4], strict=True):
         clean_axes(axes, title)
         axes.set(xlabel="score threshold", ylim=(0, 1.02))
         for place, row in enumerate(values):
-            color = np.array(class_color(place + 1)) / 255 if few else GREY
-            axes.plot(curves.scores, row, color=color, lw=1.4 if few else 0.5)
-        if len(names) > 1 and (exist := np.isfinite(values).any(axis=0)).any():
+            color = few[place] if few else GREY
+            axes.plot(curves.scores, row, color=color, lw=1.4 if few else 0.4)
+        if len(values) > 1 and (exist := np.isfinite(values).any(axis=0)).any():
             mean = np.nanmean(values[:, exist], axis=0)
             axes.plot(curves.scores[exist], mean, color="black", lw=2, ls="dashed")
-    if few:
-        lines = [*names, *(["mean of the classes"] if len(names) > 1 else [])]
-        legend = figure.legend(
-            panels[0].lines, lines, loc="lower center", ncols=4, frameon=False, fontsize=9
-        )
-        for text in legend.get_texts():
-            text.set_parse_math(False)  # a name may have a dollar sign
     return figure
 
 
@@ -66,4 +71,5 @@ def plot_calibration(calibration: Calibration) -> "Figure":
     lower.set(xlabel="score", ylabel="detections")
     if calibration.counts.any():
         lower.set_yscale("log")
+        lower.yaxis.set_minor_formatter("")
     return figure

@@ -110,27 +110,22 @@ def error_rows(tide: Tide) -> list[ErrorRow]:
     return rows
 
 
-def stage_table(recalls: Mapping[str, Mapping[str, Recall]]) -> Table:
-    """Recall of the proposals beside that of the detections; one of a single class has no rows."""
-    proposed = recalls["all"]["all"].proposals[0] is not None
-    at = [f"{overlap:g}" for overlap in OVERLAPS]
-    head = ["", "objects"]
-    if proposed:
-        head += [f"proposals, IoU {overlap}" for overlap in at]
-    head += [f"any class, IoU {overlap}" for overlap in at]
-    head += [f"its class, IoU {overlap}" for overlap in at]
-    head += list(FATES if proposed else FATES[:2])
-    groups = [recalls["all"], recalls["size"]]
-    if len(recalls["class"]) > 1:
-        groups.append(recalls["class"])
+def stage_table(recalls: Mapping[str, Recall], proposed: bool) -> Table:
+    """Recall of the proposals beside that of the detections, and what became of the objects.
+
+    Args:
+        recalls: by the names of some groups of objects.
+        proposed: whether there were proposals.
+    """
+    fates = FATES if proposed else FATES[:2]
+    sources = (*(["proposals"] if proposed else []), "any class", "its class")
+    head = ("", "objects", *fates, *(f"{name} {iou:g}" for name in sources for iou in OVERLAPS))
     rows = []
-    for group in groups:
-        for name, recall in group.items():
-            shares = (*(recall.proposals if proposed else ()), *recall.any_class, *recall.own_class)
-            fates = [recall.fates[fate] for fate in (FATES if proposed else FATES[:2])]
-            counts = [NOTHING if not recall.objects else f"{count:,}" for count in fates]
-            rows.append((name, f"{recall.objects:,}", *map(number, shares), *counts))
-    return Table(tuple(head), rows)
+    for name, recall in recalls.items():
+        shares = (*(recall.proposals if proposed else ()), *recall.any_class, *recall.own_class)
+        counts = [f"{recall.fates[fate]:,}" if recall.objects else NOTHING for fate in fates]
+        rows.append((name, f"{recall.objects:,}", *counts, *map(number, shares)))
+    return Table(head, rows)
 
 
 def class_table(

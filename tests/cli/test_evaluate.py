@@ -33,6 +33,7 @@ def test_a_model_is_evaluated_on_the_data_of_the_command_line(model, capsys):
     metrics = json.loads((model / "eval" / "step_0" / "metrics.json").read_text())
     assert 0 <= metrics["eval/AP"] <= 1
     assert metrics["eval/loss"] > 0
+    assert (model / "eval" / "step_0" / "report.html").stat().st_size > 10000
 
 
 def test_a_model_is_evaluated_in_several_views(model, capsys):

@@ -9,7 +9,7 @@ import pytest
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.records import Dataset, make_record
-from jaxrcnn.evaluation.coco import ImageDetections, coco_metrics, detections_to_coco
+from jaxrcnn.evaluation.coco import ImageDetections, coco_metrics, coco_scores, detections_to_coco
 from jaxrcnn.evaluation.coco_backends import check_backend
 
 SHARED = pathlib.Path(__file__).parents[2].parent / "shared"
@@ -189,6 +189,26 @@ def test_unknown_ids_are_refused(field, value):
     results = detections_to_coco(data, {0: found([BOX], [0.9])})
     with pytest.raises(ValueError, match=field):
         coco_metrics(data, [{**results[0], field: value}])
+
+
+def test_each_class_has_its_precision_by_size_and_overlap_where_it_has_objects():
+    small = (10, 20, 30, 40)
+    data = dataset(
+        {"boxes": [BOX, small, OTHER], "labels": [1, 1, 2]},
+        class_names=("cat", "dog", "bird"),
+        category_ids=(7, 8, 9),
+    )
+    worse = (10, 20, 88, 120)  # IoU .78: six of ten thresholds
+    scores = coco_scores(
+        data, detections_to_coco(data, {0: found([worse, small], [0.9, 0.8], [1, 1])})
+    )
+    assert scores.classes["cat"] == pytest.approx(
+        {"AP": (6 * 1 + 4 * 51 / 101 * 0.5) / 10, "AP50": 1, "AP75": 1, "APs": 1, "APl": 0.6}
+    )
+    assert scores.classes["dog"] == {"AP": 0, "AP50": 0, "AP75": 0, "APl": 0}
+    assert scores.classes["bird"] == {}
+    assert scores.metrics["eval/AP_cat"] == scores.classes["cat"]["AP"]
+    assert "eval/AP_bird" not in scores.metrics
 
 
 @pytest.mark.parametrize("most", [100, 300])

@@ -14,7 +14,7 @@ from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.data.share import Share
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.evaluation.evaluate import draw_images, find, measure, write_detections
-from jaxrcnn.types import Detections
+from jaxrcnn.types import Detections, Proposals
 
 CONFIG = Config(
     # Enlarged, so that the pixels of the network's input are not those of the images.
@@ -105,6 +105,25 @@ def test_files_hold_the_ids_that_images_have_in_their_own_file(dataset, found, t
     write_detections(tmp_path / "detections.json", named, found.detections)
     rows = json.loads((tmp_path / "detections.json").read_text())
     assert {row["image_id"] for row in rows} == {f"no {number}" for number in range(1, 8)}
+
+
+def test_proposals_of_the_detector_are_compared_with_the_objects(dataset):
+    def know_some(batch):
+        found, losses, _ = know_all(batch)
+        valid = batch.box_valid & (np.arange(batch.box_valid.shape[1]) > 0)
+        scores = np.zeros(valid.shape, np.float32)
+        return found, losses, Proposals(batch.boxes, scores, valid)
+
+    covers = find(know_some, dataset, CONFIG).covers
+    assert sorted(covers) == list(range(7))
+    for index, cover in covers.items():
+        # A box may overlap the first object too, which has no proposal of its own.
+        assert cover[1:] == pytest.approx(np.ones(len(dataset.records[index].boxes) - 1), abs=1e-4)
+        assert cover[0] < 0.99
+
+
+def test_a_detector_without_proposals_covers_nothing(found):
+    assert found.covers is None
 
 
 def add_size(sample, record, rng):

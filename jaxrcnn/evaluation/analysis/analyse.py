@@ -16,8 +16,10 @@ from jaxrcnn.evaluation.analysis.worst import WorstImage, worst_images
 from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.matching import LEAST, POSITIVE, Matching, match_detections
 
+FILE = "analysis.json"
+
 FORMAT = 1
-"""Of analysis.json."""
+"""Of the file."""
 
 DEFAULT_THRESHOLD = 0.5
 """Score threshold of a class that has no best one."""
@@ -35,6 +37,7 @@ class Analysis(NamedTuple):
     thresholds: np.ndarray  # (K,) best score threshold of each class, or `DEFAULT_THRESHOLD`
     confusion: np.ndarray  # (K + 1, K + 1) at these thresholds
     calibration: Calibration
+    has_proposals: bool
     recalls: dict[str, dict[str, Recall]]
     worst: list[WorstImage]  # at these thresholds
 
@@ -64,6 +67,7 @@ def analyse(
         thresholds,
         confusion_matrix(matching, thresholds),
         calibrate(matching),
+        covers is not None,
         stage_recalls(matching, covers, dataset.class_names),
         worst_images(matching, thresholds, WORST),
     )
@@ -74,6 +78,7 @@ def to_json(
     dataset: Dataset,
     metrics: Mapping[str, float],
     by_class: Mapping[str, Mapping[str, float]],
+    step: int | None = None,
 ) -> dict[str, Any]:
     """What analysis.json holds: plain values, None for numbers that do not exist.
 
@@ -82,6 +87,7 @@ def to_json(
         dataset: the ground truth.
         metrics: of the evaluation, by name.
         by_class: average precision of each class, by the name of the class and of the number.
+        step: of the checkpoint, if there is one.
     """
     names, matching, curves = dataset.class_names, analysis.matching, analysis.curves
     rows = {
@@ -98,6 +104,7 @@ def to_json(
     }
     content = {
         "format": FORMAT,
+        "step": step,
         "images": matching.num_images,
         "objects": len(matching.truth.label),
         "detections": len(matching.found.label),

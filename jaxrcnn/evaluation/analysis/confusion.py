@@ -33,5 +33,5 @@ def confusion_matrix(matching: Matching, thresholds: np.ndarray | float) -> np.n
     np.add.at(matrix, (rows[counted], found.label[counted] - 1), 1)
     missed = np.ones(len(truth.label), bool)
     missed[match[matched]] = False
-    np.add.at(matrix, (truth.label[missed] - 1, classes), 1)
+    matrix[:-1, -1] = np.bincount(truth.label[missed], minlength=classes + 1)[1:]
     return matrix

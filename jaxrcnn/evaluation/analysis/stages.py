@@ -55,16 +55,18 @@ def stage_recalls(
 
     def of(some: np.ndarray) -> Recall:
         number = int(some.sum())
-        shares = [
-            tuple(None if x is None or not number else float(x[some].mean()) for x in rows)
-            for rows in (covered if covered is not None else [None] * len(OVERLAPS), anyone, own)
-        ]
+
+        def shares(rows: np.ndarray | None) -> tuple[float | None, ...]:
+            if rows is None or not number:
+                return (None,) * len(OVERLAPS)
+            return tuple(rows[:, some].mean(axis=1).tolist())
+
         counts: dict[str, int | None] = {
             name: int((fates[some] == place).sum()) for place, name in enumerate(FATES)
         }
         if covered is None:  # then it cannot be said which
             counts |= dict.fromkeys(FATES[2:])
-        return Recall(number, *shares, counts)
+        return Recall(number, shares(covered), shares(anyone), shares(own), counts)
 
     return {
         "all": {"all": of(np.ones(len(truth.label), bool))},
