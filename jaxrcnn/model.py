@@ -24,10 +24,11 @@ from jaxrcnn.data.loader import eval_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.detector import Detector, Variables, build, run_infer
-from jaxrcnn.evaluation.augmented import PLAIN, TestTime, config_of_views, find_augmented
+from jaxrcnn.evaluation.augmented import config_of_views, find_augmented
 from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.evaluate import find_each
 from jaxrcnn.evaluation.thresholds import Thresholds, best_thresholds
+from jaxrcnn.evaluation.views import PLAIN, TestTime
 from jaxrcnn.prediction_fields import replace_prediction_fields
 from jaxrcnn.runtime.executables import load_or_compile
 from jaxrcnn.runtime.xla import jit_program

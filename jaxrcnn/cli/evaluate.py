@@ -8,16 +8,16 @@ from typing import Any
 from jaxrcnn.cli.evaluate_results import evaluate_results
 from jaxrcnn.cli.run import describe_checkpoint, load_run, note, progress_bar
 from jaxrcnn.cli.scores import score_table, write_scores
-from jaxrcnn.cli.test_time import read_test_time
+from jaxrcnn.cli.test_time import note_on_shapes, read_test_time
 from jaxrcnn.config import Config, ConfigError, DataConfig
 from jaxrcnn.data.datasets import open_eval_dataset, warn_of_training_split
-from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.evaluation.augmented import TestTime, find_augmented
+from jaxrcnn.evaluation.augmented import find_augmented
 from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.coco_backends import check_backend
 from jaxrcnn.evaluation.evaluate import Found, find, measure, write_detections
+from jaxrcnn.evaluation.views import TestTime
 from jaxrcnn.model import Model
 from jaxrcnn.run_scores import score_line, split_name
 from jaxrcnn.scoring import share_of
@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         ConfigError: there is no such model or checkpoint, or a field is unsound.
         DataError: the evaluation set cannot be read, or data.eval_proposals.
     """
-    if arguments.workdir.suffix == ".json":
+    if arguments.workdir.suffix.lower() == ".json" and not arguments.workdir.is_dir():
         return evaluate_results(arguments, fields)
     if arguments.data is not None:
         raise ConfigError("--data is for DETECTIONS.json; for a model, give --config.data.root")
@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     print(f"{arguments.workdir}, {checkpoint}, on {dataset.summary()}", flush=True)
     if line := warn_of_training_split(run.config):
         print(line, flush=True)
-    if line := note_on_canvases(dataset, run.config):
+    if line := note_on_shapes(dataset, run.config, test_time):
         print(line, flush=True)
     missing = missing_for_losses(arguments.workdir, run.detector)
     if test_time.is_plain and missing:

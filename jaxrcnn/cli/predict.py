@@ -13,15 +13,14 @@ import numpy as np
 
 from jaxrcnn.cli.image_files import file_names, find_images, image_ids
 from jaxrcnn.cli.run import counting, load_model, note, say_checkpoint
-from jaxrcnn.cli.test_time import read_test_time
+from jaxrcnn.cli.test_time import note_on_shapes, read_test_time
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
-from jaxrcnn.evaluation.augmented import TestTime
 from jaxrcnn.evaluation.coco import ImageDetections, detections_to_coco
+from jaxrcnn.evaluation.views import TestTime
 from jaxrcnn.fonts import missing_characters
 from jaxrcnn.model import Model, check_proposes
 from jaxrcnn.visualize import draw_boxes
@@ -48,7 +47,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     data = model.config.data
     dataset = open_images(images, *model.classes, faults, data.max_pixels, data.read_timeout)
     check_readable(len(dataset), faults)
-    if line := note_on_canvases(dataset, model.config):
+    if line := note_on_shapes(dataset, model.config, test_time):
         print(line, flush=True)
     make_folder(arguments.out, images)
     found = draw_all(arguments, model, dataset, faults, test_time, lowest)

@@ -1,15 +1,12 @@
 """A detector of blobs sees no farther than a blob's edge, so that tiles change nothing for it."""
 
-import pickle
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from scipy import ndimage
 
 from jaxrcnn.config import (
     Config,
-    ConfigError,
     DataConfig,
     DetectionsConfig,
     EvalConfig,
@@ -19,16 +16,9 @@ from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.loader import eval_batches
 from jaxrcnn.data.unannotated import open_images
-from jaxrcnn.evaluation.augmented import (
-    TestTime,
-    View,
-    config_of_views,
-    find_augmented,
-    make_views,
-    scaled_configs,
-)
+from jaxrcnn.evaluation.augmented import config_of_views, find_augmented, scaled_configs
 from jaxrcnn.evaluation.evaluate import find_each
-from jaxrcnn.evaluation.tiling import Window
+from jaxrcnn.evaluation.views import TestTime
 from jaxrcnn.types import Detections
 
 MOST = 40
@@ -131,14 +121,6 @@ def test_an_object_larger_than_the_overlap_stays_in_parts():
     ]
 
 
-def test_boxes_of_a_mirrored_tile_are_those_of_the_image():
-    view = View(0, Window(10, 100, 60, 180), mirrored=True)  # 80 wide
-    boxes = view.to_image(np.array([(5, 1, 25, 11)], np.float32))
-    np.testing.assert_array_equal(boxes, [(100 + 80 - 25, 11, 100 + 80 - 5, 21)])
-    image = np.arange(200 * 300).reshape(200, 300)
-    np.testing.assert_array_equal(view.cut(image)[0], image[10, 179:99:-1])
-
-
 def test_an_image_and_its_mirror_image_are_in_one_batch():
     blobs, seen = [(10, 10, 40, 20, 0), (30, 25, 60, 35, 1)], []
     dataset = data_set(draw((40, 64), blobs), draw((40, 64), blobs[:1]))
@@ -172,34 +154,6 @@ def test_every_scale_is_searched_and_has_canvases_of_the_ladder():
     np.testing.assert_allclose(row[:4], blobs[0][:4], atol=0.6)  # Pillow blurs the edge
 
 
-def test_an_image_is_decoded_once_for_all_of_its_tiles():
-    images = [draw(SIZE, BLOBS[:n]) for n in range(3)]
-    reads = []
-    dataset = data_set(*images)
-    counted = replace(
-        dataset, reader=lambda record: reads.append(record.name) or dataset.reader(record)
-    )
-    views = make_views(counted, TestTime(flip=True, tile=100, overlap=0.3))
-    assert len(views.views) == 3 * 2 * 12
-    for index in range(len(views.dataset)):
-        assert views.dataset.read_image(index).shape == (100, 100, 3)
-    assert reads == ["images[0]", "images[1]", "images[2]"]
-
-
-def test_workers_can_read_views():
-    views = make_views(data_set_of_files(), TestTime(flip=True)).dataset
-    copy = pickle.loads(pickle.dumps(views.reader))
-    np.testing.assert_array_equal(copy(views.records[1]), views.read_image(1))
-
-
-def read(record):
-    return draw((40, 64), BLOBS[:1])
-
-
-def data_set_of_files():
-    return replace(data_set(draw((40, 64), [])), reader=read)
-
-
 def test_images_come_in_their_order_whatever_their_number(monkeypatch):
     images = [draw((64, 40) if n % 2 else (40, 64), [(n, 10, n + 5, 20, 0)]) for n in range(5)]
     found = blobs_of(data_set(*images), config(40, 64), TestTime(flip=True), at_a_time=2)
@@ -231,26 +185,3 @@ def test_with_soft_nms_the_scores_are_lowered_once():
     found = blobs_of(data_set(draw((40, 64), blobs)), own, TestTime(flip=True))
     (row,) = rows(found[0])  # the second view's box loses all of its score
     assert row[:4] == (10, 5, 50, 30)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "line"),
-    [
-        ({"tile": 31}, "tile=31 must be a side in pixels, from 32"),
-        ({"tile": -1}, "tile=-1 must be"),
-        ({"tile": 64.0}, r"tile=64\.0 must be"),
-        ({"overlap": 0.95}, r"overlap=0\.95 must be a number from 0 to 0\.9"),
-        ({"overlap": float("nan")}, "overlap=nan must be"),
-        ({"scales": (600, 600)}, r"scales=\(600, 600\) must be different short sides"),
-        ({"scales": (0,)}, r"scales=\(0,\) must be"),
-    ],
-)
-def test_views_that_cannot_be_are_refused(wrong, line):
-    with pytest.raises(ConfigError, match=line):
-        TestTime(**wrong)
-
-
-def test_names_say_what_is_asked_for():
-    assert TestTime().is_plain
-    assert TestTime().name == ""
-    assert TestTime(True, (600, 800), 500).name == "flip_scales_600_800_tile_500"
