@@ -56,16 +56,29 @@ def draw_worst(worst: Sequence[WorstImage], dataset: Dataset) -> list[Drawn]:
 
 
 def _draw(image: np.ndarray, one: WorstImage, names: Sequence[str]) -> np.ndarray:
+    image, scale = _shrunk(image)
     boxes = np.concatenate([[mistake.box for mistake in one.mistakes], one.right])
     texts = [_tag(mistake, names) for mistake in one.mistakes]
     colors = [KIND_COLORS[mistake.kind] for mistake in one.mistakes]
     right = len(one.right)
     return draw_tagged(
         image,
-        boxes,
+        boxes * scale,
         [*texts, *[""] * right],
         [_rgb(color) for color in (*colors, *[RIGHT] * right)],
     )
+
+
+def _shrunk(image: np.ndarray) -> tuple[np.ndarray, float]:
+    """A large image at twice its size on the page, where drawing costs less, and its scale."""
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    scale = min(1.0, 2 * SIDE / max(height, width))
+    if scale == 1:
+        return image, scale
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.array(Image.fromarray(image).resize(size)), scale
 
 
 def _tag(mistake: Mistake, names: Sequence[str]) -> str:

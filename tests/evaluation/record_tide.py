@@ -25,7 +25,7 @@ NAMES = {
 }
 
 
-def draw(seed, images=12, classes=4, objects=6, detections=30, crowds=1, steps=20):
+def draw(seed, images=12, classes=4, objects=6, detections=30, crowds=1, steps=20, grid=1 / 8):
     """Random objects, and detections near to some of them. Scores are of few steps: many equal."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -47,9 +47,9 @@ def draw(seed, images=12, classes=4, objects=6, detections=30, crowds=1, steps=2
             start = rng.uniform(0, 100, (found, 2))
             boxes = np.concatenate([start, start + rng.uniform(5, 50, (found, 2))], 1)
             label = rng.integers(1, classes + 1, found)
-        # In eighths of a pixel, so that sides and corners are exact.
-        truth, boxes = (np.round(x * 8) / 8 for x in (truth, boxes))
-        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+        # On a grid of at least eighths of a pixel, so that sides and corners are exact.
+        truth, boxes = (np.round(x / grid) * grid for x in (truth, boxes))
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + max(grid, 1))
         score = rng.integers(1, steps, found) / steps
         rows.append(
             {
@@ -140,6 +140,7 @@ def main():
         "few objects": draw(4, images=40, objects=1, classes=9, detections=8, crowds=0.2),
         "more than 100 detections": draw(5, images=3, detections=260, steps=1000),
         "few detections": draw(6, detections=1),
+        "overlaps of exactly 0.1 and 0.5": draw(8, images=60, grid=10, crowds=2),
         "crowded": draw(7, images=4, objects=30, detections=90, steps=1000),
     }
     if len(sys.argv) > 1:

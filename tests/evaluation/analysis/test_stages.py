@@ -19,8 +19,8 @@ def matching():
     )
     found = {
         0: ImageDetections(
-            # The first by its class at IoU 0.6, the second by another class.
-            np.array([(0, 0, 100, 60), (200, 0, 300, 100), (400, 0, 440, 100)], np.float32),
+            # At IoU 0.6 the first by its class, the second by another.
+            np.array([(0, 0, 100, 60), (200, 0, 300, 60), (400, 0, 440, 100)], np.float32),
             np.array([0.9, 0.1, 0.8], np.float32),
             np.array([1, 2, 1], np.int32),
         )
@@ -35,7 +35,7 @@ def test_recall_of_each_stage_and_what_became_of_the_objects(matching):
     everything = recalls["all"]["all"]
     assert everything.objects == 5
     assert everything.proposals == (2 / 5, 1 / 5)
-    assert everything.any_class == (2 / 5, 1 / 5)
+    assert everything.any_class == (2 / 5, 0)
     assert everything.own_class == (1 / 5, 0)
     assert everything.fates == {
         "found": 1,
