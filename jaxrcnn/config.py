@@ -656,6 +656,12 @@ class EvalConfig:
     metric: Literal["coco", "voc07", "voc"] = "coco"
     """COCO's average precision is always computed. 'voc07' adds VOC 2007's 11-point average
     precision, 'voc' VOC's area under the curve."""
+    backend: Literal["pycocotools", "faster_coco_eval"] = "pycocotools"
+    """Library that computes COCO's numbers. 'faster_coco_eval' (pip install 'jaxrcnn[fast]') gives
+    the same numbers in a fraction of the time."""
+    max_detections: int = 100
+    """Number of detections per image and class that are evaluated, at least 100 (COCO's number).
+    With 300, the recall is called eval/AR300; set model.detections.max_detections as high."""
     batch_size: int = 8
     """Evaluation batch size (global, across devices)."""
     images: int = 8

@@ -12,7 +12,7 @@ import pathlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -25,8 +25,11 @@ from jaxrcnn.data.loader import eval_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.detector import Detector, Variables, build, run_infer
+from jaxrcnn.evaluation.augmented import config_of_views, find_augmented
 from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.evaluation.evaluate import find_each
+from jaxrcnn.evaluation.thresholds import Thresholds, best_thresholds
+from jaxrcnn.evaluation.views import PLAIN, TestTime
 from jaxrcnn.prediction_fields import replace_prediction_fields
 from jaxrcnn.runtime.executables import load_or_compile
 from jaxrcnn.runtime.xla import jit_program
@@ -144,7 +147,15 @@ class Model:
         self.__dict__.update(state, config=config, variables=variables)
 
     def predict(
-        self, images: Sequence[ImageLike], *, score: float = 0.5, batch_size: int = 8
+        self,
+        images: Sequence[ImageLike],
+        *,
+        score: float | Literal["best"] = 0.5,
+        batch_size: int = 8,
+        flip: bool = False,
+        scales: Sequence[int] = (),
+        tile: int = 0,
+        overlap: float = 0.2,
     ) -> list[Objects]:
         """Find the objects in images.
 
@@ -157,45 +168,96 @@ class Model:
                 (H, W, 3) RGB, (H, W, 4) RGBA, (H, W, 1) or (H, W) grey, in any mixture; see
                 `jaxrcnn.data.images.read_image`.
             score: from 0 to 1, the lowest of an object that is kept; those below the config's
-                model.detections.score_threshold are never found.
+                model.detections.score_threshold are never found. "best" takes the threshold of each
+                class with its largest F1 at the last evaluation, see `best_thresholds`.
             batch_size: images at a time, from 1.
+            flip: also search each image mirrored left to right.
+            scales: search each image at these short sides in pixels, in place of data.short_side.
+            tile: search large images in tiles with sides of so many pixels, from 32; 0: whole.
+            overlap: share of a tile's side that it has in common with its neighbour, from 0 to 0.9.
+                An object that is no larger than the overlap is in one tile whole.
+
+        What is found in several views of an image is merged by the detector's own NMS; see
+        `jaxrcnn.evaluation.augmented`.
 
         Returns:
             The objects of each image.
 
         Raises:
             DataError: an image cannot be read, or something else is given.
-            ConfigError: the detector makes no proposals, see `check_proposes`, or score or
-                batch_size is out of its range.
+            ConfigError: the detector makes no proposals, see `check_proposes`, or an argument is
+                out of its range.
         """
         check_proposes(self)
         _check_call(score, batch_size)
+        lowest: Any = score
+        if isinstance(score, str):
+            lowest, _, notes = self.best_thresholds()
+            for note in notes:
+                _warn(note)
+        test_time = TestTime(flip, scales, tile, overlap)
         faults = FaultLog("raise")
         data = self.config.data
         dataset = open_images(images, *self.classes, faults, data.max_pixels, data.read_timeout)
-        found = dict(self.find(dataset, faults, score=score, batch_size=batch_size))
+        found = dict(self.find(dataset, faults, test_time, score=lowest, batch_size=batch_size))
         names = np.array(self.classes.names)
         return [
             Objects(*found[index], names[found[index].labels - 1]) for index in range(len(dataset))
         ]
 
     def find(
-        self, dataset: Dataset, faults: FaultLog, *, score: float, batch_size: int
+        self,
+        dataset: Dataset,
+        faults: FaultLog,
+        test_time: TestTime = PLAIN,
+        *,
+        score: float | np.ndarray,
+        batch_size: int,
     ) -> Iterator[tuple[int, ImageDetections]]:
         """What `predict` finds, an image at a time: its place in the data set, and its objects.
 
-        Images that cannot be read go to `faults`. Neither they nor what is found are kept.
+        The lowest score is one for all classes, or (K,) for each. Images that cannot be read go to
+        `faults`. Neither they nor what is found are kept.
         """
-        config = replace(
-            self.config,
-            data=replace(self.config.data, on_error=faults.on_error, workers=0),
-            eval=replace(self.config.eval, batch_size=min(batch_size, len(dataset))),
+        detector = self if test_time.is_plain else self.of_views()
+        data = replace(self.config.data, on_error=faults.on_error, workers=0)
+
+        def find_views(views: Dataset, config: Config) -> Iterator[tuple[int, ImageDetections]]:
+            own = replace(config.eval, batch_size=min(batch_size, len(views)))
+            batches = eval_batches(views, _fit_devices(replace(config, eval=own)))
+            yield from find_each(detector.detect, batches, views)
+            faults.lines += [line for line in batches.unread if line not in faults.lines]
+
+        config = replace(self.config, data=data)
+        found_each = (
+            find_views(dataset, config)
+            if test_time.is_plain
+            else find_augmented(find_views, dataset, config, test_time)
         )
-        batches = eval_batches(dataset, _fit_devices(config))
-        for index, found in find_each(self.detect, batches, dataset):
-            kept = found.scores >= score
+        lowest = np.broadcast_to(score, len(self.classes.names))
+        for index, found in found_each:
+            kept = found.scores >= lowest[found.labels - 1]
             yield index, ImageDetections(*(values[kept] for values in found))
-        faults.lines += batches.unread
+
+    def best_thresholds(self) -> Thresholds:
+        """The score threshold of each class with its largest F1, as an evaluation measured it.
+
+        Raises:
+            ConfigError: the model's folder has no such evaluation.
+        """
+        if self.folder is None:
+            raise ConfigError("score=best needs a model that is read from its folder")
+        return best_thresholds(self.folder, self.step, self.classes.names)
+
+    def of_views(self) -> "Model":
+        """The model for the views of test-time augmentation, whose detections are merged later."""
+        config = config_of_views(self.config.model)
+        if config == self.config.model:
+            return self
+        detector = self.detector._replace(config=config)
+        return dataclasses.replace(
+            self, config=replace(self.config, model=config), detector=detector
+        )
 
     def detect(self, batch: Batch) -> Detections:
         """What the detector's `infer` returns for a batch in numpy arrays, on all devices."""
@@ -295,8 +357,10 @@ def check_proposes(model: Model) -> None:
 
 def _check_call(score: Any, batch_size: Any) -> None:
     """See that both are numbers in their ranges; True and False are none."""
+    if isinstance(score, str) and score == "best":
+        score = 0.0
     if isinstance(score, bool) or not isinstance(score, numbers.Real) or not 0 <= float(score) <= 1:
-        raise ConfigError(f"score={score!r} must be a number from 0 to 1")
+        raise ConfigError(f"score={score!r} must be a number from 0 to 1, or 'best'")
     whole = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool)
     if not whole or batch_size < 1:
         raise ConfigError(f"batch_size={batch_size!r} must be a whole number from 1")

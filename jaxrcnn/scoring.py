@@ -11,7 +11,9 @@ from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.share import Share
 from jaxrcnn.detector import Variables
+from jaxrcnn.evaluation.coco_backends import check_backend
 from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
+from jaxrcnn.evaluation.report import PAGE, write_report
 from jaxrcnn.run_scores import held_out_name, held_out_scores, score_line
 from jaxrcnn.training.activity import Activity
 from jaxrcnn.training.alternating import finished, stage_of, takes_given
@@ -61,7 +63,19 @@ def evaluate_state(
                 lambda: draw_images(workdir / SHEET, dataset, found, config.eval.images),
                 *(workdir / SHEET, progress.message),
             )
-            return measure(found, dataset, config)
+            scores = measure(found, dataset, config)
+            title = f"{workdir.resolve().name}, step {step}"
+            write_patiently(
+                lambda: write_report(
+                    *(workdir / "eval", dataset, found.detections, scores),
+                    covers=found.covers,
+                    title=title,
+                    step=step,
+                    max_detections=config.eval.max_detections,
+                ),
+                *(workdir / "eval" / PAGE, progress.message),
+            )
+            return scores.metrics
 
         return from_first(judge)
 
@@ -128,16 +142,18 @@ class Evaluations:
 
 
 def check_keep_best(config: Config, dataset: Dataset) -> None:
-    """See before training that train.keep_best is a metric of evaluations on a data set.
+    """See before training that states can be scored, and that train.keep_best is a metric.
 
     The names of the losses are those of the detector; they are checked at the first evaluation.
 
     Raises:
-        ConfigError: it is not; lists those that are.
+        ConfigError: eval.backend is not installed, or train.keep_best is not among the metrics on
+            the data set, which are listed.
     """
+    check_backend(config.eval.backend)
     wanted = config.train.keep_best
     if wanted and not wanted.startswith("eval/loss"):
-        check_metric(config, {*measure(Found({}, {}, ()), dataset, config), "eval/loss"})
+        check_metric(config, {*measure(Found({}, {}, ()), dataset, config).metrics, "eval/loss"})
 
 
 def check_test(config: Config) -> None:
@@ -192,7 +208,7 @@ def score_test(
 
         def judge() -> dict[str, float]:
             _write_detections(workdir, "test_detections.json", dataset, found, progress)
-            return measure(found, dataset, config)
+            return measure(found, dataset, config).metrics
 
         metrics = from_first(judge)
     named = {f"test/{name.removeprefix('eval/')}": value for name, value in metrics.items()}

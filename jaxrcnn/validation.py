@@ -218,6 +218,8 @@ def _ranges(config: Config) -> Rules:
         for name in names:
             value = values[name]
             yield not all(map(is_valid, _numbers(value))), f"{name}={value} must be {words}"
+    most = config.eval.max_detections
+    yield most < 100, f"eval.max_detections={most} must be at least 100, COCO's own number"
 
 
 def _numbers(value: Any) -> Iterable[float]:

@@ -1,6 +1,5 @@
 """Boxes on images, and sheets of images."""
 
-import math
 import os
 import pathlib
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxrcnn.fonts import Fonts
+from jaxrcnn.sheets import arrange
 from jaxrcnn.tags import MANY, Corners, draw_tag, font_size, plan_tags, tag_size
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ PALETTE = (
 """Colours of the classes, red, green and blue, 0..255; label 1 has the first."""
 
 READABLE_SIDE = 360  # pixels; an image whose longer side has fewer is enlarged to about that
-LARGEST_CELL = 1600  # pixels; an image on a sheet has no longer side
 
 
 def class_color(label: int) -> tuple[int, int, int]:
@@ -71,6 +70,39 @@ def draw_boxes(
     Returns:
         (H * s, W * s, 3) uint8, where s is `enlargement`: 1 but for small images.
     """
+    boxes, labels = np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(labels)
+    order = (
+        np.arange(len(boxes)) if scores is None else np.argsort(-np.asarray(scores), kind="stable")
+    )
+    order = order[~np.isnan(boxes[order]).any(axis=1)]
+    texts = [
+        class_names[int(labels[i]) - 1] + ("" if scores is None else f" {scores[i]:.2f}")
+        for i in order
+    ]
+    colors = [class_color(int(label)) for label in labels[order]]
+    return draw_tagged(image, boxes[order], texts, colors, font=font)
+
+
+def draw_tagged(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    texts: Sequence[str],
+    colors: Sequence[tuple[int, int, int]],
+    *,
+    font: str | os.PathLike[str] | None = None,
+) -> np.ndarray:
+    """A copy of the image with boxes, each with its text on a tag; see `draw_boxes`.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        boxes: (D, 4) xyxy in pixels of the image, finite; the first are drawn over the others.
+        texts: of the tags; a box with an empty one has no tag.
+        colors: red, green and blue of each box, 0..255.
+        font: file of a font, as for `draw_boxes`.
+
+    Returns:
+        (H * s, W * s, 3) uint8, where s is `enlargement`.
+    """
     from PIL import Image, ImageDraw
 
     height, width = image.shape[:2]
@@ -78,26 +110,21 @@ def draw_boxes(
     size = (width * scale, height * scale)
     drawing = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(drawing)
-    boxes, labels = np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(labels)
-    order = (
-        np.arange(len(boxes)) if scores is None else np.argsort(-np.asarray(scores), kind="stable")
-    )
-    order = order[~np.isnan(boxes[order]).any(axis=1)]
-    corners = _pixel_corners(boxes[order], scale, size)
-    colors = [class_color(int(label)) for label in labels[order]]
-
-    thickness = (
-        max(1, round(max(size) / 800)) if len(order) > MANY else max(2, round(max(size) / 320))
-    )
+    corners = _pixel_corners(np.asarray(boxes, np.float64).reshape(-1, 4), scale, size)
+    many = len(corners) > MANY
+    thickness = max(1, round(max(size) / 800)) if many else max(2, round(max(size) / 320))
     for box, color in zip(corners[::-1], colors[::-1], strict=True):
         draw.rectangle(box, outline=color, width=thickness)
 
-    fonts = Fonts(font_size(max(size), len(order)), font)
-    texts = [
-        class_names[int(labels[i]) - 1] + ("" if scores is None else f" {scores[i]:.2f}")
-        for i in order
-    ]
-    for tag in reversed(plan_tags(texts, colors, corners, size, fonts)):
+    fonts = Fonts(font_size(max(size), len(corners)), font)
+    tagged = [place for place, text in enumerate(texts) if text]
+    tags = plan_tags(
+        [texts[place] for place in tagged],
+        [colors[place] for place in tagged],
+        [corners[place] for place in tagged],
+        *(size, fonts),
+    )
+    for tag in reversed(tags):
         draw_tag(draw, tag, fonts)
     return np.array(drawing)
 
@@ -146,32 +173,27 @@ def draw_comparison(
 
 
 def save_image_sheet(path: str | os.PathLike[str], images: Sequence[np.ndarray]) -> None:
-    """Write images as one, in a grid on white, a little wider than high.
+    """Write images as one, on white, in rows that are equally wide; see `jaxrcnn.sheets`.
 
     Args:
         path: file to write, PNG or JPEG by its name; its folder is made where missing.
-        images: (H, W, 3) uint8 each, at least one; sizes may differ.
+        images: (H, W, 3) uint8 each, at least one; those of a row are scaled to one height.
     """
     from PIL import Image
 
-    thumbnails = [Image.fromarray(image) for image in images]
-    for thumbnail in thumbnails:
-        thumbnail.thumbnail((LARGEST_CELL, LARGEST_CELL))
-    width = max(thumbnail.width for thumbnail in thumbnails)
-    height = max(thumbnail.height for thumbnail in thumbnails)
-    columns = max(1, round(math.sqrt(len(thumbnails) * height / width * 4 / 3)))
-    columns = min(columns, len(thumbnails))
-    rows = [thumbnails[i : i + columns] for i in range(0, len(thumbnails), columns)]
-    heights = [max(thumbnail.height for thumbnail in row) for row in rows]
-    gap = max(8, width // 50)
-    size = (gap + columns * (width + gap), gap + sum(heights) + gap * len(rows))
-    sheet = Image.new("RGB", size, "white")
-    top = gap
-    for row, row_height in zip(rows, heights, strict=True):
-        for column, thumbnail in enumerate(row):
-            left = gap + column * (width + gap) + (width - thumbnail.width) // 2
-            sheet.paste(thumbnail, (left, top + (row_height - thumbnail.height) // 2))
-        top += row_height + gap
+    arranged = arrange([(image.shape[1], image.shape[0]) for image in images])
+    sheet = Image.new("RGB", (arranged.width, arranged.height), "white")
+    for image, cell in zip(images, arranged.cells, strict=True):
+        height, width = image.shape[:2]
+        scale = min(cell.width / width, cell.height / height)
+        # An image fills its cell, but for one of an extreme shape.
+        size = [
+            room if room - side * scale < 1 else max(1, round(side * scale))
+            for side, room in ((width, cell.width), (height, cell.height))
+        ]
+        scaled = Image.fromarray(image).resize((size[0], size[1]), Image.Resampling.BICUBIC)
+        left = cell.left + (cell.width - size[0]) // 2
+        sheet.paste(scaled, (left, cell.top + (cell.height - size[1]) // 2))
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)
 

@@ -2,8 +2,10 @@
 
 import copy
 import dataclasses
+import json
 import operator
 import pickle
+import shutil
 
 import jax
 import numpy as np
@@ -173,6 +175,37 @@ def test_copies_share_the_arrays_and_predict_the_same(model, expected, duplicate
     assert_found(again.predict([LYING], score=0)[0], expected[0])
 
 
+def test_with_flip_a_mirrored_image_has_mirrored_detections(model):
+    found, mirrored = (
+        model.predict([image], score=0, flip=True)[0] for image in (LYING, LYING[:, ::-1])
+    )
+    plain = model.predict([LYING], score=0)[0]
+    assert len(found.scores) > 4
+    assert not np.array_equal(found.scores, plain.scores)
+    x0, y0, x1, y1 = mirrored.boxes.T
+    np.testing.assert_allclose(found.boxes, np.stack([64 - x1, y0, 64 - x0, y1], 1), atol=1e-3)
+    np.testing.assert_allclose(found.scores, mirrored.scores, atol=1e-5)
+    np.testing.assert_array_equal(found.labels, mirrored.labels)
+
+
+def test_tiles_that_do_not_overlap_are_images_of_their_own(model):
+    left, right = RNG.integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    (found,) = model.predict([np.hstack([left, right])], score=0, tile=SIZE, overlap=0)
+    alone = model.predict([left, right], score=0)
+    boxes = np.concatenate([alone[0].boxes, alone[1].boxes + np.float32([SIZE, 0, SIZE, 0])])
+    scores = np.concatenate([one.scores for one in alone])
+    best = np.argsort(-scores, kind="stable")[: model.config.model.detections.max_detections]
+    assert {*(boxes[best, 0] >= SIZE)} == {True, False}
+    np.testing.assert_allclose(found.boxes, boxes[best], atol=1e-4)
+    np.testing.assert_allclose(found.scores, scores[best], atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [{"tile": 8}, {"scales": [0]}, {"overlap": 1}])
+def test_views_that_cannot_be_are_one_line(model, wrong):
+    with pytest.raises(ConfigError, match=f"^{next(iter(wrong))}="):
+        model.predict([LYING], **wrong)
+
+
 def test_no_images_have_no_objects(model):
     assert model.predict([]) == []
 
@@ -194,7 +227,30 @@ def test_the_pure_function_is_used_in_ones_own_jit(model, batch, expected):
 def test_a_score_that_is_none_is_one_line(model, score):
     with pytest.raises(ConfigError) as caught:
         model.predict([LYING], score=score)
-    assert str(caught.value) == f"score={score!r} must be a number from 0 to 1"
+    assert str(caught.value) == f"score={score!r} must be a number from 0 to 1, or 'best'"
+
+
+def test_the_best_score_of_each_class_is_that_of_the_last_evaluation(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "model")
+    model = jaxrcnn.load(tmp_path / "model")
+    with pytest.raises(ConfigError, match="has no analysis"):
+        model.predict([LYING], score="best")
+    (everything,) = model.predict([LYING], score=0)
+    lowest = [float(np.median(everything.scores[everything.labels == k])) for k in (1, 2)]
+    rows = {"cat": {"threshold": lowest[0]}, "dog": {"threshold": lowest[1]}}
+    content = {"step": 0, "classes": {**rows, "bird": {"threshold": 1.0}}}
+    (tmp_path / "model" / "eval").mkdir()
+    (tmp_path / "model" / "eval" / "analysis.json").write_text(json.dumps(content))
+    (best,) = model.predict([LYING], score="best")
+    kept = everything.scores >= np.array([*lowest, 1.0])[everything.labels - 1]
+    assert 0 < kept.sum() < len(kept)
+    np.testing.assert_array_equal(best.boxes, everything.boxes[kept])
+    content["step"] = 7
+    (tmp_path / "model" / "eval" / "analysis.json").write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match="are those of step 7"):
+        model.predict([LYING], score="best")
+    with pytest.raises(ConfigError, match="read from its folder"):
+        dataclasses.replace(model, folder=None).predict([LYING], score="best")
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5, 2.0, "2", None, True])

@@ -217,6 +217,14 @@ def test_evaluate_gives_the_numbers_of_training(finished, words, capsys):
     assert json.loads((folder / "metrics.json").read_text()) == pytest.approx(expected, abs=1e-6)
     detections = (finished / "eval" / "detections.json").read_text()
     assert (folder / "detections.json").read_text() == detections
+    numbers = [
+        json.loads((place / "analysis.json").read_text()) for place in (finished / "eval", folder)
+    ]
+    assert numbers[0] == numbers[1]
+    assert numbers[0]["step"] == 4
+    assert numbers[0]["metrics"] == {k: v for k, v in expected.items() if k.startswith("eval/")}
+    for place in (finished / "eval", folder):
+        assert "step 4: evaluation</h1>" in (place / "report.html").read_text()
     said = capsys.readouterr().out
     assert f"  AP50                 {expected['eval/AP50']:.3f}\n" in said
     assert f"  loss                 {expected['eval/loss']:.3f}\n" in said
@@ -264,6 +272,10 @@ def test_proposals_are_measured_and_dumped(finished, split, tmp_path, capsys):
     said = capsys.readouterr().out
     assert f"step 4, on {dataset.summary()}\n" in said
     assert f"  AR@1000   {found['proposals/AR@1000']:.3f}\n" in said
+    if split == "eval":  # the evaluation has measured the same proposals
+        analysis = json.loads((finished / "eval" / "analysis.json").read_text())
+        recall = [found["proposals/recall@1000_IoU50"], found["proposals/recall@1000_IoU70"]]
+        assert analysis["recall"]["all"]["all"]["proposals"] == pytest.approx(recall)
     assert f"  IoU 0.50  {each[0]:.3f}\n" in said
     assert str(dump) in said
 

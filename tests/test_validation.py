@@ -167,6 +167,12 @@ def test_nan_is_found_in_a_tuple_of_tuples():
     assert message == f"model.anchors.sizes={sizes} must be finite"
 
 
+def test_an_evaluation_is_of_a_hundred_detections_at_least():
+    check(make(**{"eval.max_detections": 100}))
+    message = complaint(**{"eval.max_detections": 99})
+    assert message == "eval.max_detections=99 must be at least 100, COCO's own number"
+
+
 def test_a_number_too_large_for_a_float_is_no_crash():
     check(make(**{"train.steps": 10**400}))
 
@@ -181,6 +187,7 @@ def test_every_number_has_a_range_or_may_be_anything():
     free = {"model.pixel_mean", "model.backbone.width", "data.classes", "train.alternating.steps"}
     free |= {"train.init_restart", "train.freeze", "train.trackers", "data.rename", "data.columns"}
     free |= {"train.optimizer.rate_factors", "data.augment"}
+    free |= {"eval.max_detections"}  # it has a range of its own
     assert numbers - free == set(RANGED)
     assert len(set(RANGED)) == len(RANGED)
 

@@ -96,6 +96,15 @@ def test_boxes_that_are_not_numbers_are_left_out():
     )
 
 
+def test_a_box_without_a_text_has_no_tag_and_each_its_colour():
+    boxes = np.array([(100, 150, 200, 250), (250, 150, 350, 250)])
+    drawn = visualize.draw_tagged(GREY, boxes, ["missed", ""], [(255, 0, 0), (0, 0, 255)])
+    assert tuple(drawn[200, 100]) == (255, 0, 0)
+    assert tuple(drawn[200, 250]) == (0, 0, 255)
+    assert (drawn[130:150, 100:200] == (255, 0, 0)).all(axis=-1).sum() > 300
+    np.testing.assert_array_equal(drawn[:150, 250:], GREY[:150, 250:])
+
+
 def test_many_boxes_have_thin_lines_and_leave_most_of_the_image_free():
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 900, (300, 2))
@@ -189,7 +198,7 @@ def test_where_nothing_is_drawn_the_title_says_so(monkeypatch):
     assert "detections" in titles
 
 
-def test_sheet_holds_every_image_whatever_its_size(tmp_path):
+def test_sheet_holds_every_image_in_rows_of_one_height(tmp_path):
     colors = [(200, 10 * i, 30) for i in range(5)]
     sizes = [(60, 80), (80, 60), (10, 10), (60, 80), (4000, 10)]
     images = [
@@ -199,6 +208,13 @@ def test_sheet_holds_every_image_whatever_its_size(tmp_path):
     visualize.save_image_sheet(path, images)
     with Image.open(path) as sheet:
         pixels = np.array(sheet)
-    counts = [int(np.all(pixels == color, axis=-1).sum()) for color in colors]
-    assert counts == [4800, 4800, 100, 4800, 1600 * 4]  # the last is shrunk
+    places = [np.argwhere(np.all(pixels == color, axis=-1)) for color in colors]
+    for place, (height, width) in zip(places, sizes, strict=True):
+        rows, columns = place.max(axis=0) - place.min(axis=0) + 1
+        assert len(place) == rows * columns  # a whole rectangle
+        assert columns / rows == pytest.approx(width / height, rel=0.05) or columns == 1
+    tops, bottoms = zip(*((place[:, 0].min(), place[:, 0].max()) for place in places), strict=True)
+    assert (tops[0], bottoms[0]) == (tops[1], bottoms[1])  # one row
+    assert tops[2] == tops[3] == tops[4] > bottoms[0]
+    assert bottoms[2] == bottoms[3] == bottoms[4]
     assert tuple(pixels[0, 0]) == (255, 255, 255)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxrcnn.benchmark import inputs, ops
+from jaxrcnn.benchmark import evaluations, inputs, ops
 from jaxrcnn.benchmark.agreement import Difference, case_differences, detector_differences
 from jaxrcnn.benchmark.augmentations import augmentation_costs
 from jaxrcnn.benchmark.chips import Peak
@@ -207,6 +207,24 @@ def _augmentations(costs: Mapping[str, float], decode: float) -> Section:
     return Section("input: augmentations, without reading", rows, {"ms_of_an_image": dict(costs)})
 
 
+def evaluation(session: Session) -> Iterator[Section]:
+    """COCO's numbers from drawn detections, by each library that is installed."""
+    del session  # no detector is run
+    dataset, found = evaluations.draw_evaluation(evaluations.IMAGES)
+    rates = evaluations.evaluation_rates(dataset, found)
+    slowest = max(rates.backends.values()) + rates.prepare
+    rows: list[tuple[str, ...]] = [("", "s", "images/s", "ratio")]
+    rows.append(("detections to COCO's results", f"{rates.prepare:.3g}", "", ""))
+    numbers: dict[str, Any] = {"detections": rates.detections, "prepare_seconds": rates.prepare}
+    for backend, seconds in rates.backends.items():
+        total = rates.prepare + seconds
+        speed = len(dataset) / total
+        rows.append((backend, f"{seconds:.3g}", f"{speed:.4g}", f"{slowest / total:.2f} x"))
+        numbers[backend] = {"seconds": seconds, "images_per_second": speed}
+    title = f"eval: {rates.detections} detections on {len(dataset)} images, preparation included"
+    yield Section(title, rows, numbers)
+
+
 def start(session: Session) -> Iterator[Section]:
     """What a new user waits for, in processes of their own."""
     from jaxrcnn.benchmark.start import measure_waits  # it needs more than the core packages
@@ -374,6 +392,7 @@ SUITES = {
     "gate": gate,
     "ops": detector_ops,
     "input": input_pipeline,
+    "eval": evaluation,
     "start": start,
 }
 """By the words of --what, in the order in which they are measured."""

@@ -50,7 +50,7 @@ def describe_fit(dataset: Dataset, config: Config, measured: bool) -> Fit:
 def check_padding(dataset: Dataset, config: Config) -> dict[str, Any]:
     """The shapes of training's batches, and the share of their pixels that is padding."""
     data = config.data
-    buckets = training_buckets(dataset, data)
+    buckets = training_buckets(dataset, config)
     sides = data.train_short_sides or (data.short_side,)
     areas = np.zeros(len(dataset))
     for index, (height, width) in enumerate(dataset.sizes.tolist()):

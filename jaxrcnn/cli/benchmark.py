@@ -32,11 +32,14 @@ TAKES_FIELDS = True
 DEFAULT = "fasterrcnn_resnet50_fpn"
 """torchvision's name of what is measured where there is no --config."""
 
-SUITES = ("check", "train", "predict", "stages", "gate", "ops", "input", "start")
+SUITES = ("check", "train", "predict", "stages", "gate", "ops", "input", "eval", "start")
 """What can be measured, in that order."""
 
 COMPARED = ("train", "predict", "stages")
 """Those that compare two detectors; the others measure the first alone."""
+
+ASKED_FOR = ("eval", "start")
+"""Those that are measured only where they are named: the device has no part in them, or little."""
 
 SHAPES = {
     "cpu": (Shape(2, 320, 320), (Shape(1, 320, 320), Shape(1, 800, 1088))),
@@ -66,8 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--what",
         metavar="NAMES",
         type=some_of(SUITES),
-        help=f"some of {','.join(SUITES)} (default: all but start; on a CPU, all but check and "
-        f"start; {','.join(COMPARED)} to compare two detectors)",
+        help=f"some of {','.join(SUITES)} (default: all but {' and '.join(ASKED_FOR)}, and on a "
+        f"CPU without check; {','.join(COMPARED)} to compare two detectors)",
     )
     parser.add_argument("--train", metavar="SHAPE", type=shape, help="shape of training batches")
     parser.add_argument(
@@ -227,7 +230,7 @@ def names_of(arguments: argparse.Namespace) -> tuple[str, ...]:
         return tuple(name for name in SUITES if name in arguments.what)
     if ":" in (arguments.against or ""):
         return COMPARED
-    left_out = {"start", "check"} if jax.default_backend() == "cpu" else {"start"}
+    left_out = {*ASKED_FOR, *(("check",) if jax.default_backend() == "cpu" else ())}
     return tuple(name for name in SUITES if name not in left_out)
 
 

@@ -1,18 +1,23 @@
-"""python -m jaxrcnn evaluate MODEL"""
+"""python -m jaxrcnn evaluate MODEL, or DETECTIONS.json"""
 
 import argparse
-import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jaxrcnn.cli.run import describe_checkpoint, load_run, note, progress_bar, table
+from jaxrcnn.cli.evaluate_results import evaluate_results
+from jaxrcnn.cli.run import describe_checkpoint, load_run, note, progress_bar
+from jaxrcnn.cli.scores import score_table, write_scores
+from jaxrcnn.cli.test_time import note_on_shapes, read_test_time
 from jaxrcnn.config import Config, ConfigError, DataConfig
 from jaxrcnn.data.datasets import open_eval_dataset, warn_of_training_split
-from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
+from jaxrcnn.evaluation.augmented import find_augmented
+from jaxrcnn.evaluation.coco import ImageDetections
+from jaxrcnn.evaluation.coco_backends import check_backend
+from jaxrcnn.evaluation.evaluate import Found, find, measure, write_detections
+from jaxrcnn.evaluation.views import TestTime
 from jaxrcnn.model import Model
 from jaxrcnn.run_scores import score_line, split_name
 from jaxrcnn.scoring import share_of
@@ -21,30 +26,28 @@ from jaxrcnn.training.hosts import is_first, several
 from jaxrcnn.training.mesh import own_part
 from jaxrcnn.training.pieces import missing_for_losses
 from jaxrcnn.training.workdir import read_config
-from jaxrcnn.types import Batch, Detections
+from jaxrcnn.types import Batch, Detections, Proposals
 from jaxrcnn.validation import check
-
-GROUPS = (
-    ("average precision", ("eval/AP", "eval/mAP")),
-    ("average recall", ("eval/AR",)),
-    ("average precision of each class", ("eval/AP_", "eval/voc_AP_")),
-    ("losses", ("eval/loss",)),
-)
-"""Titles of the printed table, and how the names under them begin; the longest beginning wins."""
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
-    """Evaluate, print a table, and write MODEL/eval/step_N.
+    """Evaluate, print a table, and write MODEL/eval/step_N, or a folder beside DETECTIONS.json.
 
     Raises:
         ConfigError: there is no such model or checkpoint, or a field is unsound.
         DataError: the evaluation set cannot be read, or data.eval_proposals.
     """
+    if arguments.workdir.suffix.lower() == ".json" and not arguments.workdir.is_dir():
+        return evaluate_results(arguments, fields)
+    if arguments.data is not None:
+        raise ConfigError("--data is for DETECTIONS.json; for a model, give --config.data.root")
+    test_time = read_test_time(arguments)
     run = load_run(
         *(arguments.workdir, arguments.checkpoint, arguments.batch_size, fields, arguments.pieces),
         together=True,
     )
     check(run.config)
+    check_backend(run.config.eval.backend)
     dataset = open_eval_dataset(
         run.config, run.classes.names, split_folder(arguments.workdir, run.config)
     )
@@ -52,25 +55,38 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     print(f"{arguments.workdir}, {checkpoint}, on {dataset.summary()}", flush=True)
     if line := warn_of_training_split(run.config):
         print(line, flush=True)
-    if line := note_on_canvases(dataset, run.config):
+    if line := note_on_shapes(dataset, run.config, test_time):
         print(line, flush=True)
     missing = missing_for_losses(arguments.workdir, run.detector)
-    if missing:
+    if test_time.is_plain and missing:
         note(f"losses are left out: the run's were computed with {missing}, which is not given")
     if missing and several():
         raise ConfigError(
             f"evaluation in several processes needs {missing}, with which the run was trained"
         )
-    found = find_all(run, dataset, given_proposals(run, dataset), with_losses=not missing)
+    proposals = given_proposals(run, dataset)
+    if test_time.is_plain:
+        found = find_all(run, dataset, proposals, with_losses=not missing)
+    else:
+        check_views(proposals)
+        found = find_in_views(run, dataset, test_time)
     if not is_first():
         return 0
-    metrics = measure(found, dataset, run.config)
+    scores = measure(found, dataset, run.config)
+    metrics = scores.metrics
     for line in found.unread:
         print(f"left out: {line}")
-    print(table(grouped(metrics)))
+    print(score_table(metrics))
     if chose_checkpoint(run, read_config(arguments.workdir).data):
         print(f"{score_line(metrics)}, on {split_name(run.config)}, which chose this checkpoint\n")
-    write(arguments.workdir / "eval" / f"step_{run.step}", run, dataset, found, metrics)
+    name = "_".join(filter(None, (f"step_{run.step}", test_time.name)))
+    folder = arguments.out or arguments.workdir / "eval" / name
+    title = f"{arguments.workdir.resolve().name}, {checkpoint}"
+    about = {"step": run.step}
+    lines = write_scores(folder, dataset, found, scores, run.config.eval, about, title)
+    detections = folder / "detections.json"
+    write_detections(detections, dataset, found.detections)
+    print(*lines, f"detections  {detections}", sep="\n")
     return 0
 
 
@@ -97,6 +113,38 @@ def given_proposals(run: Model, dataset: Dataset) -> StoredProposals | None:
     return read_proposals(run.config.data.eval_proposals, dataset)
 
 
+def check_views(proposals: StoredProposals | None) -> None:
+    """See that images can be searched in several views.
+
+    Raises:
+        ConfigError: the detector has given proposals, or there are several processes.
+    """
+    options = "--flip, --scales and --tile"
+    if proposals is not None:
+        raise ConfigError(f"{options} need a detector that makes its own proposals")
+    if several():
+        raise ConfigError(f"{options} work in one process: leave out --distributed")
+
+
+def find_in_views(run: Model, dataset: Dataset, test_time: TestTime) -> Found:
+    """What the run's detector finds in several views of each image; without losses."""
+    detector = run.of_views()
+    unread: dict[str, None] = {}
+
+    def predict(batch: Batch) -> tuple[Detections, Mapping[str, Any], None]:
+        return detector.detect(batch), {}, None
+
+    with progress_bar(predict, test_time.number_of_views(dataset)) as counted:
+
+        def find_views(views: Dataset, config: Config) -> Iterator[tuple[int, ImageDetections]]:
+            found = find(counted, views, config, None, share_of(detector.programs))
+            unread.update(dict.fromkeys(found.unread))
+            yield from found.detections.items()
+
+        found = find_augmented(find_views, dataset, run.config, test_time, len(dataset))
+        return Found(dict(found), {}, tuple(unread))
+
+
 def find_all(
     run: Model,
     dataset: Dataset,
@@ -109,44 +157,11 @@ def find_all(
     """
     programs = run.programs
 
-    def predict(batch: Batch) -> tuple[Detections, Mapping[str, Any]]:
+    def predict(batch: Batch) -> tuple[Detections, Mapping[str, Any], Proposals | None]:
         if not with_losses:
-            return run.detect(batch), {}
+            return run.detect(batch), {}, None
         found = programs.eval_step(run.variables, programs.put_batch(batch))
         return own_part(found, programs.rows)
 
     with progress_bar(predict, len(dataset)) as counted:
         return find(counted, dataset, run.config, proposals, share_of(programs))
-
-
-def grouped(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """The metrics by the titles of the printed table, with short names."""
-    return {
-        title: {_short(name): metrics[name] for name in metrics if _group(name) == title}
-        for title, _ in GROUPS
-    }
-
-
-def _group(name: str) -> str:
-    """Title of the group that a metric belongs to."""
-    starts = {start: title for title, starts in GROUPS for start in starts}
-    return starts[max((start for start in starts if name.startswith(start)), key=len)]
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("eval/").removeprefix("AP_").replace("voc_AP_", "voc ")
-
-
-def write(
-    folder: pathlib.Path, run: Model, dataset: Dataset, found: Found, metrics: Mapping[str, float]
-) -> None:
-    """Write the metrics and the detections, as numbers and as images; say where."""
-    folder.mkdir(parents=True, exist_ok=True)
-    numbers, detections = folder / "metrics.json", folder / "detections.json"
-    images = folder / "detections.png"
-    numbers.write_text(json.dumps({"step": run.step, **metrics}, indent=2) + "\n", encoding="utf-8")
-    write_detections(detections, dataset, found.detections)
-    draw_images(images, dataset, found, run.config.eval.images)
-    print(f"metrics     {numbers}", f"detections  {detections}", sep="\n")
-    if images.exists():
-        print(f"images      {images}")

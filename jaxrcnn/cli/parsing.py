@@ -7,7 +7,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 if TYPE_CHECKING:
     from jaxrcnn.training.checkpoint import Checkpoint
@@ -126,6 +126,11 @@ def count(text: str) -> int:
     return int(text)
 
 
+def counts(text: str) -> tuple[int, ...]:
+    """The type of an argument that is whole numbers from 1, commas between."""
+    return tuple(count(part.strip()) for part in text.split(","))
+
+
 def some_of(known: Collection[str]) -> Callable[[str], tuple[str, ...]]:
     """The type of an argument that is some of these names, commas between."""
 
@@ -136,6 +141,14 @@ def some_of(known: Collection[str]) -> Callable[[str], tuple[str, ...]]:
         return wanted
 
     return names
+
+
+def share_or_best(text: str) -> float | Literal["best"]:
+    """The type of an argument that is a number from 0 to 1, or best."""
+    try:
+        return "best" if text == "best" else share(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or best") from None
 
 
 def share(text: str) -> float:

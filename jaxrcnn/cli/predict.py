@@ -7,21 +7,24 @@ import os
 import pathlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from jaxrcnn.cli.image_files import file_names, find_images, image_ids
-from jaxrcnn.cli.run import counting, load_model, say_checkpoint
+from jaxrcnn.cli.run import counting, load_model, note, say_checkpoint
+from jaxrcnn.cli.test_time import note_on_shapes, read_test_time
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.data.planning import note_on_canvases
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.evaluation.coco import ImageDetections, detections_to_coco
+from jaxrcnn.evaluation.views import TestTime
 from jaxrcnn.fonts import missing_characters
 from jaxrcnn.model import Model, check_proposes
 from jaxrcnn.visualize import draw_boxes
-from jaxrcnn.wording import counted
+from jaxrcnn.wording import counted, legible, shortened
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
@@ -29,22 +32,25 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
 
     Raises:
         ConfigError: there are no images or no such model, it makes no proposals, a field cannot be
-            changed, --font is no font, or --out is no folder to write to.
+            changed, --score best has no evaluation to go by, --font is no font, or --out is no
+            folder to write to.
         DataError: not one image can be read.
     """
+    test_time = read_test_time(arguments)
     images = find_images(arguments.images, arguments.out)
     model = load_model(arguments.model, fields, arguments.pieces, arguments.checkpoint)
     say_checkpoint(model)
     check_proposes(model)
     check_font(arguments.font, model.classes.names)
+    lowest = lowest_scores(arguments.score, model)
     faults = FaultLog("skip")
     data = model.config.data
     dataset = open_images(images, *model.classes, faults, data.max_pixels, data.read_timeout)
     check_readable(len(dataset), faults)
-    if note := note_on_canvases(dataset, model.config):
-        print(note, flush=True)
+    if line := note_on_shapes(dataset, model.config, test_time):
+        print(line, flush=True)
     make_folder(arguments.out, images)
-    found = draw_all(arguments, model, dataset, faults)
+    found = draw_all(arguments, model, dataset, faults, test_time, lowest)
     check_readable(len(found), faults)
     path = arguments.out / "detections.json"
     write_detections(path, dataset, found, image_ids(images))
@@ -70,6 +76,23 @@ def check_font(font: pathlib.Path | None, names: Sequence[str]) -> None:
         )
 
 
+def lowest_scores(score: float | Literal["best"], model: Model) -> float | np.ndarray:
+    """The lowest score to keep, or that of each class; says where the best ones are from.
+
+    Raises:
+        ConfigError: the best ones are asked for, and no evaluation has written them.
+    """
+    if not isinstance(score, str):
+        return score
+    lowest, source, notes = model.best_thresholds()
+    for line in notes:
+        note(line)
+    pairs = zip(model.classes.names, lowest.tolist(), strict=True)
+    shown = shortened(", ".join(f"{name} {value:.2f}" for name, value in pairs))
+    print(legible(f"thresholds  {shown} ({source})"), flush=True)
+    return lowest
+
+
 def check_readable(number: int, faults: FaultLog) -> None:
     """See that some images are left.
 
@@ -89,7 +112,8 @@ def report(
         print(f"error: {line}", file=sys.stderr)
     objects = sum(len(one.labels) for one in found.values())
     images, shown = counted(len(found), "image"), counted(objects, "object")
-    print(f"{images}, {shown} with a score of at least {arguments.score}")
+    least = "the best threshold of its class" if arguments.score == "best" else arguments.score
+    print(f"{images}, {shown} with a score of at least {least}")
     print(f"images      {arguments.out}")
     print(f"detections  {arguments.out / 'detections.json'}")
 
@@ -111,7 +135,12 @@ def make_folder(out: pathlib.Path, images: Iterable[pathlib.Path]) -> None:
 
 
 def draw_all(
-    arguments: argparse.Namespace, model: Model, dataset: Dataset, faults: FaultLog
+    arguments: argparse.Namespace,
+    model: Model,
+    dataset: Dataset,
+    faults: FaultLog,
+    test_time: TestTime,
+    lowest: float | np.ndarray,
 ) -> dict[int, ImageDetections]:
     """Find the objects, and write each image with its boxes as soon as it is searched.
 
@@ -122,7 +151,7 @@ def draw_all(
     found = {}
     with counting(len(dataset)) as advance:
         for index, objects in model.find(
-            dataset, faults, score=arguments.score, batch_size=arguments.batch
+            dataset, faults, test_time, score=lowest, batch_size=arguments.batch
         ):
             draw(arguments.out / names[index], dataset, index, objects, arguments.font)
             found[index] = objects

@@ -27,7 +27,8 @@ from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.sources import resolve_data
 from jaxrcnn.detector import Detector, Variables
-from jaxrcnn.runs import check_start, epoch_length, first_state
+from jaxrcnn.run_start import check_start, epoch_length
+from jaxrcnn.runs import first_state
 from jaxrcnn.step_images import (
     Canvas,
     Detected,

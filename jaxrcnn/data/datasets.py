@@ -3,16 +3,19 @@
 import dataclasses
 from collections.abc import Sequence
 
-from jaxrcnn.config import Config, ConfigError
+from jaxrcnn.config import Config, ConfigError, DataConfig
 from jaxrcnn.data.coco_categories import FILLER
 from jaxrcnn.data.dividing import Divided, Workdir, divide
 from jaxrcnn.data.errors import DataError, quoted
 from jaxrcnn.data.fast import require_decoder
+from jaxrcnn.data.finding import find_format
+from jaxrcnn.data.formats import FORMATS
 from jaxrcnn.data.joining import join
 from jaxrcnn.data.left_out import check_left_out
 from jaxrcnn.data.reading import read_parts, unite
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.sources import Source, find_sources
+from jaxrcnn.data.splits import role_of
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.wording import counted
 
@@ -108,6 +111,37 @@ def open_test_dataset(config: Config, class_names: Sequence[str]) -> Dataset:
     parts = [(source, (source.test or "",)) for source in sources]
     sets = read_parts(config.data, parts, class_names)
     return _checked(unite(config.data, sets, class_names), config)
+
+
+def open_split(config: Config) -> Dataset:
+    """Open data.eval_split alone, with all of its classes unless data.classes names some.
+
+    Without a name it is the split for validation, or the only one that there is.
+
+    Raises:
+        ConfigError: it is not clear which split is meant.
+        DataError: see `open_datasets`.
+    """
+    data = config.data
+    split = data.eval_split or _split_alone(data)
+    wanted = dataclasses.replace(data, train_splits=(split,), eval_split=split, test_split="")
+    parts = [(source, (source.eval,)) for source in find_sources(wanted) if source.eval]
+    return _checked(unite(data, read_parts(data, parts, data.classes), data.classes), config)
+
+
+def _split_alone(data: DataConfig) -> str:
+    root = data.roots[0]
+    if data.format == "auto":
+        splits = find_format(root, data.columns)[2]
+    else:
+        splits = FORMATS[data.format].find_splits(root, data.columns)
+    named = [name for name in splits if role_of(name) == "val"] or list(splits)
+    if len(named) != 1:
+        raise ConfigError(
+            f"{root}: it is not clear which split to evaluate on (the splits are "
+            f"{quoted(splits)}): give --config.data.eval_split"
+        )
+    return named[0]
 
 
 def _training(

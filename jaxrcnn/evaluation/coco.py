@@ -1,19 +1,20 @@
-"""COCO's average precision and recall, by pycocotools, from records in memory."""
+"""COCO's average precision and recall, from records in memory."""
 
-import contextlib
-import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from pycocotools.coco import COCO
+from jaxrcnn.data.errors import DataError
+from jaxrcnn.evaluation.coco_backends import Backend, accumulate
+from jaxrcnn.wording import counted
 
+if TYPE_CHECKING:
     from jaxrcnn.data.records import Dataset
 
-SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
-"""COCO's twelve numbers, in the order of pycocotools' `COCOeval.stats`."""
+SIZES = ("", "s", "m", "l")
+"""What the names of numbers for objects of any size, and for small, medium and large ones end in;
+the order is that of pycocotools' area ranges."""
 
 
 class ImageDetections(NamedTuple):
@@ -22,6 +23,13 @@ class ImageDetections(NamedTuple):
     boxes: np.ndarray  # (D, 4) float32, xyxy in pixels of the original image
     scores: np.ndarray  # (D,) float32
     labels: np.ndarray  # (D,) int32, 1..K
+
+
+class CocoScores(NamedTuple):
+    """COCO's numbers, from 0 to 1; those that do not exist are left out."""
+
+    metrics: dict[str, float]  # by name, see `coco_scores`
+    classes: dict[str, dict[str, float]]  # AP, AP50, AP75, APs, APm, APl of each class, by its name
 
 
 def detections_to_coco(
@@ -37,20 +45,53 @@ def detections_to_coco(
         A dict for each detection, images in the data set's order: image_id, category_id, bbox as
         ``[x, y, width, height]`` in pixels (three decimals), score (seven decimals, which keep
         apart nearly all that float32 does).
+
+    Raises:
+        DataError: a score or a box of an image is not finite.
     """
-    return [
-        {
-            "image_id": dataset.records[index].image_id,
-            "category_id": int(dataset.category_ids[int(label) - 1]),
-            "bbox": _xywh(box),
-            "score": round(float(score), 7),
-        }
-        for index in sorted(detections)
-        for box, score, label in zip(*detections[index], strict=True)
-    ]
+    places = sorted(detections)
+    found = [detections[index] for index in places]
+    counts = [len(one.scores) for one in found]
+    if not sum(counts):
+        return []
+    boxes, scores, labels = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    owners = np.repeat(places, counts)
+    _check_finite(dataset, boxes, scores, owners)
+    ids = np.array(dataset.category_ids)
+    columns = (
+        dataset.columns.image_ids[owners].tolist(),
+        ids[labels - 1].tolist(),
+        _xywh(boxes),
+        np.round(scores.astype(np.float64), 7).tolist(),
+    )
+    names = ("image_id", "category_id", "bbox", "score")
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def coco_metrics(dataset: "Dataset", results: list[dict[str, Any]]) -> dict[str, float]:
+def _check_finite(
+    dataset: "Dataset", boxes: np.ndarray, scores: np.ndarray, owners: np.ndarray
+) -> None:
+    """See that all numbers can be compared: of NaN, pycocotools makes a match with any object."""
+    for what, wrong in (
+        ("score", ~np.isfinite(scores)),
+        ("box", ~np.isfinite(boxes).all(axis=1)),
+    ):
+        if wrong.any():
+            place = owners[wrong][0]
+            number = int(np.count_nonzero(wrong & (owners == place)))
+            values = scores[wrong][0] if what == "score" else boxes[wrong][0].tolist()
+            raise DataError(
+                f"image {dataset.records[place].name}: {counted(number, 'detection')} with a "
+                f"{what} that is not finite ({values}); the detector's output is not usable"
+            )
+
+
+def coco_scores(
+    dataset: "Dataset",
+    results: list[dict[str, Any]],
+    max_detections: int = 100,
+    backend: Backend = "pycocotools",
+) -> CocoScores:
     """Average precision and recall of boxes, over all images of the data set.
 
     Crowds, and VOC's difficult boxes as well, are ignore regions: a detection inside one counts
@@ -60,96 +101,128 @@ def coco_metrics(dataset: "Dataset", results: list[dict[str, Any]]) -> dict[str,
     Args:
         dataset: the ground truth.
         results: COCO's results format, as from `detections_to_coco`; left as it is.
+        max_detections: of an image and a class that are evaluated, the best ones; from 100. COCO's
+            own is 100. With another number N the recall of so many is called ``eval/AR<N>``.
+        backend: the library that computes it; the numbers are the same.
 
     Returns:
-        ``eval/AP``, ``eval/AP50``, ``eval/AP75``, ``eval/APs``, ``eval/APm``, ``eval/APl``,
-        ``eval/AR1``, ``eval/AR10``, ``eval/AR100``, ``eval/ARs``, ``eval/ARm``, ``eval/ARl`` and
-        ``eval/AP_<class name>``, from 0 to 1. A number that does not exist, because the data set
-        has no object of the size or class (COCO's -1), is left out.
+        The average precision of each class, and the metrics: ``eval/AP``, ``eval/AP50``,
+        ``eval/AP75``, ``eval/APs``, ``eval/APm``, ``eval/APl``, ``eval/AR1``, ``eval/AR10``,
+        ``eval/AR100``, ``eval/ARs``, ``eval/ARm``, ``eval/ARl`` and ``eval/AP_<class name>``, from
+        0 to 1. A number that does not exist, because the data set has no object of the size or
+        class (COCO's -1), is left out.
 
     Raises:
-        ValueError: a result names an image or a category that the data set does not have.
+        ValueError: a result names an image or a category that the data set does not have, or its
+            score or box is not finite.
+        ConfigError: the backend is not installed.
     """
-    from pycocotools.cocoeval import COCOeval
-
-    sizes = {x.image_id: (int(x.height), int(x.width)) for x in dataset.records}
+    records = dataset.columns
+    sizes = dict(zip(records.image_ids.tolist(), map(tuple, records.sizes.tolist()), strict=True))
     names = dict(zip(map(int, dataset.category_ids), dataset.class_names, strict=True))
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = make_index(sizes, names, _truth_annotations(dataset))
-        found = make_index(sizes, names, _result_annotations(dataset, results))
-        evaluation = COCOeval(truth, found, "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
+    curves = accumulate(
+        sizes,
+        names,
+        _truth_annotations(dataset),
+        _result_annotations(dataset, results),
+        (1, 10, max_detections),
+        backend,
+    )
+    precision, recall = curves.precision, curves.recall
+    values = {f"AP{size}": _mean(precision[:, :, :, a, -1]) for a, size in enumerate(SIZES)}
+    for iou in (0.5, 0.75):
+        at = np.flatnonzero(curves.ious == iou)[0]
+        values[f"AP{100 * iou:.0f}"] = _mean(precision[at, :, :, 0, -1])
+    for m, most in enumerate((1, 10, max_detections)):
+        values[f"AR{most}"] = _mean(recall[:, :, 0, m])
+    values |= {f"AR{size}": _mean(recall[:, :, a, -1]) for a, size in enumerate(SIZES) if size}
+    order = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", f"AR{max_detections}")
+    summary = {name: values[name] for name in (*order, "ARs", "ARm", "ARl")}
+    class_names = [names[category_id] for category_id in curves.category_ids]
+    classes = _class_precisions(precision[..., -1], curves.ious, class_names)
+    summary |= {f"AP_{name}": one["AP"] for name, one in classes.items() if one}
+    metrics = {f"eval/{name}": value for name, value in summary.items() if value >= 0}
+    return CocoScores(metrics, classes)
 
-    values: dict[str, float] = dict(zip(SUMMARY, evaluation.stats, strict=True))
-    # (T thresholds, R recalls, K classes, A sizes, M detections): any size, most detections
-    precision = evaluation.eval["precision"][:, :, :, 0, -1]
-    for k, category_id in enumerate(evaluation.params.catIds):
-        values[f"AP_{names[category_id]}"] = precision[:, :, k].mean()
-    return {f"eval/{key}": float(value) for key, value in values.items() if value >= 0}
+
+def coco_metrics(
+    dataset: "Dataset",
+    results: list[dict[str, Any]],
+    max_detections: int = 100,
+    backend: Backend = "pycocotools",
+) -> dict[str, float]:
+    """The metrics of `coco_scores` alone."""
+    return coco_scores(dataset, results, max_detections, backend).metrics
 
 
-def make_index(
-    sizes: Mapping[int, tuple[int, int]],
-    names: Mapping[int, str],
-    annotations: list[dict[str, Any]],
-) -> "COCO":
-    """What pycocotools looks annotations or results up in; it prints a line.
+def _class_precisions(
+    precision: np.ndarray, ious: np.ndarray, names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Average precision of each class, by size and at two overlaps, where there are objects.
 
     Args:
-        sizes: height and width of each image, by its id.
-        names: of the categories, by their ids.
-        annotations: in COCO's format.
+        precision: (T, R, K, A) of IoUs, recalls, classes and sizes; -1 where there are no objects.
+        ious: (T,).
+        names: of the K classes.
     """
-    from pycocotools.coco import COCO
-
-    coco: Any = COCO()  # an index of anything; its stub wants one kind of annotation
-    coco.dataset = {
-        "images": [{"id": key, "height": h, "width": w} for key, (h, w) in sizes.items()],
-        "categories": [{"id": key, "name": name} for key, name in names.items()],
-        "annotations": annotations,
+    tables = {"AP": precision[..., 0]}
+    tables |= {f"AP{100 * iou:.0f}": precision[ious == iou, :, :, 0] for iou in (0.5, 0.75)}
+    tables |= {f"AP{size}": precision[..., a] for a, size in enumerate(SIZES) if size}
+    means = {name: table.mean(axis=(0, 1)) for name, table in tables.items()}  # (K,) each
+    return {
+        name: {key: float(values[k]) for key, values in means.items() if values[k] >= 0}
+        for k, name in enumerate(names)
     }
-    coco.createIndex()
-    return coco
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean of the numbers that exist, or -1, as pycocotools' `COCOeval.summarize` has it."""
+    exist = values[values > -1]
+    return float(np.mean(exist)) if len(exist) else -1.0
 
 
 def _truth_annotations(dataset: "Dataset") -> list[dict[str, Any]]:
-    annotations = []
-    for record in dataset.records:
-        ignored = record.crowd | record.difficult
-        for box, label, ignore, area in zip(
-            record.boxes, record.labels, ignored, record.area, strict=True
-        ):
-            annotations.append(
-                {
-                    # From 1, whatever the file says: COCOeval takes a match with id 0 for none.
-                    "id": len(annotations) + 1,
-                    "image_id": record.image_id,
-                    "category_id": int(dataset.category_ids[int(label) - 1]),
-                    "bbox": _xywh(box),
-                    "area": float(area),
-                    "iscrowd": int(ignore),
-                }
-            )
-    return annotations
+    records = dataset.columns
+    ids = np.array(dataset.category_ids or [0])
+    columns = (
+        # From 1, whatever the file says: COCOeval takes a match with id 0 for none.
+        range(1, len(records.boxes) + 1),
+        records.image_ids[records.owners].tolist(),
+        ids[records.labels - 1].tolist(),
+        _xywh(records.boxes),
+        records.area.astype(np.float64).tolist(),
+        (records.crowd | records.difficult).astype(int).tolist(),
+    )
+    names = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _result_annotations(dataset: "Dataset", results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What COCO.loadRes adds to results; it takes no empty list and changes its argument."""
-    images = {record.image_id for record in dataset.records}
-    categories = set(dataset.category_ids)
-    for result in results:
-        if result["image_id"] not in images:
-            raise ValueError(f"results hold an unknown image_id: {result['image_id']!r}")
-        if result["category_id"] not in categories:
-            raise ValueError(f"results hold an unknown category_id: {result['category_id']!r}")
+    known = {
+        "image_id": set(dataset.columns.image_ids.tolist()),
+        "category_id": set(map(int, dataset.category_ids)),
+    }
+    for key, ids in known.items():
+        for result in results:
+            if result[key] not in ids:
+                raise ValueError(f"results hold an unknown {key}: {result[key]!r}")
+    numbers = np.array([(*result["bbox"], result["score"]) for result in results], np.float64)
+    wrong = np.flatnonzero(~np.isfinite(numbers.reshape(-1, 5)).all(axis=1))
+    if len(wrong):
+        result = results[wrong[0]]
+        raise ValueError(
+            f"results of image {result['image_id']}: a score or a box is not finite "
+            f"(bbox {result['bbox']}, score {result['score']})"
+        )
     return [
         {**result, "id": number, "area": result["bbox"][2] * result["bbox"][3], "iscrowd": 0}
         for number, result in enumerate(results, 1)
     ]
 
 
-def _xywh(box: np.ndarray) -> list[float]:
-    x0, y0, x1, y1 = (float(corner) for corner in box)
-    return [round(x0, 3), round(y0, 3), round(x1 - x0, 3), round(y1 - y0, 3)]
+def _xywh(boxes: np.ndarray) -> list[list[float]]:
+    """Boxes (D, 4) xyxy as COCO's lists, rounded to three decimals."""
+    corners = boxes.astype(np.float64)
+    sides = corners[:, 2:] - corners[:, :2]
+    return np.round(np.concatenate([corners[:, :2], sides], axis=1), 3).tolist()

@@ -17,14 +17,15 @@ from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.share import ALONE, Share
 from jaxrcnn.evaluation.boxes import to_original
-from jaxrcnn.evaluation.coco import ImageDetections, coco_metrics, detections_to_coco
+from jaxrcnn.evaluation.coco import CocoScores, ImageDetections, coco_scores, detections_to_coco
+from jaxrcnn.evaluation.proposals import cover_objects
 from jaxrcnn.evaluation.voc import voc_metrics
-from jaxrcnn.types import Batch, Detections
+from jaxrcnn.types import Batch, Detections, Proposals
 from jaxrcnn.visualize import draw_comparison, save_image_sheet
 from jaxrcnn.writing import replace_text
 
-Predict = Callable[[Batch], tuple[Detections, Mapping[str, Any]]]
-"""Detections and validation losses of a batch."""
+Predict = Callable[[Batch], tuple[Detections, Mapping[str, Any], Proposals | None]]
+"""Detections and validation losses of a batch, and the detector's own proposals, if any."""
 
 
 class Found(NamedTuple):
@@ -33,6 +34,8 @@ class Found(NamedTuple):
     detections: dict[int, ImageDetections]  # by the image's place in the data set
     losses: dict[str, float]  # means over the images, named "eval/loss..."
     unread: tuple[str, ...]  # a line for each image that could not be read
+    covers: dict[int, np.ndarray] | None = None
+    """How well proposals cover each image's objects; None where the detector makes none."""
 
 
 def find(
@@ -53,29 +56,32 @@ def find(
     """
     losses: list[dict[str, float]] = []  # of each batch
     images: list[int] = []  # in it, of this process
+    covers: dict[int, np.ndarray] = {}
 
     def detect(batch: Batch) -> Detections:
-        found, of_batch = predict(batch)
+        found, of_batch, proposed = predict(batch)
         losses.append({name: float(value) for name, value in of_batch.items()})
         images.append(int(np.count_nonzero(batch.image_weights)))
+        if proposed is not None:
+            covers.update(cover_objects(batch, proposed, dataset))
         return found
 
     batches = eval_batches(dataset, config, proposals, share)
     found = dict(find_each(detect, batches, dataset))
-    parts = share.gather((found, images, tuple(batches.unread)))
-    detections = {index: one for part, _, _ in parts for index, one in part.items()}
+    parts = share.gather((found, covers, images, tuple(batches.unread)))
+    detections, covers = ({i: one for part in parts for i, one in part[k].items()} for k in (0, 1))
     if len(parts) > 1:  # in the order in which one process finds them
         order = plan_evaluation(dataset, config).rows.ravel().tolist()
         detections = {index: detections[index] for index in order if index in detections}
     sums: dict[str, float] = {}
     for number, of_batch in enumerate(losses):
-        weight = sum(numbers[number] for _, numbers, _ in parts)
+        weight = sum(numbers[number] for *_, numbers, _ in parts)
         for name, value in of_batch.items():
             sums[name] = sums.get(name, 0.0) + value * weight
-    unread = tuple(line for _, _, lines in parts for line in lines)
+    unread = tuple(line for *_, lines in parts for line in lines)
     check_left_out(dataset, config, unread)
     means = {f"eval/{name}": value / max(len(detections), 1) for name, value in sums.items()}
-    return Found(detections, means, unread)
+    return Found(detections, means, unread, covers or None)
 
 
 def find_each(
@@ -113,13 +119,15 @@ def find_each(
                 )
 
 
-def measure(found: Found, dataset: Dataset, config: Config) -> dict[str, float]:
-    """COCO's metrics, VOC's where config.eval.metric asks for them, and the validation losses."""
-    metrics = coco_metrics(dataset, detections_to_coco(dataset, found.detections))
+def measure(found: Found, dataset: Dataset, config: Config) -> CocoScores:
+    """COCO's numbers; among the metrics VOC's if config.eval.metric asks for them, and losses."""
+    results = detections_to_coco(dataset, found.detections)
+    scores = coco_scores(dataset, results, config.eval.max_detections, config.eval.backend)
+    metrics = scores.metrics
     if config.eval.metric != "coco":
         eleven_point = config.eval.metric == "voc07"
         metrics |= voc_metrics(dataset, found.detections, eleven_point=eleven_point)
-    return metrics | found.losses
+    return scores._replace(metrics=metrics | found.losses)
 
 
 def write_detections(

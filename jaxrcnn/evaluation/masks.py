@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrcnn.data.batches import EvalBatch
-from jaxrcnn.evaluation.coco import make_index
+from jaxrcnn.evaluation.coco_backends import make_index
 from jaxrcnn.types import Batch
 
 EXTRAS = ("instance_map", "instance")

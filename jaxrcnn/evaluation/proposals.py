@@ -115,6 +115,30 @@ def proposal_metrics(dataset: Dataset, proposals: Mapping[int, ImageProposals]) 
     return {f"proposals/{name}": float(value) for name, value in values.items()}
 
 
+def cover_objects(batch: Batch, proposals: Proposals, dataset: Dataset) -> dict[int, np.ndarray]:
+    """How well the proposals of a batch cover the objects of its images.
+
+    Args:
+        batch: of the data set, in host memory.
+        proposals: (N, R, ...) of its images.
+        dataset: the ground truth.
+
+    Returns:
+        By the image's place in the data set, `cover` of its objects (crowds and VOC's difficult
+        boxes are none) and the best 1000 proposals.
+    """
+    boxes, valid, sizes = map(np.asarray, (proposals.boxes, proposals.valid, batch.image_sizes))
+    covers = {}
+    for place in np.flatnonzero(batch.image_weights).tolist():
+        index = int(batch.image_index[place])
+        record = dataset.records[index]
+        scale = (sizes[place] / (record.height, record.width)).astype(np.float32)
+        proposed = to_original(boxes[place, valid[place]], scale, record)[:MOST]
+        objects = record.boxes[~(record.crowd | record.difficult)]
+        covers[index] = cover(iou(objects, proposed))
+    return covers
+
+
 def cover(overlaps: np.ndarray) -> np.ndarray:
     """How well each object is covered, one proposal for one object, the best pairs first.
 

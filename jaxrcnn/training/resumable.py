@@ -33,6 +33,8 @@ ANY_TIME = (
     "train.diagnostics.every",
     "train.diagnostics.curvature",
     "eval.metric",
+    "eval.backend",
+    "eval.max_detections",
     "eval.batch_size",
     "eval.images",
 )

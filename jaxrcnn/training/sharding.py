@@ -32,7 +32,7 @@ class Programs(NamedTuple):
     create_state: Callable[..., Any]  # (draw=0) -> TrainState
     # (state, batch, stage, skipped=0) -> (state, metrics); consumes the state
     train_step: Program
-    eval_step: Program  # (variables, batch) -> (detections, losses)
+    eval_step: Program  # (variables, batch) -> (detections, losses, proposals)
     put_batch: Callable[[Batch], Batch]  # host arrays -> the devices
     propose: Program  # (variables, batch, train=False) -> Proposals
     state_shapes: Callable[[], Any]  # () -> TrainState of shapes and places; nothing is compiled

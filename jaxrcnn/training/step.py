@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxrcnn.config import Config
-from jaxrcnn.detector import Detector, Variables, proposals_for
+from jaxrcnn.detector import Detector, Variables, forward_propose, proposals_for
 from jaxrcnn.training.alternating import (
     STAGE_PARTS,
     Stage,
@@ -31,7 +31,7 @@ from jaxrcnn.training.optimizer import (
     rate_at,
 )
 from jaxrcnn.training.state import TrainState
-from jaxrcnn.types import Array, Batch, Detections
+from jaxrcnn.types import Array, Batch, Detections, Proposals
 
 
 def train_step(
@@ -217,11 +217,12 @@ def _only_trained(updates: Any, config: Config, step: Array, stage: Stage) -> An
 
 def eval_step(
     detector: Detector, variables: Variables, batch: Batch, seed: jax.typing.ArrayLike
-) -> tuple[Detections, dict[str, Array]]:
-    """Detections and validation losses of a batch; both share one pass of the backbone.
+) -> tuple[Detections, dict[str, Array], Proposals | None]:
+    """Detections, validation losses and proposals of a batch, which share a pass of the backbone.
 
     The losses' draws depend on the seed and the image alone, so that they compare over a run.
-    Where the batch brings proposals they are used, and the RPN, which nobody trained, has no loss.
+    Where the batch brings proposals they are used, and the RPN, which nobody trained, has no loss
+    and proposes nothing.
     """
     proposals = None
     if batch.proposals is not None or "proposer" in variables:
@@ -232,8 +233,11 @@ def eval_step(
     detections = detector.infer(
         detector, variables, batch.images, batch.image_sizes, batch.proposals
     )
+    proposed = None
+    if batch.proposals is None:  # those that infer looks into; XLA computes them once
+        proposed = forward_propose(detector, variables, batch.images, batch.image_sizes)
     names = losses_of("joint" if batch.proposals is None else "fast_rcnn", losses._fields)
-    return detections, loss_metrics({name: getattr(losses, name) for name in names})
+    return detections, loss_metrics({name: getattr(losses, name) for name in names}), proposed
 
 
 def loss_metrics(losses: Mapping[str, Array]) -> dict[str, Array]:

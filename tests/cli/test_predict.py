@@ -78,6 +78,36 @@ def test_each_image_is_drawn_and_its_detections_are_those_of_the_api(model, imag
             assert drawn.width * size[1] == drawn.height * size[0]
 
 
+def test_the_best_thresholds_are_those_of_the_last_evaluation(model, images, tmp_path, capsys):
+    own = tmp_path / "model"
+    shutil.copytree(model, own)
+    complaint = error_line(
+        capsys, lambda: predict(own, tmp_path / "found", images / "a.png", score="best")
+    )
+    assert f"{own} has no analysis.json with the best thresholds; jaxrcnn evaluate" in complaint
+    assert not (tmp_path / "found").exists()
+    rows = {"cat": {"threshold": 0.0}, "dog": {"threshold": 1.0}, "bird": {"threshold": None}}
+    (own / "eval").mkdir()
+    path = own / "eval" / "analysis.json"
+    path.write_text(json.dumps({"step": 0, "classes": rows}))
+    assert predict(own, tmp_path / "found", images / "a.png", score="best") == 0
+    names = [row["category_name"] for row in rows_of(tmp_path / "found")]
+    assert "cat" in names
+    assert "dog" not in names
+    said = capsys.readouterr()
+    assert said.err == "note: 0.5 for what has no best threshold: bird\n"
+    assert f"thresholds  cat 0.00, dog 1.00, bird 0.50 ({path})\n" in said.out
+    assert "with a score of at least the best threshold of its class\n" in said.out
+
+
+@pytest.mark.parametrize("score", ["bst", "1.5"])
+def test_a_score_that_is_none_is_one_line(model, images, tmp_path, score, capsys):
+    complaint = error_line(
+        capsys, lambda: predict(model, tmp_path / "found", images / "a.png", score=score)
+    )
+    assert f"--score: got '{score}', takes a number from 0 to 1, or best" in complaint
+
+
 def test_a_stored_turned_image_gives_the_boxes_of_the_upright_one(model, images, tmp_path):
     predict(model, tmp_path / "found", images / "a.png", images / "turned.png")
     one, other = (
@@ -108,6 +138,28 @@ def test_pycocotools_takes_the_detections_of_images_that_are_called_by_their_ids
     for image_id in (139, 285):
         ours = [row["bbox"] for row in rows if row["image_id"] == image_id]
         assert [one["bbox"] for one in found.loadAnns(found.getAnnIds(image_id))] == ours != []
+
+
+def test_images_are_searched_in_the_views_that_are_asked_for(model, images, tmp_path):
+    words = ["--flip", "--tile", "64", "--overlap", "0.5"]
+    assert predict(model, tmp_path / "found", images / "more" / "a.png", *words) == 0
+    found = jaxrcnn.load(model).predict(
+        [images / "more" / "a.png"], score=0, flip=True, tile=64, overlap=0.5
+    )[0]
+    rows = rows_of(tmp_path / "found")
+    assert [row["score"] for row in rows] == pytest.approx(found.scores.tolist(), abs=1e-6)
+    assert len(rows) > 4
+
+
+def test_views_that_cannot_be_are_one_line(model, images, tmp_path, capsys):
+    for words, line in (
+        (["--tile", "8"], "--tile=8 must be"),
+        (["--scales", "600,0"], "argument --scales"),
+        (["--scales", "600,600"], "--scales=(600, 600) must be different"),
+        (["--overlap", "1"], "--overlap=1.0 must be"),
+    ):
+        out = tmp_path / "found"
+        assert line in error_line(capsys, predict, model, out, images / "a.png", *words)
 
 
 def test_only_detections_of_the_score_are_kept(model, images, tmp_path):

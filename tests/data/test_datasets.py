@@ -12,6 +12,7 @@ from jaxrcnn.data import DataError, open_datasets, open_train_dataset, read_coco
 from jaxrcnn.data.datasets import (
     describe_datasets,
     open_eval_dataset,
+    open_split,
     open_test_dataset,
     warn_of_training_split,
 )
@@ -49,6 +50,24 @@ def test_shapes_draw_two_different_sets():
     train, evaluation = open_datasets(config)
     assert (len(train), len(evaluation)) == (3, 2)
     assert train.read_image(0).tobytes() != evaluation.read_image(0).tobytes()
+
+
+def test_one_split_is_opened_alone_with_all_of_its_classes(tmp_path):
+    data = DataConfig(format="auto", root=str(tmp_path), train_splits=(), eval_split="")
+
+    def opened(**fields):
+        return open_split(Config(data=dataclasses.replace(data, **fields)))
+
+    write_coco(tmp_path, "test", {7: "dog", 9: "cat"}, [[7, 9]])
+    assert opened().class_names == ("dog", "cat")  # the only one
+    write_coco(tmp_path, "train", {1: "cat", 2: "dog"}, [[1, 2]])
+    with pytest.raises(ConfigError, match=r"not clear which split .*give --config\.data\.eval"):
+        opened()
+    assert opened(eval_split="test").category_ids == (7, 9)
+    write_coco(tmp_path, "val", {5: "dog", 6: "bird"}, [[5], [6]])
+    for form in ("auto", "coco"):  # the one for validation
+        alone = opened(format=form)
+        assert (alone.name, len(alone), alone.class_names) == ("val", 2, ("dog", "bird"))
 
 
 def test_the_evaluation_set_is_numbered_like_the_training_set(tmp_path):

@@ -14,7 +14,7 @@ from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.data.share import Share
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.evaluation.evaluate import draw_images, find, measure, write_detections
-from jaxrcnn.types import Detections
+from jaxrcnn.types import Detections, Proposals
 
 CONFIG = Config(
     # Enlarged, so that the pixels of the network's input are not those of the images.
@@ -29,7 +29,11 @@ def know_all(batch):
     labels = np.pad(batch.labels, [(0, 0), (0, 1)], constant_values=9)
     valid = np.pad(batch.box_valid, [(0, 0), (0, 1)])
     losses = {"loss": batch.image_weights.sum()}
-    return Detections(boxes, np.where(valid, 0.9, 0.0).astype(np.float32), labels, valid), losses
+    return (
+        Detections(boxes, np.where(valid, 0.9, 0.0).astype(np.float32), labels, valid),
+        losses,
+        None,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +66,9 @@ class Masked(NamedTuple):
 
 def test_a_record_with_other_fields_is_read_by_name(dataset, found):
     def know_masks(batch):
-        known, losses = know_all(batch)
+        known, losses, _ = know_all(batch)
         masks = np.full((*known.valid.shape, 2, 2), np.nan)
-        return Masked(masks=masks, **known._asdict()), losses
+        return Masked(masks=masks, **known._asdict()), losses, None
 
     of_masks = find(know_masks, dataset, CONFIG)
     for index, detections in found.detections.items():
@@ -73,7 +77,7 @@ def test_a_record_with_other_fields_is_read_by_name(dataset, found):
 
 
 def test_perfect_detections_are_worth_one(dataset, found):
-    metrics = measure(found, dataset, CONFIG)
+    metrics = measure(found, dataset, CONFIG).metrics
     assert metrics["eval/AP"] == pytest.approx(1)
     assert metrics["eval/mAP"] == pytest.approx(1)
 
@@ -103,6 +107,25 @@ def test_files_hold_the_ids_that_images_have_in_their_own_file(dataset, found, t
     assert {row["image_id"] for row in rows} == {f"no {number}" for number in range(1, 8)}
 
 
+def test_proposals_of_the_detector_are_compared_with_the_objects(dataset):
+    def know_some(batch):
+        found, losses, _ = know_all(batch)
+        valid = batch.box_valid & (np.arange(batch.box_valid.shape[1]) > 0)
+        scores = np.zeros(valid.shape, np.float32)
+        return found, losses, Proposals(batch.boxes, scores, valid)
+
+    covers = find(know_some, dataset, CONFIG).covers
+    assert sorted(covers) == list(range(7))
+    for index, cover in covers.items():
+        # A box may overlap the first object too, which has no proposal of its own.
+        assert cover[1:] == pytest.approx(np.ones(len(dataset.records[index].boxes) - 1), abs=1e-4)
+        assert cover[0] < 0.99
+
+
+def test_a_detector_without_proposals_covers_nothing(found):
+    assert found.covers is None
+
+
 def add_size(sample, record, rng):
     size = np.array(sample.image.shape[:2], np.int32)
     return dataclasses.replace(sample, extra={"size": size})
@@ -127,7 +150,7 @@ def test_a_data_set_of_arrays_with_transforms_is_evaluated():
 
     found = find(predict, own, CONFIG)
     assert sizes == {0: [20, 30], 1: [30, 20], 2: [16, 16], -1: [0, 0]}
-    assert measure(found, own, CONFIG)["eval/AP_two"] == pytest.approx(1)
+    assert measure(found, own, CONFIG).metrics["eval/AP_two"] == pytest.approx(1)
     np.testing.assert_allclose(found.detections[1].boxes, [[2, 3, 9, 12]], atol=1e-4)
 
 
@@ -151,7 +174,7 @@ def test_unreadable_images_are_skipped_and_named_or_raise(dataset):
 
 def test_two_processes_find_together_what_one_finds(dataset, found):
     def images(batch):  # the loss of a whole batch, as a program on all devices has it
-        return know_all(batch)[0], {"loss": 2.0}
+        return know_all(batch)[0], {"loss": 2.0}, None
 
     alone = find(images, dataset, CONFIG)
     parts = []

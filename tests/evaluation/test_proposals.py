@@ -7,10 +7,16 @@ import pytest
 
 from jaxrcnn.config import Config, DataConfig, EvalConfig
 from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.loader import eval_batches
 from jaxrcnn.data.proposals import ImageProposals
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.data.synthetic import shapes_dataset
-from jaxrcnn.evaluation.proposals import cover, find_proposals, proposal_metrics
+from jaxrcnn.evaluation.proposals import (
+    cover,
+    cover_objects,
+    find_proposals,
+    proposal_metrics,
+)
 from jaxrcnn.types import Proposals
 
 BOX = (10.0, 20.0, 110.0, 120.0)  # 100 x 100: large
@@ -250,6 +256,30 @@ def test_proposals_come_back_in_pixels_of_the_original_images():
         np.testing.assert_allclose(boxes, data.records[index].boxes, atol=1e-3)
         assert scores.tolist() == [3.0] * len(boxes)
     assert values(data, found.proposals)["AR@100"] == 1
+
+
+def test_the_objects_of_a_batch_are_covered_in_pixels_of_the_original_images():
+    records = (
+        make_record(1, "a", "", (80, 120), [(0, 0, 40, 40), (60, 0, 100, 40)], [1, 1]),
+        make_record(2, "b", "", (80, 120), [(0, 0, 9, 9), (0, 0, 80, 40)], [1, 2], crowd=[1, 0]),
+    )
+    data = Dataset(
+        "two", records, ("cat", "dog"), reader=lambda _: np.zeros((80, 120, 3), np.uint8)
+    )
+
+    def propose(batch):  # half of each object, and one more that is not valid
+        boxes = batch.boxes.copy()
+        boxes[..., 3] = (boxes[..., 1] + boxes[..., 3]) / 2
+        boxes = np.concatenate([boxes, batch.boxes], 1)
+        valid = np.concatenate([batch.box_valid, np.zeros_like(batch.box_valid)], 1)
+        return Proposals(boxes, np.zeros(boxes.shape[:2], np.float32), valid)
+
+    covers = {}
+    for batch, _ in eval_batches(data, CONFIG):
+        covers |= cover_objects(batch, propose(batch), data)
+    assert sorted(covers) == [0, 1]
+    np.testing.assert_allclose(covers[0], [0.5, 0.5], atol=1e-6)
+    np.testing.assert_allclose(covers[1], [0.5], atol=1e-6)
 
 
 def unreadable(record):

@@ -20,6 +20,7 @@ ALLOWED = (
     *("train.checkpoint_minutes", "train.on_bad_checkpoint"),
     *("train.on_changed_data", "train.on_nonfinite", "train.max_skipped", "train.stop_seconds"),
     *("train.watchdog", "train.mesh.data", "train.mesh.fsdp"),
+    *("eval.backend", "eval.max_detections"),
     *("profile.start", "profile.steps"),
 )
 REFUSED_GROUPS = ("model",)

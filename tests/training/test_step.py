@@ -222,7 +222,7 @@ def test_every_loss_of_ones_own_is_trained_on_and_logged(stage):
 
 def test_every_loss_of_ones_own_is_measured_in_an_evaluation():
     detector = build(MODEL, train=own_train, infer=own_infer)
-    _, losses = eval_step(detector, make_variables(detector), make_batch(), 0)
+    _, losses, _ = eval_step(detector, make_variables(detector), make_batch(), 0)
     assert list(losses) == ["loss", "loss_rpn_box", "loss_size", "loss_drift"]
     assert losses["loss"] == pytest.approx(sum(float(x) for x in list(losses.values())[1:]))
 

@@ -6,14 +6,15 @@ import pathlib
 from jaxrcnn.cli.arguments import PREDICTION_FIELDS
 from jaxrcnn.cli.arguments.pieces import add_pieces_argument
 from jaxrcnn.cli.arguments.run import add_checkpoint_argument
-from jaxrcnn.cli.parsing import count, share
+from jaxrcnn.cli.arguments.test_time import add_test_time_arguments
+from jaxrcnn.cli.parsing import count, share_or_best
 
 TAKES_FIELDS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """MODEL IMAGES ... --out DIR [--checkpoint NAME] [--score SCORE] [--batch N] [--font FILE]
-    [--pieces NAME].
+    [--pieces NAME] [--flip] [--scales N,N] [--tile N] [--overlap SHARE].
     """
     parser.epilog = PREDICTION_FIELDS
     parser.add_argument(
@@ -38,10 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--score",
-        type=share,
+        type=share_or_best,
         default=0.5,
-        help="lowest score of the detections to keep (default: %(default)s); the model itself "
-        "drops those below its model.detections.score_threshold",
+        help="lowest score of the detections to keep (default: %(default)s), or best for the "
+        "threshold of each class with the largest F1 in the model's last evaluation; the model "
+        "itself drops those below its model.detections.score_threshold",
     )
     parser.add_argument(
         "--batch",
@@ -59,3 +61,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_checkpoint_argument(parser)
     add_pieces_argument(parser)
+    add_test_time_arguments(parser)
