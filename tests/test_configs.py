@@ -68,6 +68,7 @@ DETECTRON2 = {
     "data.resize": "pillow",
     "data.horizontal_flip": 0.5,
     "data.vertical_flip": 0.0,
+    "data.augment": (),
     "data.skip_empty": True,
     "train.batch_size": 16,
     "train.optimizer.name": "sgd",
@@ -183,6 +184,7 @@ EXPECTED = {
         "data.train_short_sides": (),
         "data.horizontal_flip": 0.5,
         "data.vertical_flip": 0,
+        "data.augment": (),
         "data.keep_difficult": False,
         "data.skip_empty": True,
         "model.rpn.foreground_iou": 0.7,
@@ -267,6 +269,7 @@ OURS_ALONE = (
     *("eval.backend", "eval.max_detections"),
     *(
         "data.max_pixels",
+        "data.min_visible",
         "data.voc_one_based",
         "data.root",
         "data.classes",
