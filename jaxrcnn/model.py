@@ -193,7 +193,7 @@ class Model:
             lowest, _, notes = self.best_thresholds()
             for note in notes:
                 _warn(note)
-        test_time = TestTime(flip, tuple(scales), tile, overlap)
+        test_time = TestTime(flip, scales, tile, overlap)
         faults = FaultLog("raise")
         data = self.config.data
         dataset = open_images(images, *self.classes, faults, data.max_pixels, data.read_timeout)

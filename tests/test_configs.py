@@ -264,6 +264,7 @@ py-faster-rcnn's config.py and VGG16/faster_rcnn_end2end, and bccd's recipe."""
 
 OURS_ALONE = (
     *("seed", "profile", "eval.batch_size", "eval.images", "model.compute_dtype"),
+    *("eval.backend", "eval.max_detections"),
     *(
         "data.max_pixels",
         "data.voc_one_based",

@@ -1,10 +1,14 @@
 """How programs are called to score a state; whole runs are in tests/test_train.py."""
 
+import sys
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
+import pytest
 
-from jaxrcnn.scoring import predictor
+from jaxrcnn.config import Config, ConfigError, EvalConfig
+from jaxrcnn.scoring import check_keep_best, predictor
 from jaxrcnn.training.activity import Activity
 from jaxrcnn.training.sharding import Programs
 from jaxrcnn.types import Batch
@@ -33,3 +37,11 @@ def test_the_calls_of_a_program_are_announced_and_counted():
         "the evaluation for landscape images",
         "the evaluation for portrait images",
     ]
+
+
+def test_a_missing_library_of_the_evaluation_is_found_before_training(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    check_keep_best(Config(), None)
+    config = replace(Config(), eval=EvalConfig(backend="faster_coco_eval"))
+    with pytest.raises(ConfigError, match=r"eval\.backend=faster_coco_eval.*jaxrcnn\[fast\]"):
+        check_keep_best(config, None)

@@ -2,6 +2,8 @@
 
 import functools
 import itertools
+import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -16,7 +18,7 @@ DECODED = 4
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class TestTime:
 
     flip: bool = False
     """Also mirrored left to right."""
-    scales: tuple[int, ...] = ()
+    scales: Sequence[int] = ()
     """Short sides in pixels in place of data.short_side; data.long_side changes in proportion."""
     tile: int = 0
     """Side of the tiles in pixels of the image; 0: no tiles."""
@@ -35,6 +37,9 @@ class TestTime:
     __test__ = False  # no test, whatever its name begins with
 
     def __post_init__(self) -> None:
+        if not isinstance(self.scales, Sequence) or isinstance(self.scales, str):
+            raise ConfigError(f"scales={self.scales!r} must be a list of short sides in pixels")
+        object.__setattr__(self, "scales", tuple(self.scales))  # to be hashed
         wrong = [scale for scale in self.scales if not _is_whole(scale) or scale < 1]
         if wrong or len(set(self.scales)) < len(self.scales):
             raise ConfigError(
@@ -42,7 +47,7 @@ class TestTime:
             )
         if not _is_whole(self.tile) or self.tile < 0 or 0 < self.tile < 32:
             raise ConfigError(f"tile={self.tile!r} must be a side in pixels, from 32 (0: no tiles)")
-        if not 0 <= self.overlap <= 0.9:
+        if not isinstance(self.overlap, numbers.Real) or not 0 <= float(self.overlap) <= 0.9:
             raise ConfigError(f"overlap={self.overlap!r} must be a number from 0 to 0.9")
 
     @property

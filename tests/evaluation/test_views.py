@@ -61,11 +61,19 @@ def data_set_of_files():
         ({"overlap": float("nan")}, "overlap=nan must be"),
         ({"scales": (600, 600)}, r"scales=\(600, 600\) must be different short sides"),
         ({"scales": (0,)}, r"scales=\(0,\) must be"),
+        ({"scales": 800}, "scales=800 must be a list"),
+        ({"scales": "800"}, "scales='800' must be a list"),
+        ({"overlap": "0.2"}, r"overlap='0\.2' must be a number"),
     ],
 )
 def test_views_that_cannot_be_are_refused(wrong, line):
     with pytest.raises(ConfigError, match=line):
         TestTime(**wrong)
+
+
+def test_numbers_of_numpy_are_numbers():
+    numpy_ones = TestTime(scales=[np.int64(600)], tile=np.int32(64), overlap=np.float32(0.5))
+    assert numpy_ones == TestTime(scales=(600,), tile=64, overlap=0.5)
 
 
 def test_names_say_what_is_asked_for():
