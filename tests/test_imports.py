@@ -110,7 +110,7 @@ MAY_IMPORT = {
     },
     "evaluation": {
         *("types", "config", "wording", "opening", "writing", "data", "visualize", "curves"),
-        *("pages", "numpy", "pycocotools", "faster_coco_eval", "matplotlib"),
+        *("pages", "numpy", "PIL", "pycocotools", "faster_coco_eval", "matplotlib"),
     },
     "evaluation.analysis": {"data", "evaluation.coco", "evaluation.matching", "numpy"},
     "evaluation.matching": {"data", "evaluation.coco", "numpy"},
