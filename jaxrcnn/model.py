@@ -32,6 +32,7 @@ from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.training.alternating import finished, takes_given
 from jaxrcnn.training.best import choose
 from jaxrcnn.training.checkpoint import Checkpoint, Checkpoints
+from jaxrcnn.training.hosts import from_first
 from jaxrcnn.training.mesh import make_mesh, put_everywhere
 from jaxrcnn.training.pieces import USED, Build, fitting_detector, own_pieces
 from jaxrcnn.training.sharding import Programs, compile_programs
@@ -264,8 +265,12 @@ def restore(
         variables, step, best_by = load_variables(folder, like), 0, ""
     else:
         with Checkpoints(folder) as checkpoints:
-            chosen, best_by = choose(folder, config, checkpoints.steps, checkpoint)
-            step = checkpoints.find(chosen)
+
+            def find() -> tuple[int, str]:
+                chosen, best_by = choose(folder, config, checkpoints.steps, checkpoint)
+                return checkpoints.find(chosen), best_by
+
+            step, best_by = from_first(find) if together else find()
             variables = checkpoints.restore_variables(like, step)
     variables = finished(config, variables, step)
     return Model(config, classes, step, detector, variables, folder, best_by, together)

@@ -41,6 +41,7 @@ from jaxrcnn.training.loop import Log, evaluates_after, run_steps
 from jaxrcnn.training.memory import Forecast, memory_errors
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer
+from jaxrcnn.training.peers import own_errors
 from jaxrcnn.training.pieces import claim_pieces, own_pieces
 from jaxrcnn.training.profiling import Profiler
 from jaxrcnn.training.progress import Progress
@@ -97,10 +98,10 @@ def run(
     workdir = pathlib.Path(workdir)
     if several():
         config, trackers = of_one_process(config), trackers if is_first() else ()
+    watchdog = Watchdog(config.train.watchdog, functools.partial(report_stuck, workdir))
     with (
         claimed(workdir, print) as folder,
         interruption_of_run(config.train.stop_seconds) as interruption,
-        Watchdog(config.train.watchdog, functools.partial(report_stuck, workdir)) as watchdog,
     ):
         unread = _run(
             *(config, folder, detector, train_set, eval_set, optimizer, test_set, trackers),
@@ -177,6 +178,7 @@ def _run(
             # The metrics that a signal has written may be those of a step that diverged.
             recorded_failure(workdir, config, last, checkpoints, name_image),
             interruption.saving(checkpoints),
+            own_errors(),  # what is around cleans up
         ):
             log = Log(config, writer, progress, name_image)
             evaluate = Evaluations(
@@ -194,7 +196,7 @@ def _run(
                 evaluate(state)  # the run died between this checkpoint and its evaluation
             if not evaluate.so_far.is_over:
                 forecast = Forecast(config, programs.train_step, progress.message)
-                with contextlib.closing(watchdog), memory_errors(config):  # no steps come later
+                with watchdog, memory_errors(config):  # of steps, which begin and end here
                     state = run_steps(
                         *(config, programs, state, batches, checkpoints, log, evaluate, first),
                         None

@@ -9,9 +9,14 @@ import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
 
+PROGRAM = "number = {}\n{}\nfrom jaxrcnn.cli import program\nprogram()"
 
-def start(words, processes=2, devices=2):
-    """Processes of `python -m jaxrcnn` that meet each other, where they are several."""
+
+def start(words, processes=2, devices=2, before=""):
+    """Processes of `jaxrcnn` that meet each other, where they are several.
+
+    Each first runs the code of `before`, which finds its `number`.
+    """
     with contextlib.closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -24,7 +29,7 @@ def start(words, processes=2, devices=2):
     meeting = ["--coordinator", f"127.0.0.1:{port}", "--processes", str(processes)]
     return [
         subprocess.Popen(
-            [sys.executable, "-m", "jaxrcnn", *map(str, words)]
+            [sys.executable, "-c", PROGRAM.format(number, before), *map(str, words)]
             + ([*meeting, "--process", str(number)] if processes > 1 else []),
             cwd=ROOT,
             env=environment,

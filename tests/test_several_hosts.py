@@ -59,6 +59,71 @@ def test_two_processes_train_evaluate_and_resume_as_one_does(tmp_path):
     assert_equal_runs(one, two, 3)
 
 
+FULL_FOR_CHECKPOINTS = """
+import errno
+from jaxrcnn.training import checkpoint, retries
+def fail(path, *_): raise OSError(errno.ENOSPC, "No space left on device", str(path))
+checkpoint.write_arrays, retries.PAUSES = fail, ()
+"""
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_cannot_be_written_ends_both_with_the_same_error(tmp_path):
+    often = "--config.train.steps", 6, "--config.train.checkpoint_every", 2
+    codes, outputs = finish(
+        start((*TRAIN, "--workdir", tmp_path, *often), before=FULL_FOR_CHECKPOINTS)
+    )
+    assert codes == [4, 4], outputs
+    for _, said in outputs:
+        line = said.strip().splitlines()[-1]
+        assert line.startswith(f"error: the checkpoint {tmp_path / 'checkpoints' / '2'} could not")
+
+
+FULL_FOR_METRICS = """
+import errno
+from jaxrcnn.training import metrics, retries
+append, tries = metrics.MetricsWriter._append, []
+def fill(self, line):
+    tries.append(line)
+    if number == {full} and 3 <= len(tries) <= 4:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    append(self, line)
+metrics.MetricsWriter._append, retries.PAUSES = fill, (35.0, 35.0)
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("full", [0, 1])
+def test_a_disk_that_is_full_for_longer_than_others_wait_ends_nothing(full, tmp_path):
+    """Exchanges on CPUs wait for 30 s, and the watchdog for 60 s."""
+    words = (*TRAIN, "--workdir", tmp_path, "--config.train.steps", 5)
+    codes, outputs = finish(start(words, before=FULL_FOR_METRICS.format(full=full)))
+    assert codes == [0, 0], outputs
+    assert not list(tmp_path.glob("stuck_*.txt"))
+    rows = MetricsWriter.read(tmp_path / "metrics.jsonl")
+    assert [row["step"] for row in rows if "train/loss" in row] == [1, 2, 3, 4, 5]
+
+
+OWN_ERRORS = """
+import time
+from jaxrcnn.training import loop, metrics
+from jaxrcnn.training.errors import CheckpointError
+def fail(*_): raise CheckpointError(f"that of process {number}")
+def close(self): time.sleep(4 * number); print("cleaned up", file=sys.stderr, flush=True)
+import sys
+loop._end_step, metrics.MetricsWriter.close = fail, close
+"""
+
+
+@pytest.mark.soak
+def test_processes_with_errors_of_their_own_clean_up_and_end_with_them(tmp_path):
+    words = (*TRAIN, "--workdir", tmp_path, "--config.train.steps", 5)
+    codes, outputs = finish(start(words, before=OWN_ERRORS))
+    assert codes == [4, 4], outputs
+    for number, (_, said) in enumerate(outputs):
+        assert f"cleaned up\nerror: that of process {number}\n" in said
+
+
 ALTERNATING = (
     *("--config.train.scheme", "alternating", "--config.train.optimizer.warmup_steps", 0),
     "--config.train.alternating.steps",

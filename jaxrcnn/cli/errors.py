@@ -17,7 +17,8 @@ from importlib import metadata
 from jaxrcnn import __version__
 from jaxrcnn.cli.parsing import fail, stop
 from jaxrcnn.training.errors import OF_DISKS, Interrupted
-from jaxrcnn.training.interruption import Stop, name_of
+from jaxrcnn.training.interruption import Stop
+from jaxrcnn.training.signals import name_of
 from jaxrcnn.writing import abandon
 
 REPORTED = ("config.json", "history.json", "pieces.json", "origin.json", "metrics.jsonl", "failure")
@@ -39,11 +40,11 @@ def one_line_errors(
     try:
         yield
         sys.stdout.flush()
+    except Interrupted as error:
+        stop(str(error), error.exit_code)
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, Stop) else signal.SIGINT
         stop(f"{name_of(number)}: interrupted{after_interruption}", 128 + number)
-    except Interrupted as error:
-        stop(str(error), error.exit_code)
     except BrokenPipeError:
         leave_pipe()
     except OSError as error:

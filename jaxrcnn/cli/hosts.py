@@ -28,7 +28,7 @@ def add_hosts(parser: argparse.ArgumentParser) -> None:
 
 
 class Hosts(NamedTuple):
-    """Where the processes of a program meet; see `jaxrcnn.training.hosts.start`."""
+    """Where the processes of a program meet; see `jaxrcnn.training.peers.start`."""
 
     coordinator: str
     processes: int | None = None
@@ -74,21 +74,22 @@ def together(hosts: Hosts | None) -> Iterator[None]:
     if hosts is None:
         yield
         return
-    from jaxrcnn.training import hosts as peers
+    from jaxrcnn.training import peers
     from jaxrcnn.training.errors import Interrupted
 
     peers.start(*hosts)
     try:
-        yield
+        with peers.own_errors():
+            yield
     except Interrupted:
         peers.finish()
         raise
     except BaseException as error:
-        if peers.is_lost(error):
-            peers.listen()
-            raise peers.lost(error) from error
-        peers.fail(" ".join(str(error).split()) or type(error).__name__)
-        raise
+        cause = peers.why_lost(error) if peers.is_lost(error) else error
+        peers.fail(" ".join(str(cause).split()) or type(cause).__name__)
+        if cause is error:
+            raise
+        raise cause from error
     peers.finish()
 
 

@@ -102,8 +102,9 @@ def parse_train_arguments(
         hosts = find_hosts(*(values.get(f"--{name}") for name in HOSTS_HELP))
         if hosts and folders:
             raise ConfigError(
-                "a config is derived from a folder of images in one process only: train a step "
-                "there, then give --config WORKDIR/config.json to all processes"
+                "a config is derived from a folder of images in one process only: start the run "
+                "there, stop it with Ctrl-C, and continue it in all processes with --config "
+                "WORKDIR/config.json --workdir WORKDIR"
             )
     except ConfigError as error:
         fail(str(error))

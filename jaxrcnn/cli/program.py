@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from jaxrcnn.cli.hosts import left_alone
 from jaxrcnn.training.interruption import Interruption
+from jaxrcnn.training.signals import end_now
 
 SECONDS = 5.0
 """In which a command ends that has nothing to save."""
@@ -22,7 +23,7 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
     where this one has failed.
     """
     code: object = 0
-    with Interruption(SECONDS) as interruption:
+    with Interruption(SECONDS, end=end_now) as interruption:
         try:
             with interruption.leavable():
                 code = main()
@@ -33,6 +34,8 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
                 raise
             traceback.print_exc()
             code = 1
+    if not code and interruption.number:  # too late to stop it: but what comes next is to stop
+        code = 128 + interruption.number
     if isinstance(code, int) and (code > 128 or left_alone()):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -20,6 +20,7 @@ from jaxrcnn.interop.trained_fields import differing, trained_fields
 from jaxrcnn.interop.weight_files import read_weights
 from jaxrcnn.training.best import choose
 from jaxrcnn.training.checkpoint import Checkpoints
+from jaxrcnn.training.hosts import from_first
 from jaxrcnn.training.pieces import named_pieces
 from jaxrcnn.training.weights import holds_weights
 from jaxrcnn.training.workdir import Classes, read_classes, read_config
@@ -91,9 +92,12 @@ def _of_folder(source: str, path: pathlib.Path) -> Initial:
     classes = read_classes(path)
     line, step = f"a model with {counted(config.model.num_classes, 'class', 'classes')}", None
     if kind == "run":
-        with Checkpoints(path) as checkpoints:
-            step, metric = choose(path, config, checkpoints.steps)
-            last = max(checkpoints.steps, default=0)
+
+        def look() -> tuple[int | None, str, int]:
+            with Checkpoints(path) as checkpoints:
+                return *choose(path, config, checkpoints.steps), max(checkpoints.steps, default=0)
+
+        step, metric, last = from_first(look)  # which may still be trained, and have others by then
         which = f", the best by {metric}" if metric else ""
         ended = "" if last == config.train.steps else "; it is not finished"
         line = f"a run at step {step or 0} of {config.train.steps}{which}{ended}"

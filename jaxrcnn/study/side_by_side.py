@@ -272,6 +272,7 @@ class _LastLine:
 
     def __init__(self, progress: Progress) -> None:
         self.clock, self.message = progress.clock, progress.message
+        self.unwatched = progress.unwatched
 
     def log(self, _: int, loss: float, images_per_second: float) -> None:
         """Keep it."""

@@ -7,13 +7,19 @@ and all go on until one more than the most; as jax does it for `reached_preempti
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any, Self, TypeVar
 
 import jax
 
-from jaxrcnn.training.hosts import PATIENCE, TICK, client, several
+from jaxrcnn.training.hosts import client, next_key, several
 from jaxrcnn.training.interruption import Interruption, Stop
 
-ASKED = "jaxrcnn/stop"
+T = TypeVar("T")
+
+TICK = 0.25
+"""Seconds between two looks at whether a signal came to another process."""
+CLOSING = 10.0
+"""Seconds to wait for an answer of the store that is no longer needed."""
 
 
 def interruption_of_run(seconds: float) -> Interruption:
@@ -24,15 +30,29 @@ def interruption_of_run(seconds: float) -> Interruption:
 class SharedInterruption(Interruption):
     """An `Interruption` of all processes; they check as often, at the same places.
 
-    Nothing can be left at once, for the others would wait for whoever left.
+    Nothing can be left at once, for the others would wait for whoever left. It ends when all have
+    done their last check.
     """
 
     def __init__(self, seconds: float, say: Callable[[str], None] | None = None) -> None:
         super().__init__(seconds, say)
+        self._asked_at = next_key("stop")  # that of an earlier run is still in the store
         self._checks, self._last_check = 0, None
-        self._lock = threading.Condition()
-        self._agreeing = False
-        threading.Thread(target=self._agree, daemon=True, name="agreement").start()
+        self._changed = threading.Condition()
+        self._is_agreeing, self._closed = False, threading.Event()
+        self._thread = threading.Thread(target=self._agree, daemon=True, name="agreement")
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._closed.set()
+        try:
+            self._thread.join(CLOSING)
+        finally:
+            super().__exit__(*error)
 
     @contextlib.contextmanager
     def leavable(self) -> Iterator[None]:
@@ -48,42 +68,52 @@ class SharedInterruption(Interruption):
         Raises:
             Stop: it is.
         """
-        with self._lock:
-            while self._agreeing:
-                self._lock.wait()
+        with self._changed:
+            while self._is_agreeing:
+                self._changed.wait()
             self._checks += 1
-            if self._last_check is None or self._checks < self._last_check or self._raised:
+            if self._last_check is None or self._checks < self._last_check or self._left:
                 return
-            self._raised = True
+            self._left = True
         assert self.number is not None
         raise Stop(self.number)
 
     def _agree(self) -> None:
         """Wait for a signal to any process, and find the check at which all end."""
-        while not (asked := self._asked()):
-            threading.Event().wait(TICK)
-        with self._lock:
-            self._agreeing = True
+        asked = self._answer(self._find_signal)
+        if asked is None:
+            return
+        with self._changed:
+            self._is_agreeing = True
             own = self._checks
-        try:
-            client().key_value_set(f"{ASKED}/{jax.process_index()}", str(own))
-            others = [
-                int(client().blocking_key_value_get(f"{ASKED}/{process}", PATIENCE * 1000))
-                for process in range(jax.process_count())
-            ]
-        except (RuntimeError, AttributeError):  # one of them is done, or gone
-            others = []
-        with self._lock:
-            self.number = self.number or asked
-            self._last_check = max(others) + 1 if others else None
-            self._agreeing = False
-            self._lock.notify_all()
-
-    def _asked(self) -> int:
-        """The number of the signal that came first to one of the processes, 0 if none did."""
         with contextlib.suppress(RuntimeError, AttributeError):
-            if self.number:
-                with contextlib.suppress(RuntimeError):  # another one said so
-                    client().key_value_set(ASKED, str(self.number))
-            return int(client().key_value_try_get(ASKED))
-        return 0
+            client().key_value_set(f"{self._asked_at}/checks/{jax.process_index()}", str(own))
+        checks = self._answer(self._find_checks)
+        with self._changed:
+            self.number = self.number or asked
+            self._last_check = max(checks) + 1 if checks else None
+            self._is_agreeing = False
+            self._changed.notify_all()
+
+    def _answer(self, ask: Callable[[], T | None]) -> T | None:
+        """The first answer to a question that is asked now and then; None if the run ends before.
+
+        The store has none either while it lacks what is asked for, or once it is gone.
+        """
+        while not self._closed.wait(TICK):
+            with contextlib.suppress(RuntimeError, AttributeError):
+                if answer := ask():
+                    return answer
+        return None
+
+    def _find_signal(self) -> int:
+        """The number of the signal that came first to one of the processes."""
+        if self.number:
+            with contextlib.suppress(RuntimeError):  # another one said so
+                client().key_value_set(self._asked_at, str(self.number))
+        return int(client().key_value_try_get(self._asked_at))
+
+    def _find_checks(self) -> list[int] | None:
+        """How often each process has checked, once all have said so."""
+        said = client().key_value_dir_get(f"{self._asked_at}/checks/")
+        return [int(own) for _, own in said] if len(said) == jax.process_count() else None

@@ -20,8 +20,8 @@ from jaxrcnn.config import ConfigError
 from jaxrcnn.training.checksums import Checksum, checksum, checksums, first_difference, leaf_name
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.files import AGAIN, FILE, check_whole, first_damaged, write_list
-from jaxrcnn.training.hosts import several
-from jaxrcnn.training.mesh import gathered, put
+from jaxrcnn.training.hosts import is_first, several
+from jaxrcnn.training.mesh import put, whole
 from jaxrcnn.training.undisturbed import undisturbed
 from jaxrcnn.writing import flush_to_disk
 
@@ -45,10 +45,17 @@ class Saved(NamedTuple):
 def host_copy(tree: Any) -> Any:
     """A copy of a tree in host memory, which keeps its numbers when the arrays are given away.
 
-    All processes of a run call this; the parts of an array that others hold are fetched.
+    All processes of a run call this, since the parts of an array that others hold are fetched. The
+    first has the copy, and the others have None in the place of each array.
     """
-    # On a CPU, numpy's array is jax' own memory, which the next step writes over.
-    return jax.tree.map(lambda x: np.array(gathered(x), copy=True), tree)
+    own = is_first()
+
+    def copied(array: Any) -> np.ndarray | None:
+        array = whole(array)  # one at a time: a device need not have room for all
+        # On a CPU, numpy's array is jax' own memory, which the next step writes over.
+        return np.array(array, copy=True) if own else None
+
+    return jax.tree.map(copied, tree)
 
 
 def write_arrays(path: pathlib.Path, tree: Any, origin: Mapping[str, Any] | None = None) -> None:

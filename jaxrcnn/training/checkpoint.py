@@ -25,6 +25,7 @@ from jaxrcnn.training.hosts import barrier, from_first, is_first
 from jaxrcnn.training.retries import write_patiently
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.step_folders import (
+    appears,
     checkpoint_steps,
     folder_of,
     open_folder,
@@ -44,7 +45,7 @@ class Checkpoints:
     A checkpoint is written under another name and renamed when it is whole, with its checksums, so
     that a run that dies leaves the one before. One is written at a time, in a thread; an error
     there is raised by the next call of `check`, `save`, `wait` or `close`. Several processes all
-    do the same, and the first of them writes.
+    do the same; the first of them writes and says what is there, and its errors are raised in all.
 
     Args:
         workdir: the run's folder.
@@ -74,7 +75,7 @@ class Checkpoints:
     ) -> None:
         self.folder = folder_of(workdir)
         if keep is not None:
-            open_folder(self.folder)
+            from_first(lambda: open_folder(self.folder))
         elif not self.folder.is_dir():
             raise ConfigError(f"{workdir} has no checkpoints, nor the weights/ of a model")
         self._keep, self._best, self._writes = keep or 1, None, keep is not None
@@ -85,6 +86,10 @@ class Checkpoints:
     @property
     def steps(self) -> list[int]:
         """Steps of the checkpoints that are there, ascending; not of one that is being written."""
+        # A network file system may show others a new folder late.
+        return from_first(self._listed) if self._writes else self._listed()
+
+    def _listed(self) -> list[int]:
         return checkpoint_steps(self.folder)
 
     def save(self, state: TrainState) -> None:
@@ -98,7 +103,7 @@ class Checkpoints:
         """
         self.wait()
         step = int(state.step)
-        if from_first(lambda: step in self.steps):
+        if step in self.steps:
             return
         copied = host_copy(state)
         self._began = self._clock()
@@ -118,12 +123,12 @@ class Checkpoints:
             self._delete_others()
 
     def check(self) -> None:
-        """See that the last save, if it is over, went well; this takes no time.
+        """See that the last save, if it is over, went well; several processes all ask the first.
 
         Raises:
             CheckpointError: it could not be written.
         """
-        self._background.check()
+        from_first(self._background.check)
 
     def wait(self) -> None:
         """Wait until all that was begun is on the disk.
@@ -131,8 +136,8 @@ class Checkpoints:
         Raises:
             CheckpointError: it could not be written.
         """
-        self._background.wait()
         if self._writes:
+            from_first(self._background.wait)
             barrier("saved")
 
     def restore(self, like: TrainState) -> TrainState:
@@ -203,7 +208,7 @@ class Checkpoints:
 
     def last_good(self, but: int) -> int | None:
         """The last step with a checkpoint that is whole, other than one; None if there is none."""
-        others = (step for step in reversed(self.steps) if step != but)
+        others = (step for step in reversed(self._listed()) if step != but)
         return next((step for step in others if not self.fault(step)), None)
 
     def origin(self, step: int) -> dict[str, Any] | None:
@@ -223,8 +228,9 @@ class Checkpoints:
         """
         self.wait()
         steps = self.steps
-        if steps and step is None:
-            return steps[-1]
+        step = steps[-1] if steps and step is None else step
+        if step is not None and not is_first() and appears(self.folder / str(step)):
+            return step  # the first process has seen it
         if step not in steps or step is None:
             there = ", ".join(map(str, steps)) or "none"
             asked = "" if step is None else f" for step {step}"
@@ -237,17 +243,21 @@ class Checkpoints:
         Raises:
             CheckpointError: it could not be written.
         """
-        self._background.close()
+        try:
+            self.wait()
+        finally:
+            self._background.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
+        if kind is None:
             self.close()
+            return
+        try:
+            self._background.close()  # without other processes, which may be elsewhere
         except CheckpointError as error:
-            if kind is None:
-                raise
             self._say(f"note: {error}")  # what ended the training comes first
 
     def _open(self, step: int) -> Saved:
@@ -270,7 +280,7 @@ class Checkpoints:
                 write_patiently(flush, path, self._say)
 
     def _delete_others(self) -> None:
-        steps = self.steps
+        steps = self._listed()
         for step in steps:
             if step != self._best and step not in steps[-self._keep :]:
                 remove(self.folder / str(step))

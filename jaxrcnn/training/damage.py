@@ -7,7 +7,7 @@ from jaxrcnn.config import Config
 from jaxrcnn.training.checkpoint import Checkpoints, last_step
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.history import redo_from
-from jaxrcnn.training.hosts import barrier, is_first
+from jaxrcnn.training.hosts import barrier, from_first, is_first
 from jaxrcnn.training.step_folders import folder_of, set_aside
 
 
@@ -21,9 +21,15 @@ class Damage(NamedTuple):
 def find_damage(workdir: pathlib.Path, config: Config) -> Damage:
     """Where to go on from; checkpoints are read only if train.on_bad_checkpoint is last_good.
 
+    With several processes, the first of them looks and tells the others.
+
     Raises:
         CheckpointError: there are checkpoints, but none is whole.
     """
+    return from_first(lambda: _find(workdir, config))
+
+
+def _find(workdir: pathlib.Path, config: Config) -> Damage:
     last = last_step(workdir)
     if config.train.on_bad_checkpoint == "stop" or not last:
         return Damage(last, {})

@@ -39,8 +39,11 @@ class PeerError(RuntimeError):
     exit_code = 5
 
 
-class Interrupted(RuntimeError):
-    """A signal asked the run to end, and its state is saved; the message is a single line."""
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the run to end, and its state is saved; the message is a single line.
+
+    No Exception, so that a loop over several runs with `except Exception` ends too.
+    """
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)

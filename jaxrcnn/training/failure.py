@@ -31,9 +31,8 @@ from jaxrcnn.training.diagnostics import PREFIX
 from jaxrcnn.training.divergence import PLACES, describe_origin
 from jaxrcnn.training.errors import CheckpointError, NonFiniteLossError
 from jaxrcnn.training.finite import LastSteps, Taken
-from jaxrcnn.training.hosts import from_first, several
+from jaxrcnn.training.hosts import from_first
 from jaxrcnn.training.knobs import step_key
-from jaxrcnn.training.mesh import gathered
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.workdir import read_config
 from jaxrcnn.types import Array, Batch, Proposals
@@ -83,22 +82,19 @@ def recorded_failure(
         taken = last.taken.get(error.step)
         if taken is None or last.state is None:
             raise
-        saved, said = _save(checkpoints, last.state)
-        message = f"{error} {said}"
-        if several() and not saved:  # the others still wait for the state to be saved
-            raise NonFiniteLossError(error.step, message) from None
+        message = f"{error} {_save(checkpoints, last.state)}"
         where = write_failure(workdir, config, error.step, last.state, taken, message, name_image)
         raise NonFiniteLossError(error.step, f"{message} {where}") from None
 
 
-def _save(checkpoints: Checkpoints, state: TrainState) -> tuple[bool, str]:
-    """Save the last good state; whether it is, and a sentence that says so, or why it is not."""
+def _save(checkpoints: Checkpoints, state: TrainState) -> str:
+    """Save the last good state; a sentence that says so, or why it is not saved."""
     try:
         checkpoints.save(state)
         checkpoints.wait()
     except CheckpointError as error:
-        return False, f"The state before this step could not be saved ({error})."
-    return True, f"Checkpoint {int(state.step)} holds the state before this step."
+        return f"The state before this step could not be saved ({error})."
+    return f"Checkpoint {int(state.step)} holds the state before this step."
 
 
 def write_failure(
@@ -127,12 +123,16 @@ def write_failure(
         A sentence: the command that repeats the step, or why the folder could not be written.
     """
     folder = workdir / FOLDER
-    batch, metrics = jax.tree.map(gathered, (taken.batch, dict(taken.metrics)))
     try:
         before = host_copy(state._replace(step=jnp.int32(step - 1)))
-        description = _description(config, step, taken.stage, batch, metrics, message, name_image)
-        # The first process writes, and the others stay as long: one that ends would end it too.
-        own = from_first(lambda: _write(workdir, config, step, before, batch, description))
+        batch, metrics = host_copy((taken.batch, dict(taken.metrics)))
+
+        def write() -> bool:
+            says = _description(config, step, taken.stage, batch, metrics, message, name_image)
+            return _write(workdir, config, step, before, batch, says)
+
+        # The others stay as long as the first process writes: one that ends would end it too.
+        own = from_first(write)
     except Exception as error:  # such as a full disk: why the run ends matters more
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return f"The folder that repeats the step, {folder}, could not be written ({reason})."

@@ -14,15 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NoReturn
 
-from jaxrcnn.config import Config, ConfigError, ProfileConfig
+from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.opening import read_bytes
 from jaxrcnn.training.hosts import barrier, from_first, is_first, several
 from jaxrcnn.training.lock import FILE, locked
-from jaxrcnn.training.step_folders import folder_of
-
-LATE = 15
-"""Seconds in which a file that one host has written is seen by the others, over NFS too."""
-
+from jaxrcnn.training.step_folders import LATE, folder_of
 
 PREFIX = "jaxrcnn-process-"
 ABANDONED = 60
@@ -33,7 +29,7 @@ def of_one_process(config: Config) -> Config:
     """The config of a process other than the first without what it would write for itself."""
     if is_first():
         return config
-    return replace(config, train=replace(config.train, trackers=()), profile=ProfileConfig())
+    return replace(config, train=replace(config.train, trackers=()))
 
 
 @contextlib.contextmanager

@@ -6,39 +6,34 @@ that is ignored when the run begins, as SIGHUP is under `nohup`, stays ignored.
 
 import contextlib
 import functools
-import os
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from importlib.machinery import ExtensionFileLoader
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from jaxrcnn.training.errors import Interrupted
+from jaxrcnn.training.signals import (
+    AGAIN,
+    SIGNALS,
+    is_closed,
+    is_loading_extension,
+    listen,
+    name_of,
+    next_signal,
+    try_again,
+)
 from jaxrcnn.training.undisturbed import UNDISTURBED
 
 if TYPE_CHECKING:
     from jaxrcnn.training.checkpoint import Checkpoints
     from jaxrcnn.training.state import TrainState
 
-SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
-AGAIN = getattr(signal, "SIGURG", None)
-"""Sent to this process itself, to try again what a signal could not do; harmless elsewhere."""
-SOON = 0.05
-"""Seconds until then."""
-LOADING = [
-    function.__code__
-    for function in (ExtensionFileLoader.create_module, ExtensionFileLoader.exec_module)
-]
 SAME = 1.0
 """Seconds in which signals count as one: `timeout`, for one, sends two."""
-SHOW_CURSOR = "\x1b[?25h"
-"""For a terminal: live lines hide its cursor."""
 
 
 class Stop(KeyboardInterrupt):
@@ -53,62 +48,82 @@ class Stop(KeyboardInterrupt):
 class Interruption:
     """Takes the signals that ask a run to end, from `with` on to its end.
 
-    The first is noted, and raised as `Stop` where what is being done can be left. A second ends the
-    process at once, and so does the time limit. Outside of the main thread, where Python allows no
-    handlers, and before `with`, signals do what they did before.
+    The first is noted, and raised as `Stop` where what is being done can be left. A later SIGINT
+    gives up at once what is being done, and so does the time limit; other signals do not, since
+    schedulers send several. Outside of the main thread, where Python allows no handlers, and before
+    `with`, signals do what they did before.
 
     Args:
-        seconds: from the first signal on, after which the process ends, whatever it does then.
+        seconds: from the first signal on, after which what is being done is given up.
         say: prints a line.
+        end: gives up: ends the process with an exit code and a line. By default that of the
+            interruption around this one, such as a program's; without any, a KeyboardInterrupt is
+            raised in the main thread, since a notebook or a script goes on after a run.
     """
 
-    def __init__(self, seconds: float, say: Callable[[str], None] | None = None) -> None:
-        self._seconds, self._say = seconds, say or _to_stderr
+    def __init__(
+        self,
+        seconds: float,
+        say: Callable[[str], None] | None = None,
+        end: Callable[[int, str], object] | None = None,
+    ) -> None:
+        self._seconds, self._say, self._end = seconds, say or _to_stderr, end
+        self._is_of_program = end is not None
         self.number: int | None = None
         """Of the signal that came; None as long as none has."""
-        self._can_leave = self._raised = self._left = False
+        self._can_leave = self._raised = self._left = self._over = False
+        self._given_up = ""
         self._reached: tuple[TrainState, Callable[[], None]] | None = None
+        self._before: list[tuple[int, Any]] = []
         self._restore = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
             return self
-        # A handler only runs between two steps of the interpreter, and compiling is a single one.
-        # What reads the other end of this pair knows of a signal as soon as it comes.
-        receiver, sender = socket.socketpair()
-        sender.setblocking(False)
-        watch = threading.Thread(target=self._watch, args=(receiver,), daemon=True)
-        watch.start()
-        self._restore.callback(receiver.close)
-        self._restore.callback(watch.join)
-        self._restore.callback(sender.close)
-        before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-        self._restore.callback(signal.set_wakeup_fd, before)
-        for number in SIGNALS:
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                self._restore.callback(signal.signal, number, signal.signal(number, self._handle))
-        if AGAIN is not None:
-            self._restore.callback(signal.signal, AGAIN, signal.signal(AGAIN, self._handle))
-        self._restore.callback(setattr, sys, "unraisablehook", sys.unraisablehook)
-        sys.unraisablehook = functools.partial(self._take_lost, sys.unraisablehook)
+        if self._end is None and (around := _present()):
+            self._end = around._end
+        try:
+            self._restore.callback(listen(self._watch).close)
+            self._restore.callback(setattr, sys, "unraisablehook", sys.unraisablehook)
+            sys.unraisablehook = functools.partial(self._take_lost, sys.unraisablehook)
+            for number in (*SIGNALS, *AGAIN):
+                before = signal.getsignal(number)
+                if before not in (signal.SIG_IGN, None):
+                    self._before.append((number, before))
+                    signal.signal(number, self._handle)
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._restore.close()
+        self._close()
         if isinstance(error, Stop):
             raise _interrupted(error.number, "nothing to save yet") from None
         if error is None:
             self._pass_on()
 
-    def _pass_on(self) -> None:
-        """Give a signal that came too late to end what is done to an interruption around it.
+    def _close(self) -> None:
+        """Put back what took the signals before; meanwhile, signals are only noted."""
+        self._over = True
+        try:
+            self._restore.close()
+            self._put_back()
+        finally:  # one that is back already may have raised
+            self._put_back()
 
-        That of a program, which has something else to do next, such as another run of a study.
+    def _put_back(self) -> None:
+        for number, before in reversed(self._before):
+            signal.signal(number, before)
+
+    def _pass_on(self) -> None:
+        """Give a signal that came too late to end what is done to whatever took signals before.
+
+        Such as that of a program, which has something else to do next, like another run of a study.
+        A program itself has nothing to do next.
         """
-        if self.number is not None and not self._raised:
-            around = getattr(signal.getsignal(self.number), "__self__", None)
-            if isinstance(around, Interruption):
-                signal.raise_signal(self.number)
+        if self.number is not None and not self._left and not self._is_of_program:
+            signal.raise_signal(self.number)
 
     @contextlib.contextmanager
     def leavable(self) -> Iterator[None]:
@@ -117,12 +132,9 @@ class Interruption:
         try:
             self.check()
             yield
-        except Stop:
-            self._left = True
-            raise
-        except Exception as error:
-            if self._raised and not self._left:  # somebody took `Stop` for an error of their own
-                self._left = True
+        except BaseException as error:
+            is_new, self._left = self._raised and not self._left, self._raised
+            if is_new and isinstance(error, Exception):  # somebody made an error of `Stop`
                 raise Stop(self.number or 0) from error
             raise
         finally:
@@ -132,9 +144,10 @@ class Interruption:
         """See whether a signal came.
 
         Raises:
-            Stop: one did, and was not raised before.
+            Stop: one did, and did not end what was being done before: it was not raised yet, or was
+                swallowed, as all is in __del__.
         """
-        if self.number is not None and not self._raised:
+        if self.number is not None and not self._left:
             self._raised, self._left = True, not self._can_leave
             raise Stop(self.number)
 
@@ -165,92 +178,73 @@ class Interruption:
             raise _interrupted(stop.number, f"saved step {int(state.step)}") from None
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if number != AGAIN:
+        if number not in AGAIN:
             self.number = self.number or number
-        busy = UNDISTURBED.get() or _is_loading_extension(frame)
-        if self._can_leave and busy and AGAIN is not None:
-            _try_again()
-        elif self._can_leave:
+        can_raise = self._given_up or (self._can_leave and not self._raised)
+        if self._over or not can_raise:
+            return
+        if AGAIN and (UNDISTURBED.get() or is_loading_extension(frame)):
+            try_again()
+        elif self._given_up:
+            line, self._given_up = self._given_up, ""
+            raise KeyboardInterrupt(line)
+        else:
             self.check()
 
     def _take_lost(self, report: Callable[[Any], object], unraisable: Any) -> None:
         """Raise `Stop` again that was raised where no error can leave, such as in a __del__."""
-        if AGAIN is not None and isinstance(unraisable.exc_value, Stop):
+        if AGAIN and isinstance(unraisable.exc_value, Stop):
             self._raised = False
-            _try_again()
+            try_again()
         else:
             report(unraisable)
 
     def _watch(self, receiver: socket.socket) -> None:
-        """Of the first signal, say so unless it is dealt with at once; end the process if asked."""
-        number = _next_signal(receiver, None)
+        """Of the first signal, say so unless it is dealt with at once; give up if asked."""
+        number = next_signal(receiver, None)
         if not number:
             return
         self.number = self.number or number
-        deadline = time.monotonic() + self._seconds
-        pause = time.monotonic() + min(SAME, self._seconds)
-        while (left := pause - time.monotonic()) > 0:
-            if _next_signal(receiver, left) == 0:
-                return
+        deadline: float | None = time.monotonic() + self._seconds
+        if is_closed(receiver, min(SAME, self._seconds)):
+            return
         name = name_of(number)
         if self._reached is not None:
             with contextlib.suppress(Exception):  # the terminal may be gone
-                self._say(f"{name}: ending once the state is saved; a second signal ends it now")
-        again = _next_signal(receiver, max(deadline - time.monotonic(), 0))
-        if again == 0:
-            return
-        why = (
-            f"second {name_of(again)}"
-            if again
-            else f"not finished {self._seconds:g} s after {name}"
-        )
+                self._say(f"{name}: ending once the state is saved; Ctrl-C (SIGINT) ends it now")
+        while True:
+            again = next_signal(receiver, deadline, only=signal.SIGINT)
+            if again == 0:
+                return
+            self._give_up(number, self._why(number, again))
+            deadline = None
+            if is_closed(receiver, SAME):
+                return
+
+    def _why(self, number: int, again: int | None) -> str:
+        if again is None:
+            return f"not finished {self._seconds:g} s after {name_of(number)}"
+        return f"second {name_of(again)}" if again == number else f"SIGINT after {name_of(number)}"
+
+    def _give_up(self, number: int, why: str) -> None:
+        """End the process, or what the main thread does."""
         whole = "; the last checkpoint is intact" if self._reached is not None else ""
-        end_now(128 + number, f"{why}: ended without saving{whole}")
-
-
-def end_now(code: int, line: str) -> NoReturn:
-    """End the process, whatever its threads do, with a line on stderr and an exit code."""
-    cursor = SHOW_CURSOR if sys.stdout.isatty() else ""
-    with contextlib.suppress(OSError):
-        os.write(2, f"\n{line}{cursor}\n".encode())
-    os._exit(code)
-
-
-def name_of(number: int) -> str:
-    """Of a signal, such as SIGTERM."""
-    return signal.Signals(number).name
+        line = f"{why}: ended without saving{whole}"
+        if self._end is not None:
+            self._end(128 + number, line)
+        else:  # a real signal, which wakes a thread that waits
+            self._given_up = line
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def _interrupted(number: int, saved: str) -> Interrupted:
     return Interrupted(number, f"{name_of(number)}: {saved}; the same command continues the run")
 
 
-def _next_signal(receiver: socket.socket, seconds: float | None) -> int | None:
-    """The number of the next of `SIGNALS`; None where none came in time, and 0 at the end."""
-    deadline = None if seconds is None else time.monotonic() + seconds
-    while True:
-        left = None if deadline is None else max(deadline - time.monotonic(), 1e-3)
-        receiver.settimeout(left)
-        try:
-            byte = receiver.recv(1)
-        except TimeoutError:
-            return None
-        number = byte[0] if byte else 0
-        if number == 0 or number in SIGNALS:
-            return number
-
-
-def _try_again() -> None:
-    """Have the main thread handle a signal once more, somewhere else."""
-    main = threading.main_thread().ident
-    threading.Timer(SOON, signal.pthread_kill, [main, AGAIN]).start()
-
-
-def _is_loading_extension(frame: FrameType | None) -> bool:
-    """Whether a module in C is being loaded, which makes an ImportError of any other error."""
-    while frame is not None and frame.f_code not in LOADING:
-        frame = frame.f_back
-    return frame is not None
+def _present() -> Interruption | None:
+    """What takes signals at present, where it is an `Interruption`."""
+    takers = (getattr(signal.getsignal(number), "__self__", None) for number in SIGNALS)
+    return next((taker for taker in takers if isinstance(taker, Interruption)), None)
 
 
 def _to_stderr(line: str) -> None:

@@ -3,13 +3,17 @@
 import contextlib
 import datetime
 import errno
-import fcntl
 import os
 import pathlib
 import socket
 from collections.abc import Callable, Iterator
 
 from jaxrcnn.config import ConfigError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 FILE = ".lock"
 """In the folder. It may stay there: only a process that has it open holds the lock."""
@@ -28,7 +32,7 @@ def locked(folder: pathlib.Path, say: Callable[[str], None]) -> Iterator[None]:
 
     Args:
         folder: of the run.
-        say: prints a line where the file system has no locks.
+        say: prints a line where the system or the file system has no such locks.
 
     Raises:
         ConfigError: another process has the folder; names its host and process.
@@ -71,6 +75,9 @@ def _open_locked(folder: pathlib.Path, say: Callable[[str], None]) -> int:
 
 
 def _lock(file: int, folder: pathlib.Path, say: Callable[[str], None]) -> None:
+    if fcntl is None:
+        say(f"note: {folder} is not locked, on this system; a second run here would not notice")
+        return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -14,6 +14,7 @@ from jaxrcnn.training.cost import DiagnosticsCost
 from jaxrcnn.training.diagnostics import PREFIX
 from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.finite import LastSteps, most_skipped
+from jaxrcnn.training.hosts import barrier, several
 from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.profiling import Profiler
@@ -22,9 +23,9 @@ from jaxrcnn.training.sharding import Programs
 from jaxrcnn.training.skipped import (
     describe_skipped,
     describe_stop,
-    last_step,
     means_of,
     number_skipped,
+    stopping_step,
 )
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.types import Array, Batch
@@ -82,13 +83,13 @@ class Log:
         for number, row in numbered:
             measured = {k: x for k, x in row.items() if k.startswith(PREFIX)}
             if measured:
-                self._writer.write(number, measured)
-        bad = last_step(numbered, self._most_skipped)
+                self._write(number, measured)
+        bad = stopping_step(numbered, self._most_skipped)
         means = {f"train/{name}": x for name, x in means_of(rows, with_skipped=bool(bad)).items()}
         if self._counts_skipped:
             means["train/skipped"] = number_skipped(rows)
         means["train/images_per_second"] = self._batch_size * len(rows) / seconds
-        self._writer.write(step, means)
+        self._write(step, means)
         loss = means.get("train/loss", math.nan)
         self.progress.log(step, loss, means["train/images_per_second"])
         if bad:
@@ -96,6 +97,10 @@ class Log:
         for line in describe_skipped(numbered, self.name_image):
             self.progress.message(line)
         self.restart()
+
+    def _write(self, step: int, metrics: Mapping[str, float]) -> None:
+        with self.progress.unwatched():  # the disk may be full for a while, here or elsewhere
+            self._writer.write(step, metrics)
 
 
 def evaluates_after(config: Config, step: int) -> bool:
@@ -255,7 +260,8 @@ def _end_step(
     profiler: Profiler | None,
 ) -> bool:
     """Save and evaluate what the config wants after so many steps; whether training ends early."""
-    checkpoints.check()
+    if not several() or step % config.train.log_every == 0:  # where they wait for each other
+        checkpoints.check()
     save = step == config.train.steps or step % config.train.checkpoint_every == 0
     minutes = config.train.checkpoint_minutes
     save = save or (minutes > 0 and checkpoints.is_due(minutes))
@@ -264,11 +270,12 @@ def _end_step(
     if not (save or judge or traced):
         return False
     log.flush(step)
-    if profiler and traced:
-        profiler.end(state)
     with log.progress.unwatched():
+        if profiler and traced:
+            profiler.end(state)
         if save:
             checkpoints.save(state)
         over = judge and bool(evaluate(state))
+        barrier("ended step")  # the first process takes longer: it writes, draws and deletes
     log.restart()
     return over

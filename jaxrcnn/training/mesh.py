@@ -97,13 +97,13 @@ def own_part(found: Any, rows: Callable[[int], Sequence[int]]) -> Any:
     return jax.tree.map(lambda x: np.asarray(x)[rows(len(x))] if np.ndim(x) else x, found)
 
 
-def gathered(array: Any) -> np.ndarray:
-    """An array as a whole in host memory; all processes that hold parts of it call this."""
+def whole(array: Any) -> Any:
+    """An array of which each process has all; all that hold parts of it call this."""
     shared = isinstance(array, jax.Array) and not array.is_fully_addressable
     if shared and not array.is_fully_replicated:
         placing: Any = array.sharding
         array = jax.jit(_same, out_shardings=everywhere(placing.mesh))(array)
-    return np.asarray(array)
+    return array
 
 
 def _same(array: jax.Array) -> jax.Array:

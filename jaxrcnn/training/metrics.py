@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.opening import read_bytes
+from jaxrcnn.training.hosts import first_then_others
 from jaxrcnn.training.retries import write_patiently
 from jaxrcnn.training.trackers import Trackers
 from jaxrcnn.writing import replace_text
@@ -19,7 +20,8 @@ class MetricsWriter:
 
     A line is one JSON object: ``step``, then the metrics; a value that is not finite is written
     as null, since JSON has no word for it. A line is there whole as soon as it is written, or, if
-    the disk is full, not at all; it is then written again for a while.
+    the disk is full, not at all; it is then written again for a while. Several processes have a
+    file each, and all wait for each other.
 
     Args:
         workdir: the run's folder, made where missing.
@@ -71,13 +73,20 @@ class MetricsWriter:
         return rows
 
     def write(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """Append the metrics of a step; values are whatever ``float`` takes."""
+        """Append the metrics of a step; values are whatever ``float`` takes.
+
+        Raises:
+            CheckpointError: the disk stayed full, in all processes that of the first.
+        """
+        first_then_others(lambda: self._write(int(step), metrics))
+
+    def _write(self, step: int, metrics: Mapping[str, Any]) -> None:
         values = {key: float(value) for key, value in metrics.items()}
         finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
-        line = json.dumps({"step": int(step), **finite}, allow_nan=False) + "\n"
+        line = json.dumps({"step": step, **finite}, allow_nan=False) + "\n"
         write_patiently(lambda: self._append(line.encode()), self._path, self._say)
         known = {key: value for key, value in finite.items() if value is not None}
-        self._trackers.write(int(step), known)
+        self._trackers.write(step, known)
 
     def _append(self, line: bytes) -> None:
         """Append a line, or nothing: the next one would be glued to a part of it."""

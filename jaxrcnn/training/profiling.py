@@ -10,6 +10,7 @@ import jax
 
 from jaxrcnn.config import Config
 from jaxrcnn.training.hlo import Owners, op_names, read_programs
+from jaxrcnn.training.hosts import is_first
 
 PERFETTO = "perfetto_trace.json.gz"
 
@@ -17,7 +18,8 @@ PERFETTO = "perfetto_trace.json.gz"
 class Profiler:
     """Traces the steps of a run that config.profile asks for, into the workdir's folder profile.
 
-    The work of earlier steps is done when the trace begins, and that of its own when it ends.
+    The work of earlier steps is done when the trace begins, and that of its own when it ends. Of
+    several processes, the first traces its own work.
 
     Args:
         config: of the run.
@@ -46,7 +48,8 @@ class Profiler:
         jax.block_until_ready(state)
         options = jax.profiler.ProfileOptions()
         options.python_tracer_level = 0  # every call of Python would hold up the steps
-        jax.profiler.start_trace(self._folder, profiler_options=options)
+        if is_first():
+            jax.profiler.start_trace(self._folder, profiler_options=options)
         self._active = True
 
     def ends(self, done: int) -> bool:
@@ -57,6 +60,8 @@ class Profiler:
         """End the trace, write it and say where it is."""
         jax.block_until_ready(state)
         self.close()
+        if not is_first():
+            return
         path = max(self._folder.rglob("*.xplane.pb"), key=lambda path: path.stat().st_mtime)
         perfetto = write_perfetto_trace(path)
         self._say(
@@ -66,7 +71,7 @@ class Profiler:
 
     def close(self) -> None:
         """End the trace, if it was begun: another may begin then."""
-        if self._active:
+        if self._active and is_first():
             jax.profiler.stop_trace()
         self._active = False
 

@@ -43,11 +43,9 @@ class Program:
         """Run it, and compile it for arguments of new shapes, or wait until that is done."""
         args, options = self._bind(*args, **options)
         key = self._key(args, options) if AHEAD or several() else None
-        if several() and key not in self._met:
-            # Others may still compile, and what runs on all devices does not wait for long.
-            self._met.add(key)
+        if several():
             self._compile(key, args, options)
-            barrier("compiled")
+            self._meet(key, again=jax.default_backend() == "cpu")
         compiled = _compiled(key) if AHEAD else None
         if compiled is not None:
             return compiled(*args)
@@ -60,16 +58,32 @@ class Program:
 
     def is_ready(self, *args: Any, **options: Any) -> bool:
         """Whether it is compiled for such arguments, so that a call need not wait."""
-        ahead = AHEAD.get(self._key(*self._bind(*args, **options)))
+        key = self._key(*self._bind(*args, **options))
+        if several() and key not in self._met:
+            return False
+        ahead = AHEAD.get(key)
         return ahead is not None and ahead.done() and ahead.exception() is None
 
     def compile(self, *args: Any, **options: Any) -> None:
         """Compile it for arguments of such shapes, unless that is done.
 
-        Where the background is at it, this waits; what is only queued there is compiled here.
+        Where the background is at it, this waits; what is only queued there is compiled here. All
+        processes wait for the last, since some are slower than others.
         """
         args, options = self._bind(*args, **options)
-        self._compile(self._key(args, options), args, options)
+        key = self._key(args, options)
+        self._compile(key, args, options)
+        self._meet(key)
+
+    def _meet(self, key: Hashable, again: bool = False) -> None:
+        """Wait for the other processes before the first run, and before each on CPUs.
+
+        There, what is exchanged between processes waits for no more than 30 s (gloo's bound), and
+        one may be later than that: it reads images from a slow drive, or its disk is full.
+        """
+        if several() and (again or key not in self._met):
+            self._met.add(key)
+            barrier("program")
 
     def _compile(self, key: Hashable, args: tuple[Any, ...], options: dict[str, Any]) -> None:
         if _compiled(key) is None:

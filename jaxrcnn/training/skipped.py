@@ -32,7 +32,7 @@ def number_skipped(rows: Sequence[Row]) -> int:
     return sum(map(is_skipped, rows))
 
 
-def last_step(rows: Sequence[tuple[int, Row]], most: int) -> Numbered | None:
+def stopping_step(rows: Sequence[tuple[int, Row]], most: int) -> Numbered | None:
     """The first row whose count of updates left out in a row has reached `most`, if any."""
     return next((Numbered(*row) for row in rows if row[1].get(SKIPPED, 0) >= most), None)
 

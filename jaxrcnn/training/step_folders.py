@@ -2,11 +2,16 @@
 
 import pathlib
 import shutil
+import time
 
 from jaxrcnn.training.errors import CheckpointError
 
 PARTIAL, DELETED = ".partial", ".deleted"
 """Ends of the names of checkpoints that are not whole yet, or no more."""
+
+LATE = 65
+"""Seconds in which what one host has written is seen by the others: NFS keeps what it knows of a
+folder for up to a minute."""
 
 
 def folder_of(workdir: pathlib.Path) -> pathlib.Path:
@@ -42,6 +47,15 @@ def open_folder(folder: pathlib.Path) -> None:
         raise CheckpointError(f"{folder} cannot be made or read ({error.strerror})") from error
     for path in left:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def appears(path: pathlib.Path) -> bool:
+    """Whether a file or folder that another host has written is there; waits for it a while."""
+    for _ in range(LATE):
+        if path.exists():
+            return True
+        time.sleep(1)
+    return path.exists()
 
 
 def remove_partial(path: pathlib.Path) -> pathlib.Path:

@@ -18,7 +18,7 @@ TICK = 1.0
 LEAST = 60.0
 """Seconds; a run is not stuck before, however short its steps are."""
 FIRST = 600.0
-"""Seconds; the same for a process that has not done a step yet."""
+"""Seconds; the same before the usual time of a step is known."""
 RECENT = 20
 """Steps whose mean is the usual time of a step."""
 
@@ -26,8 +26,9 @@ RECENT = 20
 class Watchdog:
     """Calls a function once where no step was done for a multiple of their usual time.
 
-    Time is counted in ticks of a thread, so that a process that was stopped, or a machine that
-    slept, is not taken for stuck.
+    It watches from `with` on, which is where the steps begin: what comes before, such as reading
+    the data, may be slow. Time is counted in ticks of a thread, so that a process that was stopped,
+    or a machine that slept, is not taken for stuck.
 
     Args:
         multiple: of the usual time of a step; 0 watches nothing.
@@ -46,13 +47,12 @@ class Watchdog:
         self._multiple, self._report = multiple, report
         self._tick, self._least, self._first = tick, least, first
         self._closed = threading.Event()
+        self._closed.set()
         self._pauses = 0
         self._running: collections.deque[Any] = collections.deque()
         self._ticks = 0
         self._done: collections.deque[int] = collections.deque(maxlen=RECENT + 1)  # ticks
         self._silence = 0  # ticks since the last step
-        if multiple:
-            threading.Thread(target=self._watch, daemon=True, name="watchdog").start()
 
     def beat(self, loss: Any = None) -> None:
         """Take a step that has begun; it is done when its loss, if it is given, is there."""
@@ -74,6 +74,9 @@ class Watchdog:
         self._closed.set()
 
     def __enter__(self) -> Self:
+        self._closed.clear()
+        if self._multiple:
+            threading.Thread(target=self._watch, daemon=True, name="watchdog").start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -118,6 +121,8 @@ def report_stuck(workdir: pathlib.Path, silence: float, usual: float | None) -> 
     """
     import jax
 
+    from jaxrcnn.training import peers
+
     path = workdir / f"stuck_{os.getpid()}.txt"
     where = f"{path} says what each thread is doing"
     try:
@@ -126,6 +131,8 @@ def report_stuck(workdir: pathlib.Path, silence: float, usual: float | None) -> 
     except OSError as error:
         where = f"{path} could not be written ({error.strerror})"
     often = "" if usual is None else f" (usually {usual:.3g} s each)"
-    print(f"no step for {format_duration(silence)}{often}: {where}", file=sys.stderr, flush=True)
+    line = f"no step for {format_duration(silence)}{often}: {where}"
+    print(line, file=sys.stderr, flush=True)
     if jax.process_count() > 1:
+        peers.fail(line)
         os._exit(PeerError.exit_code)

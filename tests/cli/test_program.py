@@ -43,6 +43,26 @@ def test_a_program_ends_with_the_exit_code_of_its_main_function(code):
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+LATE = """
+import os, signal
+from jaxrcnn.cli.program import run_program
+from jaxrcnn.training.interruption import Interruption
+leave = Interruption._close
+def close(self):
+    os.kill(os.getpid(), signal.SIGINT)
+    leave(self)
+Interruption._close = close
+run_program(lambda: print("done"))
+"""
+
+
+def test_a_signal_behind_the_last_thing_to_do_stops_what_comes_after_the_program():
+    done = subprocess.run(
+        [sys.executable, "-c", LATE], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "done\n", "")
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
 )

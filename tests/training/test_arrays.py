@@ -14,6 +14,7 @@ from jaxrcnn.training import arrays
 from jaxrcnn.training.arrays import host_copy, open_arrays, quiet, read_all, read_arrays
 from jaxrcnn.training.errors import CheckpointError
 from tests.damaged import assert_same_bits, outcomes, spoil
+from tests.store import Played
 
 RNG = np.random.default_rng(0)
 TREE = {
@@ -143,6 +144,12 @@ def test_a_copy_in_host_memory_shares_nothing_with_the_arrays():
     double = jax.jit(lambda x: x * 2, donate_argnums=0)
     double(tree["jax"])
     assert_same_bits(copied, {"jax": np.arange(3, dtype=np.float32), "numpy": np.arange(3)})
+
+
+def test_only_the_first_of_several_processes_has_the_copy(monkeypatch):
+    Played(monkeypatch).become(1)
+    copied = host_copy({"jax": jnp.arange(3.0), "numpy": np.arange(3)})
+    assert copied == {"jax": None, "numpy": None}
 
 
 def test_only_orbax_is_quiet(caplog):

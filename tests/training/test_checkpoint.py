@@ -5,6 +5,8 @@ import pathlib
 import re
 import shutil
 import threading
+from concurrent.futures import wait
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,7 @@ from jaxrcnn.training.optimizer import build_optimizer
 from jaxrcnn.training.sharding import compile_programs
 from jaxrcnn.training.state import TrainState
 from tests.damaged import spoil
+from tests.store import Played
 from tests.tiny import MODEL, make_batch, make_variables
 
 CONFIG = Config(
@@ -280,6 +283,39 @@ def test_a_kill_at_any_moment_of_a_save_leaves_whole_checkpoints_alone(tmp_path)
             assert len(checkpoints.steps) >= 2
             assert all(path.name.isdecimal() for path in checkpoints.folder.iterdir())
     assert sorted(set(lasts)) == [2, 3]
+
+
+def test_what_the_first_of_two_processes_cannot_write_is_an_error_of_both(tmp_path, monkeypatch):
+    played = Played(monkeypatch)
+    monkeypatch.setattr(retries, "PAUSES", ())
+    monkeypatch.setattr(checkpoint, "write_arrays", mock.Mock(side_effect=FULL))
+    for number in (0, 1):
+        played.become(number)
+        checkpoints = Checkpoints(tmp_path, keep=1)
+        checkpoints.save(make_state(1))
+        with pytest.raises(CheckpointError, match=r"1 could not be written \(No space left"):
+            checkpoints.wait()
+        checkpoints.save(make_state(2))
+        until_done(checkpoints)
+        with pytest.raises(CheckpointError, match=r"2 could not be written \(No space left"):
+            checkpoints.check()
+
+
+def until_done(checkpoints):
+    begun = checkpoints._background._begun
+    if begun is not None:  # in the first process
+        wait([begun], 60)
+
+
+def test_the_first_of_two_processes_says_which_checkpoints_are_there(tmp_path, monkeypatch):
+    write_steps(tmp_path / "seen", 3)
+    played = Played(monkeypatch)
+    with Checkpoints(tmp_path / "seen", keep=1) as checkpoints:
+        assert checkpoints.steps == [3]
+    played.become(1)
+    with Checkpoints(tmp_path / "not yet seen", keep=1) as checkpoints:
+        assert checkpoints.steps == [3]
+    assert not (tmp_path / "not yet seen").exists()
 
 
 def flushed_or_renamed(monkeypatch):

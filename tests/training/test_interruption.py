@@ -224,16 +224,33 @@ def test_another_thread_than_the_main_one_changes_nothing():
     assert seen == [before]
 
 
+PROGRAM = """
+import time
+from jaxrcnn.training.interruption import Interruption
+from jaxrcnn.training.signals import end_now
+with Interruption(SECONDS, end=end_now), Interruption(SECONDS):  # of a program, and of its run
+    print('ready', flush=True)
+    while True: time.sleep(0.1)
+"""
+NOTEBOOK = """
+import signal, time
+from jaxrcnn.training.interruption import Interruption
+def handlers(): return [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+before = handlers()
+try:
+    with Interruption(SECONDS):
+        print('ready', flush=True)
+        time.sleep(3600)
+except KeyboardInterrupt as error:
+    print(f'{type(error).__name__}: {error}', handlers() == before)
+"""
+
+
 @contextlib.contextmanager
-def program(seconds):
+def process_of(code, seconds):
     """A process that ignores a signal in a step without an end."""
-    code = (
-        "import time\nfrom jaxrcnn.training.interruption import Interruption\n"
-        f"with Interruption({seconds}) as interruption:\n    print('ready', flush=True)\n"
-        "    while True: time.sleep(0.1)\n"
-    )
     with subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code.replace("SECONDS", str(seconds))],
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
@@ -246,22 +263,94 @@ def program(seconds):
 
 
 def end_of(process):
-    """The exit code and what stood on stderr."""
-    _, said = process.communicate(timeout=PATIENCE)
+    """The exit code and what was printed."""
+    said = "".join(process.communicate(timeout=PATIENCE))
     return process.returncode, said.strip()
 
 
 def test_a_run_that_cannot_end_in_time_is_ended():
-    with program(1.5) as process:
+    line = "not finished 1.5 s after SIGTERM: ended without saving"
+    with process_of(PROGRAM, 1.5) as process, process_of(NOTEBOOK, 1.5) as notebook:
         process.send_signal(signal.SIGTERM)
-        assert end_of(process) == (143, "not finished 1.5 s after SIGTERM: ended without saving")
+        notebook.send_signal(signal.SIGTERM)
+        assert end_of(process) == (143, line)
+        assert end_of(notebook) == (0, f"KeyboardInterrupt: {line} True")
 
 
-def test_a_second_signal_ends_a_run_at_once():
-    with program(10 * PATIENCE) as process:
-        process.send_signal(signal.SIGTERM)
-        process.send_signal(signal.SIGTERM)  # as `timeout` does: both are one
-        time.sleep(1.5)
-        assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        assert end_of(process) == (143, "second SIGINT: ended without saving")
+def test_a_second_ctrl_c_ends_a_run_at_once_and_a_scheduler_does_not_by_several_signals():
+    line = "SIGINT after SIGTERM: ended without saving"
+    with process_of(PROGRAM, 900) as process, process_of(NOTEBOOK, 900) as notebook:
+        both = process, notebook
+        for number, pause in ((signal.SIGTERM, 0), (signal.SIGINT, 1.3), (signal.SIGTERM, 0.2)):
+            for one in both:  # within a second, Ctrl-C is not another one either
+                one.send_signal(number)
+            time.sleep(pause)
+        assert [one.poll() for one in both] == [None, None]
+        for one in both:
+            one.send_signal(signal.SIGINT)
+        assert end_of(process) == (143, line)
+        assert end_of(notebook) == (0, f"KeyboardInterrupt: {line} True")
+
+
+def test_a_stop_that_is_swallowed_is_raised_by_the_next_check():
+    """Python goes on after what is raised in __del__."""
+    seen = []
+
+    class Deleted:
+        def __del__(self):
+            send(signal.SIGTERM)
+            seen.append("not raised at once")
+
+    def work(interruption):
+        with interruption.leavable():
+            Deleted()
+            seen.append("swallowed")
+        interruption.check()
+        seen.append("not left")
+
+    interrupted(work)
+    assert seen == ["swallowed"]
+
+
+def test_the_handlers_are_restored_if_one_of_them_raises_at_the_end():
+    before = handlers()
+
+    def ctrl_c(*_):
+        raise KeyboardInterrupt
+
+    own = signal.signal(signal.SIGHUP, ctrl_c)
+    interruption = Interruption(PATIENCE)
+    put_back = interruption._put_back
+    try:
+        interruption.__enter__()
+
+        def interrupted_once():
+            interruption._put_back = put_back
+            signal.signal(signal.SIGHUP, ctrl_c)
+            send(signal.SIGHUP)
+
+        interruption._put_back = interrupted_once
+        with pytest.raises(KeyboardInterrupt):
+            interruption.__exit__(None, None, None)
+        assert handlers() == [*before[:2], ctrl_c]
+        assert signal.set_wakeup_fd(-1) == -1
+    finally:
+        signal.signal(signal.SIGHUP, own)
+
+
+def test_a_signal_that_comes_too_late_for_a_run_is_that_of_the_notebook():
+    with pytest.raises(KeyboardInterrupt), Interruption(PATIENCE):
+        send(signal.SIGINT)
+
+
+def test_a_loop_over_runs_that_goes_on_after_errors_ends_too():
+    done = []
+
+    def work(_):
+        for number in range(3):
+            with contextlib.suppress(Exception), Interruption(PATIENCE) as run, run.leavable():
+                done.append(number)
+                send(signal.SIGTERM)
+
+    interrupted(work)
+    assert done == [0]

@@ -76,3 +76,17 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
         pass
     (line,) = said
     assert line.startswith(f"note: the file system of {tmp_path} has no locks")
+
+
+def test_a_system_without_such_locks_is_said(tmp_path):
+    """Windows has no fcntl."""
+    code = (
+        "import pathlib, sys\nsys.modules['fcntl'] = None\n"
+        "from jaxrcnn.training.lock import locked\n"
+        "with locked(pathlib.Path(sys.argv[1]), print): pass"
+    )
+    said = subprocess.check_output([sys.executable, "-c", code, tmp_path], cwd=ROOT, text=True)
+    assert (
+        said
+        == f"note: {tmp_path} is not locked, on this system; a second run here would not notice\n"
+    )

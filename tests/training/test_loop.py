@@ -361,7 +361,7 @@ def test_evaluations_come_at_their_interval_and_at_the_end():
 def test_diagnostics_have_a_line_of_their_own_that_is_no_mean():
     lines = []
     writer = mock.Mock(write=lambda step, values: lines.append((step, dict(values))))
-    progress = mock.Mock(clock=time.monotonic)
+    progress = mock.MagicMock(clock=time.monotonic)
     log = Log(Config(train=TrainConfig(batch_size=2)), writer, progress)
     rows = [{"loss": np.float32(k), "learning_rate": np.float32(1)} for k in (1, 2, 3)]
     log.add(rows[0])
@@ -381,7 +381,7 @@ def test_diagnostics_have_a_line_of_their_own_that_is_no_mean():
 def test_the_speed_is_that_of_the_steps_alone():
     """The progress's clock leaves out what is no training, such as compiling."""
     now = [100.0]
-    writer, progress = mock.Mock(), mock.Mock(clock=lambda: now[0])
+    writer, progress = mock.Mock(), mock.MagicMock(clock=lambda: now[0])
     log = Log(Config(train=TrainConfig(batch_size=8)), writer, progress)
     row = {"loss": np.float32(2.5), "learning_rate": np.float32(1)}
     log.add(row)
@@ -397,7 +397,10 @@ def test_the_speed_is_that_of_the_steps_alone():
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
     log = Log(
-        Config(), mock.Mock(), mock.Mock(clock=time.monotonic), lambda index: f"image-{index}.jpg"
+        Config(),
+        mock.Mock(),
+        mock.MagicMock(clock=time.monotonic),
+        lambda index: f"image-{index}.jpg",
     )
     row = {"loss": np.float32(1), "loss_box_reg": np.float32(1), "learning_rate": np.float32(1)}
     origin = {"origin_place": 4, "origin_image": 8, "origin_box": 17}
@@ -415,7 +418,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
 
 
 def test_a_norm_that_overflows_is_no_divergence_but_a_gradient_that_is_not_finite_is_one():
-    log = Log(Config(), mock.Mock(), mock.Mock(clock=time.monotonic))
+    log = Log(Config(), mock.Mock(), mock.MagicMock(clock=time.monotonic))
     row = {"loss": np.float32(1), "gradient_norm": np.inf, "learning_rate": np.float32(1)}
     log.add({**row, "origin_place": -1, "origin_image": -1, "skipped": 0})
     log.flush(4)
@@ -451,7 +454,7 @@ def test_a_run_keeps_the_numbers_of_the_measured_steps_alone():
 def test_steps_that_are_skipped_are_counted_said_and_in_no_mean():
     written, said = [], []
     writer = mock.Mock(write=lambda step, values: written.append((step, dict(values))))
-    progress = mock.Mock(clock=iter(range(100)).__next__, message=said.append)
+    progress = mock.MagicMock(clock=iter(range(100)).__next__, message=said.append)
     log = Log(Config(train=TrainConfig(on_nonfinite="skip", max_skipped=2)), writer, progress)
     fine, bad = {"origin_place": -1, "origin_image": -1}, {"origin_place": 7, "origin_image": -1}
     log.add({"loss": np.float32(3), "skipped": 0, **fine})

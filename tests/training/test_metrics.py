@@ -1,5 +1,6 @@
 import errno
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from jaxrcnn.training import metrics, retries
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.metrics import MetricsWriter, read_rows
 from jaxrcnn.training.trackers import Trackers
+from tests.store import Played
 
 
 def strict_rows(path):
@@ -152,6 +154,23 @@ def test_a_line_on_a_full_disk_is_written_whole_later_or_not_at_all(tmp_path, mo
         writer.write(30, {"loss": 3.0})
     assert [row["step"] for row in strict_rows(path)] == ([10, 30] if errors == 3 else [10, 20, 30])
     assert len(lines) == min(errors, 2)
+
+
+def test_two_processes_wait_for_the_disk_of_the_first(tmp_path, monkeypatch):
+    """And do not go on to a step, which would not wait for it for long."""
+    played = Played(monkeypatch)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(retries, "PAUSES", ())
+    with MetricsWriter(tmp_path / "0", 0) as first, MetricsWriter(tmp_path / "1", 0) as other:
+        first.write(1, {"loss": 1})
+        monkeypatch.setattr(first, "_append", mock.Mock(side_effect=full))
+        with pytest.raises(CheckpointError, match="No space left on device"):
+            first.write(2, {"loss": 2})
+        played.become(1)
+        other.write(1, {"loss": 1})
+        with pytest.raises(CheckpointError, match="No space left on device"):
+            other.write(2, {"loss": 2})
+    assert strict_rows(tmp_path / "1" / "metrics.jsonl") == [{"step": 1, "loss": 1}]
 
 
 def test_rows_of_a_run_that_wrote_none_and_of_one_that_cannot_be_read(tmp_path):

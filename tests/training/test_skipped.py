@@ -5,9 +5,9 @@ import numpy as np
 from jaxrcnn.training.skipped import (
     describe_skipped,
     describe_stop,
-    last_step,
     means_of,
     number_skipped,
+    stopping_step,
 )
 
 FINE = {"origin_place": -1, "origin_image": -1}
@@ -42,19 +42,19 @@ def test_means_are_of_the_steps_that_were_made():
 
 
 def test_the_run_stops_with_the_first_row_that_reaches_the_limit():
-    assert last_step(rows_of(0, 1, 2, 3, 3), 3).step == 14
-    assert last_step(rows_of(0, 1, 2), 3) is None
-    assert describe_stop(last_step(rows_of(0, 1), 1), str).startswith(
+    assert stopping_step(rows_of(0, 1, 2, 3, 3), 3).step == 14
+    assert stopping_step(rows_of(0, 1, 2), 3) is None
+    assert describe_stop(stopping_step(rows_of(0, 1), 1), str).startswith(
         "step 12: loss is not finite (first seen in the backbone's gradient). Its update was not "
     )
     assert ", the last of 3 such steps in a row. Its" in describe_stop(
-        last_step(rows_of(1, 2, 3), 3), str
+        stopping_step(rows_of(1, 2, 3), 3), str
     )
 
 
 def test_a_step_whose_update_alone_is_not_finite_says_so():
     row = {"loss": np.float32(1), "skipped": 1, "origin_place": 11, "origin_image": -1}
-    assert describe_stop(last_step([(4, row)], 1), str).startswith(
+    assert describe_stop(stopping_step([(4, row)], 1), str).startswith(
         "step 4: the update is not finite (first seen in the updated parameters)."
     )
 

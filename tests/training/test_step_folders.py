@@ -4,6 +4,7 @@ import pytest
 
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.step_folders import (
+    appears,
     checkpoint_steps,
     open_folder,
     remove,
@@ -28,6 +29,13 @@ def test_only_names_that_are_steps_count(tmp_path):
         tmp_path, "10", "9", "08", "7.partial", "6.deleted", "bad_5", "4.orbax-checkpoint-tmp", "٣"
     )
     assert checkpoint_steps(tmp_path) == [9, 10]
+
+
+def test_what_another_host_has_written_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: make(tmp_path, "10"))
+    assert appears(tmp_path / "10")
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert not appears(tmp_path / "11")
 
 
 def test_what_a_run_left_unfinished_is_removed(tmp_path):

@@ -59,6 +59,15 @@ def test_a_first_step_has_a_bound_of_its_own():
     assert reports[0][1] is None
 
 
+def test_what_comes_before_the_steps_may_be_slow():
+    reports = Reports()
+    watchdog = watch(reports)
+    time.sleep(30 * TICK)  # such as reading the data
+    assert not reports
+    with watchdog:
+        assert reports.came.wait(PATIENCE)
+
+
 def test_a_step_is_done_when_its_loss_is_there():
     reports = Reports()
     ready = threading.Event()
@@ -86,9 +95,10 @@ def test_activities_between_the_steps_are_not_watched():
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "disabled"])
 def test_what_does_not_watch_reports_nothing(closed):
     reports = Reports()
-    watchdog = watch(reports, multiple=3.0 if closed else 0.0)
-    watchdog.close()
-    time.sleep(30 * TICK)
+    with watch(reports, multiple=3.0 if closed else 0.0) as watchdog:
+        if closed:
+            watchdog.close()
+        time.sleep(30 * TICK)
     assert not reports
 
 
@@ -114,23 +124,25 @@ def test_a_report_shows_what_each_thread_does(tmp_path, capsys):
     )
 
 
-def test_a_run_that_waits_for_its_disk_is_not_stuck(tmp_path, monkeypatch):
-    """Neither while a save waits for the one before, nor at its end."""
+def test_a_run_that_reads_its_data_or_waits_for_its_disk_is_not_stuck(tmp_path, monkeypatch):
+    """Neither while a save waits for the one before, nor while metrics are written."""
     watchdog, watched = Watchdog(), []
     monkeypatch.setattr(runs, "Watchdog", lambda *_: watchdog)
 
     def noted(function):
-        def call(self, *arguments):
+        def call(*arguments):
             watched.append(not (watchdog._pauses or watchdog._closed.is_set()))
-            return function(self, *arguments)
+            return function(*arguments)
 
         return call
 
     for name in ("save", "wait", "close"):
         monkeypatch.setattr(Checkpoints, name, noted(getattr(Checkpoints, name)))
-    monkeypatch.setattr(MetricsWriter, "close", noted(MetricsWriter.close))
+    for name in ("write", "close"):
+        monkeypatch.setattr(MetricsWriter, name, noted(getattr(MetricsWriter, name)))
+    monkeypatch.setattr(runs, "describe_data", noted(runs.describe_data))
     config = steered.config_of(keep_best="eval/AP")
     with steered.scored({2: 0.1, 6: 0.2}):
         steered.run(tmp_path, config)
-    assert len(watched) > 8
-    assert not any(watched[1:])  # the first is at the start, where a bound of its own holds
+    assert len(watched) > 12
+    assert not any(watched)

@@ -1,0 +1,73 @@
+"""One of two processes after the other; both at once are in tests/test_several_hosts.py."""
+
+import socket
+
+import pytest
+
+from jaxrcnn.training.errors import CheckpointError, PeerError
+from jaxrcnn.training.hosts import first_then_others, from_first, gather
+from tests.store import Played
+
+
+@pytest.fixture
+def played(monkeypatch):
+    return Played(monkeypatch)
+
+
+def never():
+    raise AssertionError("the first process alone does it")
+
+
+def fail(error):
+    raise error
+
+
+def test_the_first_process_decides_for_all(played):
+    large = bytes(range(256)) * 10_000  # more than the store takes at once
+    assert from_first(lambda: large) == large
+    played.become(1)
+    assert from_first(never) == large
+
+
+def test_an_expected_error_of_the_first_process_is_that_of_all(played):
+    for number, work in ((0, lambda: fail(CheckpointError("the disk is full"))), (1, never)):
+        played.become(number)
+        with pytest.raises(CheckpointError, match=r"^the disk is full$"):
+            from_first(work)
+
+
+class Own(RuntimeError):
+    """An error of a fork, which cannot be sent."""
+
+    exit_code = 3
+
+    def __init__(self, step, message):
+        super().__init__(message)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a\nb"), Own(1, "a b")], ids=lambda x: str(x))
+def test_another_error_of_the_first_process_is_said_by_the_others(played, error):
+    with pytest.raises(type(error)):
+        from_first(lambda: fail(error))
+    played.become(1)
+    said = rf"^process 0 of 2 on {socket.gethostname()} ended: {type(error).__name__}: a b$"
+    with pytest.raises(PeerError, match=said):
+        from_first(never)
+
+
+def test_the_others_follow_the_first_process(played):
+    assert first_then_others(lambda: "one") == "one"
+    played.become(1)
+    assert first_then_others(lambda: "other") == "other"
+    played.store.values.clear()
+    played.become(0)
+    with pytest.raises(CheckpointError):
+        first_then_others(lambda: fail(CheckpointError("")))
+    played.become(1)
+    with pytest.raises(CheckpointError):
+        first_then_others(never)
+
+
+def test_values_are_gathered_in_the_order_of_the_processes(played):
+    played.store.values |= {"jaxrcnn/0/values/1/0": b"1", "jaxrcnn/0/values/1/1": b"I7\n."}
+    assert gather("own") == ["own", 7]
