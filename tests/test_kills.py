@@ -40,7 +40,7 @@ def saving(steps, every=1):
 
 
 def run_until(number, seconds, workdir, *words):
-    """Send a run a signal so long after its first line.
+    """Send a run a signal so long after it has shown its first step.
 
     Returns:
         Its exit code, and the last step that it has shown.
@@ -53,15 +53,15 @@ def run_until(number, seconds, workdir, *words):
         text=True,
     )
     assert process.stdout is not None
-    while (line := process.stdout.readline()) and "step" not in line:
+    while (line := process.stdout.readline()) and not line.startswith("step "):
         pass
     try:
         said, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(number)
         said, _ = process.communicate()
-    shown = re.findall(r"^step (\d+)/", said, re.MULTILINE)
-    return process.returncode, int(shown[-1]) if shown else 0
+    steps = map(int, re.findall(r"^step (\d+)/", line + said, re.MULTILINE))
+    return process.returncode, max(steps, default=0)
 
 
 def check_checkpoints(workdir):

@@ -15,7 +15,7 @@ from jaxrcnn.training.origin import describe_origin
 from tests import steered
 
 ROOT = pathlib.Path(__file__).parents[1]
-SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 
 

@@ -21,7 +21,7 @@ def clock(monkeypatch):
 def display(monkeypatch):
     """In place of a terminal: what it is asked to show."""
     display = mock.Mock()
-    monkeypatch.setattr(module, "open_display", lambda total_steps: display)
+    monkeypatch.setattr(module, "open_display", lambda total_steps, leave: display)
     return display
 
 
