@@ -21,7 +21,7 @@ that a run can be resumed with other values."""
 LONGEST = 500
 """Characters of a value that an error shows."""
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """Version of the layout of a run's or model's folder, stored in its config.json. Earlier ones used
 the old names in `RENAMED`, and lacked the fields that are newer; version 1 was not stored."""
 

@@ -24,7 +24,7 @@ from jaxrcnn.training.workdir import read_config
 from tests.fixtures.record_format_1 import LAST_STEPS, SCORE, STEPS, draw_image
 
 FIXTURES = pathlib.Path(__file__).with_name("fixtures")
-LOSS_TOLERANCE = {"format_1": 0.01, "format_3": 1e-4, "format_4": 1e-4}
+LOSS_TOLERANCE = {"format_1": 0.01, "format_3": 1e-4, "format_4": 1e-4, "format_5": 1e-4}
 """Relative. In format 1, proposals without area were background to train on."""
 
 
@@ -40,7 +40,7 @@ class Folders(NamedTuple):
         return contextlib.nullcontext()  # what is newer than a file has its default, in silence
 
 
-@pytest.fixture(scope="module", params=["format_1", "format_3", "format_4"])
+@pytest.fixture(scope="module", params=["format_1", "format_3", "format_4", "format_5"])
 def folders(request, tmp_path_factory):
     path, source = tmp_path_factory.mktemp(request.param), FIXTURES / request.param
     for name in ("run", "model"):

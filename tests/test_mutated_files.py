@@ -18,7 +18,7 @@ import safetensors.numpy
 from PIL import Image
 
 from jaxrcnn.config import Config, ConfigError
-from jaxrcnn.config_io import config_from_json, config_to_dict, config_to_json
+from jaxrcnn.config_io import FORMAT_VERSION, config_from_json, config_to_dict, config_to_json
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.images import image_size, read_header, read_image
 from jaxrcnn.data.proposals import ImageProposals, read_proposals, write_proposals
@@ -166,7 +166,7 @@ RECORDS = tuple(
 DATASET = Dataset("train", RECORDS, ("a",))
 
 TREES = {
-    "config.json": ({"format_version": 5, **config_to_dict(Config())}, read_config_of),
+    "config.json": ({"format_version": FORMAT_VERSION, **config_to_dict(Config())}, read_config_of),
     "classes.json": ({"names": ["cat", "dog"], "ids": [3, 8]}, read_names),
     "history.json": (
         [{"step": 5, "field": "train.steps", "before": 5, "after": 9, "date": "2026-01-01"}],
