@@ -115,7 +115,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     if not sheets:
         raise ConfigError("none of the images of these steps can be read")
     save_image_sheet(arguments.out / "index.png", sheets)
-    print(f"{arguments.out / 'index.png'}  all of them")
+    print(f"{arguments.out / 'index.png'}  all images")
     return 0
 
 

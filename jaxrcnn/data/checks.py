@@ -81,7 +81,7 @@ def check_boxes(
         (
             (np.abs(boxes - inside) > TOLERANCE).any(axis=1),
             "box-reaches-out",
-            "reaches out of {image}",
+            "extends beyond {image}",
         ),
     )
     faults: dict[int, str] = {}

@@ -95,7 +95,7 @@ def test_the_best_thresholds_are_those_of_the_last_evaluation(model, images, tmp
     assert "cat" in names
     assert "dog" not in names
     said = capsys.readouterr()
-    assert said.err == "note: 0.5 for what has no best threshold: bird\n"
+    assert said.err == "note: 0.5 for classes without a best threshold: bird\n"
     assert f"thresholds  cat 0.00, dog 1.00, bird 0.50 ({path})\n" in said.out
     assert "with a score of at least the best threshold of its class\n" in said.out
 

@@ -271,7 +271,7 @@ FAULTY_BOXES = {
     "infinite": ({"bbox": [1, 2, float("inf"), 5]}, "not finite"),
     "huge": ({"bbox": [1, 2, 10**400, 5]}, "not finite"),
     "outside": ({"bbox": [40, 2, 0.5, 5]}, "lies outside"),
-    "reaching out": ({"bbox": [30, 2, 11.5, 5]}, "reaches out"),
+    "reaching out": ({"bbox": [30, 2, 11.5, 5]}, "extends beyond"),
     "three numbers": ({"bbox": [1, 2, 3]}, "bbox is [1, 2, 3] (list), not four numbers"),
     "text": ({"bbox": [1, 2, 3, "4"]}, "a number of bbox is '4' (str), not a number"),
     "no box": ({"bbox": None}, "bbox is None (NoneType), not four numbers"),

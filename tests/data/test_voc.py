@@ -117,7 +117,7 @@ FAULTY_BOXES = {
     "NaN": (item(corners=("nan", 3, 4, 20)), "not finite"),
     "infinite": (item(corners=(1, 3, "1e999", 20)), "not finite"),
     "outside": (item(corners=(42, 3, 50, 20)), "lies outside"),
-    "reaching out": (item(corners=(30, 3, 42, 20)), "reaches out"),
+    "reaching out": (item(corners=(30, 3, 42, 20)), "extends beyond"),
     "text": (item(corners=("left", 3, 4, 20)), "not four numbers"),
     "no name": (item(""), "no name"),
 }
