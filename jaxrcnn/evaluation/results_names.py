@@ -41,7 +41,8 @@ def find_images(
     share = f"{len(unknown)} of {counted(len(set(wanted)), 'image')}"
     raise DataError(
         f"{path}: {share} not found in {dataset.name}: the first has image_id "
-        f"{quoted(unknown[:1])}, but the ids are {_some(by_id)}; to use another split, set --config.data.eval_split"
+        f"{quoted(unknown[:1])}, but the ids are {_some(by_id)}; to use another split, set "
+        "--config.data.eval_split"
     )
 
 
