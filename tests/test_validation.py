@@ -22,7 +22,7 @@ VGG16 = ONE_MAP | {
 }
 GIVEN = (
     "does not work with given proposals (data.train_proposals or train.alternating.keep_proposals),"
-    " which are those of one image alone"
+    " which belong to a single image"
 )
 RANGED = (*AT_LEAST_ONE, *NOT_NEGATIVE, *POSITIVE, *FROM_ZERO_TO_ONE, *FROM_ZERO_BELOW_ONE)
 
@@ -170,7 +170,7 @@ def test_nan_is_found_in_a_tuple_of_tuples():
 def test_an_evaluation_is_of_a_hundred_detections_at_least():
     check(make(**{"eval.max_detections": 100}))
     message = complaint(**{"eval.max_detections": 99})
-    assert message == "eval.max_detections=99 must be at least 100, COCO's own number"
+    assert message == "eval.max_detections=99 must be at least 100, COCO's limit"
 
 
 def test_a_number_too_large_for_a_float_is_no_crash():

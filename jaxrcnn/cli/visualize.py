@@ -94,7 +94,9 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         DataError: the training set cannot be read.
     """
     if arguments.source is None and arguments.config is None:
-        raise ConfigError("give the folder of a run or of labelled images, or --config")
+        raise ConfigError(
+            "name the folder of a run or of labelled images, or a config with --config"
+        )
     subject = _subject(arguments, fields)
     steps = subject.config.train.steps
     if arguments.step > steps:

@@ -76,7 +76,7 @@ def _open_locked(folder: pathlib.Path, say: Callable[[str], None]) -> int:
 
 def _lock(file: int, folder: pathlib.Path, say: Callable[[str], None]) -> None:
     if fcntl is None:
-        say(f"note: {folder} is not locked, on this system; a second run here would not notice")
+        say(f"note: {folder} cannot be locked on this system; a second run would not be noticed")
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -88,7 +88,7 @@ def _lock(file: int, folder: pathlib.Path, say: Callable[[str], None]) -> None:
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
-        say(f"note: the file system of {folder} has no locks; a second run here would not notice")
+        say(f"note: the file system of {folder} has no locks; a second run would not be noticed")
 
 
 def _myself() -> str:

@@ -119,7 +119,7 @@ def test_without_objects_it_says_so(ground_truth, tmp_path, capsys):
     file.write_text(json.dumps({**content, "annotations": []}))
     path = detections(tmp_path, 5)
     assert main(["evaluate", str(path), "--data", str(ground_truth)]) == 0
-    assert "there are no objects to find, so no AP" in capsys.readouterr().out
+    assert "there are no objects to find, so AP is undefined" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

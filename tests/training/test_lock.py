@@ -88,5 +88,5 @@ def test_a_system_without_such_locks_is_said(tmp_path):
     said = subprocess.check_output([sys.executable, "-c", code, tmp_path], cwd=ROOT, text=True)
     assert (
         said
-        == f"note: {tmp_path} is not locked, on this system; a second run here would not notice\n"
+        == f"note: {tmp_path} cannot be locked on this system; a second run would not be noticed\n"
     )
