@@ -119,7 +119,7 @@ def test_shares_of_the_image_are_noted(tmp_path):
     head = "image,label,xmin,ymin,xmax,ymax\n"
     text = head + "a.png,cat,0.1,0.1,0.3,0.3\nb.png,cat,0,0,1,1\nb.png,cat,0.5,0.5,1.1,1\n"
     root = write(tmp_path, {"train.csv": text}, IMAGES)
-    with pytest.raises(DataError, match=r"train\.csv: line 4: 'cat': the box \(20, 15, 44, 30\) r"):
+    with pytest.raises(DataError, match=r"train\.csv: line 4: 'cat': the box \(20, 15, 44, 30\) e"):
         read_table(root, ["train"])
     dataset = read_table(root, ["train"], on_error="skip")
     np.testing.assert_allclose(dataset.records[0].boxes, [[4, 3, 12, 9]], rtol=1e-6)
