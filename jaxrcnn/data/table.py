@@ -144,7 +144,7 @@ def _read(
         notes.append(f"{name} has no column for classes: every box has the class '{one_class}'")
     if in_shares:
         notes.append(
-            f"{name}: {within} of {number} boxes lie within 0 and 1, so all coordinates are "
+            f"{name}: {within} of {number} boxes are between 0 and 1, so all coordinates are "
             "read as fractions of the width and height of the image"
         )
     return group_rows(file, rows, in_shares, log)

@@ -105,7 +105,7 @@ def test_a_score_that_is_none_is_one_line(model, images, tmp_path, score, capsys
     complaint = error_line(
         capsys, lambda: predict(model, tmp_path / "found", images / "a.png", score=score)
     )
-    assert f"--score: got '{score}', takes a number from 0 to 1, or best" in complaint
+    assert f"--score: got '{score}', expected a number from 0 to 1, or best" in complaint
 
 
 def test_a_stored_turned_image_gives_the_boxes_of_the_upright_one(model, images, tmp_path):

@@ -143,7 +143,7 @@ def test_a_set_of_crowds_alone_says_so(tmp_path):
 
 def test_boxes_in_shares_of_the_image_are_noted(tmp_path):
     write(tmp_path, changed_all("annotations", lambda _: {"bbox": [0.1, 0.2, 0.5, 0.8]}))
-    assert "every box lies within 0 and 1, but boxes are in pixels" in read(tmp_path).summary()
+    assert "all boxes are between 0 and 1, but boxes are in pixels" in read(tmp_path).summary()
     write(tmp_path, changed("annotations", 3, bbox=[0.1, 0.2, 0.5, 0.8]))
     assert read(tmp_path).notes == ()
 
