@@ -53,7 +53,7 @@ def test_what_anchors_miss_of_resized_objects_by_hand():
     found = check_anchors(dataset, config)
     assert found is not None
     assert found["missed"] == {"0.5": pytest.approx(1 / 3), "0.7": pytest.approx(2 / 3)}
-    # The sizes of k-means would be 25 (the median of 32, 25.3 and 4), which reaches the second alone.
+    # k-means finds 25, the median of 32, 25.3 and 4, which reaches the second alone.
     assert found["suggested_sizes"] is found["suggested_missed"] is None
     other = dataclasses.replace(model, anchors=AnchorConfig(sizes=((200.0,),), ratios=(1.0,)))
     found = check_anchors(dataset, dataclasses.replace(config, model=other))
