@@ -36,7 +36,13 @@ run_program(main)
 
 def saving(steps, every=1):
     """Of a run that is saved after so many steps each, and its best state is kept."""
-    return config_of(steps=steps, checkpoint_every=every, keep_checkpoints=2, keep_best="eval/AP")
+    return config_of(
+        steps=steps,
+        log_every=1,  # a run that is stopped has logged its last steps
+        checkpoint_every=every,
+        keep_checkpoints=2,
+        keep_best="eval/AP",
+    )
 
 
 def run_until(number, seconds, workdir, *words):
@@ -83,7 +89,9 @@ def check_end(workdir, whole, *words):
     for folder in (workdir, whole):
         with Checkpoints(folder) as checkpoints:
             state = checkpoints.restore(PROGRAMS.state_shapes())
-            values.append((checkpoints.steps, value_of(state.variables), state.opt_state["m"]))
+            best = choose(folder, saving(1), checkpoints.steps)
+            last = checkpoints.steps[-1], value_of(state.variables), state.opt_state["m"]
+            values.append((best, last))
     assert values[0] == values[1]
 
 
