@@ -100,7 +100,7 @@ def test_a_run_that_is_killed_with_saves_in_flight_ends_as_one_that_was_not(tmp_
     """Three minutes; a save is under way nearly all the time."""
     rng, kills, unfinished, workdir = random.Random(0), 0, 0, tmp_path / "killed"
     while True:
-        code, _ = run_until(signal.SIGKILL, rng.uniform(0, 0.7), workdir, 400)
+        code, _ = run_until(signal.SIGKILL, rng.uniform(0, 0.7), workdir, 120)
         if not code:
             break
         assert code == -signal.SIGKILL
@@ -108,7 +108,7 @@ def test_a_run_that_is_killed_with_saves_in_flight_ends_as_one_that_was_not(tmp_
         names = [path.name for path in (workdir / "checkpoints").glob("*")]
         unfinished += any(not name.isdecimal() for name in names)
         check_checkpoints(workdir)
-    check_end(workdir, tmp_path / "whole", 400)
+    check_end(workdir, tmp_path / "whole", 120)
     with capsys.disabled():
         print(f"\n{kills} kills, {unfinished} of them in the middle of a save")
     assert kills >= 20
