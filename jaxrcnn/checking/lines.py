@@ -93,7 +93,7 @@ def describe_anchors(anchors: dict[str, Any]) -> str:
         "with 0.7"
     )
     if then is None:
-        return f"{text}; k-means finds no sizes and ratios that miss fewer"
+        return f"{text}; k-means finds no anchors that miss fewer objects"
     sizes = sorted({size for level in anchors["suggested_sizes"] for size in level})
     return (
         f"{text}; with the sizes {_numbers(sizes)} and ratios "
