@@ -170,7 +170,8 @@ def test_what_is_set_is_all_that_changes_and_the_config_is_frozen(parse):
         ),
         (
             ["--config.eval.zzz", "3"],
-            "unknown field --config.eval.zzz; --config.eval has metric, batch_size, images",
+            "unknown field --config.eval.zzz; --config.eval has metric, backend, max_detections, "
+            "batch_size, images",
         ),
         (["--config.train.steps", "many"], "--config.train.steps: got 'many', expected int"),
         (["--config.train.steps", "1.5"], "--config.train.steps: got '1.5', expected int"),
