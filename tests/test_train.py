@@ -28,7 +28,7 @@ from jaxrcnn.detector import build
 from jaxrcnn.feeding import Feed
 from jaxrcnn.runs import first_state
 from jaxrcnn.training.checkpoint import Checkpoints
-from jaxrcnn.training.loop import Log
+from jaxrcnn.training.log import Log
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import compile_programs
