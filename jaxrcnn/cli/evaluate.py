@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxrcnn.cli.evaluate_results import evaluate_results
+from jaxrcnn.cli.out import make_folder
 from jaxrcnn.cli.run import describe_checkpoint, load_run, note, progress_bar
 from jaxrcnn.cli.scores import score_table, write_scores
 from jaxrcnn.cli.test_time import note_on_shapes, read_test_time
@@ -64,6 +65,9 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         raise ConfigError(
             f"evaluation in several processes needs {missing}, with which the run was trained"
         )
+    folder = arguments.out or arguments.workdir / "eval" / _name(run, test_time)
+    if is_first():
+        make_folder(folder)
     proposals = given_proposals(run, dataset)
     if test_time.is_plain:
         found = find_all(run, dataset, proposals, with_losses=not missing)
@@ -79,15 +83,17 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     print(score_table(metrics))
     if chose_checkpoint(run, read_config(arguments.workdir).data):
         print(f"{score_line(metrics)}, on {split_name(run.config)}, which chose this checkpoint\n")
-    name = "_".join(filter(None, (f"step_{run.step}", test_time.name)))
-    folder = arguments.out or arguments.workdir / "eval" / name
-    title = f"{arguments.workdir.resolve().name}, {checkpoint}"
-    about = {"step": run.step}
+    about, title = {"step": run.step}, f"{arguments.workdir.resolve().name}, {checkpoint}"
     lines = write_scores(folder, dataset, found, scores, run.config.eval, about, title)
     detections = folder / "detections.json"
     write_detections(detections, dataset, found.detections)
     print(*lines, f"detections  {detections}", sep="\n")
     return 0
+
+
+def _name(run: Model, test_time: TestTime) -> str:
+    """What the folder of the scores is called, without that of the run."""
+    return "_".join(filter(None, (f"step_{run.step}", test_time.name)))
 
 
 def split_folder(workdir: pathlib.Path, config: Config) -> pathlib.Path | None:

@@ -65,6 +65,9 @@ def report(
     print(f"weights   {workdir / 'checkpoints'}")
     if images.exists():  # an RPN alone detects nothing
         print(f"images    {images}: detections next to the ground truth")
+    page = workdir / "eval" / PAGE
+    if page.exists():
+        print(f"report    {page}: why the score is what it is")
     print(
         "\nNext:", *(f"  {command}" for command in next_commands(config, workdir, pieces)), sep="\n"
     )

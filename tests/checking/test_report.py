@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxrcnn.checking.drawing import _mark
+from jaxrcnn.checking.drawing import TRIED, _mark, draw_faults
 from jaxrcnn.checking.findings import Report, find, fingerprint
 from jaxrcnn.checking.kinds import KINDS
-from jaxrcnn.checking.lines import describe_report
+from jaxrcnn.checking.lines import describe_anchors, describe_report
 from jaxrcnn.checking.report import render, to_tree, write_report
 from jaxrcnn.checking.splits import read_splits
+from jaxrcnn.data.errors import DataError, Fault
 from tests.checking.planted import Planter, plant_all, write_set
 from tests.checking.test_findings import config_of
 from tests.study.test_report import BROWSER, Page, browse
@@ -90,6 +91,31 @@ def test_a_box_outside_of_its_image_is_drawn_on_a_larger_one():
     assert (drawn[:, :, 0] == 220).any()
     far = _mark(np.zeros((40, 60, 3), np.uint8), np.array([-500.0, 10, -490, 20]))
     assert far.shape == (40, 90, 3)  # by half of its width at most
+
+
+def test_of_thousands_of_unreadable_images_few_are_tried(planted, monkeypatch):
+    tried = []
+    monkeypatch.setattr("jaxrcnn.checking.drawing.read_image", lambda file: unreadable(tried, file))
+    findings = planted[0].findings
+    fault = Fault("image-damaged", "a.json", "image 1", "is torn", "", "a.jpg")
+    splits = [findings.splits[0]._replace(faults=[fault] * 1000)]
+    assert draw_faults(findings._replace(splits=splits)) == {"image-damaged": []}
+    assert len(tried) == TRIED
+
+
+def unreadable(tried, file):
+    tried.append(file)
+    raise DataError(f"{file}: is torn")
+
+
+def test_anchors_are_only_suggested_if_they_miss_fewer_objects():
+    sizes = {"suggested_sizes": ((8,), (20,)), "suggested_ratios": (1,)}
+    now, better, worse = ({"0.5": x, "0.7": 0.5} for x in (0.2, 0.1, 0.3))
+    text = describe_anchors({"missed": now, "suggested_missed": better, **sizes})
+    assert "with the sizes 8 20 and ratios 1 that k-means finds, 10.0% and 50.0%" in text
+    for other in (now, worse):
+        text = describe_anchors({"missed": now, "suggested_missed": other, **sizes})
+        assert text.endswith("0.7; k-means finds no sizes and ratios that miss fewer")
 
 
 @pytest.mark.slow
