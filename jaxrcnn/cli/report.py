@@ -8,6 +8,7 @@ from jaxrcnn.config import Config
 from jaxrcnn.curves import plot_curves
 from jaxrcnn.data.datasets import describe_datasets, open_datasets, open_test_dataset
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.evaluation.report import PAGE
 from jaxrcnn.run_scores import describe_result
 from jaxrcnn.training.alternating import stage_of, takes_given
 from jaxrcnn.training.hosts import first_then_others, is_first
