@@ -23,7 +23,7 @@ from jaxrcnn.model import Model
 from jaxrcnn.run_scores import score_line, split_name
 from jaxrcnn.scoring import share_of
 from jaxrcnn.training.alternating import takes_given
-from jaxrcnn.training.hosts import is_first, several
+from jaxrcnn.training.hosts import from_first, is_first, several
 from jaxrcnn.training.mesh import own_part
 from jaxrcnn.training.pieces import missing_for_losses
 from jaxrcnn.training.workdir import read_config
@@ -66,8 +66,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
             f"evaluation in several processes needs {missing}, with which the run was trained"
         )
     folder = arguments.out or arguments.workdir / "eval" / _name(run, test_time)
-    if is_first():
-        make_folder(folder)
+    from_first(lambda: make_folder(folder))
     proposals = given_proposals(run, dataset)
     if test_time.is_plain:
         found = find_all(run, dataset, proposals, with_losses=not missing)
