@@ -92,7 +92,7 @@ def describe_anchors(anchors: dict[str, Any]) -> str:
         f"{now['0.5']:.1%} of the objects overlap no anchor with an IoU of 0.5, {now['0.7']:.1%} "
         "with 0.7"
     )
-    if (then["0.5"], then["0.7"]) >= (now["0.5"], now["0.7"]):
+    if then is None:
         return f"{text}; k-means finds no sizes and ratios that miss fewer"
     sizes = sorted({size for level in anchors["suggested_sizes"] for size in level})
     return (

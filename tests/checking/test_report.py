@@ -10,7 +10,7 @@ from PIL import Image
 from jaxrcnn.checking.drawing import TRIED, _mark, draw_faults
 from jaxrcnn.checking.findings import Report, find, fingerprint
 from jaxrcnn.checking.kinds import KINDS
-from jaxrcnn.checking.lines import describe_anchors, describe_report
+from jaxrcnn.checking.lines import describe_report
 from jaxrcnn.checking.report import render, to_tree, write_report
 from jaxrcnn.checking.splits import read_splits
 from jaxrcnn.data.errors import DataError, Fault
@@ -106,16 +106,6 @@ def test_of_thousands_of_unreadable_images_few_are_tried(planted, monkeypatch):
 def unreadable(tried, file):
     tried.append(file)
     raise DataError(f"{file}: is torn")
-
-
-def test_anchors_are_only_suggested_if_they_miss_fewer_objects():
-    sizes = {"suggested_sizes": ((8,), (20,)), "suggested_ratios": (1,)}
-    now, better, worse = ({"0.5": x, "0.7": 0.5} for x in (0.2, 0.1, 0.3))
-    text = describe_anchors({"missed": now, "suggested_missed": better, **sizes})
-    assert "with the sizes 8 20 and ratios 1 that k-means finds, 10.0% and 50.0%" in text
-    for other in (now, worse):
-        text = describe_anchors({"missed": now, "suggested_missed": other, **sizes})
-        assert text.endswith("0.7; k-means finds no sizes and ratios that miss fewer")
 
 
 @pytest.mark.slow
