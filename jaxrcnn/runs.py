@@ -29,7 +29,8 @@ from jaxrcnn.training.finite import LastSteps
 from jaxrcnn.training.host_folder import claimed, of_one_process
 from jaxrcnn.training.hosts import gather, is_first, several
 from jaxrcnn.training.interruption import Interruption
-from jaxrcnn.training.loop import Log, Loop, evaluates_after
+from jaxrcnn.training.log import Log
+from jaxrcnn.training.loop import Loop, evaluates_after
 from jaxrcnn.training.memory import Forecast, memory_errors
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer

@@ -28,7 +28,7 @@ from jaxrcnn.detector import build
 from jaxrcnn.feeding import Feed
 from jaxrcnn.runs import first_state
 from jaxrcnn.training.checkpoint import Checkpoints
-from jaxrcnn.training.loop import Log
+from jaxrcnn.training.log import Log
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import compile_programs
@@ -151,12 +151,13 @@ def test_a_run_says_what_it_does_where_its_results_are_and_what_comes_next(finis
     ]
     for step, loss, *_ in steps:
         assert loss.startswith("loss " if "/" in step else "AP ")
-    assert said[-9:] == [
+    assert said[-10:] == [
         "",
         f"curves    {plots / 'losses.png'}, {plots / 'ap.png'}",
         f"metrics   {workdir / 'metrics.jsonl'}; for TensorBoard, {workdir / 'tensorboard'}",
         f"weights   {workdir / 'checkpoints'}",
         f"images    {plots / 'detections.png'}: detections next to the ground truth",
+        f"report    {workdir / 'eval' / 'report.html'}: why the score is what it is",
         "",
         "Next:",
         f"  python -m jaxrcnn predict {workdir} IMAGES --out found",

@@ -1,6 +1,6 @@
 """Small images of faults, and of what each class looks like."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +17,8 @@ SIDE = 320
 """Of a small image, pixels."""
 PER_KIND = 12
 """Faults of a kind that are drawn."""
+TRIED = 4 * PER_KIND
+"""Faults of a kind whose images are read for that."""
 PER_CLASS, CLASSES = 6, 24
 """Images of a class, and classes, of which a sheet is drawn."""
 MARGIN = 0.5
@@ -28,10 +30,12 @@ Pictures = list[tuple[str, str]]
 
 
 def draw_faults(findings: Findings) -> dict[str, Pictures]:
-    """Images of the first faults of each kind that have an image which can be read."""
+    """Images of the first faults of each kind, where they can be read."""
     found: defaultdict[str, Pictures] = defaultdict(list)
+    tried: Counter[str] = Counter()  # thousands may be unreadable
     for split, fault in findings.faults:
-        if fault.image and len(found[fault.kind]) < PER_KIND:
+        if fault.image and len(found[fault.kind]) < PER_KIND and tried[fault.kind] < TRIED:
+            tried[fault.kind] += 1
             uri = _draw_fault(fault)
             if uri:
                 found[fault.kind].append((uri, f"{split}: {fault.record}"))

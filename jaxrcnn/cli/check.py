@@ -16,6 +16,7 @@ from jaxrcnn.checking.splits import Split, read_splits
 from jaxrcnn.cli.flags import PREFIX, field_flags, read_flags, split_flags
 from jaxrcnn.cli.folder import config_without_weights, find_data
 from jaxrcnn.cli.options import Asked
+from jaxrcnn.cli.out import make_folder
 from jaxrcnn.cli.run import counting
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_file import load_config
@@ -36,12 +37,15 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         0 if nothing is wrong, 1 if there are faults, 2 if no split can be read.
 
     Raises:
-        ConfigError: neither a folder nor a config is given, or a field does not fit.
+        ConfigError: neither a folder nor a config is given, a field does not fit, or the folder
+            of the report cannot be written to.
         DataError: a folder holds no data set.
     """
     asked = _asked(arguments, fields)
     _say("looking for the data set")
     config = find_data(asked, _say) if asked.folders else _find(asked)
+    out = arguments.out or pathlib.Path("runs") / f"check_{_name(arguments)}"
+    make_folder(out)  # decoding takes minutes
     splits = []
     for split in read_splits(config):
         _say(_describe(split))
@@ -55,7 +59,6 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         _say("comparing anchors, batches and memory with the training images")
         fit = describe_fit(train, config, arguments.measure)
     report = Report(config, findings, fit, fingerprint(config))
-    out = arguments.out or pathlib.Path("runs") / f"check_{_name(arguments)}"
     _say("drawing the report")
     written = write_report(report, out)
     for line in describe_report(report):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxrcnn.cli.evaluate_results import evaluate_results
+from jaxrcnn.cli.out import make_folder
 from jaxrcnn.cli.run import describe_checkpoint, load_run, note, progress_bar
 from jaxrcnn.cli.scores import score_table, write_scores
 from jaxrcnn.cli.test_time import note_on_shapes, read_test_time
@@ -22,7 +23,7 @@ from jaxrcnn.model import Model
 from jaxrcnn.run_scores import score_line, split_name
 from jaxrcnn.scoring import share_of
 from jaxrcnn.training.alternating import takes_given
-from jaxrcnn.training.hosts import is_first, several
+from jaxrcnn.training.hosts import from_first, is_first, several
 from jaxrcnn.training.mesh import own_part
 from jaxrcnn.training.pieces import missing_for_losses
 from jaxrcnn.training.workdir import read_config
@@ -64,6 +65,8 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         raise ConfigError(
             f"evaluation in several processes needs {missing}, with which the run was trained"
         )
+    folder = arguments.out or arguments.workdir / "eval" / _name(run, test_time)
+    from_first(lambda: make_folder(folder))
     proposals = given_proposals(run, dataset)
     if test_time.is_plain:
         found = find_all(run, dataset, proposals, with_losses=not missing)
@@ -79,15 +82,17 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     print(score_table(metrics))
     if chose_checkpoint(run, read_config(arguments.workdir).data):
         print(f"{score_line(metrics)}, on {split_name(run.config)}, which chose this checkpoint\n")
-    name = "_".join(filter(None, (f"step_{run.step}", test_time.name)))
-    folder = arguments.out or arguments.workdir / "eval" / name
-    title = f"{arguments.workdir.resolve().name}, {checkpoint}"
-    about = {"step": run.step}
+    about, title = {"step": run.step}, f"{arguments.workdir.resolve().name}, {checkpoint}"
     lines = write_scores(folder, dataset, found, scores, run.config.eval, about, title)
     detections = folder / "detections.json"
     write_detections(detections, dataset, found.detections)
     print(*lines, f"detections  {detections}", sep="\n")
     return 0
+
+
+def _name(run: Model, test_time: TestTime) -> str:
+    """What the folder of the scores is called, without that of the run."""
+    return "_".join(filter(None, (f"step_{run.step}", test_time.name)))
 
 
 def split_folder(workdir: pathlib.Path, config: Config) -> pathlib.Path | None:

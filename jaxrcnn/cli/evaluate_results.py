@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from jaxrcnn.cli.options import apply_fields
+from jaxrcnn.cli.out import make_folder
 from jaxrcnn.cli.run import note
 from jaxrcnn.cli.scores import score_table, write_scores
 from jaxrcnn.config import Config, ConfigError, DataConfig
@@ -31,12 +32,13 @@ def evaluate_results(arguments: argparse.Namespace, fields: Sequence[str]) -> in
     config = results_config(arguments, fields)
     dataset = open_split(config)
     results = read_results(path, dataset)
+    folder = arguments.out or path.with_name(f"{path.stem}_eval")
+    make_folder(folder)
     print(f"{path}, {counted(len(results.rows), 'detection')}, on {dataset.summary()}", flush=True)
     for line in results.notes:
         note(f"{path}: {line}")
     scores = measure_results(results, dataset, config)
     print(score_table(scores.metrics))
-    folder = arguments.out or path.with_name(f"{path.stem}_eval")
     found = Found(results.detections, {}, ())
     print(*write_scores(folder, dataset, found, scores, config.eval, {}, path.name), sep="\n")
     return 0

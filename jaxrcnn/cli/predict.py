@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxrcnn.cli.image_files import file_names, find_images, image_ids
+from jaxrcnn.cli.out import make_folder
 from jaxrcnn.cli.run import counting, load_model, note, say_checkpoint
 from jaxrcnn.cli.test_time import note_on_shapes, read_test_time
 from jaxrcnn.config import ConfigError
@@ -49,7 +50,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     check_readable(len(dataset), faults)
     if line := note_on_shapes(dataset, model.config, test_time):
         print(line, flush=True)
-    make_folder(arguments.out, images)
+    make_own_folder(arguments.out, images)
     found = draw_all(arguments, model, dataset, faults, test_time, lowest)
     check_readable(len(found), faults)
     path = arguments.out / "detections.json"
@@ -118,20 +119,17 @@ def report(
     print(f"detections  {arguments.out / 'detections.json'}")
 
 
-def make_folder(out: pathlib.Path, images: Iterable[pathlib.Path]) -> None:
+def make_own_folder(out: pathlib.Path, images: Iterable[pathlib.Path]) -> None:
     """Make the folder of the results.
 
     Raises:
-        ConfigError: it cannot be made, or holds one of the images, which a result of its name
+        ConfigError: it cannot be written to, or holds one of the images, which a result of its name
             would overwrite.
     """
     for image in images:
         if os.path.dirname(os.path.realpath(image)) == os.path.realpath(out):
             raise ConfigError(f"--out: {out} holds {image}; take another folder")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--out: {out} cannot be made ({error.strerror})") from error
+    make_folder(out)
 
 
 def draw_all(

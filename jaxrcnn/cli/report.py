@@ -8,6 +8,7 @@ from jaxrcnn.config import Config
 from jaxrcnn.curves import plot_curves
 from jaxrcnn.data.datasets import describe_datasets, open_datasets, open_test_dataset
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.evaluation.report import PAGE
 from jaxrcnn.run_scores import describe_result
 from jaxrcnn.training.alternating import stage_of, takes_given
 from jaxrcnn.training.hosts import first_then_others, is_first
@@ -65,6 +66,9 @@ def report(
     print(f"weights   {workdir / 'checkpoints'}")
     if images.exists():  # an RPN alone detects nothing
         print(f"images    {images}: detections next to the ground truth")
+    page = workdir / "eval" / PAGE
+    if page.exists():
+        print(f"report    {page}: why the score is what it is")
     print(
         "\nNext:", *(f"  {command}" for command in next_commands(config, workdir, pieces)), sep="\n"
     )

@@ -15,6 +15,7 @@ from jaxrcnn import validation
 from jaxrcnn.cli.evaluate import split_folder
 from jaxrcnn.cli.folder import derived_config
 from jaxrcnn.cli.options import RANDOM, Asked, apply_fields, asked_fields
+from jaxrcnn.cli.out import make_folder
 from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.cli.run import describe_checkpoint, load_run
 from jaxrcnn.config import Config, ConfigError
@@ -101,10 +102,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     steps = subject.config.train.steps
     if arguments.step > steps:
         raise ConfigError(f"--step {arguments.step}: there are {counted(steps, 'training step')}")
-    try:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--out {arguments.out}: {error.strerror}") from error
+    make_folder(arguments.out)
     sheets = []
     last = min(steps, arguments.step + arguments.steps - 1)
     for step in _steps(subject, range(arguments.step - 1, last), arguments.images):

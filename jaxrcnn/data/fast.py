@@ -61,6 +61,16 @@ def decoding(data: DataConfig, least: tuple[int, int] | None = None) -> Iterator
         _DECODING.reset(token)
 
 
+@contextlib.contextmanager
+def all_pixels() -> Iterator[None]:
+    """Decode all pixels of the images that are read within it, whatever `decoding` says."""
+    token = _DECODING.set(_DECODING.get()._replace(least=None))
+    try:
+        yield
+    finally:
+        _DECODING.reset(token)
+
+
 def require_decoder(data: DataConfig) -> None:
     """See that what data.decoder needs is installed.
 
@@ -106,6 +116,11 @@ def decoded_sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
 def divided(size: tuple[int, int], parts: int) -> tuple[int, int]:
     """Height and width of an image of which one of so many parts of each side is decoded."""
     return -(-size[0] // parts), -(-size[1] // parts)
+
+
+def parts_of(size: tuple[int, int], decoded: tuple[int, int]) -> int:
+    """Into how many parts each side of an image of a size was divided to be decoded to another."""
+    return next(parts for parts in (1, *reversed(FRACTIONS)) if divided(size, parts) == decoded)
 
 
 def decode(image: "Image.Image", file: IO[bytes], parts: int = 1) -> np.ndarray | None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from jaxrcnn.data.fast import enlarge
+from jaxrcnn.data.fast import enlarge, parts_of
 from jaxrcnn.data.sample import ImageProposals, Sample
 
 Size = tuple[int, int]
@@ -137,7 +137,7 @@ def _resize_by_pillow(image: np.ndarray, size: Size, full_size: Size) -> np.ndar
 
     if size == full_size:
         return image
-    parts = round(full_size[0] / image.shape[0])
+    parts = parts_of(full_size, (image.shape[0], image.shape[1]))
     whole = (0.0, 0.0, full_size[1] / parts, full_size[0] / parts)
     return np.asarray(
         Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR, box=whole)

@@ -15,6 +15,10 @@ COVERED = 0.7
 """Share of a cut box that has to lie in the whole one, as noise of both is allowed for."""
 
 
+AT_A_TIME = 2**20
+"""Pairs of boxes that are compared at once: in many tiles there are tens of thousands of boxes."""
+
+
 class Window(NamedTuple):
     """A part of an image in whole pixels; the ends are not in it."""
 
@@ -84,18 +88,17 @@ def seen_whole(
     Returns:
         (D,) bool; False for boxes that are not cut.
     """
-    covered = np.zeros(len(boxes), bool)
+    whole, covered = np.flatnonzero(~cut), np.zeros(len(boxes), bool)
     places = np.flatnonzero(cut)
-    whole = np.flatnonzero(~cut)
-    if not len(places) or not len(whole):
-        return covered
-    parts, others = boxes[places, None].astype(np.float64), boxes[None, whole].astype(np.float64)
-    sides = np.minimum(parts[..., 2:], others[..., 2:]) - np.maximum(
-        parts[..., :2], others[..., :2]
-    )
-    common = sides.clip(min=0).prod(axis=-1)
-    covers = common >= COVERED * (parts[..., 2:] - parts[..., :2]).prod(axis=-1)
-    covers &= labels[places, None] == labels[None, whole]
-    covers &= tiles[places, None] != tiles[None, whole]
-    covered[places] = covers.any(axis=1)
+    for some in np.split(places, np.arange(0, len(places), 1 + AT_A_TIME // (1 + len(whole)))[1:]):
+        other = (labels[some, None] == labels[whole]) & (tiles[some, None] != tiles[whole])
+        covered[some] = (other & _lie_in(boxes[some], boxes[whole])).any(axis=1)
     return covered
+
+
+def _lie_in(parts: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Whether at least `COVERED` of each box (P, 4) lies in each of the others (D, 4), (P, D)."""
+    parts, others = parts[:, None].astype(np.float64), others.astype(np.float64)
+    sides = np.minimum(parts[..., 2:], others[:, 2:]) - np.maximum(parts[..., :2], others[:, :2])
+    areas = (parts[..., 2:] - parts[..., :2]).prod(axis=-1)
+    return sides.clip(min=0).prod(axis=-1) >= COVERED * areas

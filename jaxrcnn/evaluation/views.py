@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrcnn.config import ConfigError
+from jaxrcnn.data.fast import all_pixels
 from jaxrcnn.data.records import Dataset, Record, make_record
 from jaxrcnn.evaluation.tiling import Window, tile_windows
 
@@ -136,4 +137,5 @@ class _Reader:
 
     def __call__(self, record: Record) -> np.ndarray:
         view = self._views[record.image_id]
-        return view.cut(self._read(view.image))
+        with all_pixels():  # those that suffice are of the view, not of the image
+            return view.cut(self._read(view.image))

@@ -35,7 +35,8 @@ from jaxrcnn.training.finite import LastSteps
 from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knobs
 from jaxrcnn.training.lock import locked
-from jaxrcnn.training.loop import Log, Loop, evaluates_after
+from jaxrcnn.training.log import Log
+from jaxrcnn.training.loop import Loop, evaluates_after
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
 from jaxrcnn.training.program import Program

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxrcnn.checking.drawing import _mark
+from jaxrcnn.checking.drawing import TRIED, _mark, draw_faults
 from jaxrcnn.checking.findings import Report, find, fingerprint
 from jaxrcnn.checking.kinds import KINDS
 from jaxrcnn.checking.lines import describe_report
 from jaxrcnn.checking.report import render, to_tree, write_report
 from jaxrcnn.checking.splits import read_splits
+from jaxrcnn.data.errors import DataError, Fault
 from tests.checking.planted import Planter, plant_all, write_set
 from tests.checking.test_findings import config_of
 from tests.study.test_report import BROWSER, Page, browse
@@ -90,6 +91,21 @@ def test_a_box_outside_of_its_image_is_drawn_on_a_larger_one():
     assert (drawn[:, :, 0] == 220).any()
     far = _mark(np.zeros((40, 60, 3), np.uint8), np.array([-500.0, 10, -490, 20]))
     assert far.shape == (40, 90, 3)  # by half of its width at most
+
+
+def test_of_thousands_of_unreadable_images_few_are_tried(planted, monkeypatch):
+    tried = []
+    monkeypatch.setattr("jaxrcnn.checking.drawing.read_image", lambda file: unreadable(tried, file))
+    findings = planted[0].findings
+    fault = Fault("image-damaged", "a.json", "image 1", "is torn", "", "a.jpg")
+    splits = [findings.splits[0]._replace(faults=[fault] * 1000)]
+    assert draw_faults(findings._replace(splits=splits)) == {"image-damaged": []}
+    assert len(tried) == TRIED
+
+
+def unreadable(tried, file):
+    tried.append(file)
+    raise DataError(f"{file}: is torn")
 
 
 @pytest.mark.slow

@@ -256,7 +256,7 @@ def test_a_image_is_never_overwritten_by_its_result(model, images, capsys, given
 def test_a_folder_that_cannot_be_made_is_one_line(model, images, capsys):
     out = images / "a.png" / "found"
     said = error_line(capsys, lambda: predict(model, out, images / "more"))
-    assert f"--out: {out} cannot be made (Not a directory)" in said
+    assert f"{out} cannot be written to (Not a directory); --out" in said
 
 
 @pytest.mark.parametrize("name", ["a.png", "detections.json"])

@@ -208,6 +208,28 @@ def test_images_decoded_at_a_fraction_are_close_to_pillow_s(tmp_path, short_side
         assert np.percentile(differences, 99) <= 24
 
 
+def test_the_fraction_of_a_thin_image_is_known(tmp_path):
+    file = save(tmp_path / "a.jpg", photograph(97, 2000))  # at an eighth 13 rows: 97 / 13 is 7.5
+    dataset = open_images([file], ("a",), (), FaultLog("raise"))
+    quick, plain = (
+        make_eval_batch(
+            *(dataset, Config(data=DataConfig(decoder=x, short_side=12, long_side=250))),
+            *((32, 256), [0]),
+        )[0].batch
+        for x in ("fast", "pillow")
+    )
+    np.testing.assert_array_equal(quick.image_sizes, [(12, 247)])
+    differences = np.abs(quick.images.astype(int) - plain.images)
+    assert differences[plain.images > 0].mean() < 3
+
+
+def test_the_parts_of_every_size_are_known():
+    sizes = [(height, width) for height in range(8, 40) for width in (8, 97, 400)]
+    for parts in (1, *fast.FRACTIONS):
+        for size in sizes:
+            assert fast.parts_of(size, fast.divided(size, parts)) == parts
+
+
 def test_boxes_are_scaled_by_the_size_of_the_whole(tmp_path):
     file = save(tmp_path / "a.jpg", photograph(161, 203))
     record = make_record(1, "a", str(file), (161, 203), BOXES, [1], [1])

@@ -3,7 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from jaxrcnn.evaluation.tiling import Window, cut_at_seams, seen_whole, tile_windows
+from jaxrcnn.evaluation import tiling
+from jaxrcnn.evaluation.tiling import Window, _lie_in, cut_at_seams, seen_whole, tile_windows
 
 
 def test_tiles_lie_row_by_row_and_the_last_is_shifted_inward():
@@ -73,3 +74,22 @@ def test_a_cut_box_goes_where_another_tile_sees_the_object_whole():
     shifted = (80, 20 + 13, 120, 60 + 13)
     assert dropped([part, shifted], [1, 1], [0, 1], [True, False]) == [False, False]
     assert dropped(np.zeros((0, 4)), [], [], np.zeros(0, bool)) == []
+
+
+def test_boxes_of_many_tiles_are_compared_a_few_at_a_time(monkeypatch):
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 90, (300, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(1, 60, (300, 2))], axis=1)
+    given = boxes, rng.integers(1, 3, 300), rng.integers(0, 4, 300), rng.random(300) < 0.5
+    at_once, sizes = seen_whole(*given), []
+    assert 20 < at_once.sum() < given[3].sum()
+
+    def lie_in(parts, others):
+        sizes.append(len(parts) * len(others))
+        return _lie_in(parts, others)
+
+    monkeypatch.setattr(tiling, "AT_A_TIME", 1000)
+    monkeypatch.setattr(tiling, "_lie_in", lie_in)
+    np.testing.assert_array_equal(seen_whole(*given), at_once)
+    assert max(sizes) < 1200
+    assert len(sizes) >= 20

@@ -3,9 +3,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from jaxrcnn.config import ConfigError
+from jaxrcnn.config import ConfigError, DataConfig
 from jaxrcnn.data.checks import FaultLog
+from jaxrcnn.data.fast import decoding
+from jaxrcnn.data.records import read_file
 from jaxrcnn.data.unannotated import open_images
 from jaxrcnn.evaluation.tiling import Window
 from jaxrcnn.evaluation.views import TestTime, View, make_views
@@ -35,6 +38,21 @@ def test_an_image_is_decoded_once_for_all_of_its_tiles():
     for index in range(len(views.dataset)):
         assert views.dataset.read_image(index).shape == (100, 100, 3)
     assert reads == ["images[0]", "images[1]", "images[2]"]
+
+
+def test_tiles_are_cut_from_all_pixels_of_an_image(tmp_path):
+    """However few suffice for a tile."""
+    pytest.importorskip("simplejpeg")
+    pixels = np.random.default_rng(0).integers(0, 256, (400, 500, 3), dtype=np.uint8)
+    file = tmp_path / "a.jpg"
+    Image.fromarray(pixels).save(file)
+    dataset = replace(data_set([file]), reader=read_file)
+    views = make_views(dataset, TestTime(tile=200)).dataset
+    with decoding(DataConfig(decoder="fast"), (50, 50)):
+        assert dataset.read_image(0).shape == (50, 63, 3)
+        read = [views.read_image(place) for place in range(len(views))]
+    np.testing.assert_array_equal(read[0], dataset.read_image(0)[:200, :200])
+    np.testing.assert_array_equal(read[-1], dataset.read_image(0)[200:, 300:])
 
 
 def test_workers_can_read_views():
