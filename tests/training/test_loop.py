@@ -387,7 +387,7 @@ def test_diagnostics_have_a_line_of_their_own_that_is_no_mean():
 
 
 def test_the_padded_share_is_a_mean_over_the_steps_of_a_line():
-    writer, progress = mock.Mock(), mock.Mock(clock=time.monotonic)
+    writer, progress = mock.Mock(), mock.MagicMock(clock=time.monotonic)
     log = Log(Config(), writer, progress)
     for shares in ((0.25, 0.5), (0.125,)):
         for share in shares:
