@@ -96,7 +96,8 @@ def test_a_damaged_checkpoint_is_one_line_that_names_the_last_good_one(tmp_path)
             assert re.search(r"/state/\S+ is damaged( \(array [\w.]+\))?; ", said)
             assert f"The last good checkpoint is that of step 2{advice}" in said
             assert "\n" not in said
-            assert len(said.replace(str(tmp_path), "")) < 400  # a name of an array is up to 150
+            assert "inner_state" not in said
+            assert len(said.replace(str(tmp_path), "")) < 300
         assert_same(checkpoints.restore_variables(variables, 2)["params"], make_state(2).average)
         spoil(folder / "2")
         with pytest.raises(CheckpointError, match=r"No other checkpoint is intact$"):
