@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import itertools
 import os
@@ -15,7 +16,7 @@ import pytest
 
 from jaxrcnn.config import Config, ConfigError, OptimizerConfig, TrainConfig
 from jaxrcnn.detector import build
-from jaxrcnn.training import arrays, checkpoint, retries
+from jaxrcnn.training import arrays, checkpoint, reminders, retries
 from jaxrcnn.training.checkpoint import Checkpoints, last_step
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.optimizer import build_optimizer
@@ -124,6 +125,25 @@ class Held:
         self.begun.append(int(tree.step))
         assert self.may_go.wait(60)
         self.write(path, tree, origin)
+
+
+@pytest.mark.parametrize("ends", ["in order", "by an error"])
+def test_a_save_that_hangs_is_said_while_the_run_waits_for_it(tmp_path, monkeypatch, ends):
+    monkeypatch.setattr(reminders.Reminder.__init__, "__defaults__", ((0.05,),))
+    held, lines = Held(monkeypatch), []
+
+    def say(line):
+        lines.append(line)
+        held.may_go.set()
+
+    with (
+        contextlib.suppress(KeyError),
+        Checkpoints(tmp_path, keep=1, say=say) as checkpoints,
+    ):
+        checkpoints.save(make_state(1))
+        if ends == "by an error":
+            raise KeyError
+    assert lines[:1] == [f"note: still writing a checkpoint in {tmp_path / 'checkpoints'} … 0 s"]
 
 
 def test_a_state_may_be_given_away_while_it_is_written(tmp_path, monkeypatch):
