@@ -36,7 +36,13 @@ run_program(main)
 
 def saving(steps, every=1):
     """Of a run that is saved after so many steps each, and its best state is kept."""
-    return config_of(steps=steps, checkpoint_every=every, keep_checkpoints=2, keep_best="eval/AP")
+    return config_of(
+        steps=steps,
+        log_every=1,  # a run that is stopped has logged its last steps
+        checkpoint_every=every,
+        keep_checkpoints=2,
+        keep_best="eval/AP",
+    )
 
 
 def run_until(number, seconds, workdir, *words):
@@ -83,7 +89,9 @@ def check_end(workdir, whole, *words):
     for folder in (workdir, whole):
         with Checkpoints(folder) as checkpoints:
             state = checkpoints.restore(PROGRAMS.state_shapes())
-            values.append((checkpoints.steps, value_of(state.variables), state.opt_state["m"]))
+            best = choose(folder, saving(1), checkpoints.steps)
+            last = checkpoints.steps[-1], value_of(state.variables), state.opt_state["m"]
+            values.append((best, last))
     assert values[0] == values[1]
 
 
@@ -92,7 +100,7 @@ def test_a_run_that_is_killed_with_saves_in_flight_ends_as_one_that_was_not(tmp_
     """Three minutes; a save is under way nearly all the time."""
     rng, kills, unfinished, workdir = random.Random(0), 0, 0, tmp_path / "killed"
     while True:
-        code, _ = run_until(signal.SIGKILL, rng.uniform(0, 0.7), workdir, 400)
+        code, _ = run_until(signal.SIGKILL, rng.uniform(0, 0.7), workdir, 120)
         if not code:
             break
         assert code == -signal.SIGKILL
@@ -100,7 +108,7 @@ def test_a_run_that_is_killed_with_saves_in_flight_ends_as_one_that_was_not(tmp_
         names = [path.name for path in (workdir / "checkpoints").glob("*")]
         unfinished += any(not name.isdecimal() for name in names)
         check_checkpoints(workdir)
-    check_end(workdir, tmp_path / "whole", 400)
+    check_end(workdir, tmp_path / "whole", 120)
     with capsys.disabled():
         print(f"\n{kills} kills, {unfinished} of them in the middle of a save")
     assert kills >= 20

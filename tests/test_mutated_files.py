@@ -19,6 +19,7 @@ from PIL import Image
 
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_io import FORMAT_VERSION, config_from_json, config_to_dict, config_to_json
+from jaxrcnn.data import table
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.images import image_size, read_header, read_image
 from jaxrcnn.data.proposals import ImageProposals, read_proposals, write_proposals
@@ -31,6 +32,7 @@ from jaxrcnn.training.metrics import read_rows
 from jaxrcnn.training.pieces import named_pieces
 from jaxrcnn.training.weights import load_variables, save_variables
 from jaxrcnn.training.workdir import read_classes, read_config
+from tests.data.folders import write
 from tests.data.mutations import damaged, mutated, restructured
 from tests.interop.recorded import DATA
 from tests.tiny import MODEL, make_variables
@@ -246,6 +248,24 @@ def test_damaged_proposals(tmp_path, turns):
     write_proposals(path, DATASET, found)
     read = lambda path: read_proposals(path, DATASET)  # noqa: E731
     assert read_many(path, path.read_bytes(), damaged, read, 3 * turns, "proposals")
+
+
+@pytest.mark.parametrize("turns", TURNS)
+def test_damaged_parquet(tmp_path, turns):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    write(tmp_path, {}, ("p0.png", "p1.png"))
+    sides = {name: [1.0, 2.0, 3.0] for name in ("xmin", "ymin")}
+    sides |= {name: [10.0, 20.0, 30.0] for name in ("xmax", "ymax")}
+    columns = {"filename": ["p0.png", "p0.png", "p1.png"], "class": ["a", "b", "a"], **sides}
+    path = tmp_path / "train.parquet"
+    parquet.write_table(pyarrow.table(columns), path)
+
+    def read(_):
+        for record in table.read_table(str(tmp_path), ["train"]).records:
+            assert np.isfinite(record.boxes).all()
+
+    read(path)
+    assert read_many(path, path.read_bytes(), damaged, read, 3 * turns, "parquet", tmp_path)
 
 
 CHECKPOINTS = [

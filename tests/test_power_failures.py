@@ -52,14 +52,14 @@ def test_a_run_whose_machine_loses_its_power_ends_as_one_that_was_left_alone(
     """Three minutes; a save is under way nearly all the time."""
     rng, failures, workdir = random.Random(0), 0, disk.place / "run"
     while True:
-        code, _ = run_until(signal.SIGKILL, rng.uniform(0, 0.9), workdir, 80)
+        code, _ = run_until(signal.SIGKILL, rng.uniform(0, 0.5), workdir, 40)
         if not code:
             break
         assert code == -signal.SIGKILL
         failures += 1
         disk.lose_power()
         check_checkpoints(workdir)
-    check_end(workdir, tmp_path / "whole", 80)
+    check_end(workdir, tmp_path / "whole", 40)
     with capsys.disabled():
         print(f"\n{failures} power failures")
     assert failures >= 20

@@ -88,11 +88,13 @@ def describe_fit_lines(fit: Fit) -> Iterator[str]:
 def describe_anchors(anchors: dict[str, Any]) -> str:
     """What the anchors miss, and what others would."""
     now, then = anchors["missed"], anchors["suggested_missed"]
-    sizes = sorted({size for level in anchors["suggested_sizes"] for size in level})
     text = (
         f"{now['0.5']:.1%} of the objects overlap no anchor with an IoU of 0.5, {now['0.7']:.1%} "
         "with 0.7"
     )
+    if then is None:
+        return f"{text}; k-means finds no sizes and ratios that miss fewer"
+    sizes = sorted({size for level in anchors["suggested_sizes"] for size in level})
     return (
         f"{text}; with the sizes {_numbers(sizes)} and ratios "
         f"{_numbers(anchors['suggested_ratios'])} that k-means finds, {then['0.5']:.1%} and "

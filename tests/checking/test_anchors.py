@@ -53,5 +53,12 @@ def test_what_anchors_miss_of_resized_objects_by_hand():
     found = check_anchors(dataset, config)
     assert found is not None
     assert found["missed"] == {"0.5": pytest.approx(1 / 3), "0.7": pytest.approx(2 / 3)}
+    # k-means finds 25, the median of 32, 25.3 and 4, which reaches the second alone.
+    assert found["suggested_sizes"] is found["suggested_missed"] is None
+    other = dataclasses.replace(model, anchors=AnchorConfig(sizes=((200.0,),), ratios=(1.0,)))
+    found = check_anchors(dataset, dataclasses.replace(config, model=other))
+    assert found["missed"] == {"0.5": 1, "0.7": 1}
+    assert found["suggested_sizes"] == ((25,),)
+    assert found["suggested_missed"]["0.5"] < 1
     empty = Dataset("d", (make_record(1, "a", "", (64, 64), np.zeros((0, 4)), []),), ("cat",))
     assert check_anchors(empty, config) is None
