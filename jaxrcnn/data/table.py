@@ -163,9 +163,9 @@ def _names(file: str, given: Sequence[str]) -> list[str]:
     try:
         sheet = read_sheet(file)
         place = find_columns(sheet.header, given, file).image
+        return [str(row.values[place]) for row in sheet.rows if place < len(row.values)]
     except DataError:
         return []
-    return [str(row.values[place]) for row in sheet.rows if place < len(row.values)]
 
 
 def _unnamed(pages: Sequence[Page], named: Iterable[str]) -> list[str]:
