@@ -46,9 +46,11 @@ def locked(folder: pathlib.Path, say: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        if made and os.listdir(folder) == [FILE]:
-            (folder / FILE).unlink()
-            folder.rmdir()
+        # What goes wrong here is less than what has: the folder may be gone, or its disk.
+        with contextlib.suppress(OSError):
+            if made and os.listdir(folder) == [FILE]:
+                (folder / FILE).unlink()
+                folder.rmdir()
         with contextlib.suppress(OSError):
             os.truncate(file, 0)
         os.close(file)

@@ -290,7 +290,7 @@ def test_images_are_drawn_while_others_are_still_to_be_read(model, images, tmp_p
     for number in range(60):
         (tmp_path / "many" / f"{number}.png").hardlink_to(images / "a.png")
     read, read_at_first = [], []
-    reader, draw = unannotated.read_image, command.draw
+    reader, draw = unannotated.read_scaled, command.draw
 
     def noted(path, *limits):
         read.append(path)
@@ -300,7 +300,7 @@ def test_images_are_drawn_while_others_are_still_to_be_read(model, images, tmp_p
         read_at_first.append(len(read))
         draw(*words)
 
-    monkeypatch.setattr(unannotated, "read_image", noted)
+    monkeypatch.setattr(unannotated, "read_scaled", noted)
     monkeypatch.setattr(command, "draw", first_noted)
     words = ["predict", str(model), str(tmp_path / "many"), "--out", str(tmp_path / "found")]
     assert main([*words, "--batch", "1"]) == 0

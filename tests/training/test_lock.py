@@ -2,6 +2,7 @@ import errno
 import fcntl
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -45,6 +46,15 @@ def test_one_process_holds_a_folder_once(tmp_path):
             pass
     with locked(tmp_path, print):
         pass
+
+
+def test_a_folder_that_is_gone_in_the_end_hides_no_error(tmp_path):
+    def fail():
+        shutil.rmtree(tmp_path / "new")
+        raise ConfigError("what went wrong")
+
+    with pytest.raises(ConfigError, match="what went wrong"), locked(tmp_path / "new", print):
+        fail()
 
 
 def test_a_folder_that_was_made_for_nothing_is_removed(tmp_path):
