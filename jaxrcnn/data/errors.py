@@ -78,7 +78,8 @@ def fault(
     kind, image = getattr(what, "kind", kind), getattr(what, "image", "") or image
     where = f"{shortened(file, LONGEST_PATH)}: {shortened(record)}"
     text = f"{where}: {shortened(str(what))}; {shortened(remedy)}"
-    found = Fault(kind, file, record, str(what), remedy, image, tuple(map(float, box)))
+    texts = (shortened(str(x), LONGEST_PATH) for x in (file, record, what, remedy))
+    found = Fault(kind, *texts, image, tuple(map(float, box)))
     return DataError(" ".join(text.split()), fault=found)
 
 

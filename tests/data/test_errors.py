@@ -15,6 +15,14 @@ def test_long_texts_show_their_ends():
     assert len(line) < 700
 
 
+def test_the_parts_of_a_fault_are_no_longer_than_its_line():
+    """Thousands of them are kept, and listed in a page."""
+    long = "9" * 10_000
+    found = fault(long, long, long, long, image=long, box=(1, 2, 3, 4)).fault
+    assert max(len(part) for part in (found.file, found.record, found.what, found.remedy)) < 1100
+    assert found.image == long  # to be opened
+
+
 def test_names_are_quoted_on_one_line_and_of_many_the_first():
     assert quoted(["a", "b\nc"]) == "'a', 'b c'"
     assert quoted("abcd", 2) == "'a', 'b', 2 more"
