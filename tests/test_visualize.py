@@ -218,3 +218,12 @@ def test_sheet_holds_every_image_in_rows_of_one_height(tmp_path):
     assert tops[2] == tops[3] == tops[4] > bottoms[0]
     assert bottoms[2] == bottoms[3] == bottoms[4]
     assert tuple(pixels[0, 0]) == (255, 255, 255)
+
+
+def test_of_a_long_name_the_beginning_is_drawn():
+    image, box = np.zeros((60, 80, 3), np.uint8), np.array([[1.0, 1, 20, 20]])
+    drawn, same = (
+        visualize.draw_boxes(image, box, np.array([1]), None, ("z" * number,))
+        for number in (200, 30_000)
+    )
+    np.testing.assert_array_equal(drawn, same)
