@@ -220,10 +220,9 @@ def test_sheet_holds_every_image_in_rows_of_one_height(tmp_path):
     assert tuple(pixels[0, 0]) == (255, 255, 255)
 
 
-def test_of_a_long_name_the_beginning_is_drawn():
-    image, box = np.zeros((60, 80, 3), np.uint8), np.array([[1.0, 1, 20, 20]])
-    drawn, same = (
-        visualize.draw_boxes(image, box, np.array([1]), None, ("z" * number,))
-        for number in (200, 30_000)
-    )
-    np.testing.assert_array_equal(drawn, same)
+def test_of_a_long_name_the_beginning_is_drawn(monkeypatch):
+    """More is outside of the image, and takes long to measure."""
+    seen = []
+    monkeypatch.setattr(visualize, "plan_tags", lambda texts, *_: seen.extend(texts) or [])
+    visualize.draw_boxes(GREY, [[1, 1, 20, 20]], [1], None, ["z" * 100_000])
+    assert seen == ["z" * visualize.LONGEST_TAG]
