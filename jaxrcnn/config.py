@@ -357,8 +357,8 @@ class DataConfig:
     """Folder of the data set; docs/data.md describes the layouts. Several folders are joined, and
     their classes are matched by name."""
     image_roots: tuple[str, ...] = ()
-    """Folders outside of the root that images may be in. Anywhere else, an image that a file name
-    or a symbolic link leads to is an invalid record."""
+    """Folders outside of the root that may contain images. If a file name or a symbolic link leads
+    anywhere else, the image is an invalid record."""
     train_splits: tuple[str, ...] = ("train2017",)
     """Splits to train on, such as train2017, trainval, or VOC2007/trainval VOC2012/trainval. If
     empty, the training split is chosen from those in the root, and so are eval_split and test_split
@@ -406,19 +406,19 @@ class DataConfig:
     orientation, such as those of microscopes and satellites."""
     augment: tuple[str, ...] = ()
     """Augmentations of the training images, in order, each as a call with its arguments, such as
-    'large_scale_jitter(low=0.5)' 'mosaic()'. docs/data.md describes them and their arguments. All,
-    with their defaults: large_scale_jitter(p=1.0, low=0.1, high=2.0), random_crop(p=0.5, low=0.5,
+    'large_scale_jitter(low=0.5)' 'mosaic()'. docs/data.md describes them. All of them, with their
+    default arguments: large_scale_jitter(p=1.0, low=0.1, high=2.0), random_crop(p=0.5, low=0.5,
     high=1.0), iou_crop(p=1.0, low=0.3, high=1.0, ratio=2.0, trials=40), zoom_out(p=0.5, low=1.0,
     high=4.0, fill=114), rotate90(p=0.75), photometric(p=0.5, brightness=0.125, contrast=0.5,
     saturation=0.5, hue=0.05, swap=True), cutout(p=0.5, count=8, low=0.02, high=0.2, fill=114),
     mosaic(p=0.5, low=0.5, high=1.0, centre=0.25, fill=114), copy_paste(p=0.5, count=4)."""
     min_visible: float = 0.1
-    """Share of a box's area that has to remain visible when an augmentation cuts or covers it. If
-    less does, the rest of the box is ignored in training."""
+    """Share of a box's area that must remain visible when an augmentation cuts or covers it. If
+    less remains, that part is ignored in training."""
     max_buckets: int = 2
     """Maximum number of shapes that training images are padded to. 2 uses one for landscape and one
-    for portrait images. More reduce the padding where image sizes differ much, and each takes a
-    compilation of the training step."""
+    for portrait images. More shapes reduce the padding if aspect ratios differ much, but each
+    requires another compilation of the training step."""
     train_proposals: str = ""
     """File of proposals for the training images, to train Fast R-CNN without an RPN. python -m
     jaxrcnn proposals WORKDIR --split train --dump FILE writes one. Empty uses the RPN."""
@@ -432,7 +432,7 @@ class DataConfig:
     the original data. False reads them as continuous coordinates from 0, which CVAT writes."""
     decoder: Literal["pillow", "fast"] = "pillow"
     """Libraries that decode and resize images: Pillow, or simplejpeg and OpenCV ('fast'), which are
-    several times as fast; pixels then differ slightly (docs/data.md). 'fast' requires pip install
+    at least twice as fast; pixels then differ slightly (docs/data.md). 'fast' requires pip install
     'jaxrcnn[fast]'."""
     max_pixels: int = 89_478_485
     """Height times width of the largest image that is read, a guard against files that fill the
@@ -444,7 +444,8 @@ class DataConfig:
     """What to do with an invalid record or an unreadable image: stop with an error, or skip it and
     report it."""
     max_skipped_share: float = 0.01
-    """Largest share of the images that on_error 'skip' may leave out; more stop the run."""
+    """Maximum share of the images that on_error 'skip' may leave out; if there are more, the run
+    stops."""
     workers: int = 0
     """Number of processes that load images; 0 uses threads of the main process. The batches are the
     same for any number."""
@@ -661,7 +662,7 @@ class EvalConfig:
     the same numbers in a fraction of the time."""
     max_detections: int = 100
     """Number of detections per image and class that are evaluated, at least 100 (COCO's number).
-    With 300, the recall is called eval/AR300; set model.detections.max_detections as high."""
+    With 300, the recall is called eval/AR300; raise model.detections.max_detections as well."""
     batch_size: int = 8
     """Evaluation batch size (global, across devices)."""
     images: int = 8

@@ -246,7 +246,7 @@ class Model:
             ConfigError: the model's folder has no such evaluation.
         """
         if self.folder is None:
-            raise ConfigError("score=best needs a model that is read from its folder")
+            raise ConfigError("score='best' requires a model that was loaded from its folder")
         return best_thresholds(self.folder, self.step, self.classes.names)
 
     def of_views(self) -> "Model":

@@ -213,7 +213,7 @@ ABSENT = {
     "MODEL.FPN.FUSE_TYPE": "levels are added",
     "MODEL.ROI_BOX_HEAD.USE_FED_LOSS": "there is no federated loss",
     "SOLVER.NESTEROV": "momentum is the ordinary one",
-    "TEST.AUG.ENABLED": "there is no test-time augmentation",
+    "TEST.AUG.ENABLED": "evaluate and predict have --flip and --scales",
     "OUTPUT_DIR": "the option --workdir names the folder",
 }
 """Names of the peers' that no field stands for, and why."""

@@ -77,7 +77,7 @@ def evaluate_state(
             )
             return scores.metrics
 
-        return from_first(judge)
+        return from_first(judge, "computing scores and writing the report")
 
 
 class Evaluations:
@@ -210,7 +210,7 @@ def score_test(
             _write_detections(workdir, "test_detections.json", dataset, found, progress)
             return measure(found, dataset, config).metrics
 
-        metrics = from_first(judge)
+        metrics = from_first(judge, "computing scores")
     named = {f"test/{name.removeprefix('eval/')}": value for name, value in metrics.items()}
     writer.write(last, {**named, "test/step": step})
 

@@ -219,7 +219,7 @@ def _ranges(config: Config) -> Rules:
             value = values[name]
             yield not all(map(is_valid, _numbers(value))), f"{name}={value} must be {words}"
     most = config.eval.max_detections
-    yield most < 100, f"eval.max_detections={most} must be at least 100, COCO's own number"
+    yield most < 100, f"eval.max_detections={most} must be at least 100, COCO's limit"
 
 
 def _numbers(value: Any) -> Iterable[float]:
@@ -401,8 +401,8 @@ def _augmentations(config: Config) -> Rules:
         yield (
             call.images > 1 and bool(given),
             f"data.augment: {call.name} does not work with given proposals "
-            "(data.train_proposals or train.alternating.keep_proposals), which are those of one "
-            "image alone",
+            "(data.train_proposals or train.alternating.keep_proposals), which belong to a single "
+            "image",
         )
 
 

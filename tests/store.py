@@ -31,6 +31,8 @@ class Store:
     def key_value_dir_get(self, keys):
         return [(key, value) for key, value in self.values.items() if key.startswith(keys)]
 
+    key_value_dir_get_bytes = key_value_dir_get
+
     def key_value_delete(self, key):
         """Keep it, for a process that is played later."""
 

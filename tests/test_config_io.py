@@ -14,6 +14,7 @@ from jaxrcnn.config import (
     TrainConfig,
 )
 from jaxrcnn.config_io import (
+    FORMAT_VERSION,
     config_differences,
     config_from_dict,
     config_from_json,
@@ -91,7 +92,7 @@ def test_a_removed_field_is_named_where_it_is_set():
         replace_fields(Config(), {"model.detections.pre_nms": 100})
 
 
-@pytest.mark.parametrize("version", [6, "4", None])
+@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, "4", None])
 def test_json_of_a_later_format_is_refused(version):
     text = changed_json(lambda t: t.update(format_version=version))
     with pytest.raises(

@@ -249,7 +249,7 @@ def test_the_best_score_of_each_class_is_that_of_the_last_evaluation(folder, tmp
     (tmp_path / "model" / "eval" / "analysis.json").write_text(json.dumps(content))
     with pytest.warns(UserWarning, match="are those of step 7"):
         model.predict([LYING], score="best")
-    with pytest.raises(ConfigError, match="read from its folder"):
+    with pytest.raises(ConfigError, match="loaded from its folder"):
         dataclasses.replace(model, folder=None).predict([LYING], score="best")
 
 

@@ -199,7 +199,7 @@ FINE = {
     # These give an open file to Pillow and numpy, or files of a checkpoint to tensorstore.
     *("data/images", "data/proposals", "training/failure", "training/arrays"),
     *("data/in_memory", "cli/parsing", "cli/errors", "data/cache", "data/sharing"),
-    *("data/workers", "runtime/room", "training/lock"),
+    *("data/workers", "runtime/room", "training/lock", "writing"),
 }
 
 

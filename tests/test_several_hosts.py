@@ -198,6 +198,20 @@ def test_a_signal_to_one_process_saves_the_same_step_of_all(receiver, steps, tmp
 
 
 @pytest.mark.soak
+def test_a_process_that_is_given_up_ends_the_others_at_once(tmp_path):
+    """It gets a signal while it compiles, which takes longer than train.stop_seconds."""
+    words = (*TRAIN, "--workdir", tmp_path, "--config.train.steps", 5)
+    started = start((*words, "--config.train.stop_seconds", 1))
+    for line in started[0].stdout:
+        if "compiling the training step" in line:
+            break
+    started[1].send_signal(signal.SIGTERM)
+    codes, outputs = finish(started, timeout=30)  # jax's heartbeats take 100 s
+    assert codes == [5, 143], outputs
+    assert "ended: not finished 1 s after SIGTERM, without saving" in outputs[0][1]
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("dead", [0, 1])
 def test_a_dead_process_ends_the_others(dead, tmp_path):
     started = start_long(tmp_path)

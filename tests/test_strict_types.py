@@ -145,7 +145,7 @@ def test_a_training_step_and_an_evaluation_promote_nothing(name):
     config = config_of(dataclasses.replace(model, compute_dtype=dtype))
     state, metrics = trace_step(config)
     with strict():
-        found, losses = jax.eval_shape(
+        found, losses, _ = jax.eval_shape(
             lambda variables, batch: eval_step(build(config.model), variables, batch, 0),
             state.variables,
             make_batch(),

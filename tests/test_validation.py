@@ -22,7 +22,7 @@ VGG16 = ONE_MAP | {
 }
 GIVEN = (
     "does not work with given proposals (data.train_proposals or train.alternating.keep_proposals),"
-    " which are those of one image alone"
+    " which belong to a single image"
 )
 RANGED = (*AT_LEAST_ONE, *NOT_NEGATIVE, *POSITIVE, *FROM_ZERO_TO_ONE, *FROM_ZERO_BELOW_ONE)
 
@@ -170,7 +170,7 @@ def test_nan_is_found_in_a_tuple_of_tuples():
 def test_an_evaluation_is_of_a_hundred_detections_at_least():
     check(make(**{"eval.max_detections": 100}))
     message = complaint(**{"eval.max_detections": 99})
-    assert message == "eval.max_detections=99 must be at least 100, COCO's own number"
+    assert message == "eval.max_detections=99 must be at least 100, COCO's limit"
 
 
 def test_a_number_too_large_for_a_float_is_no_crash():
@@ -186,7 +186,7 @@ def test_every_number_has_a_range_or_may_be_anything():
     # Those of an alternating step have rules of their own.
     free = {"model.pixel_mean", "model.backbone.width", "data.classes", "train.alternating.steps"}
     free |= {"train.init_restart", "train.freeze", "train.trackers", "data.rename", "data.columns"}
-    free |= {"train.optimizer.rate_factors", "data.augment"}
+    free |= {"train.optimizer.rate_factors", "data.augment", "data.image_roots"}
     free |= {"eval.max_detections"}  # it has a range of its own
     assert numbers - free == set(RANGED)
     assert len(set(RANGED)) == len(RANGED)

@@ -21,6 +21,6 @@ def shape(text: str) -> Shape:
     found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)x([1-9]\d*)", text)
     if not found:
         raise argparse.ArgumentTypeError(
-            f"got {text!r}, takes images, height and width, such as 2x320x320"
+            f"got {text!r}, expected images, height and width, such as 2x320x320"
         )
     return Shape(*map(int, found.groups()))

@@ -52,8 +52,8 @@ def _of_record(split: Split, record: Record, orientation: int) -> list[Fault]:
     file, name = split.file, split.record_name(record)
     if record.as_stored:
         what = (
-            f"it is annotated as {record.width}x{record.height} pixels, which it has before its "
-            f"EXIF tag (orientation {orientation}) rotates it: jaxrcnn leaves that out, other "
+            f"it is annotated as {record.width}x{record.height} pixels, its size before its EXIF "
+            f"tag (orientation {orientation}) rotates it; jaxrcnn ignores this tag, but other "
             "programs may not"
         )
         found.append(Fault("image-exif", file, name, what, "", record.file))
@@ -91,9 +91,8 @@ def _rotated(split: Split, dataset: Dataset, faults: list[Fault]) -> list[Fault]
         boxes = np.concatenate([record.boxes, [fault.box for fault in own]])
         if stored is not None and _fit(boxes, np.array(stored)).all():
             what = (
-                f"{counted(len(own), 'box lies', 'boxes lie')} outside of the image as it is seen, "
-                f"but all fit the {stored[1]}x{stored[0]} pixels that it has before its EXIF tag "
-                "rotates it"
+                f"{counted(len(own), 'box lies', 'boxes lie')} outside of the image, but all fit "
+                f"the {stored[1]}x{stored[0]} pixels that it has before its EXIF tag rotates it"
             )
             record_name = split.record_name(record)
             found[image] = Fault("image-exif", own[0].file, record_name, what, "", image)
@@ -126,7 +125,7 @@ def _written_otherwise(split: Split, dataset: Dataset, faults: list[Fault]) -> l
                 read, written = written, read
             what = (
                 f"{share:.0%} of the {len(boxes.corners)} boxes are inverted or outside of their "
-                f"images if read as {read}, and {fitting:.0%} fit as {written}"
+                f"images when read as {read}, but {fitting:.0%} fit as {written}"
             )
             one = wrong[0]
             whole = Fault(kind, split.file, f"split {split.name}", what, "", one.image, one.box)

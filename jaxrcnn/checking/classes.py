@@ -30,8 +30,8 @@ def _alike(splits: Sequence[Split], names: Sequence[str]) -> list[Fault]:
     faults = []
     for one, other in alike(names):
         file = next(x.file for x in splits if x.dataset and other in x.dataset.class_names)
-        what = f"it differs from the class '{one}' only in case or blanks"
-        remedy = f"make them one, in the files or by --config.data.rename '{other}={one}'"
+        what = f"it differs from the class '{one}' only in case or spaces"
+        remedy = f"give them one name, in the files or by --config.data.rename '{other}={one}'"
         faults.append(Fault("classes-alike", file, f"class '{other}'", what, remedy))
     return faults
 
@@ -53,7 +53,7 @@ def _only_elsewhere(splits: Sequence[Split]) -> list[Fault]:
         for name, number in count_boxes(split.dataset).items():
             if spelling(name) not in known:
                 boxes = counted(number, "box", "boxes")
-                what = f"it has {boxes} in split {split.name}, and none in training"
+                what = f"it has {boxes} in split {split.name}, but none in the training set"
                 record = f"class '{name}'"
                 faults.append(Fault("class-not-in-training", split.file, record, what, ""))
     return faults

@@ -74,7 +74,7 @@ def forecast(dataset: Dataset, config: Config) -> dict[str, Any]:
     batch = max(_bytes(batch) for batch in empty_train_batches(dataset, config))
     parameters = _bytes(state.variables["params"])
     return {
-        "how": "from the shapes of the arrays, without activations",
+        "how": "computed from array shapes, without activations",
         "parameters": sum(x.size for x in jax.tree.leaves(state.variables["params"])),
         "memory_bytes": _bytes(state) + parameters + batch * config.train.batch_size,
         "seconds_per_step": None,
@@ -93,7 +93,7 @@ def measure(dataset: Dataset, config: Config) -> dict[str, Any]:
         batch = programs.put_batch(next(batches))
     planned = programs.train_step.planned(state, batch, "joint")
     if planned is None:
-        return {**found, "how": "the step measured; the memory from the shapes of the arrays"}
+        return {**found, "how": "the time measured, the memory computed from array shapes"}
     need = need_of(planned, state, batch, config)
     size = _bytes(state) + _bytes(batch) + need.step + need.inputs
     return {**found, "how": "measured on this machine", "memory_bytes": size}

@@ -110,7 +110,7 @@ def _alone(decode: Callable[[Sequence[Record]], list[Look]], record: Record) -> 
         with _pool(1) as pool:
             return pool.submit(decode, [record]).result()[0]
     except BrokenProcessPool:
-        what = "decoding it ends the process, by a fault of the decoder or for want of memory"
+        what = "decoding it ends the process: the decoder crashes, or memory runs out"
         fault = Fault("image-damaged", record.file, f"image {record.source_id}", what, "replace it")
         return Look(b"", 1, fault)
 

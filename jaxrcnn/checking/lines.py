@@ -89,16 +89,16 @@ def describe_anchors(anchors: dict[str, Any]) -> str:
     """What the anchors miss, and what others would."""
     now, then = anchors["missed"], anchors["suggested_missed"]
     text = (
-        f"{now['0.5']:.1%} of the objects overlap no anchor with an IoU of 0.5, {now['0.7']:.1%} "
+        f"{now['0.5']:.1%} of the objects have no anchor with an IoU of 0.5, {now['0.7']:.1%} none "
         "with 0.7"
     )
     if then is None:
-        return f"{text}; k-means finds no sizes and ratios that miss fewer"
+        return f"{text}; k-means finds no anchors that miss fewer objects"
     sizes = sorted({size for level in anchors["suggested_sizes"] for size in level})
     return (
         f"{text}; with the sizes {_numbers(sizes)} and ratios "
-        f"{_numbers(anchors['suggested_ratios'])} that k-means finds, {then['0.5']:.1%} and "
-        f"{then['0.7']:.1%} (other anchors mean training from random weights)"
+        f"{_numbers(anchors['suggested_ratios'])} that k-means suggests, {then['0.5']:.1%} and "
+        f"{then['0.7']:.1%} (other anchors require training from random weights)"
     )
 
 
@@ -109,7 +109,7 @@ def _numbers(values: Any) -> str:
 def describe_batches(batches: dict[str, Any]) -> str:
     """The shapes of batches, and how much of them is padding."""
     shapes = " and ".join(f"{height}x{width}" for height, width in batches["shapes"])
-    return f"{shapes} (height x width), {batches['padded_share']:.1%} of it padding"
+    return f"{shapes} (height x width), {batches['padded_share']:.1%} of the pixels are padding"
 
 
 def describe_cost(cost: dict[str, Any]) -> str:

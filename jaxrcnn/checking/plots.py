@@ -39,9 +39,9 @@ def draw_histograms(dataset: Dataset, config: Config) -> list[tuple[str, str]]:
     return [
         (
             png_uri(figure),
-            "Boxes and images of the training set. Lines: the anchors' sizes and ratios.",
+            "Boxes and images of the training set. Lines mark the anchors' sizes and ratios.",
         ),
-        (png_uri(bars), f"Boxes of each class, of many the {BARS} with the most."),
+        (png_uri(bars), f"Boxes of each class; at most {BARS} classes, those with the most boxes."),
     ]
 
 

@@ -18,7 +18,7 @@ COMMANDS = {
     "train": "Train a detector.",
     "check": "Find everything that is wrong with a data set, and describe it.",
     "configs": "List the configs that come with jaxrcnn.",
-    "evaluate": "Compute a model's average precision on a data set.",
+    "evaluate": "Compute average precision on a data set and explain it in a report.",
     "proposals": "Measure the recall of a model's region proposals, and save them.",
     "predict": "Detect objects in images and draw their boxes.",
     "visualize": "Show what training steps are fed: images, boxes, anchors and RoIs.",

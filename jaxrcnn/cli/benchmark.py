@@ -118,7 +118,7 @@ def against(text: str) -> str:
     """The type of an argument that names a library or a detector to compare with."""
     if text not in ("torchvision", "none") and ":" not in text:
         raise argparse.ArgumentTypeError(
-            f"got {text!r}, takes torchvision, none or MODULE:FUNCTION, such as my_fork:build"
+            f"got {text!r}, expected torchvision, none or MODULE:FUNCTION, such as my_fork:build"
         )
     return text
 

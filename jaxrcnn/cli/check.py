@@ -70,7 +70,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
 
 def _asked(arguments: argparse.Namespace, words: Sequence[str]) -> Asked:
     if not arguments.folders and arguments.config is None:
-        raise ConfigError("give a folder of labelled images, or --config CONFIG")
+        raise ConfigError("name a folder of labelled images, or a config with --config CONFIG")
     base = None if arguments.config is None else load_config(arguments.config)
     values = read_flags(split_flags(words), field_flags())
     fields = {flag.removeprefix(PREFIX): value for flag, value in values.items()}

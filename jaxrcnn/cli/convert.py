@@ -41,11 +41,13 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     if arguments.to:
         return convert_back(arguments, fields)
     if arguments.checkpoint is not None:
-        raise ConfigError("--checkpoint has no effect without --to: it is of a run")
+        raise ConfigError(
+            "--checkpoint has no effect without --to: it chooses the checkpoint of a run"
+        )
     if not arguments.model:
-        raise ConfigError("--model: missing, takes the name of the detector that the source is of")
+        raise ConfigError("--model: missing, expected the name of the detector in the source")
     if (arguments.source is None) == (arguments.weights is None):
-        raise ConfigError("takes either SOURCE or --weights")
+        raise ConfigError("give either SOURCE or --weights")
     path = arguments.source or fetch_detector(arguments.model, arguments.weights)
     build = find_build(arguments.pieces)
     source = read_detector(
@@ -160,7 +162,7 @@ def convert_back(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         ConfigError: torchvision cannot build such a model, or an option has no effect here.
     """
     if arguments.source is None:
-        raise ConfigError("SOURCE: missing, takes a model's or a run's folder")
+        raise ConfigError("SOURCE: missing, expected the folder of a model or a run")
     unused = [
         name for name in ("weights", "classes", "key", "input_format") if vars(arguments)[name]
     ]

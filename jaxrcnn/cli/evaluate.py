@@ -41,7 +41,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     if arguments.workdir.suffix.lower() == ".json" and not arguments.workdir.is_dir():
         return evaluate_results(arguments, fields)
     if arguments.data is not None:
-        raise ConfigError("--data is for DETECTIONS.json; for a model, give --config.data.root")
+        raise ConfigError("--data is for DETECTIONS.json; for a model, set --config.data.root")
     test_time = read_test_time(arguments)
     run = load_run(
         *(arguments.workdir, arguments.checkpoint, arguments.batch_size, fields, arguments.pieces),
@@ -126,9 +126,9 @@ def check_views(proposals: StoredProposals | None) -> None:
     """
     options = "--flip, --scales and --tile"
     if proposals is not None:
-        raise ConfigError(f"{options} need a detector that makes its own proposals")
+        raise ConfigError(f"{options} require a detector that makes its own proposals")
     if several():
-        raise ConfigError(f"{options} work in one process: leave out --distributed")
+        raise ConfigError(f"{options} work in one process only: leave out --distributed")
 
 
 def find_in_views(run: Model, dataset: Dataset, test_time: TestTime) -> Found:

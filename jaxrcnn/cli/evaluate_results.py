@@ -54,13 +54,13 @@ def results_config(arguments: argparse.Namespace, fields: Sequence[str]) -> Conf
     for option in ("checkpoint", "batch_size", "pieces", "flip", "scales", "tile"):
         if getattr(arguments, option):
             name = option.replace("_", "-")
-            raise ConfigError(f"--{name}: {path} holds detections, and no model is run on images")
+            raise ConfigError(f"--{name} requires a model: {path} contains detections only")
     anew = DataConfig(format="auto", train_splits=(), eval_split="")
     config = apply_fields(Config(data=anew), fields)
     if data is not None:
         config = replace(config, data=replace(config.data, root=str(data)))
     if not config.data.root:
-        raise ConfigError(f"{path}: give the annotations with --data DIR")
+        raise ConfigError(f"{path}: name the folder of the annotations with --data DIR")
     # The split is found out when the data are opened; until then any name will do.
     check_data(replace(config, data=replace(config.data, eval_split=config.data.eval_split or "x")))
     check_backend(config.eval.backend)

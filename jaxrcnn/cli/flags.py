@@ -75,7 +75,7 @@ def read_flags(flags: Sequence[Flag], types: Mapping[str, Any]) -> dict[str, Any
             values[flag] = read_value(words, types[flag])
         except ValueError:
             takes = _takes(types[flag], words)
-            raise ConfigError(f"{flag}: got {_quoted(words)}, takes {takes}") from None
+            raise ConfigError(f"{flag}: got {_quoted(words)}, expected {takes}") from None
     return values
 
 

@@ -56,10 +56,11 @@ def find_hosts(
         raise ConfigError("--coordinator, --processes and --process must be given together")
     host, _, port = coordinator.rpartition(":")
     if not host or not port.isdecimal():
-        raise ConfigError(f"--coordinator: got {coordinator!r}, takes HOST:PORT")
+        raise ConfigError(f"--coordinator: got {coordinator!r}, expected HOST:PORT")
     if not 0 <= process < processes:
         raise ConfigError(
-            f"--process: got {process}, takes a number from 0 to --processes - 1 ({processes - 1})"
+            f"--process: got {process}, expected a number from 0 to --processes - 1 "
+            f"({processes - 1})"
         )
     return Hosts(coordinator, processes, process)
 

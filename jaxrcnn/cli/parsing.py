@@ -115,14 +115,16 @@ def checkpoint(text: str) -> "Checkpoint":
     if text == "best" or text == "last":
         return text
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"got {text!r}, takes best, last or a step such as 5000")
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected best, last or a step such as 5000"
+        )
     return int(text)
 
 
 def count(text: str) -> int:
     """The type of an argument that is a whole number from 1."""
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"got {text!r}, takes a whole number from 1")
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1")
     return int(text)
 
 
@@ -137,7 +139,9 @@ def some_of(known: Collection[str]) -> Callable[[str], tuple[str, ...]]:
     def names(text: str) -> tuple[str, ...]:
         wanted = tuple(dict.fromkeys(text.split(",")))
         if unknown := [name for name in wanted if name not in known]:
-            raise argparse.ArgumentTypeError(f"got {unknown[0]!r}, takes some of {','.join(known)}")
+            raise argparse.ArgumentTypeError(
+                f"got {unknown[0]!r}, expected some of {','.join(known)}"
+            )
         return wanted
 
     return names
@@ -158,5 +162,5 @@ def share(text: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}, takes a number from 0 to 1")
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number from 0 to 1")
     return number

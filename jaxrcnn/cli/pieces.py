@@ -32,7 +32,9 @@ def find_build(name: str | None, option: str = "--pieces") -> "Build":
         return build
     module_name, colon, function_name = name.rpartition(":")
     if not (module_name and colon and function_name):
-        raise ConfigError(f"{option}: got {name!r}, takes MODULE:FUNCTION, such as my_fork:build")
+        raise ConfigError(
+            f"{option}: got {name!r}, expected MODULE:FUNCTION, such as my_fork:build"
+        )
     if module_name.endswith(".py") or "/" in module_name or "\\" in module_name:
         raise ConfigError(f"{option}: got {name!r}; {_as_module(module_name, function_name)}")
     module = _import(module_name, f"{option} {name}")
@@ -43,7 +45,7 @@ def find_build(name: str | None, option: str = "--pieces") -> "Build":
         raise ConfigError(f"{option} {name}: {module_name} has no {function_name}{hint}")
     if not _takes_a_config(found):
         raise ConfigError(
-            f"{option} {name}: got a {type(found).__name__}, takes a function with one "
+            f"{option} {name}: got a {type(found).__name__}, expected a function with one "
             "argument, a ModelConfig, that returns a Detector"
         )
     return found

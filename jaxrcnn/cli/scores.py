@@ -24,7 +24,7 @@ GROUPS = (
 
 def score_table(metrics: Mapping[str, float]) -> str:
     """The metrics in groups, a line each; a line says why there is no average precision."""
-    missing = "" if "eval/AP" in metrics else "\nthere are no objects to find, so no AP\n"
+    missing = "" if "eval/AP" in metrics else "\nthere are no objects to find, so AP is undefined\n"
     return missing + (table(grouped(metrics)) if metrics else "")
 
 

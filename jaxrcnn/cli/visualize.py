@@ -95,7 +95,9 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         DataError: the training set cannot be read.
     """
     if arguments.source is None and arguments.config is None:
-        raise ConfigError("give the folder of a run or of labelled images, or --config")
+        raise ConfigError(
+            "name the folder of a run or of labelled images, or a config with --config"
+        )
     subject = _subject(arguments, fields)
     steps = subject.config.train.steps
     if arguments.step > steps:
@@ -113,7 +115,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     if not sheets:
         raise ConfigError("none of the images of these steps can be read")
     save_image_sheet(arguments.out / "index.png", sheets)
-    print(f"{arguments.out / 'index.png'}  all of them")
+    print(f"{arguments.out / 'index.png'}  all images")
     return 0
 
 

@@ -3,30 +3,18 @@
 import functools
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-import numpy as np
-
-from jaxrcnn.data.checks import (
-    EMPTY,
-    NORMALISED,
-    FaultLog,
-    are_normalised,
-    check_boxes,
-    describe_empty,
-)
+from jaxrcnn.data.checked import BadBox, Boxed, Corners, make_records
+from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised
 from jaxrcnn.data.coco_categories import FILLER
-from jaxrcnn.data.columns import Records
-from jaxrcnn.data.errors import INVALID, fault, quoted
+from jaxrcnn.data.errors import fault, quoted
 from jaxrcnn.data.folders import below
 from jaxrcnn.data.image_files import ImageFile, look_at
-from jaxrcnn.data.records import Dataset, Record, make_record, read_file
+from jaxrcnn.data.records import Dataset, Record, read_file
 from jaxrcnn.data.text import read_text
 from jaxrcnn.wording import counted
-
-Corners = tuple[float, float, float, float]
-"""x0, y0, x1, y1."""
 
 
 class Box(NamedTuple):
@@ -36,14 +24,6 @@ class Box(NamedTuple):
     where: str  # it is written, for errors: "line 3"
     name: str  # of its class
     corners: Corners  # in pixels, or in shares of the image
-
-
-class BadBox(NamedTuple):
-    """What cannot be understood."""
-
-    where: str
-    what: str
-    kind: str = INVALID
 
 
 class Page(NamedTuple):
@@ -140,7 +120,7 @@ def make_dataset(
     labels = {name: label for label, name in enumerate(names, 1)}
     counts: Counter[str] = Counter()
     pages = _without_repeated(pages, log)
-    records = Records.of(_make_record(root, page, labels, log, counts) for page in pages)
+    records, _ = make_records(_boxed(root, pages, labels, counts), log, counts)
     return Dataset(
         name="+".join(splits),
         records=records,
@@ -192,44 +172,35 @@ def _notes(pages: Sequence[Page], records: Sequence[Record]) -> list[str]:
     return notes
 
 
-def _make_record(
-    root: str, page: Page, labels: dict[str, int], log: FaultLog, counts: Counter[str]
-) -> Record:
-    """The record of an image; its faulty boxes go to the log, what is done to others is counted.
+def _boxed(
+    root: str, pages: Iterable[Page], labels: dict[str, int], counts: Counter[str]
+) -> Iterator[Boxed]:
+    """The images with their boxes of some classes; those of others are counted.
 
     Annotation ids count from 1 along the boxes of all images.
     """
-    file = page.boxes_file or page.file
-    first_id = counts["boxes"] + 1
-    counts["boxes"] += len(page.boxes) + len(page.faults)
-    path = page.image.path
-    for where, what, kind in page.faults:
-        log.add(fault(file, where, what, kind=kind, image=path))
-    boxes = [box for box in page.boxes if box.name in labels]
-    counts["other"] += len(page.boxes) - len(boxes)
-    corners = np.array([box.corners for box in boxes], np.float64).reshape(-1, 4)
-    height, width = page.image.size
-    if page.in_shares:
-        corners = corners * (width, height, width, height)
-    checked = check_boxes(corners, height, width)
-    for place, what in checked.faults.items():
-        what = f"'{boxes[place].name}': {what}"
-        about = {"kind": checked.kinds[place], "image": path, "box": corners[place]}
-        log.add(fault(file, boxes[place].where, what, **about))
-    for place in np.flatnonzero(checked.empty).tolist():
-        what = f"'{boxes[place].name}': {describe_empty(corners[place])}"
-        about = {"kind": EMPTY, "image": path, "box": corners[place]}
-        log.remark(fault(file, boxes[place].where, what, **about))
-    good = checked.good
-    kept = [box for box, is_good in zip(boxes, good, strict=True) if is_good]
-    counts.update(cut=int(checked.cut[good].sum()), empty=int(checked.empty.sum()))
-    return make_record(
-        page.image_id,
-        below(root, page.image.path),
-        page.image.path,
-        page.image.size,
-        checked.boxes[good],
-        [labels[box.name] for box in kept],
-        [first_id + box.place - 1 for box in kept],
-        as_stored=page.image.as_stored,
-    )
+    for page in pages:
+        first_id = counts["boxes"] + 1
+        counts["boxes"] += len(page.boxes) + len(page.faults)
+        boxes = [box for box in page.boxes if box.name in labels]
+        counts["other"] += len(page.boxes) - len(boxes)
+        height, width = page.image.size if page.in_shares else (1, 1)
+        yield Boxed(
+            page.image_id,
+            below(root, page.image.path),
+            page.image,
+            page.boxes_file or page.file,
+            page.faults,
+            [
+                (x0 * width, y0 * height, x1 * width, y1 * height)
+                for _, _, _, (x0, y0, x1, y1) in boxes
+            ],
+            [labels[box.name] for box in boxes],
+            [first_id + box.place - 1 for box in boxes],
+            [False] * len(boxes),
+            functools.partial(_describe, boxes),
+        )
+
+
+def _describe(boxes: Sequence[Box], place: int) -> tuple[str, str]:
+    return boxes[place].where, f"'{boxes[place].name}': "

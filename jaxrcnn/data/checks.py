@@ -81,7 +81,7 @@ def check_boxes(
         (
             (np.abs(boxes - inside) > TOLERANCE).any(axis=1),
             "box-reaches-out",
-            "reaches out of {image}",
+            "extends beyond {image}",
         ),
     )
     faults: dict[int, str] = {}
@@ -107,7 +107,7 @@ def describe_empty(box: np.ndarray) -> str:
 
 
 NORMALISED = (
-    "every box lies within 0 and 1, but boxes are in pixels: multiply x and width by the width of "
+    "all boxes are between 0 and 1, but boxes are in pixels: multiply x and width by the width of "
     "the image, y and height by its height"
 )
 

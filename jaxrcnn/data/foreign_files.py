@@ -24,7 +24,7 @@ BY_NAME = (
         re.compile(r"\.jsonl$"),
         "JSON Lines without objects of Hugging Face's imagefolder; export as COCO, YOLO or VOC",
     ),
-    (re.compile(r"\.hei[cf]$"), "a HEIC image, which is not read; convert such images to JPEG"),
+    (re.compile(r"\.hei[cf]$"), "a HEIC image, which cannot be read; convert such images to JPEG"),
 )
 """Patterns of names in lower case, and what such a file is."""
 

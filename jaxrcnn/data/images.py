@@ -322,6 +322,6 @@ def _unreadable(path: str | os.PathLike[str], error: Exception) -> DataError:
     if isinstance(error, TooManyPixels):
         what = str(error)
     if isinstance(error, UnidentifiedImageError):
-        what = "no image, or one that is broken at once, or of a kind that Pillow does not know"
+        what = "not an image, or damaged, or of a type that Pillow does not support"
     kind = "image-too-large" if isinstance(error, TooManyPixels) else "image-unreadable"
     return DataError(" ".join(f"{os.fspath(path)}: {what}".split()), kind)

@@ -115,7 +115,7 @@ def join(datasets: Sequence[Dataset], class_names: Sequence[str]) -> Dataset:
 def _alike(names: Sequence[str]) -> list[str]:
     """A note for each pair of names that differ only in case or blanks."""
     return [
-        f"the classes '{one}' and '{other}' differ only in case or blanks: "
-        f"--config.data.rename '{other}={one}' makes them one"
+        f"the classes '{one}' and '{other}' differ only in case or spaces: "
+        f"--config.data.rename '{other}={one}' merges them"
         for one, other in alike(names)
     ]

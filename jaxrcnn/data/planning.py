@@ -64,7 +64,7 @@ def note_on_canvases(dataset: Dataset, config: Config) -> str:
         return ""
     return (
         f"data.canvas=exact: {len(shapes)} image shapes, each compiled once; with "
-        f"--config.data.canvas ladder there are {len(few)}, and scores near the padding may differ"
+        f"--config.data.canvas ladder there are {len(few)}, but scores near the padding may differ"
     )
 
 

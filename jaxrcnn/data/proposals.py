@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxrcnn.data.records import Dataset
 
 VERSION = 1
-REMEDY = "write it anew with python -m jaxrcnn proposals WORKDIR --dump FILE"
+REMEDY = "write it again with python -m jaxrcnn proposals WORKDIR --dump FILE"
 
 
 class StoredProposals(NamedTuple):

@@ -144,7 +144,7 @@ def _read(
         notes.append(f"{name} has no column for classes: every box has the class '{one_class}'")
     if in_shares:
         notes.append(
-            f"{name}: {within} of {number} boxes lie within 0 and 1, so all coordinates are "
+            f"{name}: {within} of {number} boxes are between 0 and 1, so all coordinates are "
             "read as fractions of the width and height of the image"
         )
     return group_rows(file, rows, in_shares, log)
@@ -163,9 +163,9 @@ def _names(file: str, given: Sequence[str]) -> list[str]:
     try:
         sheet = read_sheet(file)
         place = find_columns(sheet.header, given, file).image
+        return [str(row.values[place]) for row in sheet.rows if place < len(row.values)]
     except DataError:
         return []
-    return [str(row.values[place]) for row in sheet.rows if place < len(row.values)]
 
 
 def _unnamed(pages: Sequence[Page], named: Iterable[str]) -> list[str]:

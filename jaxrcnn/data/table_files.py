@@ -66,15 +66,14 @@ def _values(file: str, header: Sequence[str], columns: Sequence[str]) -> list[st
     place = split_column(header, columns, file)
     if place is None:
         return []
+    values: dict[str, str] = {}
     try:
-        rows = read_sheet(file).rows
+        for row in read_sheet(file).rows:
+            cell = row.values[place] if place < len(row.values) else None
+            if not is_blank(cell):
+                values.setdefault(str(cell).strip().lower(), str(cell).strip())
     except DataError:
         return []
-    cells = (row.values[place] for row in rows if place < len(row.values))
-    values: dict[str, str] = {}
-    for cell in cells:
-        if not is_blank(cell):
-            values.setdefault(str(cell).strip().lower(), str(cell).strip())
     given = any(pair.partition("=")[0].strip() == "split" for pair in columns)
     return list(values.values()) if given or any(map(is_split, values)) else []
 

@@ -1,8 +1,11 @@
 """What the rows of a table say: images, and a box of each row that has one."""
 
+import array
 import re
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, overload
+
+import numpy as np
 
 from jaxrcnn.data.annotated import BadBox, Box, Corners
 from jaxrcnn.data.checks import FaultLog
@@ -14,6 +17,10 @@ from jaxrcnn.wording import counted
 
 OBJECT = "object"
 """The class of boxes in a table that has no column for it."""
+
+
+NO_BOX = (float("nan"),) * 4
+"""In the place of the box of a row that has none."""
 
 
 class Row(NamedTuple):
@@ -36,14 +43,98 @@ class Entry(NamedTuple):
     where: str  # its first row
     name: str
     split: str
-    boxes: list[Box]
+    boxes: Sequence[Box]
     faults: list[BadBox]
     sides: list[tuple[int | None, int | None]]  # height and width of the image, of each row
     in_shares: bool
     places: Sequence[str] = ()  # folders where the image may be
 
 
-def read_rows(sheet: Sheet, columns: Columns, one_class: str, log: FaultLog) -> list[Row]:
+class Rows(Sequence[Row]):
+    """The rows of a table by column: as objects, those of a large one would take gigabytes."""
+
+    def __init__(self) -> None:
+        self._where: list[str] = []
+        self._texts: dict[str, str] = {}  # names of images, splits and classes, each once
+        self._sides: dict[tuple[int | None, int | None], tuple[int | None, int | None]] = {}
+        self._named: tuple[list[str], list[str], list[str]] = ([], [], [])
+        self._sizes: list[tuple[int | None, int | None]] = []
+        self._has_box = bytearray()
+        self._corners = array.array("d")
+        self._faults: dict[int, str] = {}
+
+    def append(self, row: Row) -> None:
+        """Add a row."""
+        if row.fault:
+            self._faults[len(self)] = row.fault
+        self._where.append(row.where)
+        for column, text in zip(self._named, (row.image, row.split, row.label), strict=True):
+            column.append(self._texts.setdefault(text, text))
+        self._sizes.append(self._sides.setdefault(row.sides, row.sides))
+        self._has_box.append(row.corners is not None)
+        self._corners.extend(row.corners or NO_BOX)
+
+    @property
+    def images(self) -> Sequence[str]:
+        """The names of the images of all rows."""
+        return self._named[0]
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """The boxes of the rows that have one, (B, 4) float64."""
+        corners = np.array(self._corners).reshape(-1, 4)
+        return corners[np.frombuffer(self._has_box, bool)]
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Row]: ...
+    def __getitem__(self, place: int | slice) -> Row | list[Row]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(len(self))[place]]
+        index = range(len(self))[place]
+        image, split, label = (column[index] for column in self._named)
+        x0, y0, x1, y1 = self._corners[4 * index : 4 * index + 4]
+        corners = (x0, y0, x1, y1) if self._has_box[index] else None
+        fault = self._faults.get(index, "")
+        return Row(self._where[index], image, split, label, corners, self._sizes[index], fault)
+
+
+class RowBoxes(Sequence[Box]):
+    """The boxes of the rows of an image, made when they are asked for."""
+
+    def __init__(self, rows: Rows, places: Sequence[int], number: int) -> None:
+        """Take the boxes.
+
+        Args:
+            rows: of the table.
+            places: of those of the image.
+            number: how many of them have a box that is understood.
+        """
+        self._rows, self._places, self._number = rows, places, number
+
+    def __len__(self) -> int:
+        return self._number
+
+    @overload
+    def __getitem__(self, place: int) -> Box: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Box]: ...
+    def __getitem__(self, place: int | slice) -> Box | list[Box]:
+        return list(self)[place]
+
+    def __iter__(self) -> Iterator[Box]:
+        rows = (self._rows[place] for place in self._places)
+        with_box = (row for row in rows if row.fault or row.corners)
+        for place, row in enumerate(with_box, 1):
+            if row.corners and not row.fault:
+                yield Box(place, row.where, row.label, row.corners)
+
+
+def read_rows(sheet: Sheet, columns: Columns, one_class: str, log: FaultLog) -> Rows:
     """What the rows say; those that name no image go to the log.
 
     Args:
@@ -52,7 +143,7 @@ def read_rows(sheet: Sheet, columns: Columns, one_class: str, log: FaultLog) -> 
         one_class: the class of all boxes in a table without a column for it.
         log: takes the rows at fault.
     """
-    rows: list[Row] = []
+    rows = Rows()
     for cells in sheet.rows:
         try:
             rows.append(_read_row(cells, len(sheet.header), columns, one_class))
@@ -109,26 +200,27 @@ def _cells_of_bbox(cell: Any) -> Sequence[Any]:
     return cells
 
 
-def are_shares(rows: Sequence[Row]) -> tuple[int, int]:
+def are_shares(rows: Rows) -> tuple[int, int]:
     """How many boxes lie within 0 and 1, and how many there are; those without area do not count.
 
     Boxes in pixels are not so small: where most do, the coordinates are shares of the image.
     """
-    boxes = [row.corners for row in rows if row.corners]
-    boxes = [box for box in boxes if box[2] > box[0] and box[3] > box[1]]
-    within = sum(all(-1e-6 <= value <= 1 + 1e-6 for value in box) for box in boxes)
-    return within, len(boxes)
+    boxes = rows.boxes
+    boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
+    within = ((boxes >= -1e-6) & (boxes <= 1 + 1e-6)).all(axis=1)
+    return int(within.sum()), len(boxes)
 
 
-def group_rows(file: str, rows: Sequence[Row], in_shares: bool, log: FaultLog) -> list[Entry]:
+def group_rows(file: str, rows: Rows, in_shares: bool, log: FaultLog) -> list[Entry]:
     """The images of a table, by their names; one that is in two splits goes to the log."""
-    grouped: dict[str, list[Row]] = {}
-    for row in rows:
-        grouped.setdefault(row.image, []).append(row)
+    grouped: dict[str, array.array[int]] = {}
+    for place, name in enumerate(rows.images):
+        if name not in grouped:
+            grouped[name] = array.array("l")
+        grouped[name].append(place)
     entries: list[Entry] = []
     for name in sorted(grouped, key=lambda name: name.split("/")):
-        entry = _entry(file, name, grouped[name], in_shares)
-        splits = list(dict.fromkeys(row.split for row in grouped[name]))
+        entry, splits = _entry(file, rows, grouped[name], in_shares)
         if len(splits) > 1:
             what = f"the image is in the splits '{splits[0]}' and '{splits[1]}'"
             log.add(fault(file, entry.where, what, kind=IN_TWO_SPLITS), loses_image=True)
@@ -137,12 +229,13 @@ def group_rows(file: str, rows: Sequence[Row], in_shares: bool, log: FaultLog) -
     return entries
 
 
-def _entry(file: str, name: str, rows: Sequence[Row], in_shares: bool) -> Entry:
-    boxes: list[Box] = []
+def _entry(
+    file: str, table: Rows, places: Sequence[int], in_shares: bool
+) -> tuple[Entry, list[str]]:
+    """The image of some rows, and the splits that they name."""
+    rows = [table[place] for place in places]
     faults = [BadBox(row.where, row.fault) for row in rows if row.fault]
-    with_box = [row for row in rows if row.fault or row.corners]
-    for place, row in enumerate(with_box, 1):
-        if row.corners and not row.fault:
-            boxes.append(Box(place, row.where, row.label, row.corners))
-    sides = [row.sides for row in rows]
-    return Entry(0, file, rows[0].where, name, rows[0].split, boxes, faults, sides, in_shares)
+    boxes = RowBoxes(table, places, sum(bool(row.corners) and not row.fault for row in rows))
+    first, sides = rows[0], [row.sides for row in rows]
+    entry = Entry(0, file, first.where, first.image, first.split, boxes, faults, sides, in_shares)
+    return entry, list(dict.fromkeys(row.split for row in rows))

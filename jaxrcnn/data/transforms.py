@@ -215,7 +215,7 @@ def crop(sample: Sample, window: Window) -> Sample:
     if not (0 <= y0 < y1 <= height and 0 <= x0 < x1 <= width):
         raise ValueError(
             f"crop: the window y0={y0}, x0={x0}, y1={y1}, x1={x1} is empty or "
-            f"reaches out of the image of {width}x{height} pixels (width x height)"
+            f"extends beyond the image of {width}x{height} pixels (width x height)"
         )
     cut, inside = clip(sample, window), have_centres(sample.boxes, window)
     return keep_boxes(cut, (inside | sample.ignore) & have_area(cut.boxes))

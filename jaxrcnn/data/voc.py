@@ -2,27 +2,20 @@
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 
-from jaxrcnn.data.checks import (
-    EMPTY,
-    NORMALISED,
-    FaultLog,
-    are_normalised,
-    check_boxes,
-    describe_empty,
-)
-from jaxrcnn.data.columns import Records
+from jaxrcnn.data.checked import BadBox, Boxed, make_records
+from jaxrcnn.data.checks import NORMALISED, FaultLog, are_normalised
 from jaxrcnn.data.errors import fault, quoted
 from jaxrcnn.data.image_files import look_at
 from jaxrcnn.data.images import MAX_PIXELS
 from jaxrcnn.data.inside import Inside
-from jaxrcnn.data.records import Dataset, Record, make_record, read_file
+from jaxrcnn.data.records import Dataset, Record, read_file
 from jaxrcnn.data.voc_layouts import Unlisted, find_split, find_unlisted, spare_images
-from jaxrcnn.data.voc_pages import Page, list_pages, read_page
+from jaxrcnn.data.voc_pages import Object, Page, list_pages, read_page
 from jaxrcnn.wording import counted
 
 VOC_CLASSES = (
@@ -82,8 +75,10 @@ def read_voc(
     names = tuple(classes) or _name_classes(found, bool(unlisted))
     labels = {name: label for label, name in enumerate(names, 1)}
     counts: Counter[str] = Counter()
-    made = (_make_record(page, labels, keep_difficult, one_based, log, counts) for page in pages)
-    records = Records.of(made)
+    boxed = _boxed(pages, labels, one_based, counts)
+    records, good = make_records(boxed, log, counts, keep_difficult)
+    if one_based:
+        counts["not one-based"] = int(_not_one_based(pages, labels)[good].sum())
     return Dataset(
         name="+".join(splits),
         records=records,
@@ -118,56 +113,41 @@ def _unannotated(splits: Sequence[Unlisted], used: set[str]) -> list[str]:
     return [f"{counted(number, 'image')} without an XML file left out"] if number else []
 
 
-def _make_record(
-    page: Page,
-    labels: dict[str, int],
-    keep_difficult: bool,
-    one_based: bool,
-    log: FaultLog,
-    counts: Counter[str],
-) -> Record:
-    """The record of a page; its faulty boxes go to the log, and what is done to others is counted.
+def _boxed(
+    pages: Iterable[Page], labels: dict[str, int], one_based: bool, counts: Counter[str]
+) -> Iterator[Boxed]:
+    """The images with their objects of some classes; those of others are counted.
 
     Annotation ids count from 1 along the objects of all pages.
     """
-    first_id = counts["objects"] + 1
-    counts["objects"] += page.number
-    record, path = f"image {page.stem}", page.image.path
-    for what in page.faults:
-        log.add(fault(page.file, record, what, image=path))
-    objects = [item for item in page.objects if item.name in labels]
-    counts["other"] += len(page.objects) - len(objects)
-    written = np.array([item.corners for item in objects], np.float64).reshape(-1, 4)  # (G, 4)
-    corners = written - (one_based, one_based, 0, 0)
-    checked = check_boxes(corners, *page.image.size)
-    names = [f"object {item.place}, '{item.name}': " for item in objects]
-    for place, what in checked.faults.items():
-        about = {"kind": checked.kinds[place], "image": path, "box": corners[place]}
-        log.add(fault(page.file, record, names[place] + what, **about))
-    for place in np.flatnonzero(checked.empty).tolist():
-        about = {"kind": EMPTY, "image": path, "box": corners[place]}
-        log.remark(fault(page.file, record, names[place] + describe_empty(corners[place]), **about))
-    good = checked.good
-    kept = [item for item, is_good in zip(objects, good, strict=True) if is_good]
-    counts.update(cut=int(checked.cut[good].sum()), empty=int(checked.empty.sum()))
-    if one_based:
-        counts["not one-based"] += int(_not_one_based(written[good]).sum())
-    return make_record(
-        page.image_id,
-        page.stem,
-        page.image.path,
-        page.image.size,
-        checked.boxes[good],
-        [labels[item.name] for item in kept],
-        [first_id + item.place - 1 for item in kept],
-        difficult=[item.difficult for item in kept],
-        keep_difficult=keep_difficult,
-        as_stored=page.image.as_stored,
-    )
+    for page in pages:
+        first_id = counts["objects"] + 1
+        counts["objects"] += page.number
+        record = f"image {page.stem}"
+        objects = [item for item in page.objects if item.name in labels]
+        counts["other"] += len(page.objects) - len(objects)
+        yield Boxed(
+            page.image_id,
+            page.stem,
+            page.image,
+            page.file,
+            [BadBox(record, what) for what in page.faults],
+            [(x0 - one_based, y0 - one_based, x1, y1) for _, _, (x0, y0, x1, y1), _ in objects],
+            [labels[item.name] for item in objects],
+            [first_id + item.place - 1 for item in objects],
+            [item.difficult for item in objects],
+            functools.partial(_describe, record, objects),
+        )
 
 
-def _not_one_based(corners: np.ndarray) -> np.ndarray:
-    """Which boxes (G, 4) have a coordinate that counting pixels from 1 does not give, (G,) bool."""
+def _describe(record: str, objects: Sequence[Object], place: int) -> tuple[str, str]:
+    return record, f"object {objects[place].place}, '{objects[place].name}': "
+
+
+def _not_one_based(pages: Iterable[Page], labels: Container[str]) -> np.ndarray:
+    """Which boxes have a coordinate that counting pixels from 1 does not give, (B,) bool."""
+    written = [item.corners for page in pages for item in page.objects if item.name in labels]
+    corners = np.array(written, np.float64).reshape(-1, 4)  # (B, 4)
     return ((corners != np.floor(corners)) | (corners < 1)).any(axis=1)
 
 

@@ -194,7 +194,7 @@ def _image_file(listed: Listed, page: ElementTree.Element) -> str:
 
 def _side(page: ElementTree.Element, name: str) -> int | None:
     """An annotated height or width in pixels; None where it is missing, which tools write as 0."""
-    written = (page.findtext(f"size/{name}") or "0").strip()
+    written = (_text_in(page, "size", name) or "0").strip()
     try:
         side = whole_number(float(written), name)
     except ValueError as error:
@@ -209,10 +209,17 @@ def _read_object(item: ElementTree.Element, place: int) -> Object:
     name = (item.findtext("name") or "").strip()
     if not name:
         raise ValueError("it has no name")
-    written = [item.findtext(f"bndbox/{key}", "") for key in ("xmin", "ymin", "xmax", "ymax")]
+    written = [_text_in(item, "bndbox", key) or "" for key in ("xmin", "ymin", "xmax", "ymax")]
     try:
         xmin, ymin, xmax, ymax = (float(corner) for corner in written)
     except ValueError as error:
         raise ValueError(f"bndbox of '{name}' is {written}, not four numbers") from error
     difficult = flag(item.findtext("difficult") or None, f"difficult of '{name}'")
     return Object(place, name, (xmin, ymin, xmax, ymax), difficult)
+
+
+def _text_in(item: ElementTree.Element, outer: str, inner: str) -> str | None:
+    """`item.findtext("outer/inner")`, which is a program in Python where it has a path."""
+    element = item.find(outer)
+    text = None if element is None else element.findtext(inner)
+    return item.findtext(f"{outer}/{inner}") if text is None else text

@@ -197,7 +197,10 @@ class _Worker:
             return "could not be started"
         if code >= 0:
             return f"ended with exit code {code}"
-        return f"was ended by {signal.Signals(-code).name}"
+        try:
+            return f"was ended by {signal.Signals(-code).name}"
+        except ValueError:  # most real-time signals have no name
+            return f"was ended by signal {-code}"
 
     def _put(self, result: Any) -> bool:
         """Hand a result over; whether anyone wants it."""

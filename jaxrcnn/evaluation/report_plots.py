@@ -63,7 +63,7 @@ def plot_calibration(calibration: Calibration) -> "Figure":
     clean_axes(lower, "")
     options = {"width": 1 / BINS, "align": "edge", "edgecolor": "white"}
     upper.bar(edges, np.nan_to_num(calibration.precision), color=BLUE, label="hits", **options)
-    upper.plot([0, 1], [0, 1], color=GREY, ls="dashed", label="as the score says")
+    upper.plot([0, 1], [0, 1], color=GREY, ls="dashed", label="perfect calibration")
     upper.plot(calibration.scores, calibration.precision, "o", ms=3, color=ORANGE, label="bin mean")
     upper.set(ylabel="share of hits", xlim=(0, 1), ylim=(0, 1.02))
     upper.legend(frameon=False, loc="upper left", fontsize=8)

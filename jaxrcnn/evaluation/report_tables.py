@@ -18,12 +18,12 @@ MOST_CLASSES = 20
 MOST_CONFUSIONS = 15
 
 MEANINGS = {
-    "classification": "the box is right, the class is wrong",
-    "localisation": "the class is right, IoU is from 0.1 to 0.5",
-    "both": "class and box are wrong",
-    "duplicate": "another detection found the object with a higher score",
-    "background": "there is no object, IoU is at most 0.1",
-    "missed": "no detection finds the object, right or nearly so",
+    "classification": "the box is right, but the class is wrong",
+    "localisation": "the class is right, but the IoU is only 0.1 to 0.5",
+    "both": "class and box are both wrong",
+    "duplicate": "a detection with a higher score has found the object",
+    "background": "there is no object (IoU of at most 0.1)",
+    "missed": "no detection finds the object, even with a wrong class or a loose box",
 }
 
 
@@ -74,15 +74,15 @@ def describe_loss(tide: Tide) -> str:
     if not lost:
         return ""
     order = sorted(lost, key=lambda kind: -lost[kind])
-    worst = f"Most is lost to {_named(order[0])}: {number(lost[order[0]])} of AP50"
+    worst = f"Most AP50 is lost to {_named(order[0])} ({number(lost[order[0]])})"
     if len(order) == 1:
         return f"{worst}."
-    return f"{worst}; next come {_named(order[1])}, {number(lost[order[1]])}."
+    return f"{worst}, then to {_named(order[1])} ({number(lost[order[1]])})."
 
 
 def _named(kind: str) -> str:
     return {
-        "both": "detections that are wrong in class and box",
+        "both": "detections with a wrong class and box",
         "duplicate": "duplicate detections",
         "background": "detections of the background",
         "missed": "missed objects",
@@ -103,8 +103,16 @@ def error_rows(tide: Tide) -> list[ErrorRow]:
         for kind in KINDS
     ]
     totals = (
-        ("all false positives", tide.false_positives, "if every wrong detection scored 0"),
-        ("all false negatives", tide.false_negatives, "if no missing object was expected"),
+        (
+            "all false positives",
+            tide.false_positives,
+            "AP50 that would be gained without wrong detections",
+        ),
+        (
+            "all false negatives",
+            tide.false_negatives,
+            "AP50 that would be gained if no object were missed",
+        ),
     )
     rows += [ErrorRow(name, number(lost), 0, "", meaning) for name, lost, meaning in totals]
     return rows
@@ -175,4 +183,4 @@ def confusion_table(matrix: np.ndarray, names: Sequence[str]) -> Table:
         if count := int(own[true, taken]):
             share = count / matrix[true].sum()
             rows.append((names[true], names[taken], f"{count:,}", f"{100 * share:.1f} %"))
-    return Table(("object", "taken for", "times", "of its objects"), rows)
+    return Table(("object", "detected as", "number", "share of its objects"), rows)

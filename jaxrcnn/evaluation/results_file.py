@@ -113,7 +113,9 @@ def _read_numbers(
             hint = "COCO's boxes are x, y, width, height"
             raise _fault(path, number, f"{of}: bbox {box} has a negative side", hint)
         if not _is_number(row["score"]):
-            raise _fault(path, number, f"{of}: score {shortened(repr(row['score']))} is no number")
+            raise _fault(
+                path, number, f"{of}: score {shortened(repr(row['score']))} is not a finite number"
+            )
     boxes = np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)
     return boxes, np.array([row["score"] for row in rows], np.float64)
 
@@ -138,7 +140,7 @@ def _check_boxes(path: pathlib.Path, boxes: np.ndarray, sizes: np.ndarray) -> No
     if boxes.max() <= 1 + OUTSIDE and sizes.min() > 4:
         raise DataError(
             f"{path}: all boxes lie between 0 and 1; multiply them by the image's width and height "
-            "to have pixels"
+            "to get pixels"
         )
 
     def inside(ends: np.ndarray) -> np.ndarray:
@@ -149,6 +151,6 @@ def _check_boxes(path: pathlib.Path, boxes: np.ndarray, sizes: np.ndarray) -> No
     if outside.mean() > MANY and as_corners.mean() > 1 - OUTSIDE:
         share = f"{outside.sum()} of {counted(len(boxes), 'box', 'boxes')}"
         raise DataError(
-            f"{path}: as x, y, width, height {share} reach out of their images, and as corners x0, "
-            "y0, x1, y1 they fit; write bbox as [x0, y0, x1 - x0, y1 - y0]"
+            f"{path}: read as x, y, width, height, {share} extend beyond their images, but "
+            "as corners x0, y0, x1, y1 they fit; write bbox as [x0, y0, x1 - x0, y1 - y0]"
         )

@@ -27,22 +27,22 @@ def find_images(
     ids = _places(wanted, by_id)
     if (named := _places(files, names)) is not None:
         differ = ids is None or not np.array_equal(named, ids)
-        return named, ("images are read by their file_name",) if rows and differ else ()
+        return named, ("images are matched by file_name",) if rows and differ else ()
     for found in (ids, _places(wanted, names), _places(wanted, stems)):
         if found is not None:
             return found, ()
     if len(set(by_id)) < len(by_id):
         raise DataError(
-            f"{path}: image ids cannot be told apart, since the annotations of {dataset.name} use "
-            "some of them twice; evaluate each split or folder alone"
+            f"{path}: image ids are ambiguous, because the annotations of {dataset.name} use some "
+            "of them twice; evaluate each split or folder separately"
         )
     there = set(by_id)
     unknown = list(dict.fromkeys(name for name in wanted if name not in there))
     share = f"{len(unknown)} of {counted(len(set(wanted)), 'image')}"
     raise DataError(
-        f"{path}: {share} not in {dataset.name}, the first with image_id {quoted(unknown[:1])}; "
-        f"the ids there are {_some(by_id)}; "
-        "--config.data.eval_split names another split"
+        f"{path}: {share} not found in {dataset.name}: the first has image_id "
+        f"{quoted(unknown[:1])}, but the ids are {_some(by_id)}; to use another split, set "
+        "--config.data.eval_split"
     )
 
 
@@ -68,7 +68,7 @@ def find_labels(
     wanted = [row["category_id"] for row in rows]
     named = [row.get("category_name", row["category_id"]) for row in rows]
     if named and all(isinstance(name, str) and name in names for name in named):
-        notes = ("classes are read by their names",)
+        notes = ("classes are matched by name",)
         differ = any(ids.get(key) != names[name] for key, name in zip(wanted, named, strict=True))
         return np.array([names[name] for name in named], np.int64), notes if differ else ()
     if wrong := [key for key in wanted if isinstance(key, bool) or not isinstance(key, int | str)]:
@@ -79,8 +79,8 @@ def find_labels(
         places = {number: k + 1 for number, k in enumerate(in_order, first)}
         if set(wanted) <= places.keys():
             note = (
-                f"category_id is read as a number from {first} among the {len(places)} categories "
-                f"in the order of their ids: {first} is "
+                f"category_id is read as a position from {first} among the {len(places)} "
+                f"categories, sorted by id: {first} is "
                 f"{dataset.class_names[in_order[0]]} (id {dataset.category_ids[in_order[0]]})"
             )
             return np.array([places[number] for number in wanted], np.int64), (note,)

@@ -46,18 +46,20 @@ def best_thresholds(folder: pathlib.Path, step: int, class_names: Sequence[str])
     values = content["classes"]
     if list(values) != list(class_names):
         raise ConfigError(
-            f"score=best: {path} is of other classes ({_listed(values)}); "
-            f"jaxrcnn evaluate {folder} writes it anew"
+            f"score=best: {path} has other classes ({_listed(values)}); "
+            f"jaxrcnn evaluate {folder} replaces it"
         )
     notes = []
     if content["step"] != step:
         notes.append(
-            f"the thresholds are those of step {content['step']}, and the checkpoint is of step "
-            f"{step}; jaxrcnn evaluate {folder} measures them at step {step}"
+            f"the thresholds are those of step {content['step']}, but the checkpoint is that of "
+            f"step {step}; jaxrcnn evaluate {folder} measures them there"
         )
     without = [name for name, one in values.items() if one["threshold"] is None]
     if without:
-        notes.append(f"{DEFAULT_THRESHOLD} for what has no best threshold: {_listed(without)}")
+        notes.append(
+            f"{DEFAULT_THRESHOLD} for classes without a best threshold: {_listed(without)}"
+        )
     scores = [one["threshold"] for one in values.values()]
     lowest = [DEFAULT_THRESHOLD if score is None else score for score in scores]
     return Thresholds(np.array(lowest, np.float32), path, tuple(notes))
@@ -83,6 +85,6 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
         sound, content = False, {}
     if not sound:
         raise ConfigError(
-            f"score=best: {path} cannot be read; evaluate the model again, which writes it anew"
+            f"score=best: {path} cannot be read; evaluate the model again to replace it"
         )
     return content

@@ -54,7 +54,7 @@ def read_model(tensors: Tensors, name: str, model: Model, input_format: str = ""
     if (peer is TORCHVISION) != (model.peer == "torchvision"):
         raise ConfigError(f"--model {name} is {model.peer}'s, the file is of {peer.title}")
     if LOGITS not in tensors:
-        raise ConfigError(f"it has no {LOGITS}, so that it is no Faster R-CNN with a second stage")
+        raise ConfigError(f"it has no {LOGITS}, so it is not a Faster R-CNN with a second stage")
     config = model.config(len(tensors[LOGITS]) - 1)
     found = with_architecture(tensors, peer, config.model)
     backbone = found.backbone

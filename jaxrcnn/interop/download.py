@@ -80,7 +80,7 @@ def _is_there(path: pathlib.Path, file: PublishedFile) -> bool:
         return False
     difference = _difference(path, file)
     if difference:
-        raise ConfigError(f"{path}: {difference}; delete it to download it anew")
+        raise ConfigError(f"{path}: {difference}; delete it to download it again")
     return True
 
 

@@ -17,7 +17,7 @@ MAX_DIMENSIONS = 32
 MAX_ELEMENTS = 2**40
 """Of a tensor, counting an empty dimension as 1."""
 
-ANEW = "download or save it anew"
+ANEW = "download or save it again"
 
 
 class WeightFileError(ConfigError):

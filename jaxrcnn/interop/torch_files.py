@@ -20,7 +20,7 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 """The first of five pickles in the older format."""
 
-BIG_ENDIAN = "was written on a big-endian machine; save it anew on a usual one"
+BIG_ENDIAN = "was written on a big-endian machine; save it again on a little-endian one"
 
 
 class Pickled(NamedTuple):

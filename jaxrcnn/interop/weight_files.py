@@ -21,8 +21,8 @@ SLACK = 2**20
 """Bytes that the tensors of even the smallest file may take."""
 
 FOREIGN = (
-    (b"version https://git-lfs", "a pointer of git-lfs in place of the file; run git lfs pull"),
-    (b"<", "a web page, which a server sent in place of the file; download it again"),
+    (b"version https://git-lfs", "a git-lfs pointer instead of the file; run git lfs pull"),
+    (b"<", "a web page that a server sent instead of the file; download it again"),
     (b"\x1f\x8b", "compressed with gzip; unpack it first"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"\x89PNG", "a PNG image"),

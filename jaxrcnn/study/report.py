@@ -56,7 +56,7 @@ def write_report(
     replace_text(path / "study.json", to_json(study))
     plots = plot_study(study, path)
     page = render(study, {plot.name: plot.read_bytes() for plot in plots}, levels)
-    (path / "report.html").write_text(page, encoding="utf-8")
+    replace_text(path / "report.html", page)
     return [path / "study.json", *plots, path / "report.html"]
 
 

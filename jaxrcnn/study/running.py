@@ -32,6 +32,7 @@ from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.lock import locked
 from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
+from jaxrcnn.training.retries import write_patiently
 from jaxrcnn.writing import replace_text
 
 Sets = tuple[Dataset, Dataset]
@@ -81,10 +82,16 @@ def _run_study(plan: Plan, workdir: pathlib.Path) -> Study:
                     claim(folder_of(workdir, name, seed), config, plan.build)
                 continue
             results |= run_group(plan, group, seed, workdir, sets)
-            replace_text(workdir / "study.json", to_json(gather(plan, results, sets)))
+            _write_results(gather(plan, results, sets), workdir)
     study = gather(plan, results, sets)
-    write_report(study, workdir)
+    write_patiently(lambda: write_report(study, workdir), workdir / "report.html", print)
     return study
+
+
+def _write_results(study: Study, workdir: pathlib.Path) -> None:
+    """Write study.json, without which runs that have ended would be taken for new ones."""
+    path, text = workdir / "study.json", to_json(study)
+    write_patiently(lambda: replace_text(path, text), path, print)
 
 
 Results = dict[tuple[str, int], RunResult]

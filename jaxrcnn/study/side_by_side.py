@@ -37,6 +37,7 @@ from jaxrcnn.training.knobs import Knobs, knobs_of, with_open_gate, without_knob
 from jaxrcnn.training.lock import locked
 from jaxrcnn.training.log import Log
 from jaxrcnn.training.loop import Loop, evaluates_after
+from jaxrcnn.training.memory import memory_errors
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
 from jaxrcnn.training.program import Program
@@ -45,6 +46,7 @@ from jaxrcnn.training.sharding import Programs, compile_programs
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.step import train_step
 from jaxrcnn.training.trackers import open_trackers
+from jaxrcnn.training.watchdog import Watchdog, report_stuck
 from jaxrcnn.types import Array, Batch
 
 
@@ -108,7 +110,8 @@ def _run(
                 metrics=[folder / "metrics.jsonl" for folder in folders],
             )
         )
-        progress = stack.enter_context(Progress(config.train.steps, interruption))
+        watchdog = Watchdog(config.train.watchdog, functools.partial(report_stuck, together))
+        progress = stack.enter_context(Progress(config.train.steps, interruption, watchdog))
         names = train_set.class_names
         first = functools.partial(_first_states, config, programs, len(folders), progress, names)
         state = checkpoints.restore(first()) if checkpoints.steps else first()
@@ -143,7 +146,8 @@ def _run(
                 interruption=interruption,
                 last=last,
             )
-            state = loop.run(state)
+            with watchdog, memory_errors(config):
+                state = loop.run(state)
     for place in logs.going_on:
         folder = folders[place]
         origin = provenances[folder].origin

@@ -13,6 +13,7 @@ import jax
 
 from jaxrcnn.training.hosts import client, next_key, several
 from jaxrcnn.training.interruption import Interruption, Stop
+from jaxrcnn.training.peers import tell_at_once
 
 T = TypeVar("T")
 
@@ -58,6 +59,10 @@ class SharedInterruption(Interruption):
     def leavable(self) -> Iterator[None]:
         """Nothing is."""
         yield
+
+    def _give_up(self, number: int, why: str) -> None:
+        tell_at_once(f"{why}, without saving")
+        super()._give_up(number, why)
 
     def _pass_on(self) -> None:
         """All are done, and none is to fail the others."""

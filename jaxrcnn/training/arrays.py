@@ -17,7 +17,14 @@ import orbax.checkpoint
 from orbax.checkpoint.experimental import v1 as ocp
 
 from jaxrcnn.config import ConfigError
-from jaxrcnn.training.checksums import Checksum, checksum, checksums, first_difference, leaf_name
+from jaxrcnn.training.checksums import (
+    Checksum,
+    checksum,
+    checksums,
+    first_difference,
+    leaf_name,
+    short_name,
+)
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.files import AGAIN, FILE, check_whole, first_damaged, write_list
 from jaxrcnn.training.hosts import is_first, several
@@ -106,7 +113,7 @@ def open_arrays(path: pathlib.Path) -> Saved:
     # Before orbax reads them: what it and tensorstore say of damaged files fills a screen.
     damaged = listed and first_damaged(path, listed.files)
     if listed and damaged:
-        leaf = _first_damaged_array(path, listed.leaves)
+        leaf = short_name(_first_damaged_array(path, listed.leaves))
         raise CheckpointError(f"{damaged} is damaged{leaf and f' (array {leaf})'}; {AGAIN}")
     with undisturbed(), one_line(path), quiet(), alone():
         metadata: Any = ocp.metadata(str(path))

@@ -1,5 +1,6 @@
 """Checkpoints of a run: the whole training state, written by orbax beside the training."""
 
+import contextlib
 import functools
 import pathlib
 import time
@@ -22,6 +23,7 @@ from jaxrcnn.training.arrays import (
 from jaxrcnn.training.background import Background
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.hosts import barrier, from_first, is_first
+from jaxrcnn.training.reminders import reminding
 from jaxrcnn.training.retries import write_patiently
 from jaxrcnn.training.state import TrainState
 from jaxrcnn.training.step_folders import (
@@ -34,6 +36,9 @@ from jaxrcnn.training.step_folders import (
 )
 from jaxrcnn.training.weights import check_shapes, merged, placed
 from jaxrcnn.writing import flush_to_disk
+
+WRITING = "writing a checkpoint"
+"""What a person is told that others, or this process, are waiting for."""
 
 Checkpoint = Literal["best", "last"] | int
 """Which checkpoint of a run: the best evaluated one, the last one, or that of a step."""
@@ -128,7 +133,7 @@ class Checkpoints:
         Raises:
             CheckpointError: it could not be written.
         """
-        from_first(self._background.check)
+        from_first(self._background.check, WRITING)
 
     def wait(self) -> None:
         """Wait until all that was begun is on the disk.
@@ -137,8 +142,16 @@ class Checkpoints:
             CheckpointError: it could not be written.
         """
         if self._writes:
-            from_first(self._background.wait)
-            barrier("saved")
+            from_first(self._wait, WRITING)
+            barrier(WRITING)
+
+    def _wait(self) -> None:
+        with self._reminding():
+            self._background.wait()
+
+    def _reminding(self) -> contextlib.AbstractContextManager[None]:
+        """Say now and then that this process waits, such as for a network drive."""
+        return reminding(lambda: f"note: still {WRITING} in {self.folder}", self._say)
 
     def restore(self, like: TrainState) -> TrainState:
         """The state of the last step.
@@ -256,7 +269,8 @@ class Checkpoints:
             self.close()
             return
         try:
-            self._background.close()  # without other processes, which may be elsewhere
+            with self._reminding():
+                self._background.close()  # without other processes, which may be elsewhere
         except CheckpointError as error:
             self._say(f"note: {error}")  # what ended the training comes first
 

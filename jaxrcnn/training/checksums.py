@@ -1,6 +1,7 @@
 """CRC32C checksums of arrays, which tell that what is read is what was written."""
 
 import pathlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -53,9 +54,9 @@ def first_difference(tree: Any, sums: Mapping[str, Checksum]) -> str:
         if leaf is ...:
             continue
         if name not in sums:
-            return f"{name} has no checksum"
+            return f"{short_name(name)} has no checksum"
         if checksum(leaf) != sums[name]:
-            return f"{name} does not match its checksum"
+            return f"{short_name(name)} does not match its checksum"
     return ""
 
 
@@ -82,3 +83,8 @@ def _crc32c(pieces: Iterable[Any]) -> str:
 def leaf_name(path: Any) -> str:
     """The dotted path of an array in a tree, from jax' path."""
     return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+def short_name(name: str) -> str:
+    """A dotted path for a message, without the names of optax' records around records."""
+    return re.sub(r"\binner_states?\.", "", name)

@@ -55,11 +55,11 @@ def leave_out(workdir: pathlib.Path, damage: Damage) -> list[str]:
     lines = []
     if damage.faults:  # first, since a run that dies behind the renaming finds no damage any more
         redo_from(workdir, damage.good)
-    barrier("damaged")  # all have seen it
+    barrier("looking for damaged checkpoints")  # all have seen it
     for step, fault in damage.faults.items() if is_first() else ():
         name = set_aside(folder_of(workdir) / str(step)).name
         lines.append(
             f"note: {fault}. It is renamed to {name}, and training resumes from step {damage.good}"
         )
-    barrier("set aside")
+    barrier("renaming damaged checkpoints")
     return lines

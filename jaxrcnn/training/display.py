@@ -1,13 +1,14 @@
 """How a run's progress looks: live lines in a terminal, plain lines elsewhere."""
 
 import collections
+import itertools
 import os
 import sys
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jaxrcnn.training.activity import Activity
+from jaxrcnn.training.reminders import AFTER, Reminder
 from jaxrcnn.wording import legible
 from jaxrcnn.writing import abandon
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import rich.progress
 
 LATE = 10.0
-"""Seconds; what takes longer gets a line of its own where there is no live one."""
+"""Seconds; what takes longer gets a line of its own where there is no live one, and more later."""
 
 
 class Lines:
@@ -29,19 +30,23 @@ class Lines:
 
     def __init__(self, total_steps: int, leave: Callable[[], None] = lambda: None) -> None:
         self._total_steps, self._leave = total_steps, leave
-        self._late: list[threading.Timer] = []
+        self._activities: list[tuple[Activity, Reminder]] = []
 
     def begin(self, activity: Activity) -> None:
-        """Say what is being done, if it takes long; an inner activity speaks for an outer one."""
-        if self._late:
-            self._late[-1].cancel()
-        self._late.append(threading.Timer(LATE, self.message, [f"{activity.doing} …"]))
-        self._late[-1].daemon = True
-        self._late[-1].start()
+        """Say now and then what is being done; an inner activity speaks for an outer one."""
+        lines = itertools.chain([f"{activity.doing} …"], iter(lambda: f"still {activity}", None))
+
+        def remind() -> None:
+            line = next(lines)
+            if self._activities[-1:] and self._activities[-1][0] is activity:
+                self.message(line)
+
+        self._activities.append((activity, Reminder(remind, (LATE, *AFTER))))
 
     def end(self) -> None:
         """The activity that was begun last is over."""
-        self._late.pop().cancel()
+        _, reminder = self._activities.pop()
+        reminder.cancel()
 
     def follow(self, step: int, loss: Any) -> None:
         """Nothing: only logged steps have a line."""

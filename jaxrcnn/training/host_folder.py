@@ -83,7 +83,7 @@ def _meet(workdir: pathlib.Path, folder: pathlib.Path | None = None) -> None:
             if path.suffix in (".json", ".jsonl"):
                 shutil.copyfile(path, folder / path.name)
         (folder / "checkpoints").symlink_to(folder_of(workdir))
-    barrier("folder")
+    barrier("opening the run's folder")
 
 
 def _see(workdir: pathlib.Path, holder: str) -> None:

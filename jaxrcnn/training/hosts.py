@@ -10,12 +10,14 @@ import contextlib
 import itertools
 import pickle
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 
 from jaxrcnn.training.errors import PeerError
+from jaxrcnn.training.reminders import reminding
 
 T = TypeVar("T")
 
@@ -61,23 +63,33 @@ def next_key(what: str) -> str:
     return f"jaxrcnn/{next(_numbers)}/{what}"
 
 
-def barrier(name: str) -> None:
+def barrier(doing: str) -> None:
     """Wait until all processes are here.
+
+    Args:
+        doing: what those that are not here yet are doing, for a person.
 
     Raises:
         PeerError: one is gone.
     """
     if several():
+        key = next_key("barrier")
         try:
-            client().wait_at_barrier(next_key(name), PATIENCE * 1000)
+            _send(f"{key}/{jax.process_index()}", b"")
+            with _reminding(lambda: f"{_missing(key)} ({doing})"):
+                client().wait_at_barrier(key, PATIENCE * 1000)
         except RuntimeError as error:
             raise lost(error) from error
         while _sent:  # what all have read by now
             client().key_value_delete(_sent.pop())
 
 
-def from_first(make: Callable[[], T]) -> T:
+def from_first(make: Callable[[], T], doing: str = "preparing the next step") -> T:
     """What a function returns in the first process, which alone calls it.
+
+    Args:
+        make: the function.
+        doing: what the others say that it is doing, if it takes long.
 
     Raises:
         PeerError: that process is gone, or its function failed unexpectedly.
@@ -87,7 +99,7 @@ def from_first(make: Callable[[], T]) -> T:
         return make()
     key = next_key("value")
     if not is_first():
-        value = pickle.loads(_receive(key))
+        value = pickle.loads(_receive(key, 0, doing))
         if isinstance(value, _Raised):
             raise value.error
         return value
@@ -100,10 +112,14 @@ def from_first(make: Callable[[], T]) -> T:
     return value
 
 
-def first_then_others(make: Callable[[], T]) -> T:
+def first_then_others(make: Callable[[], T], doing: str = "reading the data") -> T:
     """What a function returns, called in the first process before it is in the others.
 
     It returns when all are done: what holds up one of them, such as a full disk, holds up all.
+
+    Args:
+        make: the function.
+        doing: what they say of each other, if it takes long.
 
     Raises:
         PeerError, Exception: as `from_first`.
@@ -111,9 +127,9 @@ def first_then_others(make: Callable[[], T]) -> T:
     if not several():
         return make()
     made: list[T] = []
-    from_first(lambda: made.append(make()))
+    from_first(lambda: made.append(make()), doing)
     value = made[0] if made else make()
-    barrier("made")
+    barrier(doing)
     return value
 
 
@@ -128,8 +144,9 @@ def gather(value: T) -> list[T]:
     # Not by a program on the devices, which on CPUs would wait for no longer than half a minute.
     key = next_key("values")
     _send(f"{key}/{jax.process_index()}", pickle.dumps(value))
-    values = [pickle.loads(_receive(f"{key}/{number}")) for number in range(jax.process_count())]
-    barrier("gathered")
+    numbers = range(jax.process_count())
+    values = [pickle.loads(_receive(f"{key}/{n}", n, "doing its part")) for n in numbers]
+    barrier("exchanging results")
     return values
 
 
@@ -158,8 +175,13 @@ def _send(key: str, content: bytes) -> None:
         _sent.append(f"{key}/{number}")
 
 
-def _receive(key: str) -> bytes:
+def _receive(key: str, sender: int, doing: str) -> bytes:
     """What `_send` has put there, or another process will.
+
+    Args:
+        key: the same as there.
+        sender: number of the other process.
+        doing: what it is doing meanwhile, for a person.
 
     Raises:
         PeerError: that process is gone.
@@ -169,6 +191,25 @@ def _receive(key: str) -> bytes:
         return client().blocking_key_value_get_bytes(f"{key}/{number}", PATIENCE * 1000)
 
     try:
-        return b"".join(part(1 + number) for number in range(int(part(0))))
+        with _reminding(lambda: f"process {sender} ({doing})"):
+            return b"".join(part(1 + number) for number in range(int(part(0))))
     except RuntimeError as error:
         raise lost(error) from error
+
+
+def _missing(key: str) -> str:
+    """The processes that are not at a barrier yet."""
+    with contextlib.suppress(RuntimeError, AttributeError):
+        names = [name for name, _ in client().key_value_dir_get_bytes(f"{key}/")]
+        there = {int(name.split("/")[-2]) for name in names}
+        missing = sorted(set(range(jax.process_count())) - there)
+        return " and ".join(f"process {number}" for number in missing)
+    return "the others"
+
+
+def _reminding(whom: Callable[[], str]) -> contextlib.AbstractContextManager[None]:
+    """Say now and then, if it takes long, for which process this one waits."""
+    return reminding(
+        lambda: f"note: {this_process()} is waiting for {whom()}",
+        lambda line: print(line, file=sys.stderr, flush=True),
+    )

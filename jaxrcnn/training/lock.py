@@ -46,9 +46,11 @@ def locked(folder: pathlib.Path, say: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        if made and os.listdir(folder) == [FILE]:
-            (folder / FILE).unlink()
-            folder.rmdir()
+        # What goes wrong here is less than what has: the folder may be gone, or its disk.
+        with contextlib.suppress(OSError):
+            if made and os.listdir(folder) == [FILE]:
+                (folder / FILE).unlink()
+                folder.rmdir()
         with contextlib.suppress(OSError):
             os.truncate(file, 0)
         os.close(file)
@@ -76,7 +78,7 @@ def _open_locked(folder: pathlib.Path, say: Callable[[str], None]) -> int:
 
 def _lock(file: int, folder: pathlib.Path, say: Callable[[str], None]) -> None:
     if fcntl is None:
-        say(f"note: {folder} is not locked, on this system; a second run here would not notice")
+        say(f"note: {folder} cannot be locked on this system; a second run would not be noticed")
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -88,7 +90,7 @@ def _lock(file: int, folder: pathlib.Path, say: Callable[[str], None]) -> None:
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
-        say(f"note: the file system of {folder} has no locks; a second run here would not notice")
+        say(f"note: the file system of {folder} has no locks; a second run would not be noticed")
 
 
 def _myself() -> str:

@@ -191,7 +191,7 @@ class Loop:
             if save:
                 self.checkpoints.save(state)
             over = judge and bool(self.evaluate(state))
-            barrier("ended step")  # the first process takes longer: it writes, draws and deletes
+            barrier("saving or evaluating")  # the first takes longer: it writes, draws and deletes
         self.log.restart()
         return over
 

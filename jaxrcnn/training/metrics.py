@@ -10,6 +10,7 @@ from typing import Any, Self
 from jaxrcnn.config import ConfigError
 from jaxrcnn.opening import read_bytes
 from jaxrcnn.training.hosts import first_then_others
+from jaxrcnn.training.reminders import reminding
 from jaxrcnn.training.retries import write_patiently
 from jaxrcnn.training.trackers import Trackers
 from jaxrcnn.writing import replace_text
@@ -78,7 +79,13 @@ class MetricsWriter:
         Raises:
             CheckpointError: the disk stayed full, in all processes that of the first.
         """
-        first_then_others(lambda: self._write(int(step), metrics))
+        doing = f"writing {self._path.name}"
+
+        def write() -> None:
+            with reminding(lambda: f"note: still {doing}, or giving it to trackers", self._say):
+                self._write(int(step), metrics)
+
+        first_then_others(write, doing)
 
     def _write(self, step: int, metrics: Mapping[str, Any]) -> None:
         values = {key: float(value) for key, value in metrics.items()}

@@ -112,6 +112,22 @@ def fail(message: str) -> None:
     _leave()
 
 
+def tell_at_once(message: str) -> None:
+    """Tell the others that this process ends without waiting for anything.
+
+    It returns within a few seconds, also where the store does not answer. The first process stays
+    until the others have seen it, since the store ends with it.
+    """
+    if not jax.distributed.is_initialized():
+        return
+    said = f"{this_process()} ended: {message}"
+    thread = threading.Thread(target=_tell, args=(FAILED, said), daemon=True)
+    thread.start()
+    thread.join(SEEN)
+    if is_first():
+        time.sleep(SEEN)
+
+
 def why_lost(error: BaseException) -> PeerError:
     """The error for one of jax's that says another process is gone; if it said why, with that."""
     for _ in range(round(SEEN / TICK)):

@@ -194,7 +194,10 @@ def _compare(
         there, here = (_listed({k: x[k] for k in differ if k in x}) for x in (written, own))
         remedy = "give the same pieces as in training: --pieces or build=, optimizer= and data sets"
         if not here and set(differ) <= set(Detector._fields):
-            remedy = "their code is not in the folder: build=, or --pieces, takes what builds it"
+            remedy = (
+                "their code is not in the folder: name the function that builds the detector with "
+                "build= or --pieces"
+            )
         raise ConfigError(
             f"{folder} was made with {there or 'no pieces of its own'}, and here there is "
             f"{here or 'the default'}; {remedy}"

@@ -83,7 +83,7 @@ class Program:
         """
         if several() and (again or key not in self._met):
             self._met.add(key)
-            barrier("program")
+            barrier("compiling a program")
 
     def _compile(self, key: Hashable, args: tuple[Any, ...], options: dict[str, Any]) -> None:
         if _compiled(key) is None:

@@ -6,8 +6,8 @@ NOW = {"missed": {"0.5": 0.25, "0.7": 0.5}}
 def test_anchors_are_only_suggested_where_they_miss_fewer_objects():
     none = {"suggested_sizes": None, "suggested_ratios": None, "suggested_missed": None}
     assert describe_anchors(NOW | none) == (
-        "25.0% of the objects overlap no anchor with an IoU of 0.5, 50.0% with 0.7; "
-        "k-means finds no sizes and ratios that miss fewer"
+        "25.0% of the objects have no anchor with an IoU of 0.5, 50.0% none with 0.7; "
+        "k-means finds no anchors that miss fewer objects"
     )
     others = {
         "suggested_sizes": ((16,), (8,)),
@@ -15,4 +15,4 @@ def test_anchors_are_only_suggested_where_they_miss_fewer_objects():
         "suggested_missed": {"0.5": 0.125, "0.7": 0.5},
     }
     line = describe_anchors(NOW | others)
-    assert "with the sizes 8 16 and ratios 0.5 2 that k-means finds, 12.5% and 50.0%" in line
+    assert "with the sizes 8 16 and ratios 0.5 2 that k-means suggests, 12.5% and 50.0%" in line

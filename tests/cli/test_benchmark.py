@@ -222,15 +222,18 @@ def test_it_needs_the_core_packages_alone(measured, tmp_path, what):
     [
         (
             ["--what", "speed"],
-            "argument --what: got 'speed', takes some of check,train,predict",
+            "argument --what: got 'speed', expected some of check,train,predict",
         ),
-        (["--train", "320x320"], "argument --train: got '320x320', takes images, height"),
+        (["--train", "320x320"], "argument --train: got '320x320', expected images, height"),
         (
             ["--against", "detectron2"],
-            "argument --against: got 'detectron2', takes torchvision, none or MODULE:FUNCTION",
+            "argument --against: got 'detectron2', expected torchvision, none or MODULE:FUNCTION",
         ),
         (["--against", "no_fork:build"], "--against no_fork:build: there is no module no_fork in"),
-        (["--pieces", "tests.cli.fork"], "--pieces: got 'tests.cli.fork', takes MODULE:FUNCTION"),
+        (
+            ["--pieces", "tests.cli.fork"],
+            "--pieces: got 'tests.cli.fork', expected MODULE:FUNCTION",
+        ),
         (
             ["--pieces", "tests.cli.fork:build", "--against", "tests.cli.fork:build"],
             "--against: tests.cli.fork:build is the detector of --pieces, too; name another",

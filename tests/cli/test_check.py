@@ -35,7 +35,7 @@ def test_a_clean_folder_a_faulty_one_and_none_at_all(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        ([], "give a folder of labelled images, or --config CONFIG"),
+        ([], "name a folder of labelled images, or a config with --config CONFIG"),
         (["EMPTY"], "EMPTY"),
         (["GONE"], "there is no such folder"),
         (["EMPTY", "EMPTY"], "is given twice"),

@@ -119,15 +119,18 @@ def test_without_objects_it_says_so(ground_truth, tmp_path, capsys):
     file.write_text(json.dumps({**content, "annotations": []}))
     path = detections(tmp_path, 5)
     assert main(["evaluate", str(path), "--data", str(ground_truth)]) == 0
-    assert "there are no objects to find, so no AP" in capsys.readouterr().out
+    assert "there are no objects to find, so AP is undefined" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ([], "others.json: give the annotations with --data DIR"),
-        (["--data", "{data}", "--flip"], "--flip: .*others.json holds detections"),
-        (["--data", "{data}", "--checkpoint", "5"], "--checkpoint: .*others.json holds"),
+        ([], "others.json: name the folder of the annotations with --data DIR"),
+        (["--data", "{data}", "--flip"], "--flip requires a model: .*others.json contains"),
+        (
+            ["--data", "{data}", "--checkpoint", "5"],
+            "--checkpoint requires a model: .*others.json contains",
+        ),
         (["--data", "{data}", "--config.data.eval_split", "test"], "split test: there is no such"),
         (["--data", "{data}", "--config.eval.max_detections", "9"], "must be at least 100"),
         (["--data", "{data}/none"], "none"),

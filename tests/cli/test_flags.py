@@ -63,8 +63,8 @@ def test_each_flag_has_a_value_and_the_last_one_counts():
             ("--config.q.q", ["1"]),
             "unknown field --config.q.q; `jaxrcnn train --help-all` lists all fields",
         ),
-        (("--config.a.size", ["x"]), "--config.a.size: got 'x', takes int"),
-        (("--config.a.size", []), "--config.a.size: got nothing, takes int"),
+        (("--config.a.size", ["x"]), "--config.a.size: got 'x', expected int"),
+        (("--config.a.size", []), "--config.a.size: got nothing, expected int"),
     ],
 )
 def test_a_fault_is_one_line(flag, line):

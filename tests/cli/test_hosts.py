@@ -26,9 +26,9 @@ def test_where_the_processes_meet(options, hosts):
         ),
         ((None, None, None, 0), "--coordinator, --processes and --process must be given together"),
         (("auto", None, None, 1), "--distributed auto cannot be combined with"),
-        ((None, "10.0.0.1", 2, 0), "--coordinator: got '10.0.0.1', takes HOST:PORT"),
-        ((None, ":9911", 2, 0), "--coordinator: got ':9911', takes HOST:PORT"),
-        ((None, "host:9911", 2, 2), r"--process: got 2, takes a number from 0 to .* \(1\)"),
+        ((None, "10.0.0.1", 2, 0), "--coordinator: got '10.0.0.1', expected HOST:PORT"),
+        ((None, ":9911", 2, 0), "--coordinator: got ':9911', expected HOST:PORT"),
+        ((None, "host:9911", 2, 2), r"--process: got 2, expected a number from 0 to .* \(1\)"),
         ((None, "host:9911", 0, 0), "--process: got 0"),
     ],
 )

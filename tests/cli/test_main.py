@@ -170,19 +170,28 @@ def test_an_unknown_command_is_named(capsys):
     ("argv", "part"),
     [
         (["evaluate"], "WORKDIR"),
-        (["evaluate", "w", "--batch-size", "0"], "--batch-size: got '0', takes a whole number"),
-        (["evaluate", "w", "--step", "-1"], "--step: got '-1', takes best, last or a step"),
+        (["evaluate", "w", "--batch-size", "0"], "--batch-size: got '0', expected a whole number"),
+        (["evaluate", "w", "--step", "-1"], "--step: got '-1', expected best, last or a step"),
         (["evaluate", "w", "--st", "1"], "--st"),
         (["proposals"], "WORKDIR"),
-        (["proposals", "w", "--checkpoint", "x"], "--checkpoint: got 'x', takes best, last or a"),
+        (
+            ["proposals", "w", "--checkpoint", "x"],
+            "--checkpoint: got 'x', expected best, last or a",
+        ),
         (["proposals", "w", "--split", "test"], "--split: invalid choice: 'test'"),
-        (["proposals", "w", "--dump", "a.json"], "--dump: got 'a.json', takes a path that ends in"),
+        (
+            ["proposals", "w", "--dump", "a.json"],
+            "--dump: got 'a.json', expected a path that ends in",
+        ),
         (["predict", "w", "--out", "o"], "IMAGES"),
         (["predict", "w", "p"], "--out"),
-        (["predict", "w", "p", "--out", "o", "--score", "2"], "--score: got '2', takes a number"),
+        (
+            ["predict", "w", "p", "--out", "o", "--score", "2"],
+            "--score: got '2', expected a number",
+        ),
         (["predict", "w", "p", "--out", "o", "--score", "nan"], "--score: got 'nan'"),
         (["predict", "w", "p", "--out", "o", "--score", "x"], "--score: got 'x'"),
-        (["predict", "w", "p", "--out", "o", "--batch", "0"], "--batch: got '0', takes a whole"),
+        (["predict", "w", "p", "--out", "o", "--batch", "0"], "--batch: got '0', expected a whole"),
     ],
 )
 def test_wrong_arguments_are_one_line_that_names_them(capsys, argv, part):

@@ -170,46 +170,47 @@ def test_what_is_set_is_all_that_changes_and_the_config_is_frozen(parse):
         ),
         (
             ["--config.eval.zzz", "3"],
-            "unknown field --config.eval.zzz; --config.eval has metric, batch_size, images",
+            "unknown field --config.eval.zzz; --config.eval has metric, backend, max_detections, "
+            "batch_size, images",
         ),
-        (["--config.train.steps", "many"], "--config.train.steps: got 'many', takes int"),
-        (["--config.train.steps", "1.5"], "--config.train.steps: got '1.5', takes int"),
-        (["--config.train.steps", "1", "2"], "--config.train.steps: got '1 2', takes int"),
-        (["--config.train.steps"], "--config.train.steps: got nothing, takes int"),
-        (["--config.train.steps="], "--config.train.steps: got '', takes int"),
+        (["--config.train.steps", "many"], "--config.train.steps: got 'many', expected int"),
+        (["--config.train.steps", "1.5"], "--config.train.steps: got '1.5', expected int"),
+        (["--config.train.steps", "1", "2"], "--config.train.steps: got '1 2', expected int"),
+        (["--config.train.steps"], "--config.train.steps: got nothing, expected int"),
+        (["--config.train.steps="], "--config.train.steps: got '', expected int"),
         (
             ["--config.model.neck.name", "fpm"],
-            "--config.model.neck.name: got 'fpm', takes one of fpn, c4, c5 (nearest: fpn)",
+            "--config.model.neck.name: got 'fpm', expected one of fpn, c4, c5 (nearest: fpn)",
         ),
         (
             ["--config.data.skip_empty", "maybe"],
-            "--config.data.skip_empty: got 'maybe', takes True or False",
+            "--config.data.skip_empty: got 'maybe', expected True or False",
         ),
         (
             ["--config.data.skip_empty"],
-            "--config.data.skip_empty: got nothing, takes True or False",
+            "--config.data.skip_empty: got nothing, expected True or False",
         ),
         (
             ["--config.model.pixel_mean", "1", "2"],
-            "--config.model.pixel_mean: got '1 2', takes 3 float values",
+            "--config.model.pixel_mean: got '1 2', expected 3 float values",
         ),
         (
             ["--config.data.train_short_sides", "640,800"],
-            "--config.data.train_short_sides: got '640,800', takes any number of int values",
+            "--config.data.train_short_sides: got '640,800', expected any number of int values",
         ),
         (
             ["--config.data.train_splits", "('a', 3)"],
-            "--config.data.train_splits: got '('a', 3)', takes any number of str values",
+            "--config.data.train_splits: got '('a', 3)', expected any number of str values",
         ),
         (
             ["--config.model.anchors.sizes", "8", "16"],
             "--config.model.anchors.sizes: got '8 16', "
-            "takes a tuple of tuples such as '((8,), (16, 32))'",
+            "expected a tuple of tuples such as '((8,), (16, 32))'",
         ),
         (
             ["--config.model.anchors.sizes", "((8,), (16,)"],
             "--config.model.anchors.sizes: got '((8,), (16,)', "
-            "takes a tuple of tuples such as '((8,), (16, 32))'",
+            "expected a tuple of tuples such as '((8,), (16, 32))'",
         ),
         (["many"], "many: there is no such folder"),
         (
@@ -217,14 +218,14 @@ def test_what_is_set_is_all_that_changes_and_the_config_is_frozen(parse):
             "tiny: there is no such folder; for the config of this name, write --config tiny",
         ),
         ([__file__], f"{__file__} is a file; give the folder that contains the data set"),
-        (["--workdir"], "--workdir: got nothing, takes a path"),
+        (["--workdir"], "--workdir: got nothing, expected a path"),
         (["--workdir", "a", "b"], "b: there is no such folder"),
-        (["--config"], "--config: got nothing, takes a name or a file"),
-        (["--config="], "--config: got '', takes a name or a file"),
+        (["--config"], "--config: got nothing, expected a name or a file"),
+        (["--config="], "--config: got '', expected a name or a file"),
         # The first of several faults is named.
         (
             ["--config.train.batch_size", "4", "--config.seed", "x", "--config.zzz", "3"],
-            "--config.seed: got 'x', takes int",
+            "--config.seed: got 'x', expected int",
         ),
         # Combinations are refused at once, too.
         (
@@ -350,7 +351,7 @@ def test_a_tuple_of_steps_takes_one_literal_and_fills_in_what_it_leaves_out(pars
 def test_a_wrong_tuple_of_steps_is_one_line(words, complain):
     flag = "--config.train.alternating.steps"
     assert complain(flag, words) == (
-        f"{flag}: got '{words}', takes a tuple of dicts with trains, backbone, restart, "
+        f"{flag}: got '{words}', expected a tuple of dicts with trains, backbone, restart, "
         "steps, milestones"
     )
 
@@ -382,7 +383,7 @@ def test_fields_of_a_trained_model_are_set_by_the_end_of_their_names(words, fiel
         (["--config.min_size", "1"], "--config.min_size is ambiguous: it may be model.proposals."),
         (
             ["--config.max_detections", "many"],
-            "--config.model.detections.max_detections: got 'many', takes int",
+            "--config.model.detections.max_detections: got 'many', expected int",
         ),
         (
             ["--config.score_threshold", "7"],

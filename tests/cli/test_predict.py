@@ -95,7 +95,7 @@ def test_the_best_thresholds_are_those_of_the_last_evaluation(model, images, tmp
     assert "cat" in names
     assert "dog" not in names
     said = capsys.readouterr()
-    assert said.err == "note: 0.5 for what has no best threshold: bird\n"
+    assert said.err == "note: 0.5 for classes without a best threshold: bird\n"
     assert f"thresholds  cat 0.00, dog 1.00, bird 0.50 ({path})\n" in said.out
     assert "with a score of at least the best threshold of its class\n" in said.out
 
@@ -105,7 +105,7 @@ def test_a_score_that_is_none_is_one_line(model, images, tmp_path, score, capsys
     complaint = error_line(
         capsys, lambda: predict(model, tmp_path / "found", images / "a.png", score=score)
     )
-    assert f"--score: got '{score}', takes a number from 0 to 1, or best" in complaint
+    assert f"--score: got '{score}', expected a number from 0 to 1, or best" in complaint
 
 
 def test_a_stored_turned_image_gives_the_boxes_of_the_upright_one(model, images, tmp_path):
@@ -290,7 +290,7 @@ def test_images_are_drawn_while_others_are_still_to_be_read(model, images, tmp_p
     for number in range(60):
         (tmp_path / "many" / f"{number}.png").hardlink_to(images / "a.png")
     read, read_at_first = [], []
-    reader, draw = unannotated.read_image, command.draw
+    reader, draw = unannotated.read_scaled, command.draw
 
     def noted(path, *limits):
         read.append(path)
@@ -300,7 +300,7 @@ def test_images_are_drawn_while_others_are_still_to_be_read(model, images, tmp_p
         read_at_first.append(len(read))
         draw(*words)
 
-    monkeypatch.setattr(unannotated, "read_image", noted)
+    monkeypatch.setattr(unannotated, "read_scaled", noted)
     monkeypatch.setattr(command, "draw", first_noted)
     words = ["predict", str(model), str(tmp_path / "many"), "--out", str(tmp_path / "found")]
     assert main([*words, "--batch", "1"]) == 0

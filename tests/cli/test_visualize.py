@@ -90,7 +90,7 @@ def test_how_an_image_was_changed_is_said(horizontal, vertical, words):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "give the folder of a run or of labelled images, or --config"),
+        ([], "name the folder of a run or of labelled images, or a config with --config"),
         (["MODEL", "--config", "tiny"], "is a run, which has its own config and weights"),
         (["MODEL", "--step", "10"], "--step 10: there are 9 training steps"),
         (["--config", "tiny", "--checkpoint", "best"], "--checkpoint requires the folder of a run"),

@@ -42,7 +42,7 @@ def test_shares_are_of_the_width_and_the_height():
 
 def test_boxes_in_pixels_that_look_like_shares_are_noted():
     boxes = [("cat", (0.25, 0.5, 0.5, 1))]
-    assert "every box lies within 0 and 1" in make(page(1, boxes)).notes[-1]
+    assert "all boxes are between 0 and 1" in make(page(1, boxes)).notes[-1]
     assert make(page(1, boxes, in_shares=True)).notes == ("a note",)
 
 

@@ -103,7 +103,7 @@ CASES = [
     (
         "normalised",
         coco,
-        f"train: {ALL}; every box lies within 0 and 1, but boxes are in pixels: multiply x and "
+        f"train: {ALL}; all boxes are between 0 and 1, but boxes are in pixels: multiply x and "
         "width by the width of the image, y and height by its height "
         "| 1 p0.png [0.234375 0.3125 0.484375 0.604167] [0.515625 0.354167 0.734375 0.6875]",
     ),

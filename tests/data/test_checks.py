@@ -22,12 +22,12 @@ def test_boxes_are_cut_where_they_reach_out_by_a_pixel():
         ((np.nan, 2, 3, 5), "not finite"),
         ((np.inf, 2, -np.inf, 5), "not finite"),
         ((1, 2, np.inf, np.inf), "not finite"),
-        ((-1.7e308, 2, 1.7e308, 5), "reaches out"),
+        ((-1.7e308, 2, 1.7e308, 5), "extends beyond"),
         ((9, 2, 6, 5), "the box (9, 2, 6, 5) is inverted"),
         ((9, 2, 6, 2), "is inverted"),
         ((40, 2, 40.5, 5), "lies outside the image of 40x30 pixels"),
         ((3, -9, 5, -8), "lies outside"),
-        ((30, 2, 41.5, 5), "reaches out of the image of 40x30 pixels"),
+        ((30, 2, 41.5, 5), "extends beyond the image of 40x30 pixels"),
     ],
 )
 def test_a_faulty_box_is_named_and_the_others_stay(box, said):

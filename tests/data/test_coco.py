@@ -143,7 +143,7 @@ def test_a_set_of_crowds_alone_says_so(tmp_path):
 
 def test_boxes_in_shares_of_the_image_are_noted(tmp_path):
     write(tmp_path, changed_all("annotations", lambda _: {"bbox": [0.1, 0.2, 0.5, 0.8]}))
-    assert "every box lies within 0 and 1, but boxes are in pixels" in read(tmp_path).summary()
+    assert "all boxes are between 0 and 1, but boxes are in pixels" in read(tmp_path).summary()
     write(tmp_path, changed("annotations", 3, bbox=[0.1, 0.2, 0.5, 0.8]))
     assert read(tmp_path).notes == ()
 
@@ -271,7 +271,7 @@ FAULTY_BOXES = {
     "infinite": ({"bbox": [1, 2, float("inf"), 5]}, "not finite"),
     "huge": ({"bbox": [1, 2, 10**400, 5]}, "not finite"),
     "outside": ({"bbox": [40, 2, 0.5, 5]}, "lies outside"),
-    "reaching out": ({"bbox": [30, 2, 11.5, 5]}, "reaches out"),
+    "reaching out": ({"bbox": [30, 2, 11.5, 5]}, "extends beyond"),
     "three numbers": ({"bbox": [1, 2, 3]}, "bbox is [1, 2, 3] (list), not four numbers"),
     "text": ({"bbox": [1, 2, 3, "4"]}, "a number of bbox is '4' (str), not a number"),
     "no box": ({"bbox": None}, "bbox is None (NoneType), not four numbers"),

@@ -53,6 +53,11 @@ def test_paths_are_shown_from_the_root_with_slashes(tmp_path):
     root = str(tmp_path / "a")
     assert below(root, str(tmp_path / "a" / "b" / "c.txt")) == "b/c.txt"
     assert below(root, str(tmp_path / "c.txt")) == str(tmp_path / "c.txt")
+    assert below(root, f"{root}/./b//c.txt") == "b/c.txt"
+    assert below(root, f"{root}/../c.txt") == f"{root}/../c.txt"
+    assert below(root, f"{root}/..c.txt") == f"{root}/..c.txt"
+    assert below(root, root) == "."
+    assert below("", "b/c.txt") == below(".", "b/c.txt") == "b/c.txt"
 
 
 def test_existing_folders_come_once_and_in_order(tmp_path):

@@ -32,7 +32,7 @@ def test_one_file_of_each_kind_is_found_at_the_top_and_a_folder_deeper(tmp_path)
         ("annotation_train.odgt", "CrowdHuman's annotations; convert them to COCO"),
         ("export.ndjson", "Labelbox's or Ultralytics' NDJSON; export as"),
         ("_annotations.train.jsonl", "JSON Lines without objects of Hugging Face's"),
-        ("IMG_1.HEIC", "a HEIC image, which is not read; convert"),
+        ("IMG_1.HEIC", "a HEIC image, which cannot be read; convert"),
     ],
 )
 def test_some_files_are_known_by_their_names(tmp_path, name, what):

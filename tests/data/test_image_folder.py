@@ -92,7 +92,7 @@ def test_boxes_in_shares_are_noted(tmp_path):
     text = lines(("a.png", [[0.1, 0.1, 0.5, 0.5]], ["cat"]))
     root = write(tmp_path, {"metadata.jsonl": text}, ("a.png",))
     (note,) = read_image_folder(root, ["all"]).notes
-    assert note.startswith("every box lies within 0 and 1, but boxes are in pixels")
+    assert note.startswith("all boxes are between 0 and 1, but boxes are in pixels")
 
 
 @pytest.mark.parametrize(

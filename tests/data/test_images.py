@@ -318,8 +318,8 @@ def complaints(file):
     ("content", "said"),
     [
         (None, "No such file or directory"),
-        (b"", "no image, or one that is broken"),
-        (b"no image", "no image, or one that is broken"),
+        (b"", "not an image, or damaged"),
+        (b"no image", "not an image, or damaged"),
         ("torn", "cannot be read (image file is truncated"),
         ("flipped", "cannot be read (broken data stream"),
     ],

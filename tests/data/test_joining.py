@@ -101,8 +101,8 @@ def test_names_that_differ_in_case_alone_are_noted():
     joined = join((one, two), name_classes((one, two)))
     assert joined.class_names == ("RBC", "b", "rbc", "c")
     assert joined.notes[1:] == (
-        "the classes 'RBC' and 'rbc' differ only in case or blanks: "
-        "--config.data.rename 'rbc=RBC' makes them one",
+        "the classes 'RBC' and 'rbc' differ only in case or spaces: "
+        "--config.data.rename 'rbc=RBC' merges them",
     )
 
 

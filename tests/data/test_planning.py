@@ -151,7 +151,7 @@ def test_many_exact_shapes_are_noted():
     config = dataclasses.replace(config, model=model)
     assert note_on_canvases(dataset, config) == (
         "data.canvas=exact: 4 image shapes, each compiled once; with --config.data.canvas ladder "
-        "there are 3, and scores near the padding may differ"
+        "there are 3, but scores near the padding may differ"
     )
     assert note_on_canvases(dataset, config_of()) == ""
 

@@ -119,13 +119,13 @@ def test_shares_of_the_image_are_noted(tmp_path):
     head = "image,label,xmin,ymin,xmax,ymax\n"
     text = head + "a.png,cat,0.1,0.1,0.3,0.3\nb.png,cat,0,0,1,1\nb.png,cat,0.5,0.5,1.1,1\n"
     root = write(tmp_path, {"train.csv": text}, IMAGES)
-    with pytest.raises(DataError, match=r"train\.csv: line 4: 'cat': the box \(20, 15, 44, 30\) r"):
+    with pytest.raises(DataError, match=r"train\.csv: line 4: 'cat': the box \(20, 15, 44, 30\) e"):
         read_table(root, ["train"])
     dataset = read_table(root, ["train"], on_error="skip")
     np.testing.assert_allclose(dataset.records[0].boxes, [[4, 3, 12, 9]], rtol=1e-6)
     np.testing.assert_allclose(dataset.records[1].boxes, [[0, 0, 40, 30]], rtol=1e-6)
     assert dataset.notes[0] == (
-        "train.csv: 2 of 3 boxes lie within 0 and 1, so all coordinates are read as "
+        "train.csv: 2 of 3 boxes are between 0 and 1, so all coordinates are read as "
         "fractions of the width and height of the image"
     )
 
@@ -202,7 +202,7 @@ def test_a_box_at_fault_costs_that_box(tmp_path, on_error):
             "a.png,40,30,cat,1,2,3,4\na.png,40,31,cat,1,2,3,4",
             "line 2: the rows of this image give dif",
         ),
-        ("t.png,40,30,cat,1,2,3,4", "line 2: .*no image, or one that is broken"),
+        ("t.png,40,30,cat,1,2,3,4", "line 2: .*not an image, or damaged"),
         (
             "a.png,40,30,cat,1,2,3,4\nimages/a.png,,,cat,1,2,3,4",
             "line 3: the image .* is listed twice",

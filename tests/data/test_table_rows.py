@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -127,3 +129,33 @@ def test_boxes_within_0_and_1_are_counted_without_those_that_have_no_area():
     rows, _ = rows_of("image,bbox", *(f"a.png,{box}" for box in boxes))
     assert are_shares(rows) == (2, 3)
     assert np.isnan(rows[-1].corners[0])
+
+
+def test_boxes_of_an_image_are_those_of_its_rows():
+    lines = ("a.png,cat,,,,,,", "a.png,dog,1,2,3,4,,", "b.png,cat,0,0,9,9,,", "a.png,emu,5,6,7,8,,")
+    rows, _ = rows_of(CORNERS, *lines)
+    first, second = group_rows("a.csv", rows, False, FaultLog("raise"))
+    assert list(first.boxes) == [
+        (1, "line 3", "dog", (1, 2, 3, 4)),
+        (2, "line 5", "emu", (5, 6, 7, 8)),
+    ]
+    assert (len(first.boxes), len(second.boxes)) == (2, 1)
+    assert first.boxes[1:] == [first.boxes[-1]]
+
+
+def test_rows_of_a_large_table_take_little_memory():
+    header = CORNERS.split(",")
+    cells = (
+        Cells(f"line {n}", [f"{n // 8}.png", f"c{n % 80}", *(f"{n}.{i}" for i in range(4)), "", ""])
+        for n in range(20_000)
+    )
+    columns = find_columns(header, (), "a.csv")
+    tracemalloc.start()
+    try:
+        rows = read_rows(Sheet("a.csv", header, cells, True), columns, "object", FaultLog("raise"))
+        entries = group_rows("a.csv", rows, False, FaultLog("raise"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(len(entry.boxes) for entry in entries) == 20_000
+    assert peak < 300 * 20_000  # 630 with a tuple for each

@@ -73,7 +73,7 @@ def test_layouts_without_a_header(tmp_path, line, header):
 def test_what_is_no_table_is_named(tmp_path, content, what):
     write(tmp_path, {"a.csv": content})
     with pytest.raises(DataError, match=what):
-        read_sheet(str(tmp_path / "a.csv"))
+        list(read_sheet(str(tmp_path / "a.csv")).rows)
 
 
 def test_a_missing_table_is_named(tmp_path):

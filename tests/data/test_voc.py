@@ -81,7 +81,7 @@ def test_boxes_in_shares_of_the_image_are_noted(tmp_path):
     write(tmp_path, {"p1": SIZE + item(corners=(0.1, 0.2, 0.6, 0.9))})
     for one_based in (True, False):
         dataset = read_voc(str(tmp_path), ("train",), one_based=one_based)
-        assert "every box lies within 0 and 1" in dataset.notes[-1]
+        assert "all boxes are between 0 and 1" in dataset.notes[-1]
 
 
 @pytest.mark.parametrize("on_error", ["raise", "skip"])
@@ -117,7 +117,7 @@ FAULTY_BOXES = {
     "NaN": (item(corners=("nan", 3, 4, 20)), "not finite"),
     "infinite": (item(corners=(1, 3, "1e999", 20)), "not finite"),
     "outside": (item(corners=(42, 3, 50, 20)), "lies outside"),
-    "reaching out": (item(corners=(30, 3, 42, 20)), "reaches out"),
+    "reaching out": (item(corners=(30, 3, 42, 20)), "extends beyond"),
     "text": (item(corners=("left", 3, 4, 20)), "not four numbers"),
     "no name": (item(""), "no name"),
 }
@@ -154,7 +154,7 @@ FAULTY_PAGES = {
     "not XML": ("Annotations/p2.xml", b"<annotation><size>", "is not XML"),
     "no annotation": ("Annotations/p2.xml", None, "cannot be read (No such file"),
     "no image": ("JPEGImages/p2.jpg", None, "the image file is missing"),
-    "no JPEG": ("JPEGImages/p2.jpg", b"nothing", "p2.jpg: no image, or one that is broken"),
+    "no JPEG": ("JPEGImages/p2.jpg", b"nothing", "p2.jpg: not an image, or damaged"),
 }
 
 

@@ -74,14 +74,17 @@ def wait_until(condition):
         time.sleep(0.05)
 
 
-def test_a_killed_process_loses_and_doubles_nothing(started, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "name"), [(signal.SIGKILL, "SIGKILL"), (signal.SIGRTMIN + 3, "signal 37")]
+)
+def test_a_killed_process_loses_and_doubles_nothing(started, tmp_path, number, name):
     said = []
-    fate = lambda: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
+    fate = lambda: os.kill(os.getpid(), number)  # noqa: E731
     results = started(with_fate(tmp_path, 5, fate), range(2, 12), 2, 1, said.append)
     pids = assert_all(results, range(2, 12))
     assert len(set(pids)) == 3
     assert said == [
-        "step 5: the worker that makes its batch was ended by SIGKILL; another one takes over"
+        f"step 5: the worker that makes its batch was ended by {name}; another one takes over"
     ]
 
 

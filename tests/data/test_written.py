@@ -20,7 +20,9 @@ def test_nan_is_a_number():
     assert math.isnan(written_number("NaN", "x"))
 
 
-@pytest.mark.parametrize("value", ["", "1_000", "٣", "0x10", "one", None, True, [1], "1 2"])
+@pytest.mark.parametrize(
+    "value", ["", ".", "1.2.3", "1_000", "٣", "0x10", "one", None, True, [1], "1 2"]
+)
 def test_what_is_no_number_is_named(value):
     with pytest.raises(ValueError, match=r"^x is .*, not a number$"):
         written_number(value, "x")

@@ -128,7 +128,7 @@ def test_a_box_at_fault_costs_that_box(tmp_path, on_error):
     remedy = "correct it, or leave such records out with data.on_error=skip"
     assert dataset.skipped == (
         f"{file}: line 2: the class is 7, but the classes are 2 of 0 to 2; {remedy}",
-        f"{file}: line 3: 'cat': the box (-10, 7.5, 50, 22.5) reaches out of the image of 40x30 "
+        f"{file}: line 3: 'cat': the box (-10, 7.5, 50, 22.5) extends beyond the image of 40x30 "
         f"pixels; {remedy}",
     )
 
@@ -142,7 +142,7 @@ def test_a_box_may_reach_out_by_a_pixel(tmp_path):
 
 
 FAULTY_IMAGES = {
-    "no image": ("images/train/b.png", b"text", r"images/train: image b\.png: .*no image, or one"),
+    "no image": ("images/train/b.png", b"text", r"images/train: image b\.png: .*not an image, or"),
     "not UTF-8": ("labels/train/b.txt", b"0 \xe9", r"images/train: image b\.png: its label file .*"
                   r"b\.txt: it is not UTF-8 text \(byte 2\)"),
 }  # fmt: skip

@@ -16,7 +16,7 @@ TITLES = (
     "What each kind of error costs",
     "Which stage loses objects",
     "Classes",
-    "Precision and recall over the score",
+    "Precision and recall by score threshold",
     "Confusion matrix",
     "Calibration",
     "Images with the most mistakes",
@@ -125,7 +125,7 @@ def test_many_classes_have_a_list_in_place_of_the_matrix(tmp_path):
     names = (*dataset.class_names, *(f"more {number}" for number in range(30)))
     text = text_of(report(tmp_path, with_images(dataset, class_names=names), found)[1])
     assert "The most frequent confusions of 33 classes" in text
-    assert "A row for each class" not in text
+    assert "Rows are the classes" not in text
 
 
 def unreadable(record):

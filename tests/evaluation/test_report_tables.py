@@ -29,11 +29,11 @@ def test_the_scores_are_in_one_row_and_missing_ones_are_dashes():
 
 def test_the_largest_losses_are_said_in_a_sentence():
     assert describe_loss(tide(0.1, 0, 0, 0, 0.25, 0)) == (
-        "Most is lost to detections of the background: 0.250 of AP50; next come classification "
-        "errors, 0.100."
+        "Most AP50 is lost to detections of the background (0.250), then to classification errors "
+        "(0.100)."
     )
     assert describe_loss(tide(0, 0.1, 0, 0, 0, 0)) == (
-        "Most is lost to localisation errors: 0.100 of AP50."
+        "Most AP50 is lost to localisation errors (0.100)."
     )
     assert describe_loss(tide(*[0] * 6)) == describe_loss(tide(*[None] * 6)) == ""
 

@@ -75,14 +75,14 @@ def test_images_are_named_by_ids_or_by_files(read, ids):
 def test_file_names_come_before_ids_which_may_be_those_of_another_file(read):
     results = read([row(101, file_name="photos/2.jpg"), row(100, file_name="0.jpg")])
     assert sorted(results.detections) == [0, 2]
-    assert results.notes == ("images are read by their file_name",)
+    assert results.notes == ("images are matched by file_name",)
     assert read([row(102, file_name="2.jpg")]).notes == ()
     assert sorted(read([row(102, file_name="other.jpg")]).detections) == [2]
 
 
 @pytest.mark.parametrize(
     ("first", "note"),
-    [(0, "a number from 0 among the 3 .*: 0 is cat"), (1, "a number from 1 .*: 1 is cat")],
+    [(0, "a position from 0 among the 3 .*: 0 is cat"), (1, "a position from 1 .*: 1 is cat")],
 )
 def test_numbers_without_gaps_are_in_the_order_of_the_ids(read, first, note):
     results = read([row(category_id=first + k) for k in range(3)])
@@ -100,7 +100,7 @@ def test_classes_are_read_by_name(read):
     ):
         results = read(rows)
         assert results.detections[0].labels.tolist() == [1, 2, 3]
-        assert results.notes == ("classes are read by their names",)
+        assert results.notes == ("classes are matched by name",)
     named = [row(category_id=key, category_name=name) for key, name in zip(IDS, NAMES, strict=True)]
     assert read(named).notes == ()  # names and ids say the same
 
@@ -122,18 +122,18 @@ def test_classes_are_read_by_name(read):
         ([row(bbox=(1, 2, -3, 4))], "has a negative side; COCO's boxes are x, y, width, height"),
         (
             [row(), row(102, score=float("nan"))],
-            "detection 1: of image 102: score nan is no number",
+            "detection 1: of image 102: score nan is not a finite number",
         ),
-        ([row(score=None)], "score None is no number"),
-        ([row(score=True)], "score True is no number"),
-        ([row(), row(7)], "1 of 2 images not in val, the first with image_id '7'; the ids there"),
+        ([row(score=None)], "score None is not a finite number"),
+        ([row(score=True)], "score True is not a finite number"),
+        ([row(), row(7)], "1 of 2 images not found in val: the first has image_id '7', but"),
         ([row(), row(category_id=91)], r"category_id 91 is not a category of val, .*17 \(dog\)"),
         ([row(category_id=2), row(category_id=16)], "category_id 2 is not a category"),
         ([row(category_id=1.5)], r"category_id 1\.5 is not a whole number"),
         ([row(bbox=(0.1, 0.2, 0.9, 0.5)), row(bbox=(0, 0, 1, 1))], "lie between 0 and 1; multiply"),
         (
             [row(102, bbox=(50, 60, 90, 100)), row(102, bbox=(40, 40, 99, 99))],
-            "as x, y, width, height 2 of 2 boxes reach out",
+            "read as x, y, width, height, 2 of 2 boxes extend beyond",
         ),
     ],
 )
@@ -155,7 +155,7 @@ def test_ids_that_come_twice_are_not_told_apart(read):
     records = tuple(make_record(n, f"{n}.jpg", "", SIZES[n], [], [], source_id=5) for n in (0, 1))
     twice = Dataset("two splits", records, NAMES, IDS)
     assert sorted(read([row("1.jpg")], twice).detections) == [1]
-    with pytest.raises(DataError, match="image ids cannot be told apart"):
+    with pytest.raises(DataError, match="image ids are ambiguous"):
         read([row(5)], twice)
 
 

@@ -37,9 +37,9 @@ def test_those_of_another_step_and_those_that_are_missing_are_noted(tmp_path):
     lowest, _, notes = best_thresholds(tmp_path, 40, NAMES)
     np.testing.assert_array_equal(lowest, np.float32([0.1, 0.5, 0.3]))
     assert notes == (
-        "the thresholds are those of step 80, and the checkpoint is of step 40; jaxrcnn evaluate "
-        f"{tmp_path} measures them at step 40",
-        "0.5 for what has no best threshold: dog",
+        "the thresholds are those of step 80, but the checkpoint is that of step 40; jaxrcnn "
+        f"evaluate {tmp_path} measures them there",
+        "0.5 for classes without a best threshold: dog",
     )
 
 
@@ -52,7 +52,7 @@ def test_without_an_evaluation_a_line_says_what_to_do(tmp_path):
 
 def test_those_of_other_classes_are_refused(tmp_path):
     write(tmp_path / "eval", 40, 0.1, 0.2, 0.3, names=("cat", "bird", "dog"))
-    assert "is of other classes (cat, bird, dog); jaxrcnn evaluate" in complaint(tmp_path)
+    assert "has other classes (cat, bird, dog); jaxrcnn evaluate" in complaint(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_another_file_of_the_name_is_left_and_named(server, cache):
     found = hashlib.sha256(b"other").hexdigest()[:8]
     assert complaint(server.file()) == (
         f"{cache}/weights.pth: its sha256 begins with {found}, not {SHA256[:8]}; "
-        "delete it to download it anew"
+        "delete it to download it again"
     )
     assert (cache / "weights.pth").read_bytes() == b"other"
     assert server.asked == []

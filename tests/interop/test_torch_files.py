@@ -138,7 +138,7 @@ def test_a_flipped_number_is_noticed_by_its_checksum(tmp_path):
     content = bytearray(path.read_bytes())
     content[content.index(parts_of()["zip/data/0"])] ^= 1
     path.write_bytes(content)
-    assert "has a torn part data/0; download or save it anew" in complaint(path)
+    assert "has a torn part data/0; download or save it again" in complaint(path)
 
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001

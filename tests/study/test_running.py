@@ -1,6 +1,8 @@
 """A study from end to end on a tiny config, through its command."""
 
+import errno
 import json
+import os
 import re
 from dataclasses import replace
 from typing import Any
@@ -16,6 +18,7 @@ from jaxrcnn.study import running
 from jaxrcnn.study.running import Plan, run_study
 from jaxrcnn.study.schemes import SCHEMES
 from jaxrcnn.study.study_io import from_json
+from jaxrcnn.training import retries
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.metrics import MetricsWriter
 from tests.cli import fork
@@ -263,6 +266,26 @@ def test_a_study_of_more_steps_does_not_go_on_with_shorter_runs(tmp_path):
     longer = replace(CONFIG, train=replace(CONFIG.train, steps=2 * CONFIG.train.steps))
     with pytest.raises(ConfigError, match=r"train\.steps is"):
         running.run_alone(longer, folder, None, build)
+
+
+def test_results_and_report_are_written_once_a_full_disk_has_room_again(
+    tmp_path, monkeypatch, capsys
+):
+    for name, value in (("known_results", {}), ("run_group", {}), ("gather", None)):
+        monkeypatch.setattr(running, name, lambda *_, value=value: value)
+    monkeypatch.setattr(running, "open_datasets", lambda *_: (None, None))
+    monkeypatch.setattr(running, "to_json", lambda _: "results")
+    monkeypatch.setattr(retries, "PAUSES", (0,))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    report = mock.Mock(side_effect=[full, None])
+    monkeypatch.setattr(running, "write_report", report)
+    monkeypatch.setattr("os.fsync", mock.Mock(side_effect=[full, None]))
+    run_study(Plan({"late": CONFIG}, (4,), False, "title", "command"), tmp_path)
+    assert (tmp_path / "study.json").read_text() == "results"
+    assert report.call_count == 2
+    said = capsys.readouterr().out
+    for name in ("study.json", "report.html"):
+        assert f"note: {tmp_path / name} was not written (No space left on device); trying" in said
 
 
 def test_a_study_that_is_killed_as_it_writes_its_results_has_those_before(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from jaxrcnn.config import Config, ConfigError, DataConfig, EvalConfig, Optimize
 from jaxrcnn.data.datasets import open_datasets
 from jaxrcnn.detector import build
 from jaxrcnn.runs import run
+from jaxrcnn.study import side_by_side
 from jaxrcnn.study.side_by_side import (
     Logs,
     compile_side_by_side,
@@ -26,6 +27,7 @@ from jaxrcnn.training.lock import locked
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.pieces import write_pieces
 from jaxrcnn.training.sharding import compile_programs
+from jaxrcnn.training.watchdog import Watchdog
 from jaxrcnn.training.workdir import claim
 from tests.cli import fork
 from tests.killed import killed_after_a_checkpoint
@@ -112,6 +114,25 @@ def test_a_folder_of_a_sweep_is_not_shared_with_another_run(sets, tmp_path):
     assert not list(tmp_path.glob("*/*.json"))
 
 
+def test_the_steps_of_a_sweep_are_watched(sets, tmp_path, monkeypatch):
+    configs = {tmp_path / f"{width:g}": with_width(width) for width in WIDTHS}
+    watched = []
+
+    class Seen(Watchdog):
+        def __enter__(self):
+            watched.append(self._multiple)
+            return super().__enter__()
+
+    class Stopped(Exception):
+        """In place of steps."""
+
+    monkeypatch.setattr(side_by_side, "Watchdog", Seen)
+    monkeypatch.setattr(side_by_side.Loop, "run", mock.Mock(side_effect=Stopped))
+    with pytest.raises(Stopped):
+        run_side_by_side(configs, tmp_path / "together", *sets)
+    assert watched == [with_width(0).train.watchdog] != [0]
+
+
 @pytest.mark.slow
 def test_a_killed_sweep_ends_as_if_it_had_not_been(finished, sets, tmp_path):
     configs = {tmp_path / f"{width:g}": with_width(width) for width in WIDTHS}
@@ -127,9 +148,9 @@ def test_a_stopped_sweep_ends_as_if_it_had_not_been(finished, sets, tmp_path, mo
     configs = {tmp_path / f"{width:g}": with_width(width) for width in WIDTHS}
     together, add = tmp_path / "together", Logs.add
 
-    def stop_and_add(self, metrics):
+    def stop_and_add(self, metrics, padded):
         os.kill(os.getpid(), signal.SIGTERM)
-        add(self, metrics)
+        add(self, metrics, padded)
 
     with monkeypatch.context() as patch:
         patch.setattr(Logs, "add", stop_and_add)

@@ -83,3 +83,13 @@ def test_an_interruption_ends_with_its_run_and_the_next_run_knows_nothing_of_it(
         until(lambda: store.asked > asked + 3)
         interruption.check()
         assert interruption.number is None
+
+
+def test_the_others_hear_of_a_process_that_is_given_up(store, monkeypatch):
+    told, ends = [], []
+    monkeypatch.setattr(agreement, "tell_at_once", told.append)
+    with SharedInterruption(0) as interruption:
+        interruption._end = lambda *words: ends.append((*words, list(told)))
+        interruption._give_up(15, "not finished 30 s after SIGTERM")
+    line = "not finished 30 s after SIGTERM: ended without saving"
+    assert ends == [(143, line, ["not finished 30 s after SIGTERM, without saving"])]

@@ -9,6 +9,7 @@ from jaxrcnn.training.checksums import (
     checksums,
     file_checksum,
     first_difference,
+    short_name,
     text_checksum,
 )
 
@@ -59,3 +60,9 @@ def test_the_first_array_that_differs_is_named():
         spoiled = {**tree, "b": (tree["b"][0], other)}
         assert first_difference(spoiled, sums) == "b.1 does not match its checksum"
     assert first_difference({"c": np.zeros(2)}, sums) == "c has no checksum"
+
+
+def test_a_message_names_an_array_without_the_records_around_records():
+    name = "opt_state.inner_states.trained.inner_state.1.trace.rpn.winner_state.kernel"
+    assert short_name(name) == "opt_state.trained.1.trace.rpn.winner_state.kernel"
+    assert first_difference({"inner_state": {"mu": np.zeros(2)}}, {}) == "mu has no checksum"

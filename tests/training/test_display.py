@@ -3,7 +3,6 @@ import io
 import os
 import re
 import sys
-import threading
 import time
 
 import pytest
@@ -14,31 +13,28 @@ from jaxrcnn.training.activity import Activity
 from jaxrcnn.training.display import Lines, Terminal, open_display
 
 
-class Timers:
-    """In place of threading.Timer: those that run, to be let off by hand."""
+class Reminders:
+    """In place of `Reminder`: those that are not cancelled, to be let off by hand."""
 
     def __init__(self, monkeypatch):
         self.running = []
-        timers = self
+        reminders = self
 
-        class Timer:
-            def __init__(self, seconds, function, arguments):
-                assert seconds == module.LATE
-                self.fire = lambda: function(*arguments)
-
-            def start(self):
-                timers.running.append(self)
+        class Reminder:
+            def __init__(self, remind, after):
+                assert after == (10, 60, 600)
+                self.remind = remind
+                reminders.running.append(self)
 
             def cancel(self):
-                if self in timers.running:
-                    timers.running.remove(self)
+                reminders.running.remove(self)
 
-        monkeypatch.setattr(threading, "Timer", Timer)
+        monkeypatch.setattr(module, "Reminder", Reminder)
 
 
 @pytest.fixture
-def timers(monkeypatch):
-    return Timers(monkeypatch)
+def reminders(monkeypatch):
+    return Reminders(monkeypatch)
 
 
 def test_without_a_terminal_each_log_is_a_plain_line(capsys):
@@ -55,19 +51,43 @@ def test_without_a_terminal_each_log_is_a_plain_line(capsys):
     ]
 
 
-def test_without_a_terminal_an_activity_is_announced_only_if_it_takes_long(capsys, timers):
+def test_without_a_terminal_an_activity_is_announced_only_if_it_takes_long(capsys, reminders):
     lines = Lines(1000)
     lines.begin(Activity("restoring the checkpoint", 0))
     lines.end()
-    assert timers.running == []
+    assert reminders.running == []
     lines.begin(Activity("evaluating", 64))
     lines.begin(Activity("compiling the evaluation", 0))
-    (timer,) = timers.running  # one line says enough
-    timer.fire()
+    for reminder in list(reminders.running):
+        reminder.remind()  # one line says enough
     lines.end()
     lines.end()
-    assert timers.running == []
+    assert reminders.running == []
     assert capsys.readouterr().out == "compiling the evaluation …\n"
+
+
+def test_without_a_terminal_an_activity_that_is_not_over_is_said_again(
+    capsys, reminders, monkeypatch
+):
+    lines, outer = Lines(1000), Activity("evaluating", 64)
+    lines.begin(outer)
+    lines.begin(Activity("compiling the evaluation", 0))
+    first, second = reminders.running
+    now = time.monotonic()
+    for seconds in (10, 60, 600):
+        monkeypatch.setattr(time, "monotonic", lambda seconds=seconds: now + seconds)
+        first.remind()
+        second.remind()
+    lines.end()
+    outer.advance(16)
+    first.remind()
+    assert capsys.readouterr().out.splitlines() == [
+        "compiling the evaluation …",
+        "still compiling the evaluation … 1 min 00 s",
+        "still compiling the evaluation … 10 min 00 s",
+        "still evaluating: 16 of 64 images … 10 min 00 s",
+    ]
+    lines.end()
 
 
 class Console(io.StringIO):

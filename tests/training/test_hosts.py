@@ -1,11 +1,14 @@
 """One of two processes after the other; both at once are in tests/test_several_hosts.py."""
 
 import socket
+import sys
+import threading
 
 import pytest
 
+from jaxrcnn.training import hosts, reminders
 from jaxrcnn.training.errors import CheckpointError, PeerError
-from jaxrcnn.training.hosts import first_then_others, from_first, gather
+from jaxrcnn.training.hosts import barrier, first_then_others, from_first, gather
 from tests.store import Played
 
 
@@ -71,3 +74,40 @@ def test_the_others_follow_the_first_process(played):
 def test_values_are_gathered_in_the_order_of_the_processes(played):
     played.store.values |= {"jaxrcnn/0/values/1/0": b"1", "jaxrcnn/0/values/1/1": b"I7\n."}
     assert gather("own") == ["own", 7]
+
+
+class Hung:
+    """A call of the store that lasts until the other process was named."""
+
+    def __init__(self, monkeypatch, store, name):
+        self._call, self._printed = getattr(store, name), threading.Event()
+        monkeypatch.setattr(store, name, self)
+        monkeypatch.setattr(reminders.Reminder.__init__, "__defaults__", ((0.01,),))
+        monkeypatch.setattr(hosts, "print", self._print, raising=False)
+        self.lines = []
+
+    def _print(self, line, file, flush):
+        assert file is sys.stderr
+        assert flush
+        self.lines.append(line)
+        self._printed.set()
+
+    def __call__(self, *arguments):
+        assert self._printed.wait(30)
+        return self._call(*arguments)
+
+
+def test_who_waits_for_whom_is_said_after_a_while(played, monkeypatch):
+    from_first(lambda: 5, "writing a checkpoint")
+    played.become(1)
+    hung = Hung(monkeypatch, played.store, "blocking_key_value_get_bytes")
+    assert from_first(never, "writing a checkpoint") == 5
+    where = f"process 1 of 2 on {socket.gethostname()}"
+    assert hung.lines[0] == (f"note: {where} is waiting for process 0 (writing a checkpoint) … 0 s")
+
+
+def test_who_is_not_at_a_barrier_is_said_after_a_while(played, monkeypatch):
+    hung = Hung(monkeypatch, played.store, "wait_at_barrier")
+    barrier("saving or evaluating")
+    where = f"process 0 of 2 on {socket.gethostname()}"
+    assert hung.lines[0] == (f"note: {where} is waiting for process 1 (saving or evaluating) … 0 s")

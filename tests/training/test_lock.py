@@ -2,6 +2,7 @@ import errno
 import fcntl
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -47,6 +48,15 @@ def test_one_process_holds_a_folder_once(tmp_path):
         pass
 
 
+def test_a_folder_that_is_gone_in_the_end_hides_no_error(tmp_path):
+    def fail():
+        shutil.rmtree(tmp_path / "new")
+        raise ConfigError("what went wrong")
+
+    with pytest.raises(ConfigError, match="what went wrong"), locked(tmp_path / "new", print):
+        fail()
+
+
 def test_a_folder_that_was_made_for_nothing_is_removed(tmp_path):
     with pytest.raises(ConfigError), locked(tmp_path / "new", print):
         raise ConfigError("a")
@@ -88,5 +98,5 @@ def test_a_system_without_such_locks_is_said(tmp_path):
     said = subprocess.check_output([sys.executable, "-c", code, tmp_path], cwd=ROOT, text=True)
     assert (
         said
-        == f"note: {tmp_path} is not locked, on this system; a second run here would not notice\n"
+        == f"note: {tmp_path} cannot be locked on this system; a second run would not be noticed\n"
     )

@@ -1,12 +1,13 @@
 import errno
 import json
+import threading
 from unittest import mock
 
 import numpy as np
 import pytest
 
 from jaxrcnn.config import ConfigError
-from jaxrcnn.training import metrics, retries
+from jaxrcnn.training import metrics, reminders, retries
 from jaxrcnn.training.errors import CheckpointError
 from jaxrcnn.training.metrics import MetricsWriter, read_rows
 from jaxrcnn.training.trackers import Trackers
@@ -179,3 +180,20 @@ def test_rows_of_a_run_that_wrote_none_and_of_one_that_cannot_be_read(tmp_path):
     path.write_text("broken\n{}\n")
     with pytest.raises(ConfigError, match=rf"^{path} cannot be read: .*line 1"):
         read_rows(path)
+
+
+def test_a_write_that_hangs_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(reminders.Reminder.__init__, "__defaults__", ((0.05,),))
+    lines, said = [], threading.Event()
+
+    def say(line):
+        lines.append(line)
+        said.set()
+
+    class Hanging(Trackers):
+        def write(self, step, metrics):
+            assert said.wait(60)
+
+    with MetricsWriter(tmp_path, 0, Hanging(), say) as writer:
+        writer.write(1, {"loss": 1.0})
+    assert lines[:1] == ["note: still writing metrics.jsonl, or giving it to trackers … 0 s"]

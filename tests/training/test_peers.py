@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import jax
 import pytest
@@ -95,3 +96,21 @@ def test_what_is_lost_is_explained_by_what_the_other_said(played):
     assert peers.why_lost(own) is own
     played.store.values[FAILED] = OTHER
     assert str(peers.why_lost(lost)) == OTHER
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_others_hear_of_a_process_that_ends_at_once(played, number):
+    played.become(number)
+    peers.tell_at_once("second SIGINT, without saving")
+    said = f"process {number} of 2 on {socket.gethostname()} ended: second SIGINT, without saving"
+    assert played.store.values == {FAILED: said}
+
+
+def test_a_store_that_does_not_answer_holds_up_nobody_who_ends_at_once(played, monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(played.store, "key_value_set", lambda *_: release.wait(PATIENCE))
+    played.become(1)
+    began = time.monotonic()
+    peers.tell_at_once("second SIGINT, without saving")
+    assert time.monotonic() - began < PATIENCE / 2
+    release.set()

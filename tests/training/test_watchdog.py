@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from jaxrcnn import runs
+from jaxrcnn import run_start, runs
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.progress import Progress
@@ -140,7 +140,7 @@ def test_a_run_that_reads_its_data_or_waits_for_its_disk_is_not_stuck(tmp_path, 
         monkeypatch.setattr(Checkpoints, name, noted(getattr(Checkpoints, name)))
     for name in ("write", "close"):
         monkeypatch.setattr(MetricsWriter, name, noted(getattr(MetricsWriter, name)))
-    monkeypatch.setattr(runs, "describe_data", noted(runs.describe_data))
+    monkeypatch.setattr(run_start, "describe_data", noted(run_start.describe_data))
     config = steered.config_of(keep_best="eval/AP")
     with steered.scored({2: 0.1, 6: 0.2}):
         steered.run(tmp_path, config)

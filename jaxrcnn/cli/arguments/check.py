@@ -8,7 +8,7 @@ from jaxrcnn.cli.arguments import CONFIG, FIELDS
 TAKES_FIELDS = True
 
 EPILOG = f"""\
-Reads every record and decodes every image, and lists all faults. check.json and check.html, with
+This reads every record, decodes every image and lists all faults. check.json, and check.html with
 thumbnails and statistics, are written to the folder --out. The exit code is 0 if nothing is wrong,
 1 if there are faults, and 2 if the data set cannot be read at all.
 
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of labelled images, as for `jaxrcnn train DIR`; several are joined",
     )
     parser.add_argument(
-        "--config", metavar="CONFIG", help=f"{CONFIG}; without DIR its data set is checked"
+        "--config", metavar="CONFIG", help=f"{CONFIG}; without DIR, its data set is checked"
     )
     parser.add_argument(
         "--out",

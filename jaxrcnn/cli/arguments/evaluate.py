@@ -11,12 +11,13 @@ from jaxrcnn.cli.hosts import add_hosts
 TAKES_FIELDS = True
 
 EPILOG = f"""\
-The metrics, the detections and an image of some of them are written to WORKDIR/eval/step_N.
+The metrics, the detections, an image of some of them and a report that explains the score \
+(report.html) are written to WORKDIR/eval/step_N.
 
-In place of WORKDIR, a file DETECTIONS.json in COCO's results format, from any detector, is scored \
-on the annotations of --data DIR. The data set's format and its validation split are found; \
---config.data.eval_split names another split. The results are written to DETECTIONS_eval beside \
-the file.
+To score the detections of any other detector, give a file in COCO's results format instead of \
+WORKDIR, and the folder of the data set with --data DIR. The format of the data set and its \
+validation split are found; --config.data.eval_split chooses another split. The results are \
+written to a folder DETECTIONS_eval next to the file.
 
 WORKDIR may also be the folder of a converted model. It has no data set of its own: set
 --config.data.format, --config.data.root and --config.data.eval_split.
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         metavar="DIR",
         type=pathlib.Path,
-        help="folder of the data set that DETECTIONS.json is about",
+        help="folder of the data set, to score a file of detections instead of a run",
     )
     parser.add_argument(
         "--out",

@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--score",
         type=share_or_best,
         default=0.5,
-        help="lowest score of the detections to keep (default: %(default)s), or best for the "
-        "threshold of each class with the largest F1 in the model's last evaluation; the model "
-        "itself drops those below its model.detections.score_threshold",
+        help="lowest score of the detections to keep (default: %(default)s), or 'best': for each "
+        "class, the threshold with the largest F1 in the model's last evaluation; the model itself "
+        "drops detections below its model.detections.score_threshold",
     )
     parser.add_argument(
         "--batch",

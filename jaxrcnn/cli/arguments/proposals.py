@@ -34,5 +34,5 @@ def npz(text: str) -> pathlib.Path:
     """The type of an argument that is the path of an .npz file."""
     path = pathlib.Path(text)
     if path.suffix != ".npz":
-        raise argparse.ArgumentTypeError(f"got {text!r}, takes a path that ends in .npz")
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a path that ends in .npz")
     return path

@@ -76,6 +76,6 @@ def sweep(text: str) -> Sweep:
     field, _, values = text.partition("=")
     if field not in GATES or not values:
         raise argparse.ArgumentTypeError(
-            f"got {text!r}, takes {' or '.join(GATES)}, =, and widths such as 0,0.01,0.1,1"
+            f"got {text!r}, expected {' or '.join(GATES)}, =, and widths such as 0,0.01,0.1,1"
         )
     return Sweep(field, tuple(dict.fromkeys(map(share, values.split(",")))))

@@ -16,7 +16,7 @@ def add_test_time_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N,N",
         type=counts,
         default=(),
-        help="short sides in pixels at which each image is searched, such as 640,800,960 (default: "
+        help="search each image at these short sides in pixels, such as 640,800,960 (default: "
         "data.short_side)",
     )
     group.add_argument(
@@ -31,6 +31,6 @@ def add_test_time_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         type=share,
         default=0.2,
-        help="share of a tile's side that it has in common with its neighbour; objects no larger "
-        "than the overlap are in one tile whole (default: %(default)s)",
+        help="share of a tile's side by which it overlaps the next tile; an object no larger than "
+        "the overlap is completely inside some tile (default: %(default)s)",
     )

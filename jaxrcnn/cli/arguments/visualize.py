@@ -10,9 +10,9 @@ from jaxrcnn.cli.parsing import checkpoint, count
 TAKES_FIELDS = True
 
 EPILOG = f"""\
-For each image of a step, one PNG file shows the padded and augmented image with its ground truth,
-the anchors that are trained as foreground, and the RoIs that are trained; for a run, also what it
-detects. index.png shows all of them.
+For each image of a training step, a PNG file shows the padded and augmented image with its ground
+truth, the anchors that are trained as foreground, and the RoIs that the box head is trained on; for
+a run, also its detections. index.png shows all images.
 
 examples:
   jaxrcnn visualize --config shapes --out fed
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         type=pathlib.Path,
         nargs="?",
-        help="folder of a run, or of labelled images as `jaxrcnn train DIR` takes it",
+        help="folder of a run, or of labelled images as for `jaxrcnn train DIR`",
     )
     parser.add_argument("--config", metavar="CONFIG", help=CONFIG)
     parser.add_argument(
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=count,
         default=1,
-        help="first training step to look at, counted from 1 (default: %(default)s)",
+        help="first training step to draw, counted from 1 (default: %(default)s)",
     )
     parser.add_argument(
         "--steps",
@@ -61,19 +61,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=count,
         default=4,
-        help="images of each step, at most (default: %(default)s)",
+        help="maximum number of images of each step (default: %(default)s)",
     )
     parser.add_argument(
         "--from",
         dest="init",
         metavar="SOURCE",
-        help="initial weights, as for `jaxrcnn train`; none for random ones",
+        help="initial weights, as for `jaxrcnn train`; 'none' for random weights",
     )
     parser.add_argument(
         "--checkpoint",
         metavar="best|last|STEP",
         type=checkpoint,
-        help="of a run, checkpoint whose weights draw the RoIs and detect (default: the best if it "
-        "was trained with train.keep_best, else the last)",
+        help="checkpoint of the run whose weights make the RoIs and detections (default: the best "
+        "if it was trained with train.keep_best, else the last)",
     )
     add_pieces_argument(parser)

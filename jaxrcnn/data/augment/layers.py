@@ -62,11 +62,11 @@ def _check(samples: Sequence[Sample]) -> None:
     for sample in samples:
         if sample.proposals is not None:
             raise ValueError(
-                "mosaic and copy_paste do not work with given proposals, which are those of one "
-                "image alone; leave them out of data.augment"
+                "mosaic and copy_paste do not work with given proposals, which belong to a single "
+                "image; remove them from data.augment"
             )
         if (sample.maps, sample.box_extra.keys()) != (first.maps, first.box_extra.keys()):
             raise ValueError(
-                "mosaic and copy_paste need the same maps and rows of boxes in every image: have "
-                "the data set's transforms give them to all"
+                "mosaic and copy_paste need the same maps and box_extra in every image: return "
+                "them for all images in the data set's transforms"
             )

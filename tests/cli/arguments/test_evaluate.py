@@ -11,7 +11,8 @@ def test_arguments_of_evaluate():
         "checkpoint": None,
         "batch_size": None,
         "pieces": None,
-        **dict.fromkeys(("distributed", "coordinator", "processes", "process")),
+        **dict.fromkeys(("distributed", "coordinator", "processes", "process", "data", "out")),
+        **{"flip": False, "scales": (), "tile": 0, "overlap": 0.2},
     }
     full = parse(evaluate, "w", "--checkpoint", "0", "--batch-size", "2", "--pieces", "a.b:c")
     assert (full["checkpoint"], full["batch_size"], full["pieces"]) == (0, 2, "a.b:c")

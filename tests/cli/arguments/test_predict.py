@@ -15,6 +15,7 @@ def test_arguments_of_predict():
         "font": None,
         "checkpoint": None,
         "pieces": None,
+        **{"flip": False, "scales": (), "tile": 0, "overlap": 0.2},
     }
     given = parse(predict, "w", "a.png", "--out", "o", "--score", "0", "--batch", "2")
     assert (given["score"], given["batch"]) == (0.0, 2)

@@ -35,7 +35,7 @@ def augmented_images(augment, **fields):
     fields = {"horizontal_flip": 0.5, "vertical_flip": 0.5} | fields
     sides = {"short_side": 96, "long_side": 160, "train_short_sides": (72, 96)}
     config = config_of(steps=STEPS, batch_size=6, augment=augment, **sides, **fields)
-    buckets = training_buckets(dataset, config.data).shapes
+    buckets = training_buckets(dataset, config).shapes
     assert buckets == ((96, 160), (160, 96))
     plan = plan_training(dataset, config)
     for step in range(STEPS):

@@ -124,7 +124,7 @@ def test_all_augmentations_draw_the_same_in_threads_and_processes_and_after_a_re
 
 def test_an_image_has_the_draws_of_its_place_alone():
     dataset, config = painted_dataset(8), config_of(augment=ALL)
-    canvas = training_buckets(dataset, config.data).shapes[0]
+    canvas = training_buckets(dataset, config).shapes[0]
     whole, _ = make_train_batch(dataset, config, canvas, [0, 1, 2], 4)
     part, _ = make_train_batch(dataset, config, canvas, [0, 1, 2], 4, rows=[1])
     np.testing.assert_array_equal(part.images[0], whole.images[1])
@@ -161,7 +161,7 @@ def test_the_size_after_a_crop_is_that_of_the_crop_but_jitter_says_its_own():
     dataset = shapes_dataset(4, seed=0)
     fields = {"train_short_sides": (), "horizontal_flip": 0.0}
     cropped = config_of(augment=("random_crop(p=1.0)",), **fields)
-    canvas = training_buckets(dataset, cropped.data).shapes[0]
+    canvas = training_buckets(dataset, cropped).shapes[0]
     sizes = make_train_batch(dataset, cropped, canvas, [0, 1, 2, 3], 0)[0].image_sizes
     assert (sizes == canvas).any(axis=1).all()
     jittered = config_of(augment=("large_scale_jitter(low=0.2, high=0.4)",), **fields)
