@@ -83,6 +83,10 @@ def draw_boxes(
     return draw_tagged(image, boxes[order], texts, colors, font=font)
 
 
+LONGEST_TAG = 200
+"""Characters of a tag: more reach out of the image, and take long to measure."""
+
+
 def draw_tagged(
     image: np.ndarray,
     boxes: np.ndarray,
@@ -105,6 +109,7 @@ def draw_tagged(
     """
     from PIL import Image, ImageDraw
 
+    texts = [text[:LONGEST_TAG] for text in texts]
     height, width = image.shape[:2]
     scale = enlargement(height, width)
     size = (width * scale, height * scale)

@@ -218,3 +218,11 @@ def test_sheet_holds_every_image_in_rows_of_one_height(tmp_path):
     assert tops[2] == tops[3] == tops[4] > bottoms[0]
     assert bottoms[2] == bottoms[3] == bottoms[4]
     assert tuple(pixels[0, 0]) == (255, 255, 255)
+
+
+def test_of_a_long_name_the_beginning_is_drawn(monkeypatch):
+    """More is outside of the image, and takes long to measure."""
+    seen = []
+    monkeypatch.setattr(visualize, "plan_tags", lambda texts, *_: seen.extend(texts) or [])
+    visualize.draw_boxes(GREY, [[1, 1, 20, 20]], [1], None, ["z" * 100_000])
+    assert seen == ["z" * visualize.LONGEST_TAG]

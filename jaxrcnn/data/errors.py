@@ -78,8 +78,9 @@ def fault(
     kind, image = getattr(what, "kind", kind), getattr(what, "image", "") or image
     where = f"{shortened(file, LONGEST_PATH)}: {shortened(record)}"
     text = f"{where}: {shortened(str(what))}; {shortened(remedy)}"
-    texts = (shortened(str(x), LONGEST_PATH) for x in (file, record, what, remedy))
-    found = Fault(kind, *texts, image, tuple(map(float, box)))
+    parts = {"file": file, "record": record, "what": str(what), "remedy": remedy}
+    parts = {name: shortened(text, LONGEST_PATH) for name, text in parts.items()}
+    found = Fault(kind, **parts, image=image, box=tuple(map(float, box)))
     return DataError(" ".join(text.split()), fault=found)
 
 
