@@ -12,5 +12,5 @@ def test_a_shape_is_images_height_and_width():
 
 @pytest.mark.parametrize("text", ["320x320", "2x320", "0x320x320", "2x320x320x3", "a", "2x32.0x3"])
 def test_another_shape_is_refused(text):
-    with pytest.raises(argparse.ArgumentTypeError, match="takes images, height and width"):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected images, height and width"):
         shape(text)

@@ -189,7 +189,7 @@ def second_of_two(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     monkeypatch.setattr(jax, "process_index", lambda: 1)
     monkeypatch.setattr(hosts, "client", mock.Mock())
-    monkeypatch.setattr(hosts, "_receive", lambda key: asked.append(key) or pickle.dumps(False))
+    monkeypatch.setattr(hosts, "_receive", lambda key, *_: asked.append(key) or pickle.dumps(False))
     return asked
 
 
