@@ -165,6 +165,6 @@ def _places(dataset: Dataset, images: Mapping[str, object] | set[str]) -> dict[s
     return {file: place for place, file in enumerate(dataset.columns.files) if file in images}
 
 
-def count_rotated(looks: Sequence[Look]) -> int:
-    """How many images have an EXIF tag that exchanges their sides."""
-    return sum(look.orientation in SIDEWAYS for look in looks)
+def find_rotated(looks: Sequence[Look]) -> list[int]:
+    """The places of the images that have an EXIF tag that exchanges their sides."""
+    return [place for place, look in enumerate(looks) if look.orientation in SIDEWAYS]

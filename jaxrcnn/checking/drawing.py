@@ -1,14 +1,13 @@
 """Small images of faults, and of what each class looks like."""
 
+import itertools
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 
 import numpy as np
 
 from jaxrcnn.checking.findings import Findings
-from jaxrcnn.checking.splits import Split
 from jaxrcnn.data.errors import DataError, Fault
-from jaxrcnn.data.images import read_header, read_image
+from jaxrcnn.data.images import read_image
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.pages import thumbnail
 from jaxrcnn.visualize import draw_boxes
@@ -98,23 +97,11 @@ def draw_classes(dataset: Dataset, seed: int) -> dict[str, Pictures]:
     return sheets
 
 
-def draw_rotated(splits: Sequence[Split]) -> Pictures:
+def draw_rotated(findings: Findings) -> Pictures:
     """The first images whose EXIF tag exchanges their sides, as they are read, with their boxes."""
-    found: Pictures = []
-    for split in splits:
-        for place, file in enumerate(() if split.dataset is None else split.dataset.columns.files):
-            if len(found) == PER_KIND:
-                return found
-            if split.dataset is not None and file and _is_sideways(file):
-                found += [x for x in [_draw_record(split.dataset, place)] if x]
-    return found
-
-
-def _is_sideways(file: str) -> bool:
-    try:
-        return read_header(file, 2**62).sideways
-    except DataError:
-        return False
+    places = ((x.split.dataset, place) for x in findings.splits for place in x.rotated)
+    drawn = (_draw_record(dataset, place) for dataset, place in places if dataset is not None)
+    return list(itertools.islice((one for one in drawn if one), PER_KIND))
 
 
 def _draw_record(dataset: Dataset, place: int, label: int = 0) -> tuple[str, str] | None:

@@ -69,7 +69,7 @@ def _describe_split(each: SplitFindings) -> Iterator[str]:
             f"{found['medium']} medium, {found['large']} large"
         )
     if each.rotated:
-        rotated = counted(each.rotated, "image")
+        rotated = counted(len(each.rotated), "image")
         yield f"  {rotated} rotated by an EXIF tag: look at them in check.html"
     names = list(found["classes"].items())
     texts = [f"{name} {numbers['boxes']}" for name, numbers in names[:20]]

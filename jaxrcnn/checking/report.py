@@ -68,7 +68,7 @@ def to_tree(report: Report) -> dict[str, Any]:
                 "name": each.split.name,
                 "role": each.split.role,
                 "format": each.split.format,
-                "rotated_images": each.rotated,
+                "rotated_images": len(each.rotated),
                 "notes": [] if each.split.dataset is None else list(each.split.dataset.notes),
                 **(each.statistics or {}),
             }
@@ -116,7 +116,7 @@ def render(report: Report) -> str:
         classes=_class_table(report),
         plots=[] if train is None else draw_histograms(train, report.config),
         sheets={} if train is None else draw_classes(train, report.config.seed),
-        rotated=draw_rotated(splits) if any(x.rotated for x in report.findings.splits) else [],
+        rotated=draw_rotated(report.findings),
         notes=[
             (each.split.name, note)
             for each in report.findings.splits
