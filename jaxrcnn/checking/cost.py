@@ -9,10 +9,10 @@ import numpy as np
 
 from jaxrcnn.checking.anchors import check_anchors
 from jaxrcnn.config import Config
+from jaxrcnn.data.buckets import padded_area, resized_sizes
 from jaxrcnn.data.loader import empty_train_batches, train_batches
 from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.data.transforms import resized_size
 from jaxrcnn.detector import Detector, build
 from jaxrcnn.recipe.timing import seconds_per_step
 from jaxrcnn.training.memory import need_of
@@ -52,15 +52,12 @@ def check_padding(dataset: Dataset, config: Config) -> dict[str, Any]:
     data = config.data
     buckets = training_buckets(dataset, config)
     sides = data.train_short_sides or (data.short_side,)
-    areas = np.zeros(len(dataset))
-    for index, (height, width) in enumerate(dataset.sizes.tolist()):
-        sizes = [resized_size((height, width), x, data.long_side, data.resize) for x in sides]
-        areas[index] = np.mean([h * w for h, w in sizes])
-    full = np.array([h * w for h, w in buckets.shapes])[buckets.of_record]
+    sizes = [resized_sizes(dataset.sizes, x, data.long_side, data.resize) for x in sides]
+    area = np.mean([each.prod(axis=1).sum() for each in sizes])
     return {
         "shapes": list(buckets.shapes),
         "images": np.bincount(buckets.of_record, minlength=len(buckets.shapes)).tolist(),
-        "padded_share": float(1 - areas.sum() / full.sum()),
+        "padded_share": float(1 - area / padded_area(buckets)),
     }
 
 
