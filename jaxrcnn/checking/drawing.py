@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
+from jaxrcnn.checking.classes import largest_classes
 from jaxrcnn.checking.findings import Findings
 from jaxrcnn.data.errors import DataError, Fault
 from jaxrcnn.data.images import read_image
@@ -83,16 +84,12 @@ def _margins(start: float, end: float, side: int, most: int) -> tuple[int, int]:
 def draw_classes(dataset: Dataset, seed: int) -> dict[str, Pictures]:
     """Random images of each class with its boxes; of many classes, those with the most boxes."""
     records = dataset.columns
-    numbers = np.bincount(records.labels, minlength=len(dataset.class_names) + 1)[1:]
-    labels = np.argsort(-numbers, kind="stable")[:CLASSES] + 1
     rng = np.random.default_rng(seed)
     sheets: dict[str, Pictures] = {}
-    for label in labels.tolist():
+    for name in largest_classes(dataset, CLASSES):
+        label = dataset.class_names.index(name) + 1
         places = np.unique(records.owners[records.labels == label])
-        if not len(places):
-            continue
         chosen = rng.choice(places, min(PER_CLASS, len(places)), replace=False)
-        name = dataset.class_names[label - 1]
         sheets[name] = [x for x in (_draw_record(dataset, y, label) for y in chosen.tolist()) if x]
     return sheets
 
