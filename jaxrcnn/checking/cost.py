@@ -13,7 +13,7 @@ from jaxrcnn.data.buckets import padded_area, resized_sizes
 from jaxrcnn.data.loader import empty_train_batches, train_batches
 from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.detector import Detector, build
+from jaxrcnn.detector import build
 from jaxrcnn.recipe.timing import seconds_per_step
 from jaxrcnn.training.memory import need_of
 from jaxrcnn.training.progress import Progress
@@ -66,7 +66,7 @@ def forecast(dataset: Dataset, config: Config) -> dict[str, Any]:
 
     Activations are not in it: how many XLA keeps is known once the step is compiled.
     """
-    programs = compile_programs(_detector(config), config)
+    programs = compile_programs(build(config.model), config)
     state = programs.state_shapes()
     batch = max(_bytes(batch) for batch in empty_train_batches(dataset, config))
     parameters = _bytes(state.variables["params"])
@@ -80,7 +80,7 @@ def forecast(dataset: Dataset, config: Config) -> dict[str, Any]:
 
 def measure(dataset: Dataset, config: Config) -> dict[str, Any]:
     """Memory and seconds of a training step, which is compiled and run; takes minutes on a CPU."""
-    detector = _detector(config)
+    detector = build(config.model)
     programs = compile_programs(detector, config)
     with Progress(config.train.steps) as progress:
         seconds = seconds_per_step(config, detector, dataset, progress)
@@ -94,10 +94,6 @@ def measure(dataset: Dataset, config: Config) -> dict[str, Any]:
     need = need_of(planned, state, batch, config)
     size = _bytes(state) + _bytes(batch) + need.step + need.inputs
     return {**found, "how": "measured on this machine", "memory_bytes": size}
-
-
-def _detector(config: Config) -> Detector:
-    return build(config.model)
 
 
 def _bytes(tree: Any) -> int:

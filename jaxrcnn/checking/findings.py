@@ -1,6 +1,7 @@
 """Everything that is found out about a data set."""
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -39,6 +40,14 @@ class Findings(NamedTuple):
         """All faults, each with the name of its split; "" where it is of several."""
         own = [(each.split.name, fault) for each in self.splits for fault in each.faults]
         return [*own, *(("", fault) for fault in self.classes)]
+
+    @property
+    def by_kind(self) -> dict[str, list[tuple[str, Fault]]]:
+        """The same, by their kinds."""
+        found: defaultdict[str, list[tuple[str, Fault]]] = defaultdict(list)
+        for split, fault in self.faults:
+            found[fault.kind].append((split, fault))
+        return dict(found)
 
 
 class Report(NamedTuple):
