@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from jaxrcnn.checking.statistics import aspect_ratios, box_sides
 from jaxrcnn.config import AnchorConfig, Config
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.transforms import have_area
 from jaxrcnn.nets.backbone import build_backbone
 from jaxrcnn.recipe.anchor_fit import Boxes, best_ious
 from jaxrcnn.recipe.derive import resized_boxes
@@ -60,7 +62,7 @@ def _some(boxes: Boxes, seed: int) -> Boxes:
     places = np.arange(number)
     if number > MOST:
         places = np.sort(np.random.default_rng(seed).choice(number, MOST, replace=False))
-    places = places[(boxes.corners[places, 2:] > boxes.corners[places, :2]).all(axis=1)]
+    places = places[have_area(boxes.corners[places])]
     return Boxes(boxes.corners[places], boxes.image_sizes[places])
 
 
@@ -75,10 +77,9 @@ def suggest_anchors(corners: np.ndarray, anchors: AnchorConfig, seed: int) -> An
         anchors: of the config; levels that share their sizes share the new ones.
         seed: of the first means.
     """
-    sides = corners[:, 2:] - corners[:, :2]  # (G, 2) width, height
-    area, ratio = np.sqrt(np.prod(sides, axis=1)), sides[:, 1] / sides[:, 0]
+    side, ratio = box_sides(corners), aspect_ratios(corners)
     old = sorted({size for level in anchors.sizes for size in level})
-    squares = kmeans(np.stack([area, area], axis=1), len(old), seed)
+    squares = kmeans(np.stack([side, side], axis=1), len(old), seed)
     new = np.sort(np.sqrt(np.prod(squares, axis=1))).round()
     by_old = dict(zip(old, new.tolist(), strict=False))
     shapes = kmeans(

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxrcnn.checking.images import Look
 from jaxrcnn.checking.splits import Split
-from jaxrcnn.data.checks import TOLERANCE, are_normalised
+from jaxrcnn.data.checks import TOLERANCE, are_normalised, shown
 from jaxrcnn.data.errors import DataError, Fault
 from jaxrcnn.data.images import SIDEWAYS, read_header
 from jaxrcnn.data.records import Dataset, Record
@@ -42,11 +42,11 @@ def check_boxes_together(split: Split, looks: Sequence[Look]) -> list[Fault]:
     faults = _written_otherwise(split, split.dataset, faults)
     for record, look in zip(split.dataset.records, looks, strict=True):
         faults += [] if look.fault is None else [look.fault]
-        faults += _of_record(split, record, look.orientation)
+        faults += _of_record(split, split.dataset, record, look.orientation)
     return faults
 
 
-def _of_record(split: Split, record: Record, orientation: int) -> list[Fault]:
+def _of_record(split: Split, dataset: Dataset, record: Record, orientation: int) -> list[Fault]:
     """What is wrong with the boxes of one image together."""
     found: list[Fault] = []
     file, name = split.file, split.record_name(record)
@@ -65,14 +65,10 @@ def _of_record(split: Split, record: Record, orientation: int) -> list[Fault]:
     _, first, counts = np.unique(rows, axis=0, return_index=True, return_counts=True)
     for place in first[counts > 1].tolist():
         box = tuple(record.boxes[place].tolist())
-        label = split.dataset.class_names[record.labels[place] - 1] if split.dataset else ""
-        what = f"'{label}': the box ({_shown(box)}) is annotated {counts[first == place][0]} times"
+        label = dataset.class_names[record.labels[place] - 1]
+        what = f"'{label}': the box ({shown(box)}) is annotated {counts[first == place][0]} times"
         found.append(Fault("box-twice", file, name, what, "", record.file, box))
     return found
-
-
-def _shown(box: Sequence[float]) -> str:
-    return ", ".join(f"{value:g}" for value in box)
 
 
 def _rotated(split: Split, dataset: Dataset, faults: list[Fault]) -> list[Fault]:
@@ -165,6 +161,6 @@ def _places(dataset: Dataset, images: Mapping[str, object] | set[str]) -> dict[s
     return {file: place for place, file in enumerate(dataset.columns.files) if file in images}
 
 
-def count_rotated(looks: Sequence[Look]) -> int:
-    """How many images have an EXIF tag that exchanges their sides."""
-    return sum(look.orientation in SIDEWAYS for look in looks)
+def find_rotated(looks: Sequence[Look]) -> list[int]:
+    """The places of the images that have an EXIF tag that exchanges their sides."""
+    return [place for place, look in enumerate(looks) if look.orientation in SIDEWAYS]

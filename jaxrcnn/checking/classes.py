@@ -19,6 +19,13 @@ def count_boxes(dataset: Dataset) -> dict[str, int]:
     return {name: number for name, number in names if number}
 
 
+def largest_classes(dataset: Dataset, most: int) -> dict[str, int]:
+    """The same for the classes that have the most boxes, at most so many, by that number."""
+    counts = count_boxes(dataset)
+    names = sorted(counts, key=counts.__getitem__, reverse=True)
+    return {name: counts[name] for name in names[:most]}
+
+
 def check_classes(splits: Sequence[Split]) -> list[Fault]:
     """Classes whose names are alike, and those of other splits that training has no boxes of."""
     there = [split for split in splits if split.dataset is not None]

@@ -9,11 +9,11 @@ import numpy as np
 
 from jaxrcnn.checking.anchors import check_anchors
 from jaxrcnn.config import Config
+from jaxrcnn.data.buckets import padded_area, resized_sizes
 from jaxrcnn.data.loader import empty_train_batches, train_batches
 from jaxrcnn.data.planning import training_buckets
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.data.transforms import resized_size
-from jaxrcnn.detector import Detector, build
+from jaxrcnn.detector import build
 from jaxrcnn.recipe.timing import seconds_per_step
 from jaxrcnn.training.memory import need_of
 from jaxrcnn.training.progress import Progress
@@ -52,15 +52,12 @@ def check_padding(dataset: Dataset, config: Config) -> dict[str, Any]:
     data = config.data
     buckets = training_buckets(dataset, config)
     sides = data.train_short_sides or (data.short_side,)
-    areas = np.zeros(len(dataset))
-    for index, (height, width) in enumerate(dataset.sizes.tolist()):
-        sizes = [resized_size((height, width), x, data.long_side, data.resize) for x in sides]
-        areas[index] = np.mean([h * w for h, w in sizes])
-    full = np.array([h * w for h, w in buckets.shapes])[buckets.of_record]
+    sizes = [resized_sizes(dataset.sizes, x, data.long_side, data.resize) for x in sides]
+    area = np.mean([each.prod(axis=1).sum() for each in sizes])
     return {
         "shapes": list(buckets.shapes),
         "images": np.bincount(buckets.of_record, minlength=len(buckets.shapes)).tolist(),
-        "padded_share": float(1 - areas.sum() / full.sum()),
+        "padded_share": float(1 - area / padded_area(buckets)),
     }
 
 
@@ -69,7 +66,7 @@ def forecast(dataset: Dataset, config: Config) -> dict[str, Any]:
 
     Activations are not in it: how many XLA keeps is known once the step is compiled.
     """
-    programs = compile_programs(_detector(config), config)
+    programs = compile_programs(build(config.model), config)
     state = programs.state_shapes()
     batch = max(_bytes(batch) for batch in empty_train_batches(dataset, config))
     parameters = _bytes(state.variables["params"])
@@ -83,7 +80,7 @@ def forecast(dataset: Dataset, config: Config) -> dict[str, Any]:
 
 def measure(dataset: Dataset, config: Config) -> dict[str, Any]:
     """Memory and seconds of a training step, which is compiled and run; takes minutes on a CPU."""
-    detector = _detector(config)
+    detector = build(config.model)
     programs = compile_programs(detector, config)
     with Progress(config.train.steps) as progress:
         seconds = seconds_per_step(config, detector, dataset, progress)
@@ -97,10 +94,6 @@ def measure(dataset: Dataset, config: Config) -> dict[str, Any]:
     need = need_of(planned, state, batch, config)
     size = _bytes(state) + _bytes(batch) + need.step + need.inputs
     return {**found, "how": "measured on this machine", "memory_bytes": size}
-
-
-def _detector(config: Config) -> Detector:
-    return build(config.model)
 
 
 def _bytes(tree: Any) -> int:

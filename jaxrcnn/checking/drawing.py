@@ -1,14 +1,14 @@
 """Small images of faults, and of what each class looks like."""
 
+import itertools
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 
 import numpy as np
 
+from jaxrcnn.checking.classes import largest_classes
 from jaxrcnn.checking.findings import Findings
-from jaxrcnn.checking.splits import Split
 from jaxrcnn.data.errors import DataError, Fault
-from jaxrcnn.data.images import read_header, read_image
+from jaxrcnn.data.images import read_image
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.pages import thumbnail
 from jaxrcnn.visualize import draw_boxes
@@ -84,37 +84,21 @@ def _margins(start: float, end: float, side: int, most: int) -> tuple[int, int]:
 def draw_classes(dataset: Dataset, seed: int) -> dict[str, Pictures]:
     """Random images of each class with its boxes; of many classes, those with the most boxes."""
     records = dataset.columns
-    numbers = np.bincount(records.labels, minlength=len(dataset.class_names) + 1)[1:]
-    labels = np.argsort(-numbers, kind="stable")[:CLASSES] + 1
     rng = np.random.default_rng(seed)
     sheets: dict[str, Pictures] = {}
-    for label in labels.tolist():
+    for name in largest_classes(dataset, CLASSES):
+        label = dataset.class_names.index(name) + 1
         places = np.unique(records.owners[records.labels == label])
-        if not len(places):
-            continue
         chosen = rng.choice(places, min(PER_CLASS, len(places)), replace=False)
-        name = dataset.class_names[label - 1]
         sheets[name] = [x for x in (_draw_record(dataset, y, label) for y in chosen.tolist()) if x]
     return sheets
 
 
-def draw_rotated(splits: Sequence[Split]) -> Pictures:
+def draw_rotated(findings: Findings) -> Pictures:
     """The first images whose EXIF tag exchanges their sides, as they are read, with their boxes."""
-    found: Pictures = []
-    for split in splits:
-        for place, file in enumerate(() if split.dataset is None else split.dataset.columns.files):
-            if len(found) == PER_KIND:
-                return found
-            if split.dataset is not None and file and _is_sideways(file):
-                found += [x for x in [_draw_record(split.dataset, place)] if x]
-    return found
-
-
-def _is_sideways(file: str) -> bool:
-    try:
-        return read_header(file, 2**62).sideways
-    except DataError:
-        return False
+    places = ((x.split.dataset, place) for x in findings.splits for place in x.rotated)
+    drawn = (_draw_record(dataset, place) for dataset, place in places if dataset is not None)
+    return list(itertools.islice((one for one in drawn if one), PER_KIND))
 
 
 def _draw_record(dataset: Dataset, place: int, label: int = 0) -> tuple[str, str] | None:

@@ -1,10 +1,11 @@
 """Everything that is found out about a data set."""
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from jaxrcnn.checking.boxes import check_boxes_together, count_rotated
+from jaxrcnn.checking.boxes import check_boxes_together, find_rotated
 from jaxrcnn.checking.classes import check_classes
 from jaxrcnn.checking.cost import Fit
 from jaxrcnn.checking.images import Look, decode_all
@@ -25,7 +26,7 @@ class SplitFindings(NamedTuple):
     split: Split
     faults: list[Fault]
     statistics: dict[str, Any] | None  # None where it cannot be read
-    rotated: int  # images whose EXIF tag exchanges their sides
+    rotated: list[int]  # places of the images whose EXIF tag exchanges their sides
 
 
 class Findings(NamedTuple):
@@ -39,6 +40,14 @@ class Findings(NamedTuple):
         """All faults, each with the name of its split; "" where it is of several."""
         own = [(each.split.name, fault) for each in self.splits for fault in each.faults]
         return [*own, *(("", fault) for fault in self.classes)]
+
+    @property
+    def by_kind(self) -> dict[str, list[tuple[str, Fault]]]:
+        """The same, by their kinds."""
+        found: defaultdict[str, list[tuple[str, Fault]]] = defaultdict(list)
+        for split, fault in self.faults:
+            found[fault.kind].append((split, fault))
+        return dict(found)
 
 
 class Report(NamedTuple):
@@ -58,20 +67,19 @@ def find(splits: Sequence[Split], cores: int, advance: Callable[[float], None]) 
         cores: processes that decode.
         advance: is told how many more images are done.
     """
-    looks: list[list[Look]] = []
-    for split in splits:
-        dataset = split.dataset
-        records = () if dataset is None else dataset.records
-        looks.append([] if dataset is None else decode_all(dataset.reader, records, cores, advance))
+    looks: list[list[Look]] = [
+        [] if x.dataset is None else decode_all(x.dataset.reader, x.dataset.records, cores, advance)
+        for x in splits
+    ]
     repeated = find_repeated(splits, looks)
     found = []
     for split, own, twice in zip(splits, looks, repeated, strict=True):
         if split.dataset is None:
-            found.append(SplitFindings(split, list(split.faults), None, 0))
+            found.append(SplitFindings(split, list(split.faults), None, []))
         else:
             faults = [*check_boxes_together(split, own), *twice]
             statistics = describe_split(split.dataset)
-            found.append(SplitFindings(split, faults, statistics, count_rotated(own)))
+            found.append(SplitFindings(split, faults, statistics, find_rotated(own)))
     return Findings(found, check_classes(splits))
 
 

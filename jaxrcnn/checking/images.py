@@ -3,9 +3,6 @@
 import functools
 import hashlib
 import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +13,7 @@ import numpy as np
 from jaxrcnn.data.errors import DataError, Fault
 from jaxrcnn.data.images import read_orientation
 from jaxrcnn.data.records import Record
+from jaxrcnn.data.workers import follow_parent
 
 CHUNK = 16
 """Images that a process is given at a time."""
@@ -117,20 +115,7 @@ def _alone(decode: Callable[[Sequence[Record]], list[Look]], record: Record) -> 
 
 def _pool(processes: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")  # a fork would copy the threads of XLA
-    return ProcessPoolExecutor(processes, context, _prepare)
-
-
-def _prepare() -> None:
-    """Leave Ctrl-C, which goes to all processes of a terminal, to the first, and end with that."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    return ProcessPoolExecutor(processes, context, follow_parent)
 
 
 def _decode(reader: Reader, records: Sequence[Record]) -> list[Look]:

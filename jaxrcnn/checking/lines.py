@@ -1,13 +1,12 @@
 """What was found, as lines for a terminal."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from jaxrcnn.checking.cost import Fit
-from jaxrcnn.checking.findings import Report, SplitFindings
+from jaxrcnn.checking.findings import Findings, Report, SplitFindings
 from jaxrcnn.checking.kinds import KINDS, remedy_of
-from jaxrcnn.data.errors import Fault, shortened
+from jaxrcnn.data.errors import shortened
 from jaxrcnn.training.memory import gigabytes
 from jaxrcnn.wording import counted
 
@@ -18,7 +17,7 @@ SHOWN = 3
 def describe_report(report: Report) -> Iterator[str]:
     """The faults by kind, then what there is to know of the data."""
     yield ""
-    yield from describe_faults(report.findings.faults)
+    yield from describe_faults(report.findings)
     for each in report.findings.splits:
         yield from _describe_split(each)
     if report.fit is not None:
@@ -33,23 +32,20 @@ def describe_report(report: Report) -> Iterator[str]:
         yield f"fingerprint  {', '.join(texts)}{faulty}"
 
 
-def describe_faults(faults: list[tuple[str, Fault]]) -> Iterator[str]:
+def describe_faults(findings: Findings) -> Iterator[str]:
     """A line for each kind, and the first faults of it."""
-    if not faults:
+    if not findings.faults:
         yield "no faults were found"
         return
-    by_kind: defaultdict[str, list[Fault]] = defaultdict(list)
-    for _, fault in faults:
-        by_kind[fault.kind].append(fault)
-    yield f"{counted(len(faults), 'fault')}:"
-    for kind, own in by_kind.items():
+    yield f"{counted(len(findings.faults), 'fault')}:"
+    for kind, own in findings.by_kind.items():
         title = KINDS[kind].title if kind in KINDS else kind
         yield f"  {len(own)} x {kind}: {title}"
-        for fault in own[:SHOWN]:
+        for _, fault in own[:SHOWN]:
             yield f"      {fault.file}: {fault.record}: {shortened(' '.join(fault.what.split()))}"
         if len(own) > SHOWN:
             yield f"      and {len(own) - SHOWN} more"
-        yield f"      what to do: {remedy_of(own[0])}"
+        yield f"      what to do: {remedy_of(own[0][1])}"
 
 
 def _describe_split(each: SplitFindings) -> Iterator[str]:
@@ -69,7 +65,7 @@ def _describe_split(each: SplitFindings) -> Iterator[str]:
             f"{found['medium']} medium, {found['large']} large"
         )
     if each.rotated:
-        rotated = counted(each.rotated, "image")
+        rotated = counted(len(each.rotated), "image")
         yield f"  {rotated} rotated by an EXIF tag: look at them in check.html"
     names = list(found["classes"].items())
     texts = [f"{name} {numbers['boxes']}" for name, numbers in names[:20]]

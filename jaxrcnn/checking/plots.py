@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxrcnn.checking.classes import largest_classes
 from jaxrcnn.checking.statistics import aspect_ratios, box_sides
 from jaxrcnn.config import Config
 from jaxrcnn.curves import clean_axes
@@ -88,9 +89,6 @@ def _images(axes: "Axes", dataset: Dataset) -> None:
 
 
 def _classes(dataset: Dataset) -> tuple[list[str], list[int]]:
-    numbers = np.bincount(dataset.columns.labels, minlength=len(dataset.class_names) + 1)[1:]
-    order = np.argsort(-numbers, kind="stable")[:BARS]
-    shown = [place for place in order.tolist() if numbers[place]]
+    counts = largest_classes(dataset, BARS)
     # matplotlib takes a dollar sign for the beginning of a formula
-    names = [dataset.class_names[place].replace("$", r"\$") for place in shown]
-    return names, numbers[shown].tolist()
+    return [name.replace("$", r"\$") for name in counts], [*counts.values()]

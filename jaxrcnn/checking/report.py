@@ -3,7 +3,6 @@
 import datetime
 import json
 import pathlib
-from collections import Counter, defaultdict
 from typing import Any, NamedTuple
 
 from jaxrcnn import __version__, pages
@@ -46,29 +45,28 @@ def write_report(report: Report, folder: pathlib.Path) -> list[pathlib.Path]:
         The files that were written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(to_tree(report), indent=2, ensure_ascii=False)
-    replace_text(folder / "check.json", text.encode("utf-8", "replace").decode() + "\n")
-    page = render(report).encode("utf-8", "replace").decode()
-    replace_text(folder / "check.html", page)
-    return [folder / "check.json", folder / "check.html"]
+    tree = json.dumps(to_tree(report), indent=2, ensure_ascii=False)
+    texts = {"check.json": f"{tree}\n", "check.html": render(report)}
+    for name, text in texts.items():
+        replace_text(folder / name, text.encode("utf-8", "replace").decode())
+    return [folder / name for name in texts]
 
 
 def to_tree(report: Report) -> dict[str, Any]:
     """What check.json holds; docs/data.md describes it."""
-    faults = report.findings.faults
     data = report.config.data
     return {
         "version": VERSION,
         "jaxrcnn": __version__,
         "roots": list(data.roots),
-        "fault_counts": dict(Counter(fault.kind for _, fault in faults)),
-        "faults": [_fault_tree(split, fault) for split, fault in faults],
+        "fault_counts": {kind: len(own) for kind, own in report.findings.by_kind.items()},
+        "faults": [_fault_tree(split, fault) for split, fault in report.findings.faults],
         "splits": [
             {
                 "name": each.split.name,
                 "role": each.split.role,
                 "format": each.split.format,
-                "rotated_images": each.rotated,
+                "rotated_images": len(each.rotated),
                 "notes": [] if each.split.dataset is None else list(each.split.dataset.notes),
                 **(each.statistics or {}),
             }
@@ -116,7 +114,7 @@ def render(report: Report) -> str:
         classes=_class_table(report),
         plots=[] if train is None else draw_histograms(train, report.config),
         sheets={} if train is None else draw_classes(train, report.config.seed),
-        rotated=draw_rotated(splits) if any(x.rotated for x in report.findings.splits) else [],
+        rotated=draw_rotated(report.findings),
         notes=[
             (each.split.name, note)
             for each in report.findings.splits
@@ -127,12 +125,9 @@ def render(report: Report) -> str:
 
 
 def _groups(report: Report) -> list[Group]:
-    by_kind: defaultdict[str, list[tuple[str, Fault]]] = defaultdict(list)
-    for split, fault in report.findings.faults:
-        by_kind[fault.kind].append((split, fault))
     images = draw_faults(report.findings)
     groups = []
-    for slug, own in by_kind.items():
+    for slug, own in report.findings.by_kind.items():
         rows = tuple(_row(report, split, fault) for split, fault in own[:LISTED])
         kind = KINDS.get(slug, Kind(slug, remedy_of(own[0][1])))
         head = ("record", "what is wrong", "split", "file")

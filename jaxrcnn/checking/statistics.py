@@ -8,8 +8,8 @@ import numpy as np
 from jaxrcnn.data.records import Dataset
 
 QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1}
-SMALL, LARGE = 32**2, 96**2
-"""COCO's borders of small, medium and large boxes: areas in pixels."""
+SMALL, LARGE = 32, 96
+"""COCO's borders of small, medium and large boxes: square roots of areas in pixels."""
 
 Quantiles = Mapping[str, float]
 
@@ -40,7 +40,7 @@ def describe_split(dataset: Dataset) -> dict[str, Any]:
     over widths.
     """
     records = dataset.columns
-    areas = box_sides(records.boxes) ** 2
+    sides, ratios = box_sides(records.boxes), aspect_ratios(records.boxes)
     empty = int((records.counts == 0).sum())
     return {
         "images": len(records),
@@ -51,19 +51,25 @@ def describe_split(dataset: Dataset) -> dict[str, Any]:
         "image_heights": quantiles(records.sizes[:, 0]),
         "image_widths": quantiles(records.sizes[:, 1]),
         "boxes_per_image": quantiles(records.counts),
-        "box_sizes": quantiles(np.sqrt(areas)),
-        "aspect_ratios": quantiles(aspect_ratios(records.boxes)),
-        "small": int((areas < SMALL).sum()),
-        "medium": int(((areas >= SMALL) & (areas < LARGE)).sum()),
-        "large": int((areas >= LARGE).sum()),
-        "classes": _describe_classes(dataset),
+        "box_sizes": quantiles(sides),
+        "aspect_ratios": quantiles(ratios),
+        "small": int((sides < SMALL).sum()),
+        "medium": int(((sides >= SMALL) & (sides < LARGE)).sum()),
+        "large": int((sides >= LARGE).sum()),
+        "classes": _describe_classes(dataset, sides, ratios),
     }
 
 
-def _describe_classes(dataset: Dataset) -> dict[str, dict[str, Any]]:
-    """Numbers about each class that has boxes, by its name, in the order of the labels."""
+def _describe_classes(
+    dataset: Dataset, sides: np.ndarray, ratios: np.ndarray
+) -> dict[str, dict[str, Any]]:
+    """Numbers about each class that has boxes, by its name, in the order of the labels.
+
+    Args:
+        dataset: the split.
+        sides, ratios: (G,) of all its boxes.
+    """
     records = dataset.columns
-    sizes, ratios = box_sides(records.boxes), aspect_ratios(records.boxes)
     found: dict[str, dict[str, Any]] = {}
     order = np.argsort(records.labels, kind="stable")
     ends = np.cumsum(np.bincount(records.labels, minlength=len(dataset.class_names) + 1))
@@ -73,7 +79,7 @@ def _describe_classes(dataset: Dataset) -> dict[str, dict[str, Any]]:
             found[name] = {
                 "boxes": len(rows),
                 "images": len(np.unique(records.owners[rows])),
-                "box_sizes": quantiles(sizes[rows]),
+                "box_sizes": quantiles(sides[rows]),
                 "aspect_ratios": quantiles(ratios[rows]),
             }
     return found

@@ -39,7 +39,7 @@ class Given(NamedTuple):
     def of(self, index: int) -> ImageProposals:
         """Those of image `index` of the data set that have an area, unpadded."""
         boxes, scores = self.stored.of(index)
-        real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        real = transforms.have_area(boxes)
         return ImageProposals(boxes[real][: self.most], scores[real][: self.most])
 
 

@@ -2,9 +2,8 @@
 
 In training, a data set has one bucket for its landscape images (squares among them) and one for
 its portrait images, or more where that saves padding, each just large enough for its largest image
-after resizing. In inference an
-image's shape depends on its own size and the config alone, so that what is found in it does not
-depend on the images beside it.
+after resizing. In inference an image's shape depends on its own size and the config alone, so that
+what is found in it does not depend on the images beside it.
 """
 
 from collections.abc import Sequence
@@ -48,7 +47,7 @@ def choose_buckets(
             there are as many as save enough padding, see `divide_by_aspect`.
         batch_size: images of a step, of which each of more than two shapes has enough.
     """
-    resized = _resized(sizes, short_side, long_side, method)
+    resized = resized_sizes(sizes, short_side, long_side, method)
     by_orientation = (sizes[:, 0] > sizes[:, 1]).astype(np.int64)
     if most == 2 or not len(sizes):
         return _as_small_as_possible(resized, by_orientation)
@@ -94,7 +93,7 @@ def ladder_buckets(
 ) -> Buckets:
     """The first shape of the ladder that each image fits; arguments as for `choose_buckets`."""
     shapes = ladder(short_side, long_side)
-    resized = _resized(sizes, short_side, long_side, method)
+    resized = resized_sizes(sizes, short_side, long_side, method)
     fits = (resized[:, None] <= np.array(shapes)).all(axis=2)  # (n, shapes)
     return _used(shapes, fits.argmax(axis=1))
 
@@ -103,7 +102,7 @@ def exact_buckets(
     sizes: np.ndarray, short_side: int, long_side: int, method: Resize, multiple: int
 ) -> Buckets:
     """Each image's own size after resizing, rounded up to `multiple`, the rest as above."""
-    resized = _resized(sizes, short_side, long_side, method)
+    resized = resized_sizes(sizes, short_side, long_side, method)
     shapes, places = np.unique(-(-resized // multiple) * multiple, axis=0, return_inverse=True)
     return _used([(height, width) for height, width in shapes.tolist()], places.reshape(-1))
 
@@ -114,10 +113,11 @@ def _used(shapes: Sequence[Size], places: np.ndarray) -> Buckets:
     return Buckets(tuple(shapes[place] for place in used), of_record.reshape(-1).astype(np.int32))
 
 
-def _resized(sizes: np.ndarray, short_side: int, long_side: int, method: Resize) -> np.ndarray:
-    """Sizes after resizing, (n, 2) int64, also where n is 0."""
-    resized = [resized_size((int(h), int(w)), short_side, long_side, method) for h, w in sizes]
-    return np.array(resized, np.int64).reshape(-1, 2)
+def resized_sizes(sizes: np.ndarray, short_side: int, long_side: int, method: Resize) -> np.ndarray:
+    """Sizes after resizing, (n, 2) int64, also where n is 0; arguments as for `choose_buckets`."""
+    kinds, places = np.unique(sizes.reshape(-1, 2), axis=0, return_inverse=True)
+    resized = [resized_size((h, w), short_side, long_side, method) for h, w in kinds.tolist()]
+    return np.array(resized, np.int64).reshape(-1, 2)[places.reshape(-1)]
 
 
 def _rounded_up(side: int, multiple: int) -> int:

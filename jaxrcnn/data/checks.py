@@ -88,9 +88,8 @@ def check_boxes(
     kind_of: dict[int, str] = {}
     for is_faulty, kind, what in kinds:
         for place in np.flatnonzero(is_faulty & ~empty).tolist():
-            corners = ", ".join(f"{value:g}" for value in boxes[place])
             image = "the image of {}x{} pixels".format(*(int(side[place]) for side in sides))
-            faults.setdefault(place, f"the box ({corners}) {what.format(image=image)}")
+            faults.setdefault(place, f"the box ({shown(boxes[place])}) {what.format(image=image)}")
             kind_of.setdefault(place, kind)
     empty |= (rounded[:, 2:] <= rounded[:, :2]).any(axis=1)  # thinner than float32 can tell
     empty[list(faults)] = False
@@ -101,9 +100,14 @@ EMPTY = "box-empty"
 """The kind of boxes without width or height, which are left out and counted."""
 
 
+def shown(box: Iterable[float]) -> str:
+    """The corners of a box for a message, ``1, 2, 3.5, 4``."""
+    return ", ".join(f"{value:g}" for value in box)
+
+
 def describe_empty(box: np.ndarray) -> str:
     """What to say of a box without width or height, (4,) xyxy."""
-    return f"the box ({', '.join(f'{value:g}' for value in box)}) has no width or no height"
+    return f"the box ({shown(box)}) has no width or no height"
 
 
 NORMALISED = (

@@ -12,6 +12,7 @@ from jaxrcnn.data.checks import FaultLog
 from jaxrcnn.data.errors import IN_TWO_SPLITS, fault
 from jaxrcnn.data.table_columns import CORNERS, SIDES, Columns
 from jaxrcnn.data.table_sheet import Cells, Sheet
+from jaxrcnn.data.transforms import have_area
 from jaxrcnn.data.written import is_blank, written_name, written_number, written_side
 from jaxrcnn.wording import counted
 
@@ -206,7 +207,7 @@ def are_shares(rows: Rows) -> tuple[int, int]:
     Boxes in pixels are not so small: where most do, the coordinates are shares of the image.
     """
     boxes = rows.boxes
-    boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
+    boxes = boxes[have_area(boxes)]
     within = ((boxes >= -1e-6) & (boxes <= 1 + 1e-6)).all(axis=1)
     return int(within.sum()), len(boxes)
 

@@ -213,10 +213,18 @@ class _Worker:
         return False
 
 
-def _work(results: Connection, make: bytes, steps: range) -> None:
-    """What a process does."""
+def follow_parent() -> None:
+    """Leave Ctrl-C, which goes to all processes of a terminal, to the one that started this one.
+
+    This process ends as soon as that one does.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _work(results: Connection, make: bytes, steps: range) -> None:
+    """What a process does."""
+    follow_parent()
     try:
         function = pickle.loads(make)
     except Exception as error:

@@ -8,9 +8,9 @@ import numpy as np
 
 from jaxrcnn.config import Config
 from jaxrcnn.config_io import replace_fields
+from jaxrcnn.data.buckets import resized_sizes
 from jaxrcnn.data.errors import DataError, quoted
 from jaxrcnn.data.records import Dataset
-from jaxrcnn.data.transforms import resized_size
 from jaxrcnn.nets.backbone import build_backbone
 from jaxrcnn.recipe.anchor_fit import Boxes, fitting_sizes, missed_share
 from jaxrcnn.recipe.image_sides import Limits, choose_sides
@@ -148,12 +148,7 @@ def _rate(config: Config, _: Known) -> Iterator[Found]:
 
 def resized_boxes(dataset: Dataset, config: Config) -> Boxes:
     """All boxes of a data set as the network sees them."""
-    data = config.data
-    corners, sizes = [np.zeros((0, 4))], [np.zeros((0, 2))]
-    for record in dataset.records:
-        old = (record.height, record.width)
-        new = resized_size(old, data.short_side, data.long_side, data.resize)
-        down, across = new[0] / old[0], new[1] / old[1]
-        corners.append(record.boxes * (across, down, across, down))
-        sizes.append(np.tile(np.array(new, float), (len(record.boxes), 1)))
-    return Boxes(np.concatenate(corners), np.concatenate(sizes))
+    data, columns = config.data, dataset.columns
+    sizes = resized_sizes(dataset.sizes, data.short_side, data.long_side, data.resize)
+    scales = (sizes / dataset.sizes)[columns.owners, ::-1]  # (G, 2) across, down
+    return Boxes(columns.boxes * np.tile(scales, 2), sizes[columns.owners].astype(float))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxrcnn.checking.drawing import TRIED, _mark, draw_faults
+from jaxrcnn.checking.drawing import TRIED, _mark, draw_faults, draw_rotated
 from jaxrcnn.checking.findings import Report, find, fingerprint
 from jaxrcnn.checking.kinds import KINDS
 from jaxrcnn.checking.lines import describe_report
@@ -59,6 +59,15 @@ def test_the_terminal_says_what_is_wrong_and_what_to_do(planted):
     assert "  3 x image-outside: image outside of the data set's folder" in lines
     assert f"      what to do: {KINDS['image-outside'].remedy}" in lines
     assert lines[-1].endswith("without the faulty records (data.on_error=skip)")
+
+
+def test_rotated_images_are_counted_and_shown(planted):
+    report, expected = planted
+    assert [each["rotated_images"] for each in to_tree(report)["splits"]] == [2, 0]
+    assert any("  2 images rotated by an EXIF tag" in line for line in describe_report(report))
+    names = [name for _, name in draw_rotated(report.findings)]
+    records = [record for _, kind, record in expected if kind == "image-exif"]
+    assert [record.split("(")[1] for record in records] == [f"{name})" for name in names]
 
 
 def test_all_text_of_the_page_is_escaped(planted):

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from jaxrcnn.data.augment.arguments import argument, share
+from jaxrcnn.data.augment.augmentation import Augmentation
 from jaxrcnn.data.augment.layers import Layer, merge
 from jaxrcnn.data.augment.setting import Setting
 from jaxrcnn.data.augment.visible import cover, cut
@@ -14,7 +15,7 @@ from jaxrcnn.data.sample import Sample
 
 
 @dataclasses.dataclass(frozen=True)
-class CopyPaste:
+class CopyPaste(Augmentation):
     """With probability p, paste the rectangles of 1 to `count` objects of a drawn image.
 
     Everything is brought to its final size. The rectangles get drawn places inside the image, and
@@ -32,10 +33,8 @@ class CopyPaste:
     p: float = share(0.5)
     count: int = argument(4, 1, 1000)
 
-    def __call__(self, sample: Sample, record: object, rng: np.random.Generator | None) -> Sample:
+    def change(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The image with what is pasted, in its final size."""
-        if rng is None or record is None or rng.random() >= self.p:
-            return sample
         other = self.setting.another(rng)
         if other is None:
             return sample

@@ -5,13 +5,14 @@ import dataclasses
 import numpy as np
 
 from jaxrcnn.data.augment.arguments import argument, grey, share
+from jaxrcnn.data.augment.augmentation import Augmentation
 from jaxrcnn.data.augment.setting import Setting
 from jaxrcnn.data.augment.visible import cover
 from jaxrcnn.data.sample import Sample
 
 
 @dataclasses.dataclass(frozen=True)
-class Cutout:
+class Cutout(Augmentation):
     """With probability p, fill 1 to `count` rectangles with grey.
 
     Each has `low` to `high` of the image's height and of its width, all drawn uniformly. Boxes
@@ -27,10 +28,8 @@ class Cutout:
     high: float = argument(0.2, 0.0, 1.0)
     fill: int = grey()
 
-    def __call__(self, sample: Sample, record: object, rng: np.random.Generator | None) -> Sample:
+    def change(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The sample with holes."""
-        if rng is None or record is None or rng.random() >= self.p:
-            return sample
         size, number = np.array(sample.image.shape[:2]), int(rng.integers(1, self.count + 1))
         sides = rng.uniform(self.low, self.high, (number, 2)) * size
         sides = np.maximum(1, np.rint(sides)).astype(int)

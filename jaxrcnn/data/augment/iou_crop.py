@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from jaxrcnn.data.augment.arguments import argument, share
+from jaxrcnn.data.augment.augmentation import Augmentation
 from jaxrcnn.data.augment.setting import Setting
 from jaxrcnn.data.augment.visible import cut
 from jaxrcnn.data.sample import Sample
@@ -15,7 +16,7 @@ OVERLAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
-class IouCrop:
+class IouCrop(Augmentation):
     """With probability p, cut out a window that overlaps an object by a drawn IoU.
 
     Height and width are `low` to `high` of the image's, one at most `ratio` times the other's
@@ -32,10 +33,8 @@ class IouCrop:
     ratio: float = argument(2.0, 1.0)
     trials: int = argument(40, 1, 1000)
 
-    def __call__(self, sample: Sample, record: object, rng: np.random.Generator | None) -> Sample:
+    def change(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The window."""
-        if rng is None or record is None or rng.random() >= self.p:
-            return sample
         boxes = sample.boxes[~sample.ignore]
         if not len(boxes):
             return sample

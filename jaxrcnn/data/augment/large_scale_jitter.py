@@ -5,13 +5,14 @@ import dataclasses
 import numpy as np
 
 from jaxrcnn.data.augment.arguments import argument, share
+from jaxrcnn.data.augment.augmentation import Augmentation
 from jaxrcnn.data.augment.setting import Setting
 from jaxrcnn.data.augment.zooming import zoom
 from jaxrcnn.data.sample import Sample
 
 
 @dataclasses.dataclass(frozen=True)
-class LargeScaleJitter:
+class LargeScaleJitter(Augmentation):
     """With probability p, resize an image by `low` to `high`, whatever data.short_side is.
 
     At scale 1 it just fits the shape that the batch is padded to. A larger one is cut to that
@@ -27,10 +28,8 @@ class LargeScaleJitter:
     low: float = argument(0.1, 0.01, 100)
     high: float = argument(2.0, 0.01, 100)
 
-    def __call__(self, sample: Sample, record: object, rng: np.random.Generator | None) -> Sample:
+    def change(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The sample, cut and with a final size that fits the batch."""
-        if rng is None or record is None or rng.random() >= self.p:
-            return sample
         (height, width), canvas = sample.image.shape[:2], self.setting.canvas
         scale = rng.uniform(self.low, self.high) * min(canvas[0] / height, canvas[1] / width)
         size = max(1, round(scale * height)), max(1, round(scale * width))

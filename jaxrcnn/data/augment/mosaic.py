@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from jaxrcnn.data.augment.arguments import argument, grey, share
+from jaxrcnn.data.augment.augmentation import Augmentation
 from jaxrcnn.data.augment.layers import Layer, merge
 from jaxrcnn.data.augment.setting import Setting
 from jaxrcnn.data.augment.zooming import resized, zoom
@@ -14,7 +15,7 @@ from jaxrcnn.data.transforms import Size
 
 
 @dataclasses.dataclass(frozen=True)
-class Mosaic:
+class Mosaic(Augmentation):
     """With probability p, put an image and three drawn ones around a point, in the batch's shape.
 
     The point is drawn from `centre` to 1 - `centre` of the height and of the width. Each image is
@@ -35,10 +36,8 @@ class Mosaic:
     centre: float = argument(0.25, 0.0, 0.5)
     fill: int = grey()
 
-    def __call__(self, sample: Sample, record: object, rng: np.random.Generator | None) -> Sample:
+    def change(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The mosaic, in its final size."""
-        if rng is None or record is None or rng.random() >= self.p:
-            return sample
         samples: list[Sample] = [sample]
         for _ in range(self.images - 1):
             other = self.setting.another(rng)

@@ -53,7 +53,7 @@ class Call(NamedTuple):
     @property
     def images(self) -> int:
         """How many images become one by it."""
-        return getattr(AUGMENTATIONS[self.name], "images", 1)
+        return AUGMENTATIONS[self.name].images
 
     def transform(self, setting: Setting) -> Transform:
         """The transform for a place in a batch."""

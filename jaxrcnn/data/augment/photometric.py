@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxrcnn.data.augment.arguments import argument, share
+from jaxrcnn.data.augment.augmentation import Augmentation
 from jaxrcnn.data.sample import Sample
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Photometric:
+class Photometric(Augmentation):
     """With probability p each, change brightness, contrast, saturation and hue, and swap channels.
 
     Brightness, contrast and saturation are multiplied by a factor of at least 1 - x and at most
@@ -31,10 +32,12 @@ class Photometric:
     hue: float = argument(0.05, 0.0, 0.5)
     swap: bool = argument(True, 0, 1)
 
-    def __call__(self, sample: Sample, record: object, rng: np.random.Generator | None) -> Sample:
+    def is_drawn(self, rng: np.random.Generator) -> bool:
+        """Always: each of the changes has its own draw."""
+        return True
+
+    def change(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The sample with other colours."""
-        if rng is None or record is None:
-            return sample
         from PIL import Image, ImageEnhance
 
         widths = self.brightness, self.contrast, self.saturation

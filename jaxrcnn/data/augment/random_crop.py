@@ -6,13 +6,14 @@ import math
 import numpy as np
 
 from jaxrcnn.data.augment.arguments import argument, share
+from jaxrcnn.data.augment.augmentation import Augmentation
 from jaxrcnn.data.augment.setting import Setting
 from jaxrcnn.data.augment.visible import cut
 from jaxrcnn.data.sample import Sample
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomCrop:
+class RandomCrop(Augmentation):
     """With probability p, cut out a window of `low` to `high` of the height and of the width.
 
     The centre of a drawn object is in the window, if there is an object. Boxes stay if their own
@@ -26,10 +27,8 @@ class RandomCrop:
     low: float = argument(0.5, 0.01, 1.0)
     high: float = argument(1.0, 0.01, 1.0)
 
-    def __call__(self, sample: Sample, record: object, rng: np.random.Generator | None) -> Sample:
+    def change(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The window."""
-        if rng is None or record is None or rng.random() >= self.p:
-            return sample
         shares = rng.uniform(self.low, self.high, 2)
         centre = _drawn_centre(sample, rng)
         firsts, kept = [], []

@@ -5,20 +5,19 @@ import dataclasses
 import numpy as np
 
 from jaxrcnn.data.augment.arguments import share
+from jaxrcnn.data.augment.augmentation import Augmentation
 from jaxrcnn.data.sample import Sample
 from jaxrcnn.data.transforms import changed
 
 
 @dataclasses.dataclass(frozen=True)
-class Rotate90:
+class Rotate90(Augmentation):
     """With probability p, turn an image by 90, 180 or 270 degrees, each as often."""
 
     p: float = share(0.75)
 
-    def __call__(self, sample: Sample, record: object, rng: np.random.Generator | None) -> Sample:
-        """The sample, turned or as it is."""
-        if rng is None or record is None or rng.random() >= self.p:
-            return sample
+    def change(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """The sample, turned."""
         return turn(sample, int(rng.integers(1, 4)))
 
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from jaxrcnn.data.augment.arguments import argument, grey, share
+from jaxrcnn.data.augment.augmentation import Augmentation
 from jaxrcnn.data.sample import Sample
 from jaxrcnn.data.transforms import changed, in_proportion
 
@@ -14,7 +15,7 @@ MOST_PIXELS = 2**24
 
 
 @dataclasses.dataclass(frozen=True)
-class ZoomOut:
+class ZoomOut(Augmentation):
     """With probability p, place an image in a grey frame with `low` to `high` times its sides.
 
     The frame has at most 2**24 pixels; an image that has more is left as it is.
@@ -27,10 +28,8 @@ class ZoomOut:
     high: float = argument(4.0, 1.0, 100)
     fill: int = grey()
 
-    def __call__(self, sample: Sample, record: object, rng: np.random.Generator | None) -> Sample:
+    def change(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The frame."""
-        if rng is None or record is None or rng.random() >= self.p:
-            return sample
         height, width = sample.image.shape[:2]
         sides = self.low + rng.random() * (self.high - self.low)
         sides = max(1.0, min(sides, math.sqrt(MOST_PIXELS / (height * width))))
