@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.evaluation.boxes import area, intersection
 from jaxrcnn.evaluation.coco import ImageDetections
 
 POSITIVE = 0.5
@@ -236,9 +237,6 @@ def _candidates(
 
 def _overlap(a: np.ndarray, b: np.ndarray, of_first: bool) -> np.ndarray:
     """IoU of boxes (P, 4) and (P, 4), or the intersection's share of the first: (P,)."""
-    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
-    sides = sides.clip(min=0)
-    intersection = sides[:, 0] * sides[:, 1]
-    area, other = ((x[:, 2] - x[:, 0]) * (x[:, 3] - x[:, 1]) for x in (a, b))
-    whole = area if of_first else area + other - intersection
-    return intersection / np.where(intersection > 0, whole, 1)
+    shared = intersection(a, b)
+    whole = area(a) if of_first else area(a) + area(b) - shared
+    return shared / np.where(shared > 0, whole, 1)
