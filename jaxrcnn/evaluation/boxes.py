@@ -7,6 +7,9 @@ import numpy as np
 if TYPE_CHECKING:
     from jaxrcnn.data.records import Record
 
+SIZES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, np.inf)}
+"""COCO's sizes, smallest and largest area; an object on the border of two belongs to both."""
+
 
 def intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Area that boxes (..., 4) and (..., 4) share, in square pixels; their shapes are broadcast."""

@@ -76,9 +76,7 @@ class Matching(NamedTuple):
     @property
     def is_found(self) -> np.ndarray:
         """(G,) bool: objects that a detection of their class finds."""
-        found = np.zeros(len(self.truth.label), bool)
-        found[self.match[self.is_hit]] = True
-        return found
+        return are_taken(self.match, self.truth)
 
 
 def keep_above(matching: Matching, thresholds: np.ndarray | float) -> Matching:
@@ -163,6 +161,13 @@ def assign(pairs: Pairs, chosen: np.ndarray, found: FoundBoxes, truth: TrueBoxes
         if match[detection] < 0 and free[target]:
             match[detection], free[target] = target, False
     return np.array(match, np.int64)
+
+
+def are_taken(match: np.ndarray, truth: TrueBoxes) -> np.ndarray:
+    """(G,) bool: the objects that detections have, as `assign` gives them."""
+    taken = np.zeros(len(truth.label), bool)
+    taken[match[match >= 0]] = True
+    return taken
 
 
 def best_of_each(
