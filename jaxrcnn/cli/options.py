@@ -155,9 +155,13 @@ def _with_init(values: Mapping[str, Any]) -> dict[str, Any]:
     if "--from_strict" in found:
         found[f"{PREFIX}train.init_strict"] = found.pop("--from_strict")
     if "--from" in found:
-        source = found.pop("--from")
-        found[f"{PREFIX}train.init"] = "" if source == RANDOM else source
+        found[f"{PREFIX}train.init"] = init_of(found.pop("--from"))
     return found
+
+
+def init_of(source: str) -> str:
+    """The train.init that --from SOURCE stands for."""
+    return "" if source == RANDOM else source
 
 
 def _for_folders(
