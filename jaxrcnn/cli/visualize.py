@@ -29,11 +29,11 @@ from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.sources import resolve_data
 from jaxrcnn.detector import Detector, Variables
+from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.run_start import check_start, epoch_length
 from jaxrcnn.runs import first_state
 from jaxrcnn.step_images import (
     Canvas,
-    Detected,
     Truth,
     anchor_panel,
     detection_panel,
@@ -244,7 +244,7 @@ def _draw(subject: Subject, step: Step, place: int) -> tuple[str, np.ndarray, st
     if step.detections is not None:
         boxes, scores, labels, valid = (np.asarray(x[place]) for x in step.detections[:4])
         kept = valid & (scores >= MIN_SCORE)
-        detected = Detected(boxes[kept], scores[kept], labels[kept])
+        detected = ImageDetections(boxes[kept], scores[kept], labels[kept])
         panels.append(detection_panel(canvas, detected, names, MIN_SCORE))
     title = f"Step {step.number}, image {place + 1}: {legible(record.name)}"
     changed = bool(subject.config.data.augment or subject.dataset.transforms)
