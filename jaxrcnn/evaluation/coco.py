@@ -145,16 +145,6 @@ def coco_scores(
     return CocoScores(metrics, classes)
 
 
-def coco_metrics(
-    dataset: "Dataset",
-    results: list[dict[str, Any]],
-    max_detections: int = 100,
-    backend: Backend = "pycocotools",
-) -> dict[str, float]:
-    """The metrics of `coco_scores` alone."""
-    return coco_scores(dataset, results, max_detections, backend).metrics
-
-
 def _class_precisions(
     precision: np.ndarray, ious: np.ndarray, names: Sequence[str]
 ) -> dict[str, dict[str, float]]:
