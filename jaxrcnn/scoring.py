@@ -11,6 +11,7 @@ from jaxrcnn.data.proposals import StoredProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.share import Share
 from jaxrcnn.detector import Variables
+from jaxrcnn.evaluation.coco import detections_to_coco
 from jaxrcnn.evaluation.coco_backends import check_backend
 from jaxrcnn.evaluation.evaluate import Found, draw_images, find, measure, write_detections
 from jaxrcnn.evaluation.report import PAGE, write_report
@@ -58,12 +59,13 @@ def evaluate_state(
         found = find(predict, dataset, config, own, share_of(programs))
 
         def judge() -> dict[str, float]:
-            _write_detections(workdir, "detections.json", dataset, found, progress)
+            results = detections_to_coco(dataset, found.detections)
+            _write_detections(workdir, "detections.json", dataset, results, progress)
             write_patiently(
                 lambda: draw_images(workdir / SHEET, dataset, found, config.eval.images),
                 *(workdir / SHEET, progress.message),
             )
-            scores = measure(found, dataset, config)
+            scores = measure(found, dataset, config, results)
             title = f"{workdir.resolve().name}, step {step}"
             write_patiently(
                 lambda: write_report(
@@ -207,8 +209,9 @@ def score_test(
         found = find(predict, dataset, config, None, share_of(programs))
 
         def judge() -> dict[str, float]:
-            _write_detections(workdir, "test_detections.json", dataset, found, progress)
-            return measure(found, dataset, config).metrics
+            results = detections_to_coco(dataset, found.detections)
+            _write_detections(workdir, "test_detections.json", dataset, results, progress)
+            return measure(found, dataset, config, results).metrics
 
         metrics = from_first(judge, "computing scores")
     named = {f"test/{name.removeprefix('eval/')}": value for name, value in metrics.items()}
@@ -216,12 +219,14 @@ def score_test(
 
 
 def _write_detections(
-    workdir: pathlib.Path, name: str, dataset: Dataset, found: Found, progress: Progress
+    workdir: pathlib.Path,
+    name: str,
+    dataset: Dataset,
+    results: list[dict[str, Any]],
+    progress: Progress,
 ) -> None:
     path = workdir / "eval" / name
-    write_patiently(
-        lambda: write_detections(path, dataset, found.detections), path, progress.message
-    )
+    write_patiently(lambda: write_detections(path, dataset, results), path, progress.message)
 
 
 def share_of(programs: Programs) -> Share:

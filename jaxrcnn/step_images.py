@@ -11,6 +11,8 @@ from jaxrcnn.visualize import draw_boxes
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
+    from jaxrcnn.evaluation.coco import ImageDetections
+
 Color = tuple[int, int, int]
 
 PANEL_SIDE = 760  # pixels of a panel's longer side
@@ -33,14 +35,6 @@ class Truth(NamedTuple):
     boxes: np.ndarray  # (g, 4) xyxy in pixels of the padded image
     labels: np.ndarray  # (g,) int, 1..K
     ignore: np.ndarray  # (g,) bool
-
-
-class Detected(NamedTuple):
-    """What is found in one image."""
-
-    boxes: np.ndarray  # (d, 4)
-    scores: np.ndarray  # (d,)
-    labels: np.ndarray  # (d,)
 
 
 class Entry(NamedTuple):
@@ -177,9 +171,9 @@ def roi_panel(
 
 
 def detection_panel(
-    canvas: Canvas, detected: Detected, class_names: Sequence[str], least: float
+    canvas: Canvas, detected: "ImageDetections", class_names: Sequence[str], least: float
 ) -> Panel:
-    """The image with what is found in it, with scores of at least so much."""
+    """The image with what is found in it, in pixels of it, with scores of at least so much."""
     boxes, scores, labels = detected
     drawn = draw_boxes(np.array(canvas.start()), canvas.scaled(boxes), labels, scores, class_names)
     return Panel(f"Detections above {least:.2f}: {len(boxes)}", drawn, ())

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from jaxrcnn import step_images
-from jaxrcnn.step_images import Canvas, Detected, Truth
+from jaxrcnn.evaluation.coco import ImageDetections
+from jaxrcnn.step_images import Canvas, Truth
 from jaxrcnn.visualize import class_color
 
 # A canvas of 380 x 190 pixels, whose image is 300 x 190; panels are twice as large.
@@ -72,7 +73,7 @@ def close(pixel, color, tolerance=35):
 
 
 def test_detections_say_from_which_score_on(canvas):
-    found = Detected(np.array([[20, 40, 120, 100]]), np.array([0.75]), np.array([1]))
+    found = ImageDetections(np.array([[20, 40, 120, 100]]), np.array([0.75]), np.array([1]))
     panel = step_images.detection_panel(canvas, found, NAMES, 0.3)
     assert panel.title == "Detections above 0.30: 1"
     assert tuple(panel.image[SCALE * 70, SCALE * 20]) == class_color(1)

@@ -8,7 +8,7 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from jaxrcnn.data.records import Dataset, make_record
-from jaxrcnn.evaluation.coco import ImageDetections, coco_metrics, detections_to_coco
+from jaxrcnn.evaluation.coco import ImageDetections, coco_scores, detections_to_coco
 from jaxrcnn.evaluation.coco_backends import Backend
 
 IMAGES = 5000
@@ -71,6 +71,6 @@ def evaluation_rates(dataset: Dataset, found: dict[int, ImageDetections]) -> Rat
     for backend in get_args(Backend):
         if importlib.util.find_spec(backend) is not None:
             began = time.perf_counter()
-            coco_metrics(dataset, results, backend=backend)
+            coco_scores(dataset, results, backend=backend)
             seconds[backend] = time.perf_counter() - began
     return Rates(len(results), prepare, seconds)

@@ -15,7 +15,7 @@ from jaxrcnn.data.datasets import open_eval_dataset, warn_of_training_split
 from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.augmented import find_augmented
-from jaxrcnn.evaluation.coco import ImageDetections
+from jaxrcnn.evaluation.coco import ImageDetections, detections_to_coco
 from jaxrcnn.evaluation.coco_backends import check_backend
 from jaxrcnn.evaluation.evaluate import Found, find, measure, write_detections
 from jaxrcnn.evaluation.views import TestTime
@@ -75,7 +75,8 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         found = find_in_views(run, dataset, test_time)
     if not is_first():
         return 0
-    scores = measure(found, dataset, run.config)
+    results = detections_to_coco(dataset, found.detections)
+    scores = measure(found, dataset, run.config, results)
     metrics = scores.metrics
     for line in found.unread:
         print(f"left out: {line}")
@@ -85,7 +86,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     about, title = {"step": run.step}, f"{arguments.workdir.resolve().name}, {checkpoint}"
     lines = write_scores(folder, dataset, found, scores, run.config.eval, about, title)
     detections = folder / "detections.json"
-    write_detections(detections, dataset, found.detections)
+    write_detections(detections, dataset, results)
     print(*lines, f"detections  {detections}", sep="\n")
     return 0
 

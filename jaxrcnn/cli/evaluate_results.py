@@ -11,12 +11,9 @@ from jaxrcnn.cli.run import note
 from jaxrcnn.cli.scores import score_table, write_scores
 from jaxrcnn.config import Config, ConfigError, DataConfig
 from jaxrcnn.data.datasets import open_split
-from jaxrcnn.data.records import Dataset
-from jaxrcnn.evaluation.coco import CocoScores, coco_scores
 from jaxrcnn.evaluation.coco_backends import check_backend
-from jaxrcnn.evaluation.evaluate import Found
-from jaxrcnn.evaluation.results_file import Results, read_results
-from jaxrcnn.evaluation.voc import voc_metrics
+from jaxrcnn.evaluation.evaluate import Found, measure
+from jaxrcnn.evaluation.results_file import read_results
 from jaxrcnn.validation import check_data
 from jaxrcnn.wording import counted
 
@@ -37,9 +34,9 @@ def evaluate_results(arguments: argparse.Namespace, fields: Sequence[str]) -> in
     print(f"{path}, {counted(len(results.rows), 'detection')}, on {dataset.summary()}", flush=True)
     for line in results.notes:
         note(f"{path}: {line}")
-    scores = measure_results(results, dataset, config)
-    print(score_table(scores.metrics))
     found = Found(results.detections, {}, ())
+    scores = measure(found, dataset, config, results.rows)  # of boxes as precise as the file's
+    print(score_table(scores.metrics))
     print(*write_scores(folder, dataset, found, scores, config.eval, {}, path.name), sep="\n")
     return 0
 
@@ -65,16 +62,3 @@ def results_config(arguments: argparse.Namespace, fields: Sequence[str]) -> Conf
     check_data(replace(config, data=replace(config.data, eval_split=config.data.eval_split or "x")))
     check_backend(config.eval.backend)
     return config
-
-
-def measure_results(results: Results, dataset: Dataset, config: Config) -> CocoScores:
-    """COCO's scores of the numbers in the file, and VOC's where config.eval.metric asks for them.
-
-    `jaxrcnn.evaluation.evaluate.measure` has them of boxes in float32.
-    """
-    wanted = config.eval
-    scores = coco_scores(dataset, results.rows, wanted.max_detections, wanted.backend)
-    if wanted.metric == "coco":
-        return scores
-    voc = voc_metrics(dataset, results.detections, eleven_point=wanted.metric == "voc07")
-    return scores._replace(metrics=scores.metrics | voc)

@@ -15,6 +15,7 @@ from jaxrcnn.cli.train_help import train_help
 from jaxrcnn.cli.values import ConfigSource
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_file import load_config
+from jaxrcnn.config_io import replace_fields
 from jaxrcnn.config_names import config_name, config_path, named_configs
 from jaxrcnn.prediction_fields import full_name, replace_prediction_fields
 
@@ -113,7 +114,7 @@ def parse_train_arguments(
     if folders:
         base = config if "--config" in values else None
         return _for_folders(folders, base, values)
-    config = _with_values(config, values)
+    config = replace_fields(config, _by_field(values))
     try:
         validation.check(config)
     except ConfigError as error:
@@ -155,24 +156,24 @@ def _with_init(values: Mapping[str, Any]) -> dict[str, Any]:
     if "--from_strict" in found:
         found[f"{PREFIX}train.init_strict"] = found.pop("--from_strict")
     if "--from" in found:
-        source = found.pop("--from")
-        found[f"{PREFIX}train.init"] = "" if source == RANDOM else source
+        found[f"{PREFIX}train.init"] = init_of(found.pop("--from"))
     return found
+
+
+def init_of(source: str) -> str:
+    """The train.init that --from SOURCE stands for."""
+    return "" if source == RANDOM else source
 
 
 def _for_folders(
     folders: Sequence[str], base: Config | None, values: Mapping[str, Any]
 ) -> TrainArguments:
     """The arguments of a run on folders."""
-    fields = {
-        flag.removeprefix(PREFIX): value
-        for flag, value in values.items()
-        if flag.startswith(PREFIX)
-    }
+    fields = _by_field(values)
     name = pathlib.Path(folders[0]).absolute().name
     asked = Asked(tuple(folders), base, fields)
     workdir = values.get("--workdir", pathlib.Path("runs") / name)
-    config = _with_values(base or Config(), values)
+    config = replace_fields(base or Config(), fields)
     return TrainArguments(config, name, workdir, values.get("--pieces"), asked)
 
 
@@ -188,7 +189,7 @@ def apply_fields(config: Config, fields: Sequence[str]) -> Config:
     Raises:
         ConfigError: a field is unknown, or a value is of another type.
     """
-    return _with_values(config, read_flags(split_flags(fields), field_flags()))
+    return replace_fields(config, asked_fields(fields))
 
 
 def asked_fields(fields: Sequence[str]) -> dict[str, Any]:
@@ -197,8 +198,7 @@ def asked_fields(fields: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigError: a field is unknown, or a value is of another type.
     """
-    values = read_flags(split_flags(fields), field_flags())
-    return {flag.removeprefix(PREFIX): value for flag, value in values.items()}
+    return _by_field(read_flags(split_flags(fields), field_flags()))
 
 
 def apply_prediction_fields(config: Config, fields: Sequence[str]) -> Config:
@@ -211,9 +211,7 @@ def apply_prediction_fields(config: Config, fields: Sequence[str]) -> Config:
     """
     try:
         flags = [(_full_flag(flag), words) for flag, words in split_flags(fields)]
-        values = read_flags(flags, field_flags())
-        named = {flag.removeprefix(PREFIX): value for flag, value in values.items()}
-        return replace_prediction_fields(config, named)
+        return replace_prediction_fields(config, _by_field(read_flags(flags, field_flags())))
     except ConfigError as error:
         raise ConfigError(f"{PREFIX}{str(error).removeprefix(PREFIX)}") from None
 
@@ -222,17 +220,10 @@ def _full_flag(flag: str) -> str:
     return PREFIX + full_name(flag.removeprefix(PREFIX)) if flag.startswith(PREFIX) else flag
 
 
-def _with_values(config: Config, values: Mapping[str, Any]) -> Config:
-    """The config with the values of fields, by their flags; other flags are passed by."""
-    for flag, value in values.items():
-        if flag.startswith(PREFIX):
-            config = _replaced(config, flag.removeprefix(PREFIX).split("."), value)
-    return config
-
-
-def _replaced(group: Any, path: Sequence[str], value: Any) -> Any:
-    """The group with another value of a field, which may be in a group of its own."""
-    name, *rest = path
-    if rest:
-        value = _replaced(getattr(group, name), rest, value)
-    return dataclasses.replace(group, **{name: value})
+def _by_field(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of fields by their dotted names, from those of flags; other flags are left out."""
+    return {
+        flag.removeprefix(PREFIX): value
+        for flag, value in values.items()
+        if flag.startswith(PREFIX)
+    }

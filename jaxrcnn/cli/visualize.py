@@ -14,12 +14,13 @@ import numpy as np
 from jaxrcnn import validation
 from jaxrcnn.cli.evaluate import split_folder
 from jaxrcnn.cli.folder import derived_config
-from jaxrcnn.cli.options import RANDOM, Asked, apply_fields, asked_fields
+from jaxrcnn.cli.options import Asked, asked_fields, init_of
 from jaxrcnn.cli.out import make_folder
 from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.cli.run import describe_checkpoint, load_run
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.config_file import load_config
+from jaxrcnn.config_io import replace_fields
 from jaxrcnn.data.batches import make_train_batch
 from jaxrcnn.data.datasets import open_train_dataset
 from jaxrcnn.data.loader import train_batches
@@ -28,11 +29,11 @@ from jaxrcnn.data.proposals import StoredProposals, read_proposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.sources import resolve_data
 from jaxrcnn.detector import Detector, Variables
+from jaxrcnn.evaluation.coco import ImageDetections
 from jaxrcnn.run_start import check_start, epoch_length
 from jaxrcnn.runs import first_state
 from jaxrcnn.step_images import (
     Canvas,
-    Detected,
     Truth,
     anchor_panel,
     detection_panel,
@@ -156,15 +157,14 @@ def _config(arguments: argparse.Namespace, fields: Sequence[str]) -> Config:
     def say(line: str) -> None:
         print(legible(line), flush=True)
 
-    own = {} if arguments.init is None else {"train.init": arguments.init.replace(RANDOM, "")}
+    values = asked_fields(fields)
+    if arguments.init is not None:
+        values["train.init"] = init_of(arguments.init)
     base = None if arguments.config is None else load_config(arguments.config)
     if arguments.source is not None:
-        asked = Asked((str(arguments.source),), base, {**asked_fields(fields), **own})
-        return derived_config(asked, say)
+        return derived_config(Asked((str(arguments.source),), base, values), say)
     assert base is not None
-    config = apply_fields(base, fields)
-    if own:
-        config = replace(config, train=replace(config.train, init=own["train.init"]))
+    config = replace_fields(base, values)
     validation.check(config)
     config, lines = resolve_data(config)
     for line in lines:
@@ -244,7 +244,7 @@ def _draw(subject: Subject, step: Step, place: int) -> tuple[str, np.ndarray, st
     if step.detections is not None:
         boxes, scores, labels, valid = (np.asarray(x[place]) for x in step.detections[:4])
         kept = valid & (scores >= MIN_SCORE)
-        detected = Detected(boxes[kept], scores[kept], labels[kept])
+        detected = ImageDetections(boxes[kept], scores[kept], labels[kept])
         panels.append(detection_panel(canvas, detected, names, MIN_SCORE))
     title = f"Step {step.number}, image {place + 1}: {legible(record.name)}"
     changed = bool(subject.config.data.augment or subject.dataset.transforms)

@@ -129,13 +129,13 @@ def coco_scores(
         backend,
     )
     precision, recall = curves.precision, curves.recall
-    values = {f"AP{size}": _mean(precision[:, :, :, a, -1]) for a, size in enumerate(SIZES)}
+    values = {f"AP{size}": mean_of(precision[:, :, :, a, -1]) for a, size in enumerate(SIZES)}
     for iou in (0.5, 0.75):
         at = np.flatnonzero(curves.ious == iou)[0]
-        values[f"AP{100 * iou:.0f}"] = _mean(precision[at, :, :, 0, -1])
+        values[f"AP{100 * iou:.0f}"] = mean_of(precision[at, :, :, 0, -1])
     for m, most in enumerate((1, 10, max_detections)):
-        values[f"AR{most}"] = _mean(recall[:, :, 0, m])
-    values |= {f"AR{size}": _mean(recall[:, :, a, -1]) for a, size in enumerate(SIZES) if size}
+        values[f"AR{most}"] = mean_of(recall[:, :, 0, m])
+    values |= {f"AR{size}": mean_of(recall[:, :, a, -1]) for a, size in enumerate(SIZES) if size}
     order = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", f"AR{max_detections}")
     summary = {name: values[name] for name in (*order, "ARs", "ARm", "ARl")}
     class_names = [names[category_id] for category_id in curves.category_ids]
@@ -143,16 +143,6 @@ def coco_scores(
     summary |= {f"AP_{name}": one["AP"] for name, one in classes.items() if one}
     metrics = {f"eval/{name}": value for name, value in summary.items() if value >= 0}
     return CocoScores(metrics, classes)
-
-
-def coco_metrics(
-    dataset: "Dataset",
-    results: list[dict[str, Any]],
-    max_detections: int = 100,
-    backend: Backend = "pycocotools",
-) -> dict[str, float]:
-    """The metrics of `coco_scores` alone."""
-    return coco_scores(dataset, results, max_detections, backend).metrics
 
 
 def _class_precisions(
@@ -175,7 +165,7 @@ def _class_precisions(
     }
 
 
-def _mean(values: np.ndarray) -> float:
+def mean_of(values: np.ndarray) -> float:
     """Mean of the numbers that exist, or -1, as pycocotools' `COCOeval.summarize` has it."""
     exist = values[values > -1]
     return float(np.mean(exist)) if len(exist) else -1.0

@@ -3,14 +3,11 @@
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from jaxrcnn.config import ConfigError
-
-if TYPE_CHECKING:
-    from pycocotools.coco import COCO
 
 Backend = Literal["pycocotools", "faster_coco_eval"]
 
@@ -47,8 +44,9 @@ def accumulate(
     found: list[dict[str, Any]],
     max_detections: Sequence[int],
     backend: Backend,
+    kind: Literal["bbox", "segm"] = "bbox",
 ) -> Curves:
-    """Match the boxes of detections with the ground truth, and accumulate what is found.
+    """Match detections with the ground truth, and accumulate what is found.
 
     Args:
         sizes: height and width of each image, by its id.
@@ -56,6 +54,7 @@ def accumulate(
         truth, found: annotations in COCO's format.
         max_detections: best detections of an image and a class that count, in rising order.
         backend: the library.
+        kind: whether boxes are matched, or masks.
 
     Raises:
         ConfigError: the library is not installed.
@@ -63,8 +62,13 @@ def accumulate(
     check_backend(backend)
     if not sizes or not names:
         return _no_curves(len(max_detections), sorted(names))
-    run = _run_faster if backend == "faster_coco_eval" else _run_pycocotools
-    evaluation = run(sizes, names, truth, found, max_detections)
+    coco, evaluator = _classes(backend)
+    with contextlib.redirect_stdout(io.StringIO()):
+        truths, results = (_make_index(coco, sizes, names, rows) for rows in (truth, found))
+        evaluation = evaluator(truths, results, kind)
+        evaluation.params.maxDets = list(max_detections)
+        evaluation.evaluate()
+        evaluation.accumulate()
     return Curves(
         evaluation.eval["precision"],
         evaluation.eval["recall"],
@@ -73,40 +77,16 @@ def accumulate(
     )
 
 
-def _run_pycocotools(
-    sizes: Mapping[int, tuple[int, int]],
-    names: Mapping[int, str],
-    truth: list[dict[str, Any]],
-    found: list[dict[str, Any]],
-    max_detections: Sequence[int],
-) -> Any:
+def _classes(backend: Backend) -> tuple[Any, Any]:
+    """The library's classes of an index and of an evaluation; both are called alike."""
+    if backend == "faster_coco_eval":
+        from faster_coco_eval import COCO, COCOeval_faster
+
+        return COCO, COCOeval_faster
+    from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(
-            make_index(sizes, names, truth), make_index(sizes, names, found), "bbox"
-        )
-        evaluation.params.maxDets = list(max_detections)
-        evaluation.evaluate()
-        evaluation.accumulate()
-    return evaluation
-
-
-def _run_faster(
-    sizes: Mapping[int, tuple[int, int]],
-    names: Mapping[int, str],
-    truth: list[dict[str, Any]],
-    found: list[dict[str, Any]],
-    max_detections: Sequence[int],
-) -> Any:
-    from faster_coco_eval import COCO, COCOeval_faster
-
-    truths, results = (COCO(_as_dataset(sizes, names, rows)) for rows in (truth, found))
-    evaluation = COCOeval_faster(truths, results, "bbox")
-    evaluation.params.maxDets = list(max_detections)
-    evaluation.evaluate()
-    evaluation.accumulate()
-    return evaluation
+    return COCO, COCOeval
 
 
 def _no_curves(numbers: int, category_ids: list[int]) -> Curves:
@@ -115,33 +95,18 @@ def _no_curves(numbers: int, category_ids: list[int]) -> Curves:
     return Curves(nothing, nothing[:, 0], np.linspace(0.5, 0.95, 10), category_ids)
 
 
-def make_index(
+def _make_index(
+    coco: Any,
     sizes: Mapping[int, tuple[int, int]],
     names: Mapping[int, str],
     annotations: list[dict[str, Any]],
-) -> "COCO":
-    """What pycocotools looks annotations or results up in; it prints a line.
-
-    Args:
-        sizes: height and width of each image, by its id.
-        names: of the categories, by their ids.
-        annotations: in COCO's format.
-    """
-    from pycocotools.coco import COCO
-
-    coco: Any = COCO()  # an index of anything; its stub wants one kind of annotation
-    coco.dataset = _as_dataset(sizes, names, annotations)
-    coco.createIndex()
-    return coco
-
-
-def _as_dataset(
-    sizes: Mapping[int, tuple[int, int]],
-    names: Mapping[int, str],
-    annotations: list[dict[str, Any]],
-) -> dict[str, Any]:
-    return {
+) -> Any:
+    """What a library looks annotations or results up in; pycocotools prints a line."""
+    index = coco()
+    index.dataset = {
         "images": [{"id": key, "height": h, "width": w} for key, (h, w) in sizes.items()],
         "categories": [{"id": key, "name": name} for key, name in names.items()],
         "annotations": annotations,
     }
+    index.createIndex()
+    return index

@@ -119,9 +119,19 @@ def find_each(
                 )
 
 
-def measure(found: Found, dataset: Dataset, config: Config) -> CocoScores:
-    """COCO's numbers; among the metrics VOC's if config.eval.metric asks for them, and losses."""
-    results = detections_to_coco(dataset, found.detections)
+def measure(
+    found: Found, dataset: Dataset, config: Config, results: list[dict[str, Any]] | None = None
+) -> CocoScores:
+    """COCO's numbers; among the metrics VOC's if config.eval.metric asks for them, and losses.
+
+    Args:
+        found: what is measured.
+        dataset: the ground truth.
+        config: of the evaluation.
+        results: the detections in COCO's format, by default as `detections_to_coco` makes them.
+    """
+    if results is None:
+        results = detections_to_coco(dataset, found.detections)
     scores = coco_scores(dataset, results, config.eval.max_detections, config.eval.backend)
     metrics = scores.metrics
     if config.eval.metric != "coco":
@@ -130,14 +140,10 @@ def measure(found: Found, dataset: Dataset, config: Config) -> CocoScores:
     return scores._replace(metrics=metrics | found.losses)
 
 
-def write_detections(
-    path: pathlib.Path, dataset: Dataset, detections: Mapping[int, ImageDetections]
-) -> None:
-    """Write detections in COCO's results format, with the images' ids in their own file."""
+def write_detections(path: pathlib.Path, dataset: Dataset, results: list[dict[str, Any]]) -> None:
+    """Write results of `detections_to_coco`, with the images' ids in their own file."""
     ids = {record.image_id: record.source_id for record in dataset.records}
-    rows = [
-        {**row, "image_id": ids[row["image_id"]]} for row in detections_to_coco(dataset, detections)
-    ]
+    rows = [{**row, "image_id": ids[row["image_id"]]} for row in results]
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_text(path, json.dumps(rows) + "\n")
 

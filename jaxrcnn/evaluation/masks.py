@@ -1,14 +1,13 @@
 """COCO's average precision of masks, for detectors of one's own that find them."""
 
-import contextlib
-import io
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxrcnn.data.batches import EvalBatch
-from jaxrcnn.evaluation.coco_backends import make_index
+from jaxrcnn.evaluation.coco import mean_of
+from jaxrcnn.evaluation.coco_backends import accumulate
 from jaxrcnn.types import Batch
 
 EXTRAS = ("instance_map", "instance")
@@ -126,17 +125,12 @@ def _annotations(image_id: int, image: ImageMasks) -> list[dict[str, Any]]:
 def _average_precision(
     sizes: dict[int, tuple[int, int]], truth: list[dict[str, Any]], found: list[dict[str, Any]]
 ) -> dict[str, float]:
-    from pycocotools.cocoeval import COCOeval
-
     names = {row["category_id"]: str(row["category_id"]) for row in truth}
     # From 1: COCOeval takes a match with id 0 for none.
     truth, found = ([{**row, "id": i} for i, row in enumerate(x, 1)] for x in (truth, found))
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(
-            make_index(sizes, names, truth), make_index(sizes, names, found), "segm"
-        )
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    numbers = zip(("AP", "AP50", "AP75"), evaluation.stats[:3], strict=True)
-    return {f"eval/mask_{name}": float(value) for name, value in numbers}
+    curves = accumulate(sizes, names, truth, found, (1, 10, 100), "pycocotools", "segm")
+    precision = curves.precision[..., 0, -1]  # of objects of any size
+    tables = {"AP": precision} | {
+        f"AP{100 * iou:.0f}": precision[curves.ious == iou] for iou in (0.5, 0.75)
+    }
+    return {f"eval/mask_{name}": mean_of(table) for name, table in tables.items()}

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrcnn.data.records import Dataset
+from jaxrcnn.evaluation.boxes import area, intersection
 from jaxrcnn.evaluation.coco import ImageDetections
 
 POSITIVE = 0.5
@@ -75,9 +76,7 @@ class Matching(NamedTuple):
     @property
     def is_found(self) -> np.ndarray:
         """(G,) bool: objects that a detection of their class finds."""
-        found = np.zeros(len(self.truth.label), bool)
-        found[self.match[self.is_hit]] = True
-        return found
+        return are_taken(self.match, self.truth)
 
 
 def keep_above(matching: Matching, thresholds: np.ndarray | float) -> Matching:
@@ -164,6 +163,13 @@ def assign(pairs: Pairs, chosen: np.ndarray, found: FoundBoxes, truth: TrueBoxes
     return np.array(match, np.int64)
 
 
+def are_taken(match: np.ndarray, truth: TrueBoxes) -> np.ndarray:
+    """(G,) bool: the objects that detections have, as `assign` gives them."""
+    taken = np.zeros(len(truth.label), bool)
+    taken[match[match >= 0]] = True
+    return taken
+
+
 def best_of_each(
     pairs: Pairs, chosen: np.ndarray, detections: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -236,9 +242,6 @@ def _candidates(
 
 def _overlap(a: np.ndarray, b: np.ndarray, of_first: bool) -> np.ndarray:
     """IoU of boxes (P, 4) and (P, 4), or the intersection's share of the first: (P,)."""
-    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
-    sides = sides.clip(min=0)
-    intersection = sides[:, 0] * sides[:, 1]
-    area, other = ((x[:, 2] - x[:, 0]) * (x[:, 3] - x[:, 1]) for x in (a, b))
-    whole = area if of_first else area + other - intersection
-    return intersection / np.where(intersection > 0, whole, 1)
+    shared = intersection(a, b)
+    whole = area(a) if of_first else area(a) + area(b) - shared
+    return shared / np.where(shared > 0, whole, 1)

@@ -10,7 +10,7 @@ from jaxrcnn.data.loader import eval_batches
 from jaxrcnn.data.proposals import ImageProposals
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.share import ALONE, Share
-from jaxrcnn.evaluation.boxes import iou, to_original
+from jaxrcnn.evaluation.boxes import SIZES, iou, to_original
 from jaxrcnn.types import Batch, Proposals
 
 THRESHOLDS = np.arange(50, 100, 5) / 100
@@ -30,11 +30,10 @@ MEASURES = {
     "AR@100": Measure(100),
     "AR@300": Measure(300),
     "AR@1000": Measure(MOST),
-    "ARs@1000": Measure(MOST, 0, 32**2),
-    "ARm@1000": Measure(MOST, 32**2, 96**2),
-    "ARl@1000": Measure(MOST, 96**2),
+    "ARs@1000": Measure(MOST, *SIZES["small"]),
+    "ARm@1000": Measure(MOST, *SIZES["medium"]),
+    "ARl@1000": Measure(MOST, *SIZES["large"]),
 }
-"""COCO's sizes; an object on the border of two belongs to both."""
 
 
 class FoundProposals(NamedTuple):

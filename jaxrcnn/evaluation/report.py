@@ -8,9 +8,8 @@ import numpy as np
 
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.analysis.analyse import FILE, Analysis, analyse, to_json
-from jaxrcnn.evaluation.analysis.tide import KINDS
 from jaxrcnn.evaluation.coco import CocoScores, ImageDetections
-from jaxrcnn.evaluation.report_images import KIND_COLORS, draw_worst
+from jaxrcnn.evaluation.report_images import KIND_COLORS, RIGHT, draw_worst
 from jaxrcnn.evaluation.report_plots import line_colors, plot_calibration, plot_curves
 from jaxrcnn.evaluation.report_tables import (
     class_table,
@@ -87,5 +86,6 @@ def _page(analysis: Analysis, dataset: Dataset, scores: CocoScores, title: str) 
         calibration=png_uri(plot_calibration(analysis.calibration)),
         calibration_error=analysis.calibration.error,
         worst=draw_worst(analysis.worst, dataset),
-        colors={kind: KIND_COLORS[kind] for kind in KINDS},
+        colors=KIND_COLORS,
+        color_of_right=RIGHT,
     )

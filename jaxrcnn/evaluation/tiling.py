@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxrcnn.evaluation.boxes import area, intersection
+
 TOUCHES = 0.01
 """A box touches a seam that is nearer than this share of the tile's side."""
 
 COVERED = 0.7
 """Share of a cut box that has to lie in the whole one, as noise of both is allowed for."""
-
 
 AT_A_TIME = 2**20
 """Pairs of boxes that are compared at once: in many tiles there are tens of thousands of boxes."""
@@ -99,6 +100,4 @@ def seen_whole(
 def _lie_in(parts: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Whether at least `COVERED` of each box (P, 4) lies in each of the others (D, 4), (P, D)."""
     parts, others = parts[:, None].astype(np.float64), others.astype(np.float64)
-    sides = np.minimum(parts[..., 2:], others[:, 2:]) - np.maximum(parts[..., :2], others[:, :2])
-    areas = (parts[..., 2:] - parts[..., :2]).prod(axis=-1)
-    return sides.clip(min=0).prod(axis=-1) >= COVERED * areas
+    return intersection(parts, others) >= COVERED * area(parts)

@@ -66,7 +66,14 @@ class TestTime:
 
     def number_of_views(self, dataset: Dataset) -> int:
         """How many views of a data set there are, over all scales."""
-        return len(make_views(dataset, self).views) * max(1, len(self.scales))
+        parts = sum(len(self.windows((height, width))) for height, width in dataset.sizes.tolist())
+        return parts * (1 + self.flip) * max(1, len(self.scales))
+
+    def windows(self, size: tuple[int, int]) -> list[Window]:
+        """The parts of an image of this height and width that are searched."""
+        if self.tile:
+            return tile_windows(size, self.tile, self.overlap)
+        return [Window(0, 0, *size)]
 
 
 PLAIN = TestTime()
@@ -108,10 +115,7 @@ def make_views(dataset: Dataset, test_time: TestTime) -> Views:
     views: list[View] = []
     records: list[Record] = []
     for index, record in enumerate(dataset.records):
-        size = record.height, record.width
-        windows = [Window(0, 0, *size)]
-        if test_time.tile:
-            windows = tile_windows(size, test_time.tile, test_time.overlap)
+        windows = test_time.windows((record.height, record.width))
         for window, mirrored in itertools.product(windows, (False, True)[: 1 + test_time.flip]):
             part = window.y1 - window.y0, window.x1 - window.x0
             views.append(View(index, window, mirrored))

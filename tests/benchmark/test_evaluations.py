@@ -3,7 +3,7 @@ import pytest
 from jaxrcnn.benchmark import evaluations
 from jaxrcnn.benchmark.evaluations import draw_evaluation, evaluation_rates
 from jaxrcnn.benchmark.suites import evaluation
-from jaxrcnn.evaluation.coco import coco_metrics, detections_to_coco
+from jaxrcnn.evaluation.coco import coco_scores, detections_to_coco
 
 
 @pytest.fixture(scope="module")
@@ -19,16 +19,14 @@ def test_the_data_have_what_an_evaluation_has(drawn):
     assert dataset.columns.crowd.any()
     height, width = evaluations.SIZE
     assert (dataset.columns.boxes <= [width, height, width, height]).all()
-    metrics = coco_metrics(dataset, detections_to_coco(dataset, found))
+    metrics = coco_scores(dataset, detections_to_coco(dataset, found)).metrics
     assert 0.1 < metrics["eval/AP"] < 0.9
     assert metrics["eval/APs"] < metrics["eval/APl"]  # the same noise is more of a small box
 
 
 def test_every_backend_that_is_installed_is_timed(drawn, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        evaluations, "coco_metrics", lambda *_, backend: asked.append(backend) or {}
-    )
+    monkeypatch.setattr(evaluations, "coco_scores", lambda *_, backend: asked.append(backend) or {})
     clock = iter([1.0, 3.0, 10.0, 15.0, 20.0, 21.0])
     monkeypatch.setattr(evaluations.time, "perf_counter", lambda: next(clock))
     rates = evaluation_rates(*drawn)

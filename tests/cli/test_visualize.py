@@ -106,6 +106,16 @@ def test_what_cannot_be_shown_is_one_line(model, tmp_path, capsys, words, said):
     assert not (tmp_path / "out").exists()
 
 
+def test_weights_may_have_none_in_their_name(tmp_path, capsys):
+    """Without them there are random ones only where --from is that word alone."""
+    source = tmp_path / "nonesuch.pth"
+    words = ["--config", "tiny", "--from", str(source), "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as stop:
+        main(["visualize", *words])
+    assert stop.value.code == 2
+    assert f"{source}" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_config_s_steps_are_drawn_with_initial_weights(tmp_path, capsys):
     out = tmp_path / "out"

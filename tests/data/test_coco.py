@@ -11,7 +11,7 @@ from pycocotools.cocoeval import COCOeval
 
 from jaxrcnn.data.coco import read_coco
 from jaxrcnn.data.errors import DataError
-from jaxrcnn.evaluation.coco import coco_metrics
+from jaxrcnn.evaluation.coco import coco_scores
 from tests.data.coco_files import TABLES, changed, changed_all, write
 
 
@@ -120,7 +120,7 @@ def test_marks_are_converted_where_their_meaning_is_certain(tmp_path, value, exp
 def test_an_ignored_box_is_an_object_in_the_evaluation_as_pycocotools_has_it(tmp_path):
     write(tmp_path, changed("annotations", 0, ignore=1))
     found = [{"image_id": 7, "category_id": 17, "bbox": [5, 5, 1, 1], "score": 0.9}]
-    metrics = coco_metrics(read(tmp_path), copy.deepcopy(found))
+    metrics = coco_scores(read(tmp_path), copy.deepcopy(found)).metrics
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(tmp_path / "annotations" / "instances_train.json"))
         for annotation in truth.anns.values():  # pycocotools itself needs both

@@ -16,7 +16,7 @@ from jaxrcnn.data.datasets import (
     open_test_dataset,
     warn_of_training_split,
 )
-from jaxrcnn.evaluation.coco import coco_metrics
+from jaxrcnn.evaluation.coco import coco_scores
 from tests.data import coco_files, voc_files
 
 SHARED = pathlib.Path(__file__).parents[2].parent / "shared" / "data"
@@ -149,7 +149,7 @@ def test_an_evaluation_set_may_lack_a_class_or_add_one(tmp_path):
     np.testing.assert_array_equal(evaluation.records[0].labels, [2])
     assert evaluation.other_boxes == 1
     found = [{"image_id": 0, "category_id": 1, "bbox": [1, 1, 4, 4], "score": 0.9}]
-    metrics = coco_metrics(evaluation, found)
+    metrics = coco_scores(evaluation, found).metrics
     assert metrics["eval/AP_dog"] == pytest.approx(1)
     assert "eval/AP_cat" not in metrics
 

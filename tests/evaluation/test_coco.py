@@ -9,7 +9,7 @@ import pytest
 from jaxrcnn.config import ConfigError
 from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.records import Dataset, make_record
-from jaxrcnn.evaluation.coco import ImageDetections, coco_metrics, coco_scores, detections_to_coco
+from jaxrcnn.evaluation.coco import ImageDetections, coco_scores, detections_to_coco
 from jaxrcnn.evaluation.coco_backends import check_backend
 
 SHARED = pathlib.Path(__file__).parents[2].parent / "shared"
@@ -42,7 +42,7 @@ def found(boxes, scores, labels=None):
 
 
 def metrics(data, detections, *options):
-    return coco_metrics(data, detections_to_coco(data, detections), *options)
+    return coco_scores(data, detections_to_coco(data, detections), *options).metrics
 
 
 def crowded(images=12, most=25, classes=6):
@@ -167,14 +167,14 @@ def test_no_detections_are_zeros():
 def test_no_objects_are_no_numbers():
     data = dataset({"boxes": [], "labels": []})
     assert metrics(data, {0: found([BOX], [0.9])}) == {}
-    assert coco_metrics(dataset(), []) == {}
+    assert coco_scores(dataset(), []).metrics == {}
 
 
 def test_results_are_left_as_they_are():
     data = dataset({"boxes": [BOX], "labels": [1]})
     results = detections_to_coco(data, {0: found([BOX], [0.9])})
     before = copy.deepcopy(results)
-    coco_metrics(data, results)
+    coco_scores(data, results)
     assert results == before
 
 
@@ -188,7 +188,7 @@ def test_unknown_ids_are_refused(field, value):
     data = dataset({"boxes": [BOX], "labels": [1]})
     results = detections_to_coco(data, {0: found([BOX], [0.9])})
     with pytest.raises(ValueError, match=field):
-        coco_metrics(data, [{**results[0], field: value}])
+        coco_scores(data, [{**results[0], field: value}])
 
 
 def test_each_class_has_its_precision_by_size_and_overlap_where_it_has_objects():
@@ -230,7 +230,7 @@ def test_the_faster_backend_has_the_same_numbers_where_there_is_nothing():
     for data, detections in ((truth, {}), (empty, {}), (empty, {0: found([BOX], [0.9])})):
         expected = metrics(data, detections)
         assert metrics(data, detections, 100, "faster_coco_eval") == expected
-    assert coco_metrics(dataset(), [], 100, "faster_coco_eval") == {}
+    assert coco_scores(dataset(), [], 100, "faster_coco_eval").metrics == {}
 
 
 def test_more_than_a_hundred_detections_of_an_image_count_where_asked_for():
@@ -259,7 +259,7 @@ def test_numbers_that_are_not_finite_are_faults_of_their_image():
             detections_to_coco(data, bad)
         (row,) = detections_to_coco(data, {1: good})
         with pytest.raises(ValueError, match="image 101: a score or a box is not finite"):
-            coco_metrics(data, [{**row, "score": value}])
+            coco_scores(data, [{**row, "score": value}]).metrics
 
 
 def test_boxes_and_scores_are_rounded_as_python_rounds():
@@ -325,6 +325,6 @@ def test_equals_pycocotools_on_the_files_of_coco_mini():
     expected.evaluate()
     expected.accumulate()
     expected.summarize()
-    values = list(coco_metrics(data, results).values())[:12]
+    values = list(coco_scores(data, results).metrics.values())[:12]
     np.testing.assert_allclose(values, expected.stats, rtol=0, atol=1e-4)
     assert 0.1 < values[0] < 0.9

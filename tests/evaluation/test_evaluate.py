@@ -13,6 +13,7 @@ from jaxrcnn.data.planning import eval_buckets
 from jaxrcnn.data.records import Dataset, make_record
 from jaxrcnn.data.share import Share
 from jaxrcnn.data.synthetic import shapes_dataset
+from jaxrcnn.evaluation.coco import detections_to_coco
 from jaxrcnn.evaluation.evaluate import draw_images, find, measure, write_detections
 from jaxrcnn.types import Detections, Proposals
 
@@ -91,7 +92,11 @@ def test_losses_are_means_over_the_images_that_are_not_padding(found):
 
 
 def test_files_are_written(dataset, found, tmp_path):
-    write_detections(tmp_path / "eval" / "detections.json", dataset, found.detections)
+    write_detections(
+        tmp_path / "eval" / "detections.json",
+        dataset,
+        detections_to_coco(dataset, found.detections),
+    )
     rows = json.loads((tmp_path / "eval" / "detections.json").read_text())
     assert len(rows) == sum(len(record.boxes) for record in dataset.records)
     assert {"image_id", "category_id", "bbox", "score"} <= rows[0].keys()
@@ -102,7 +107,9 @@ def test_files_are_written(dataset, found, tmp_path):
 def test_files_hold_the_ids_that_images_have_in_their_own_file(dataset, found, tmp_path):
     records = tuple(dataclasses.replace(r, source_id=f"no {r.image_id}") for r in dataset.records)
     named = dataclasses.replace(dataset, records=records)
-    write_detections(tmp_path / "detections.json", named, found.detections)
+    write_detections(
+        tmp_path / "detections.json", named, detections_to_coco(named, found.detections)
+    )
     rows = json.loads((tmp_path / "detections.json").read_text())
     assert {row["image_id"] for row in rows} == {f"no {number}" for number in range(1, 8)}
 

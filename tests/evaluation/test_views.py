@@ -98,3 +98,15 @@ def test_names_say_what_is_asked_for():
     assert TestTime().is_plain
     assert TestTime().name == ""
     assert TestTime(True, (600, 800), 500).name == "flip_scales_600_800_tile_500"
+
+
+@pytest.mark.parametrize(
+    "test_time",
+    [TestTime(), TestTime(flip=True, scales=(64, 96)), TestTime(flip=True, tile=100, overlap=0.3)],
+    ids=lambda one: one.name,
+)
+def test_the_number_of_views_is_that_of_those_that_are_made(test_time):
+    dataset = data_set([np.zeros((*size, 3), np.uint8) for size in ((200, 300), (90, 150))])
+    scales = max(1, len(test_time.scales))
+    made = len(make_views(dataset, test_time).views) * scales
+    assert test_time.number_of_views(dataset) == made >= 2

@@ -89,19 +89,7 @@ def to_json(
         by_class: average precision of each class, by the name of the class and of the number.
         step: of the checkpoint, if there is one.
     """
-    names, matching, curves = dataset.class_names, analysis.matching, analysis.curves
-    rows = {
-        name: {
-            "objects": analysis.recalls["class"][name].objects,
-            **by_class.get(name, {}),
-            "threshold": best.score if best else None,
-            "precision": best.precision if best else None,
-            "recall": best.recall if best else None,
-            "f1": best.f1 if best else None,
-            "calibration_error": error,
-        }
-        for name, best, error in zip(names, curves.best, analysis.calibration.errors, strict=True)
-    }
+    names, matching = dataset.class_names, analysis.matching
     content = {
         "format": FORMAT,
         "step": step,
@@ -112,38 +100,66 @@ def to_json(
         "iou": POSITIVE,
         "background_iou": LEAST,
         "metrics": dict(metrics),
-        "classes": rows,
+        "classes": _classes(analysis, names, by_class),
         "tide": analysis.tide._asdict(),
         "confusion": {
             "names": [*names, "background"],
             "thresholds": analysis.thresholds,
             "matrix": analysis.confusion,
         },
-        "curves": {
-            "scores": curves.scores,
-            "classes": {
-                name: {"precision": precision, "recall": recall, "f1": f1}
-                for name, precision, recall, f1 in zip(
-                    names, *(np.round(values, 6) for values in curves[1:4]), strict=True
-                )
-            },
-        },
+        "curves": _curves(analysis.curves, names),
         "calibration": {
             "error": analysis.calibration.error,
             "counts": analysis.calibration.counts,
             "scores": analysis.calibration.scores,
             "precision": analysis.calibration.precision,
         },
-        "recall": {
-            "ious": OVERLAPS,
-            **{
-                group: {name: recall._asdict() for name, recall in recalls.items()}
-                for group, recalls in analysis.recalls.items()
-            },
-        },
+        "recall": _recalls(analysis.recalls),
         "worst": [_worst(one, dataset) for one in analysis.worst],
     }
     return _plain(content)
+
+
+def _classes(
+    analysis: Analysis, names: Sequence[str], by_class: Mapping[str, Mapping[str, float]]
+) -> dict[str, Any]:
+    """The numbers of each class, by its name."""
+    errors = analysis.calibration.errors
+    return {
+        name: {
+            "objects": analysis.recalls["class"][name].objects,
+            **by_class.get(name, {}),
+            "threshold": best.score if best else None,
+            "precision": best.precision if best else None,
+            "recall": best.recall if best else None,
+            "f1": best.f1 if best else None,
+            "calibration_error": error,
+        }
+        for name, best, error in zip(names, analysis.curves.best, errors, strict=True)
+    }
+
+
+def _curves(curves: Curves, names: Sequence[str]) -> dict[str, Any]:
+    """The curves of each class, by its name, and the scores that they are over."""
+    rows = zip(names, *(np.round(values, 6) for values in curves[1:4]), strict=True)
+    return {
+        "scores": curves.scores,
+        "classes": {
+            name: {"precision": precision, "recall": recall, "f1": f1}
+            for name, precision, recall, f1 in rows
+        },
+    }
+
+
+def _recalls(groups: Mapping[str, Mapping[str, Recall]]) -> dict[str, Any]:
+    """The recalls of each group of objects, and the overlaps that they are at."""
+    return {
+        "ious": OVERLAPS,
+        **{
+            group: {name: recall._asdict() for name, recall in recalls.items()}
+            for group, recalls in groups.items()
+        },
+    }
 
 
 def _worst(one: WorstImage, dataset: Dataset) -> dict[str, Any]:

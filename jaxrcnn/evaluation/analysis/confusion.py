@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxrcnn.evaluation.matching import POSITIVE, Matching, assign, keep_above
+from jaxrcnn.evaluation.matching import POSITIVE, Matching, are_taken, assign, keep_above
 
 
 def confusion_matrix(matching: Matching, thresholds: np.ndarray | float) -> np.ndarray:
@@ -31,7 +31,6 @@ def confusion_matrix(matching: Matching, thresholds: np.ndarray | float) -> np.n
     counted = matched | (kept.crowd_overlap < POSITIVE)
     matrix = np.zeros((classes + 1, classes + 1), np.int64)
     np.add.at(matrix, (rows[counted], found.label[counted] - 1), 1)
-    missed = np.ones(len(truth.label), bool)
-    missed[match[matched]] = False
+    missed = ~are_taken(match, truth)
     matrix[:-1, -1] = np.bincount(truth.label[missed], minlength=classes + 1)[1:]
     return matrix

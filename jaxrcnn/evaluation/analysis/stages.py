@@ -5,13 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxrcnn.evaluation.matching import POSITIVE, Matching, assign
+from jaxrcnn.evaluation.boxes import SIZES
+from jaxrcnn.evaluation.matching import POSITIVE, Matching, are_taken, assign
 
 OVERLAPS = (0.5, 0.7)
 """Least overlaps at which an object counts as covered."""
-
-SIZES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, np.inf)}
-"""COCO's sizes, smallest and largest area; an object on the border of two belongs to both."""
 
 FATES = ("found", "wrong class", "lost by the second stage", "lost by the first stage")
 
@@ -81,9 +79,7 @@ def stage_recalls(
 def _found(matching: Matching, allowed: np.ndarray) -> np.ndarray:
     """(G,) bool: objects that a detection takes, among pairs (P,) that are allowed."""
     match = assign(matching.pairs, allowed, matching.found, matching.truth)
-    found = np.zeros(len(matching.truth.label), bool)
-    found[match[match >= 0]] = True
-    return found
+    return are_taken(match, matching.truth)
 
 
 def _covered(matching: Matching, covers: Mapping[int, np.ndarray]) -> np.ndarray:
