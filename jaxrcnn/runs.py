@@ -7,7 +7,7 @@ import contextlib
 import functools
 import os
 import pathlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -123,36 +123,19 @@ def _train(
         first = functools.partial(first_state, config, programs, progress, names)
         state = restore(programs, checkpoints, progress) if checkpoints.steps else first()
         check_restarts(config, state.variables)
-        step, last = int(state.step), LastSteps(config)
+        step = int(state.step)
         followers = open_trackers(config, workdir, step, trackers, progress.message)
         writer = stack.enter_context(MetricsWriter(workdir, step, followers, progress.message))
-        feed = Feed(config, programs, start.train_set, progress, start.given.train)
-        look = LookAhead(config, programs, start.train_set, start.eval_set, start.given.eval)
-        profiler = Profiler(config, workdir, progress.message, step)
-        for one in (feed, look, profiler):
-            stack.enter_context(contextlib.closing(one))
         evaluate = Evaluations(
             *(config, programs, start.eval_set, workdir, progress),
             *(writer, followers, checkpoints, start.given.eval),
         )
-
-        def batches(state: TrainState) -> Iterator[Batch]:
-            look.close()  # a phase begins: what the last one would have needed is in its way
-            return feed.start(state)
-
+        feed = Feed(config, programs, start.train_set, progress, start.given.train)
+        stack.enter_context(contextlib.closing(feed))
         log = Log(config, writer, progress, start.name_image)
-        loop = Loop(
-            *(config, programs, batches, checkpoints, log, evaluate, first),
-            look_ahead=None if several() else look,  # compilers of hosts may exchange notes
-            profiler=profiler,
-            interruption=interruption,
-            last=last,
-            forecast=Forecast(config, programs.train_step, progress.message),
+        loop = stack.enter_context(
+            _steps(start, step, feed, checkpoints, log, evaluate, first, interruption)
         )
-        # The metrics that a signal has written may be those of a step that diverged.
-        stack.enter_context(recorded_failure(workdir, config, last, checkpoints, start.name_image))
-        stack.enter_context(interruption.saving(checkpoints))
-        stack.enter_context(own_errors())  # what is around cleans up
         for line in describe_start(config, workdir, step):
             progress.message(line)
         if evaluates_after(config, step) and not scores(workdir, step):
@@ -166,6 +149,45 @@ def _train(
                 *(start.test_set, workdir, progress, writer),
             )
     return feed.unread
+
+
+@contextlib.contextmanager
+def _steps(
+    start: Start,
+    step: int,
+    feed: Feed,
+    checkpoints: Checkpoints,
+    log: Log,
+    evaluate: Evaluations,
+    first: Callable[[], TrainState],
+    interruption: Interruption,
+) -> Iterator[Loop]:
+    """The steps of a run after one; where they end early, the last good state is saved."""
+    config, workdir, programs = start.config, start.workdir, start.programs
+    say, last = log.progress.message, LastSteps(config)
+    look = LookAhead(config, programs, start.train_set, start.eval_set, start.given.eval)
+    profiler = Profiler(config, workdir, say, step)
+
+    def batches(state: TrainState) -> Iterator[Batch]:
+        look.close()  # a phase begins: what the last one would have needed is in its way
+        return feed.start(state)
+
+    with (
+        contextlib.closing(look),
+        contextlib.closing(profiler),
+        # The metrics that a signal has written may be those of a step that diverged.
+        recorded_failure(workdir, config, last, checkpoints, start.name_image),
+        interruption.saving(checkpoints),
+        own_errors(),  # what is around cleans up
+    ):
+        yield Loop(
+            *(config, programs, batches, checkpoints, log, evaluate, first),
+            look_ahead=None if several() else look,  # compilers of hosts may exchange notes
+            profiler=profiler,
+            interruption=interruption,
+            last=last,
+            forecast=Forecast(config, programs.train_step, say),
+        )
 
 
 def describe_start(config: Config, workdir: pathlib.Path, step: int) -> list[str]:

@@ -31,10 +31,15 @@ def used_by(pid):
         files=len(list((folder / "fd").iterdir())),
         threads=int(status["Threads"]),
         mappings=len((folder / "maps").read_text().splitlines()),
-        children=sum(
-            len((task / "children").read_text().split()) for task in (folder / "task").iterdir()
-        ),
+        children=sum(map(children_of, (folder / "task").iterdir())),
     )
+
+
+def children_of(thread):
+    try:
+        return len((thread / "children").read_text().split())
+    except (FileNotFoundError, ProcessLookupError):  # it has ended
+        return 0
 
 
 @pytest.mark.soak

@@ -1,13 +1,11 @@
 """Runs whose machine loses its power: what has not reached the disk is gone."""
 
-import random
 import shutil
-import signal
 import subprocess
 
 import pytest
 
-from tests.test_kills import check_checkpoints, check_end, run_until
+from tests.killed import check_checkpoints, check_end, kills_of
 
 
 def call(*words):
@@ -50,12 +48,8 @@ def test_a_run_whose_machine_loses_its_power_ends_as_one_that_was_left_alone(
     disk, tmp_path, capsys
 ):
     """Three minutes; a save is under way nearly all the time."""
-    rng, failures, workdir = random.Random(0), 0, disk.place / "run"
-    while True:
-        code, _ = run_until(signal.SIGKILL, rng.uniform(0, 0.5), workdir, 40)
-        if not code:
-            break
-        assert code == -signal.SIGKILL
+    failures, workdir = 0, disk.place / "run"
+    for _ in kills_of(workdir, 0.5, 40):
         failures += 1
         disk.lose_power()
         check_checkpoints(workdir)

@@ -114,7 +114,7 @@ from jaxrcnn.training.errors import CheckpointError
 def fail(*_): raise CheckpointError(f"that of process {number}")
 def close(self): time.sleep(4 * number); print("cleaned up", file=sys.stderr, flush=True)
 import sys
-loop._end_step, metrics.MetricsWriter.close = fail, close
+loop.Loop._end_step, metrics.MetricsWriter.close = fail, close
 """
 
 

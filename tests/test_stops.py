@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from jaxrcnn.cli.run import load_run
-from jaxrcnn.training.metrics import MetricsWriter
+from tests.steered import rows_of
 
 ROOT = pathlib.Path(__file__).parents[1]
 PATIENCE = 300.0  # seconds, for a machine that is busy
@@ -78,11 +78,6 @@ def stop(workdir, workers, number, lines, seconds, group):
         out, said = process.communicate(timeout=PATIENCE)
         print(out.strip().splitlines()[-1:])
         return process.returncode, time.monotonic() - began, said.strip().splitlines()
-
-
-def rows_of(workdir):
-    rows = MetricsWriter.read(workdir / "metrics.jsonl")
-    return [{k: v for k, v in row.items() if k != "train/images_per_second"} for row in rows]
 
 
 @pytest.mark.soak

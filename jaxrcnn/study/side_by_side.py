@@ -9,14 +9,14 @@ import contextlib
 import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrcnn.config import Config
-from jaxrcnn.data.fingerprint_file import RunData, describe_data
+from jaxrcnn.data.fingerprint_file import describe_data
 from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.detector import Detector, build
@@ -28,7 +28,7 @@ from jaxrcnn.runtime.xla import jit_program
 from jaxrcnn.scoring import evaluate_state
 from jaxrcnn.study.results import Failure
 from jaxrcnn.training.checkpoint import Checkpoints
-from jaxrcnn.training.damage import find_damage, leave_out
+from jaxrcnn.training.damage import Damage, find_damage, leave_out
 from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.failure import write_failure
 from jaxrcnn.training.finite import LastSteps
@@ -75,71 +75,111 @@ def run_side_by_side(
     with contextlib.ExitStack() as held:
         for folder in configs:
             held.enter_context(locked(folder, print))
-        return _run(configs, together, train_set, eval_set, build)
+        sweep = _prepare(configs, together, train_set, eval_set, build)
+        _write_start(sweep)
+        return _train(sweep)
 
 
-def _run(
+class Sweep(NamedTuple):
+    """What runs side by side begin with, or go on with; nothing is written yet."""
+
+    configs: Mapping[pathlib.Path, Config]
+    together: pathlib.Path
+    train_set: Dataset
+    eval_set: Dataset
+    detector: Detector
+    programs: Programs  # of a single run
+    damage: Damage
+    provenances: dict[pathlib.Path, Provenance]
+
+    @property
+    def folders(self) -> list[pathlib.Path]:
+        """Of the runs, in the order of their places."""
+        return list(self.configs)
+
+    @property
+    def config(self) -> Config:
+        """Of all of them, but for the gates."""
+        return self.configs[self.folders[0]]
+
+    @property
+    def provenance(self) -> Provenance:
+        """Of all of them: they began with the same."""
+        return self.provenances[self.folders[0]]
+
+
+def _prepare(
     configs: Mapping[pathlib.Path, Config],
     together: pathlib.Path,
     train_set: Dataset,
     eval_set: Dataset,
     build: Build,
-) -> dict[pathlib.Path, Failure]:
-    """`run_side_by_side` in folders that are its own."""
-    folders, config = list(configs), next(iter(configs.values()))
+) -> Sweep:
+    """See that the runs can be done, which leaves their folders as they were."""
+    config = next(iter(configs.values()))
     detector = build_detector(config.model, build, together)
     programs = compile_programs(detector, config)
     damage = find_damage(together, config)
     if not damage.good:
         check_start(config, programs, train_set.class_names)
-    provenances = _compare(configs, describe_data(config, train_set, eval_set), damage.good)
-    for folder, own in configs.items():
-        open_folder(own, folder, train_set)
-        claim_pieces(folder, own_pieces(detector), print)
-    for line in leave_out(together, damage):
-        print(line)
-    for folder, provenance in provenances.items():
+    data, step = describe_data(config, train_set, eval_set), damage.good
+    provenances = {
+        folder: find_provenance(own, folder, check_data(own, folder, data, step), step)
+        for folder, own in configs.items()
+    }
+    return Sweep(configs, together, train_set, eval_set, detector, programs, damage, provenances)
+
+
+def _write_start(sweep: Sweep) -> None:
+    """Write to the folders what the runs begin with, and tell a person."""
+    for folder, own in sweep.configs.items():
+        open_folder(own, folder, sweep.train_set)
+        claim_pieces(folder, own_pieces(sweep.detector), print)
+    lines = leave_out(sweep.together, sweep.damage)
+    for folder, provenance in sweep.provenances.items():
         write_provenance(folder, provenance)
-    for line in provenances[folders[0]].lines:  # the same in all of them
+    for line in [*lines, *sweep.provenance.lines]:
         print(line)
+
+
+def _train(sweep: Sweep) -> dict[pathlib.Path, Failure]:
+    """Train all to the end; how runs diverged, by their folders."""
+    config, together, folders = sweep.config, sweep.together, sweep.folders
     with contextlib.ExitStack() as stack:
         interruption = stack.enter_context(Interruption(config.train.stop_seconds))
         checkpoints = stack.enter_context(
             Checkpoints(
-                *(together, config.train.keep_checkpoints, provenances[folders[0]].origin),
+                *(together, config.train.keep_checkpoints, sweep.provenance.origin),
                 metrics=[folder / "metrics.jsonl" for folder in folders],
             )
         )
         watchdog = Watchdog(config.train.watchdog, functools.partial(report_stuck, together))
         progress = stack.enter_context(Progress(config.train.steps, interruption, watchdog))
-        names = train_set.class_names
-        first = functools.partial(_first_states, config, programs, len(folders), progress, names)
+        first = functools.partial(_first_states, sweep, progress)
         state = checkpoints.restore(first()) if checkpoints.steps else first()
         step = int(state.step)
         writers = [
             stack.enter_context(MetricsWriter(folder, step, open_trackers(own, folder, step)))
-            for folder, own in configs.items()
+            for folder, own in sweep.configs.items()
         ]
-        batches = stack.enter_context(contextlib.closing(train_batches(train_set, config, step)))
-        images = [record.name for record in train_set.records]
+        batches = stack.enter_context(
+            contextlib.closing(train_batches(sweep.train_set, config, step))
+        )
+        images = [record.name for record in sweep.train_set.records]
         logs: Any = Logs(config, writers, progress, images)
         last = LastSteps(config)
-        logs.record = functools.partial(_record, list(configs.items()), last, images.__getitem__)
-        stack.enter_context(interruption.saving(checkpoints))
+        runs = list(sweep.configs.items())
+        logs.record = functools.partial(_record, runs, last, images.__getitem__)
         logs.failures |= {k: bad for k, f in enumerate(folders) if (bad := diverged_before(f))}
-
-        def evaluate(states: TrainState) -> None:
-            for place in logs.going_on:
-                state, folder = _one_of(states, place), folders[place]
-                metrics = evaluate_state(config, programs, state, eval_set, folder, progress)
-                writers[place].write(int(state.step), metrics)
-                progress.message(f"step {int(state.step)}  {folder.name}  {score_line(metrics)}")
-
+        evaluate = functools.partial(_evaluate, sweep, logs, writers)
+        stack.enter_context(interruption.saving(checkpoints))
         if evaluates_after(config, step) and not all(
             scores(folders[place], step) for place in logs.going_on
         ):
             evaluate(state)  # it died between this checkpoint and its evaluation
-        side_by_side = compile_side_by_side(detector, list(configs.values()), programs)
+        side_by_side = compile_side_by_side(
+            sweep.detector, list(sweep.configs.values()), sweep.programs
+        )
         with contextlib.suppress(NonFiniteLossError):  # all diverged; logs.failures says how
             loop = Loop(
                 *(config, side_by_side, lambda _: batches, checkpoints, logs, evaluate, first),
@@ -149,25 +189,29 @@ def _run(
             with watchdog, memory_errors(config):
                 state = loop.run(state)
     for place in logs.going_on:
-        folder = folders[place]
-        origin = provenances[folder].origin
-        with Checkpoints(folder, config.train.keep_checkpoints, origin) as own_checkpoints:
-            own_checkpoints.save(_one_of(state, place))
+        _save(sweep, place, state)
     return {folders[place]: failure for place, failure in logs.failures.items()}
 
 
-def _compare(
-    configs: Mapping[pathlib.Path, Config], data: RunData, step: int
-) -> dict[pathlib.Path, Provenance]:
-    """Where the states of each run come from.
+def _evaluate(
+    sweep: Sweep, logs: "Logs", writers: Sequence[MetricsWriter], states: TrainState
+) -> None:
+    """Evaluate the states of the runs that go on."""
+    for place in logs.going_on:
+        state, folder = _one_of(states, place), sweep.folders[place]
+        metrics = evaluate_state(
+            *(sweep.config, sweep.programs, state, sweep.eval_set, folder, logs.progress)
+        )
+        writers[place].write(int(state.step), metrics)
+        logs.progress.message(f"step {int(state.step)}  {folder.name}  {score_line(metrics)}")
 
-    Raises:
-        ConfigError: the data are not those that a run began with.
-    """
-    return {
-        folder: find_provenance(own, folder, check_data(own, folder, data, step), step)
-        for folder, own in configs.items()
-    }
+
+def _save(sweep: Sweep, place: int, states: TrainState) -> None:
+    """Save the last state of one run to its own folder."""
+    folder = sweep.folders[place]
+    origin = sweep.provenances[folder].origin
+    with Checkpoints(folder, sweep.config.train.keep_checkpoints, origin) as checkpoints:
+        checkpoints.save(_one_of(states, place))
 
 
 def compile_side_by_side(
@@ -226,12 +270,10 @@ def _steps(
     return TrainState(states.step + 1, *moved), metrics
 
 
-def _first_states(
-    config: Config, programs: Programs, number: int, progress: Progress, names: Sequence[str]
-) -> TrainState:
-    """So many copies of the state at step 0."""
-    state = first_state(config, programs, progress, names)
-    copies = jax.tree.map(lambda x: jnp.stack([x] * number), state)
+def _first_states(sweep: Sweep, progress: Progress) -> TrainState:
+    """A copy of the state at step 0 for each run."""
+    state = first_state(sweep.config, sweep.programs, progress, sweep.train_set.class_names)
+    copies = jax.tree.map(lambda x: jnp.stack([x] * len(sweep.configs)), state)
     return copies._replace(step=state.step)
 
 

@@ -63,13 +63,10 @@ def test_a_signal_behind_the_last_thing_to_do_stops_what_comes_after_the_program
     assert (done.returncode, done.stdout, done.stderr) == (130, "done\n", "")
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
-)
-def test_a_signal_ends_a_command_in_one_line_whatever_its_threads_do(number, code):
-    began = time.monotonic()
+def end_by(number, code):
+    """Send a program a signal as soon as it says that it is ready: its exit code and its stderr."""
     with subprocess.Popen(
-        [sys.executable, "-c", COMMAND],
+        [sys.executable, "-c", code],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -79,27 +76,22 @@ def test_a_signal_ends_a_command_in_one_line_whatever_its_threads_do(number, cod
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE)
-    assert process.returncode == code
-    assert said == f"\n{number.name}: interrupted; again\n"
+    return process.returncode, said
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
+def test_a_signal_ends_a_command_in_one_line_whatever_its_threads_do(number, code):
+    began = time.monotonic()
+    assert end_by(number, COMMAND) == (code, f"\n{number.name}: interrupted; again\n")
     assert time.monotonic() - began < PATIENCE
 
 
 def test_ctrl_c_while_the_interpreter_ends_leaves_no_traceback():
     code = (
         "import atexit, time\nfrom jaxrcnn.cli.program import run_program\n"
-        "atexit.register(lambda: (print('over', flush=True), time.sleep(600)))\n"
+        "atexit.register(lambda: (print('ready', flush=True), time.sleep(600)))\n"
         "run_program(lambda: 0)"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "over\n"
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=PATIENCE)
-    assert process.returncode == -signal.SIGINT
-    assert said == ""
+    assert end_by(signal.SIGINT, code) == (-signal.SIGINT, "")

@@ -24,13 +24,13 @@ from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.errors import Interrupted
 from jaxrcnn.training.failure import read_failure
 from jaxrcnn.training.lock import locked
-from jaxrcnn.training.metrics import MetricsWriter
 from jaxrcnn.training.pieces import write_pieces
 from jaxrcnn.training.sharding import compile_programs
 from jaxrcnn.training.watchdog import Watchdog
 from jaxrcnn.training.workdir import claim
 from tests.cli import fork
 from tests.killed import killed_after_a_checkpoint
+from tests.steered import rows_of
 from tests.tiny import MODEL, change, make_batch
 
 WIDTHS = (0.0, 0.25, 1.0)
@@ -56,11 +56,6 @@ def with_width(width, config=CONFIG):
     return dataclasses.replace(
         config, model=change(config.model, proposals={"pooling_gradient": width})
     )
-
-
-def rows_of(folder):
-    rows = MetricsWriter.read(folder / "metrics.jsonl")
-    return [{k: v for k, v in row.items() if k != "train/images_per_second"} for row in rows]
 
 
 @pytest.fixture(scope="module")
