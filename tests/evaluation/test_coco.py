@@ -259,7 +259,7 @@ def test_numbers_that_are_not_finite_are_faults_of_their_image():
             detections_to_coco(data, bad)
         (row,) = detections_to_coco(data, {1: good})
         with pytest.raises(ValueError, match="image 101: a score or a box is not finite"):
-            coco_scores(data, [{**row, "score": value}]).metrics
+            coco_scores(data, [{**row, "score": value}])
 
 
 def test_boxes_and_scores_are_rounded_as_python_rounds():
