@@ -7,12 +7,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+import jax
+
 from jaxrcnn.cli.options import parse_train_arguments
 from jaxrcnn.cli.run import note
 from jaxrcnn.cli.study_variants import find_variants
 from jaxrcnn.config import Config
 from jaxrcnn.data.datasets import open_train_dataset
 from jaxrcnn.data.planning import images_per_epoch
+from jaxrcnn.study.jobs import check_jobs
 from jaxrcnn.study.plan import Plan, check_start, find_baseline
 from jaxrcnn.study.running import run_study
 from jaxrcnn.study.starts import find_start
@@ -44,7 +47,9 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         split=arguments.split,
     )
     check_start(plan)
-    study = run_study(plan, workdir)
+    if arguments.jobs > 1:
+        check_jobs(arguments.jobs, jax.default_backend())
+    study = run_study(plan, workdir, arguments.jobs)
     print(f"\n{as_text(glance_table(study))}\n")
     print(f"report    {workdir / 'report.html'}")
     print(f"numbers   {workdir / 'study.json'}")

@@ -15,11 +15,15 @@ from jaxrcnn.runtime.machine import processor_name
 from jaxrcnn.study.plan import Key, Plan, Sets, folder_of
 from jaxrcnn.study.results import RunResult, Study
 from jaxrcnn.study.study_io import from_json, to_json
+from jaxrcnn.training.activity import format_duration
 from jaxrcnn.training.retries import write_patiently
 from jaxrcnn.wording import counted
 from jaxrcnn.writing import replace_text
 
 FILE = "study.json"
+
+SHOWN = ("AP", "AP50", "AP75", "mAP")
+"""Scores on the line of a run."""
 
 Results = dict[Key, RunResult]
 """Of the runs that have ended."""
@@ -78,6 +82,17 @@ def gather(plan: Plan, results: Mapping[Key, RunResult], sets: Sets, jobs: int =
 def _waiting(variant: str, seed: int) -> RunResult:
     folder = folder_of(pathlib.Path(), variant, seed)
     return RunResult(variant, seed, folder.as_posix(), "waiting")
+
+
+def describe_run(run: RunResult) -> str:
+    """How a run ended, on one line."""
+    if run.failure is not None:
+        end = f"diverged at step {run.failure.step}"
+    else:
+        scores = run.points[-1].scores if run.points else {}
+        end = "  ".join(f"{name} {scores[name]:.3f}" for name in SHOWN if name in scores)
+    seconds = f", {format_duration(run.wall_seconds)}" if run.wall_seconds else ""
+    return f"{run.scheme}, seed {run.seed}: {end}{seconds}"
 
 
 def write_results(study: Study, workdir: pathlib.Path) -> None:

@@ -4,9 +4,10 @@ Each has an ordinary run's folder: it goes on from its last checkpoint, and can 
 used. What became of it stands in study.json.
 """
 
+import contextlib
 import pathlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 from jaxrcnn.config import Config
@@ -14,10 +15,12 @@ from jaxrcnn.data.fingerprint_file import describe_data
 from jaxrcnn.data.split_file import copy_split
 from jaxrcnn.provenance import check_data
 from jaxrcnn.runs import run
+from jaxrcnn.study.jobs import run_in_jobs
 from jaxrcnn.study.plan import Plan, Sets, Unit, folder_of, open_sets, units_of
 from jaxrcnn.study.records import (
     Results,
     check_results,
+    describe_run,
     gather,
     known_results,
     write_results,
@@ -39,55 +42,75 @@ class Outcome(NamedTuple):
     seconds: float  # from start to end, everything included
 
 
-def run_study(plan: Plan, workdir: pathlib.Path) -> Study:
+def run_study(plan: Plan, workdir: pathlib.Path, jobs: int = 1) -> Study:
     """Run what is not done yet; write study.json after each run, and a report after each seed.
+
+    Args:
+        plan: of the study.
+        workdir: its folder.
+        jobs: runs at a time; several are in processes of their own, see `jaxrcnn.study.jobs`.
 
     Raises:
         ConfigError: a folder holds a run of another config or of another study, or is in use, or
             study.json cannot be read.
         DataError: the data cannot be read.
+        JobError: one of several jobs cannot go on.
         Interrupted: SIGTERM, SIGINT or SIGHUP came, and the state of the run is saved.
     """
     with locked(workdir, print):
         sets, results = open_sets(plan, workdir), known_results(workdir)
         check_results(results, plan, workdir)
-        units = units_of(plan)
-        for unit in units:
-            claim_unit(plan, unit, workdir, sets)
-        left = [unit for unit in units if not is_done(unit, results)]
-        for unit, outcome in run_here(plan, units, left, workdir, sets):
-            results |= read_results(plan, unit, outcome, workdir)
-            left.remove(unit)
-            study = gather(plan, results, sets)
-            write_results(study, workdir)
-            if left and all(other.seed != unit.seed for other in left):
-                _write_report(study, workdir)
-        study = gather(plan, results, sets)
+        left = _what_is_left(plan, results, workdir, sets)
+        if jobs > 1:
+            outcomes = run_in_jobs(plan, tuple(left), workdir, jobs)
+        else:
+            outcomes = _run_here(plan, tuple(left), workdir, sets)
+        with contextlib.closing(outcomes):
+            for unit, outcome in outcomes:
+                results |= read_results(plan, unit, outcome, workdir)
+                study = gather(plan, results, sets, jobs)
+                write_results(study, workdir)
+                left.remove(unit)
+                if jobs > 1:
+                    _say_ended(unit, results, plan)
+                if left and all(other.seed != unit.seed for other in left):
+                    _write_report(study, workdir)
+        study = gather(plan, results, sets, jobs)
         _write_report(study, workdir)
         return study
 
 
+def _what_is_left(plan: Plan, results: Results, workdir: pathlib.Path, sets: Sets) -> list[Unit]:
+    """The units that are not done; says which are, and sees that what has begun is of the plan."""
+    units, left = units_of(plan), []
+    for number, unit in enumerate(units, 1):
+        claim_unit(plan, unit, workdir, sets)
+        if all(key in results for key in unit.keys):
+            print(f"{unit} ({number} of {len(units)}): done before")
+        else:
+            left.append(unit)
+    return left
+
+
+def _run_here(
+    plan: Plan, left: Sequence[Unit], workdir: pathlib.Path, sets: Sets
+) -> Generator[tuple[Unit, Outcome]]:
+    """Do units of runs, one after the other; yields each with its outcome."""
+    total = len(units_of(plan))
+    for number, unit in enumerate(left, total - len(left) + 1):
+        print(f"\n{unit} ({number} of {total})")
+        yield unit, run_unit(plan, unit, workdir, sets)
+
+
+def _say_ended(unit: Unit, results: Results, plan: Plan) -> None:
+    """A line for each run of a unit that has ended."""
+    total = len(plan.seeds) * len(plan.variants)
+    for key in unit.keys:
+        print(f"{describe_run(results[key])} ({len(results)} of {total})", flush=True)
+
+
 def _write_report(study: Study, workdir: pathlib.Path) -> None:
     write_patiently(lambda: write_report(study, workdir), workdir / "report.html", print)
-
-
-def is_done(unit: Unit, results: Results) -> bool:
-    """Whether all of its runs have ended."""
-    return all(key in results for key in unit.keys)
-
-
-def run_here(
-    plan: Plan, units: Sequence[Unit], left: Sequence[Unit], workdir: pathlib.Path, sets: Sets
-) -> Iterator[tuple[Unit, Outcome]]:
-    """Run all units that are left, one after the other, and say which are done already."""
-    left = list(left)
-    for number, unit in enumerate(units, 1):
-        title = f"{unit} ({number} of {len(units)})"
-        if unit in left:
-            print(f"\n{title}")
-            yield unit, run_unit(plan, unit, workdir, sets)
-        else:
-            print(f"{title}: done before")
 
 
 def claim_unit(plan: Plan, unit: Unit, workdir: pathlib.Path, sets: Sets) -> None:

@@ -257,7 +257,7 @@ def test_a_study_compares_last_states_after_equal_steps(config_file, tmp_path, m
     class Planned(Exception):
         pass
 
-    def planned(plan, workdir):
+    def planned(plan, *_):
         raise Planned(plan)
 
     monkeypatch.setattr("jaxrcnn.cli.study.run_study", planned)

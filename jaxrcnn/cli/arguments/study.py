@@ -35,7 +35,7 @@ class Sweep(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--config CONFIG [--schemes NAMES | --sweep FIELD=VALUES] [--variant NAME FIELD=VALUE ...]
     [--vary FIELD=VALUES] [--start DIR] [--baseline NAME] [--split NAME] [--seeds N]
-    [--evaluations N] [--workdir DIR] [--pieces NAME].
+    [--evaluations N] [--jobs N] [--workdir DIR] [--pieces NAME].
     """
     parser.epilog = EPILOG
     parser.add_argument(
@@ -105,6 +105,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=count,
         default=8,
         help="evaluations of each run, evenly spaced over its steps (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=count,
+        default=1,
+        help="runs at a time, each in a process on its share of the CPU's cores; their output is "
+        "kept in jobs/ in the workdir (default: %(default)s)",
     )
     parser.add_argument(
         "--workdir",
