@@ -11,6 +11,7 @@ import jax
 
 from jaxrcnn.cli.options import parse_train_arguments
 from jaxrcnn.cli.run import note
+from jaxrcnn.cli.study_dry_run import dry_run
 from jaxrcnn.cli.study_variants import find_variants
 from jaxrcnn.config import Config
 from jaxrcnn.data.datasets import open_train_dataset
@@ -49,6 +50,8 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     check_start(plan)
     if arguments.jobs > 1:
         check_jobs(arguments.jobs, jax.default_backend())
+    if arguments.dry_run:
+        return dry_run(plan, workdir)
     study = run_study(plan, workdir, arguments.jobs)
     print(f"\n{as_text(glance_table(study))}\n")
     print(f"report    {workdir / 'report.html'}")

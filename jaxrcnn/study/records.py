@@ -22,6 +22,9 @@ from jaxrcnn.writing import replace_text
 
 FILE = "study.json"
 
+AT_A_TIME = "runs at a time"
+"""In the description of the machine, where they are several."""
+
 SHOWN = ("AP", "AP50", "AP75", "mAP")
 """Scores on the line of a run."""
 
@@ -35,11 +38,25 @@ def known_results(workdir: pathlib.Path) -> Results:
     Raises:
         ConfigError: it cannot be read.
     """
-    path = workdir / FILE
-    if not path.exists():
-        return {}
-    runs = from_json(read_bytes(path).decode()).runs
+    study = read_study(workdir)
+    runs = study.runs if study else ()
     return {(run.scheme, run.seed): run for run in runs if run.status != "waiting"}
+
+
+def runs_at_a_time(workdir: pathlib.Path) -> int:
+    """How many runs the study in a folder did at a time, as its study.json says."""
+    study = read_study(workdir)
+    return int(study.machine.get(AT_A_TIME, "1")) if study else 1
+
+
+def read_study(workdir: pathlib.Path) -> Study | None:
+    """The study in a folder, so far; None where there is none.
+
+    Raises:
+        ConfigError: its study.json cannot be read.
+    """
+    path = workdir / FILE
+    return from_json(read_bytes(path).decode()) if path.exists() else None
 
 
 def check_results(results: Mapping[Key, object], plan: Plan, workdir: pathlib.Path) -> None:
@@ -112,7 +129,7 @@ def describe_machine(jobs: int = 1) -> dict[str, str]:
     return {
         "devices": f"{len(devices)} x {devices[0].device_kind}",
         "processors": f"{os.cpu_count()} x {processor_name()}",
-        **({"runs at a time": str(jobs)} if jobs > 1 else {}),
+        **({AT_A_TIME: str(jobs)} if jobs > 1 else {}),
         "Python": platform.python_version(),
         **{name: metadata.version(name) for name in packages},
     }

@@ -35,7 +35,7 @@ class Sweep(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--config CONFIG [--schemes NAMES | --sweep FIELD=VALUES] [--variant NAME FIELD=VALUE ...]
     [--vary FIELD=VALUES] [--start DIR] [--baseline NAME] [--split NAME] [--seeds N]
-    [--evaluations N] [--jobs N] [--workdir DIR] [--pieces NAME].
+    [--evaluations N] [--jobs N] [--dry-run] [--workdir DIR] [--pieces NAME].
     """
     parser.epilog = EPILOG
     parser.add_argument(
@@ -113,6 +113,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="runs at a time, each in a process on its share of the CPU's cores; their output is "
         "kept in jobs/ in the workdir (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="list the runs and say how long those take that are not done; train nothing",
     )
     parser.add_argument(
         "--workdir",
