@@ -13,8 +13,8 @@ from typing import IO, Any
 
 from jaxrcnn.config import ConfigError
 from jaxrcnn.runtime.machine import cores
-from jaxrcnn.study.job import Failed
 from jaxrcnn.study.plan import Plan, Unit
+from jaxrcnn.study.serving import Failed
 from jaxrcnn.training.errors import Interrupted
 from jaxrcnn.training.interruption import Interruption, Stop
 from jaxrcnn.training.signals import name_of

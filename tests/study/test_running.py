@@ -16,6 +16,7 @@ from jaxrcnn.config import ConfigError
 from jaxrcnn.data.datasets import open_datasets, open_test_dataset
 from jaxrcnn.data.fingerprint_file import describe_data, write_data
 from jaxrcnn.detector import build
+from jaxrcnn.runtime.machine import cores
 from jaxrcnn.study import records, running
 from jaxrcnn.study.plan import Plan, units_of
 from jaxrcnn.study.running import Outcome, run_study
@@ -147,6 +148,21 @@ def test_a_killed_study_goes_on_in_the_middle_of_a_run(
     assert [[p.scores for p in run.points] for run in ours] == [
         [p.scores for p in run.points] for run in theirs
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(cores() < 2, reason="one core")
+def test_runs_at_a_time_give_what_they_give_one_by_one(finished, config_file, tmp_path, capsys):
+    words = ("--schemes", "approximate,late", "--seeds", "2", "--jobs", "2")
+    assert study(config_file, tmp_path, *words) == 0
+    assert "seed 5: AP 0." in capsys.readouterr().out
+    ours, theirs = result(tmp_path), result(finished)
+    assert ours.machine["runs at a time"] == "2"
+    for run, other in zip(ours.runs, theirs.runs, strict=True):
+        assert (run.scheme, run.seed, run.status) == (other.scheme, other.seed, "finished")
+        losses, others = (dict(x.losses) for x in (run, other))
+        assert losses == pytest.approx(others, rel=2e-3)
+    assert sorted(path.name for path in (tmp_path / "jobs").iterdir()) == ["1.log", "2.log"]
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import signal
 import time
 
 from jaxrcnn.config import ConfigError
-from jaxrcnn.study import job
+from jaxrcnn.study.serving import run_job
 
 
 def prepare(plan, workdir):
@@ -44,5 +44,4 @@ def until(is_so, seconds=60):
 
 
 if __name__ == "__main__":
-    job._prepare = prepare
-    job.main()
+    run_job(prepare)
