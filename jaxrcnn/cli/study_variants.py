@@ -10,7 +10,7 @@ from jaxrcnn.cli.arguments.study import Sweep
 from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.cli.values import read_value
 from jaxrcnn.config import Config, ConfigError, DiagnosticsConfig
-from jaxrcnn.config_io import describe_type, field_types, replace_fields
+from jaxrcnn.config_io import describe_type, field_types
 from jaxrcnn.study.schemes import SCHEMES
 from jaxrcnn.study.variants import (
     Variant,
@@ -99,12 +99,9 @@ def _field(name: str, option: str) -> str:
         ConfigError: there is none, or the name may mean several.
     """
     try:
-        field = full_name(name)
-        if field not in field_types():
-            replace_fields(Config(), {field: None})  # says what may have been meant
+        return full_name(name)
     except ConfigError as error:
         raise ConfigError(f"{option}: {error}") from None
-    return field
 
 
 def _read(name: str, word: str, option: str) -> Any:

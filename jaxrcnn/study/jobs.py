@@ -88,6 +88,8 @@ def run_in_jobs(
     left, seconds = list(units), plan.config.train.stop_seconds + MARGIN
     shares = share_cores(min(jobs, len(left)))
     running: list[Job] = []
+    each = counted(min(map(len, shares)), "core")
+    print(f"{counted(len(shares), 'job')} with {each} each; their output: {workdir / 'jobs'}")
     with Interruption(seconds) as interruption, contextlib.ExitStack() as stack:
         stack.callback(_end, running, seconds)
         try:

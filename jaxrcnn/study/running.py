@@ -15,6 +15,7 @@ from jaxrcnn.data.fingerprint_file import describe_data
 from jaxrcnn.data.split_file import copy_split
 from jaxrcnn.provenance import check_data
 from jaxrcnn.runs import run
+from jaxrcnn.study.forecast import find_left, seconds_left
 from jaxrcnn.study.jobs import run_in_jobs
 from jaxrcnn.study.plan import Plan, Sets, Unit, folder_of, open_sets, units_of
 from jaxrcnn.study.records import (
@@ -29,6 +30,7 @@ from jaxrcnn.study.report import write_report
 from jaxrcnn.study.results import Failure, Study, read_run
 from jaxrcnn.study.side_by_side import run_side_by_side
 from jaxrcnn.training import workdir as run_folder
+from jaxrcnn.training.activity import format_duration
 from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.lock import locked
 from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
@@ -72,7 +74,7 @@ def run_study(plan: Plan, workdir: pathlib.Path, jobs: int = 1) -> Study:
                 write_results(study, workdir)
                 left.remove(unit)
                 if jobs > 1:
-                    _say_ended(unit, results, plan)
+                    _say_ended(unit, results, plan, workdir, jobs)
                 if left and all(other.seed != unit.seed for other in left):
                     _write_report(study, workdir)
         study = gather(plan, results, sets, jobs)
@@ -102,11 +104,13 @@ def _run_here(
         yield unit, run_unit(plan, unit, workdir, sets)
 
 
-def _say_ended(unit: Unit, results: Results, plan: Plan) -> None:
-    """A line for each run of a unit that has ended."""
+def _say_ended(unit: Unit, results: Results, plan: Plan, workdir: pathlib.Path, jobs: int) -> None:
+    """A line for each run of a unit that has ended, with the time that the others will take."""
     total = len(plan.seeds) * len(plan.variants)
+    seconds = seconds_left(plan, find_left(plan, results, workdir), results, jobs)
+    rest = f", about {format_duration(seconds)} left" if seconds else ""
     for key in unit.keys:
-        print(f"{describe_run(results[key])} ({len(results)} of {total})", flush=True)
+        print(f"{describe_run(results[key])} ({len(results)} of {total}{rest})", flush=True)
 
 
 def _write_report(study: Study, workdir: pathlib.Path) -> None:

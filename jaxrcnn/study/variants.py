@@ -1,5 +1,6 @@
 """What a study compares: variants of one config, each with a name."""
 
+import difflib
 import hashlib
 import re
 from collections.abc import Hashable, Mapping, Sequence
@@ -73,10 +74,8 @@ def joined(*names: str) -> str:
 def full_name(field: str) -> str:
     """The dotted name of the field that a name means, which may be its end.
 
-    A name that means none is returned as it is.
-
     Raises:
-        ConfigError: it may mean several.
+        ConfigError: it means none, or may mean several.
     """
     known = field_types()
     if field in known:
@@ -84,7 +83,12 @@ def full_name(field: str) -> str:
     ends = [name for name in known if name.endswith(f".{field}")]
     if len(ends) > 1:
         raise ConfigError(f"{field} is ambiguous: it may be {' or '.join(ends)}")
-    return ends[0] if ends else field
+    if not ends:
+        last = {name.rpartition(".")[2]: name for name in known}
+        nearest = difflib.get_close_matches(field.rpartition(".")[2], last, n=1)
+        hint = "".join(f"; did you mean {last[x]}?" for x in nearest)
+        raise ConfigError(f"there is no field {field}{hint}")
+    return ends[0]
 
 
 def short_name(field: str) -> str:

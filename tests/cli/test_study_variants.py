@@ -110,7 +110,7 @@ def test_values_in_brackets_and_quotes_are_one():
     [
         (("--variant", "a=b"), "--variant a=b: expected a name before FIELD=VALUE"),
         (("--variant", "a", "exact"), "--variant a: got 'exact', expected FIELD=VALUE"),
-        (("--variant", "a", "stepz=3"), "--variant a: unknown field stepz"),
+        (("--variant", "a", "stepz=3"), "--variant a: there is no field stepz; did you"),
         (("--variant", "a", "clip_norm=3"), "--variant a: clip_norm is ambiguous"),
         (("--variant", "a", "seed=3"), "--variant a: seed cannot differ"),
         (("--vary", "learning_rate"), "--vary learning_rate: expected FIELD=VALUE,VALUE"),

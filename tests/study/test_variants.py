@@ -52,7 +52,6 @@ def test_the_rest_may_differ(field):
         ("optimizer.clip_norm", "train.optimizer.clip_norm"),
         ("seed", "seed"),
         ("train.scheme", "train.scheme"),
-        ("nonsense", "nonsense"),
     ],
 )
 def test_a_field_may_be_named_by_its_end(short, full):
@@ -62,6 +61,13 @@ def test_a_field_may_be_named_by_its_end(short, full):
 def test_an_end_that_several_fields_have_is_refused():
     with pytest.raises(ConfigError, match=r"delta_gradient\.clip_norm or train.opt"):
         full_name("clip_norm")
+
+
+def test_a_field_that_there_is_not_has_a_nearest():
+    with pytest.raises(ConfigError, match=r"^there is no field stepz; did you mean .*steps\?$"):
+        full_name("stepz")
+    with pytest.raises(ConfigError, match=r"^there is no field qqqqq$"):
+        full_name("qqqqq")
 
 
 def test_names_are_the_shortest_ends_that_are_clear():
