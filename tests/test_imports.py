@@ -152,9 +152,11 @@ MAY_IMPORT = {
     },
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
-        *("opening", "writing", "run_start", "run_scores", "scoring", "provenance"),
+        *("opening", "writing", "wording", "run_start", "run_scores", "scoring", "provenance"),
         *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "pages"),
     },
+    "study.job": {"runtime.process"},  # a program
+    "study.serving": {"training"},
     "benchmark": {
         *("__version__", "types", "config", "config_io", "ops", "stages", "detector"),
         *("training", "data", "evaluation"),

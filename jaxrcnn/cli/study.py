@@ -7,15 +7,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from jaxrcnn import validation
+import jax
+
 from jaxrcnn.cli.options import parse_train_arguments
-from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.cli.run import note
-from jaxrcnn.config import Config, DiagnosticsConfig
+from jaxrcnn.cli.study_dry_run import dry_run
+from jaxrcnn.cli.study_variants import find_variants
+from jaxrcnn.config import Config
 from jaxrcnn.data.datasets import open_train_dataset
 from jaxrcnn.data.planning import images_per_epoch
-from jaxrcnn.study.running import Plan, run_study
-from jaxrcnn.study.schemes import SCHEMES
+from jaxrcnn.study.jobs import check_jobs
+from jaxrcnn.study.plan import Plan, check_start, find_baseline
+from jaxrcnn.study.running import run_study
+from jaxrcnn.study.starts import find_start
 from jaxrcnn.study.tables import as_text, glance_table
 from jaxrcnn.training.epochs import describe_epochs, with_epochs
 
@@ -24,7 +28,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     """Run the study, print the main table, write the report; say where.
 
     Raises:
-        ConfigError: a scheme makes no sound config, or the folder holds another study.
+        ConfigError: a variant makes no sound config, or the folder holds another study.
         DataError: the data cannot be read.
     """
     given = parse_train_arguments(["--config", arguments.config, *fields])
@@ -32,20 +36,23 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     if base.train.keep_best:
         note("a study compares final states: train.keep_best and train.patience are ignored")
     workdir = arguments.workdir or pathlib.Path("runs") / f"study_{title}"
-    configs = configs_of(paced(base, arguments.evaluations), arguments)
-    for config in configs.values():
-        validation.check(config)
-    study = run_study(
-        Plan(
-            configs=configs,
-            seeds=tuple(range(base.seed, base.seed + arguments.seeds)),
-            together=arguments.sweep is not None,
-            title=title,
-            command=shlex.join(["python", "-m", "jaxrcnn", *sys.argv[1:]]),
-            build=find_build(arguments.pieces),
-        ),
-        workdir,
+    variants = find_variants(paced(base, arguments.evaluations), arguments)
+    plan = Plan(
+        variants=variants,
+        seeds=tuple(range(base.seed, base.seed + arguments.seeds)),
+        title=title,
+        command=shlex.join(["python", "-m", "jaxrcnn", *sys.argv[1:]]),
+        together=arguments.sweep is not None,
+        baseline=find_baseline(variants, arguments.baseline),
+        start=find_start(arguments.start) if arguments.start else None,
+        split=arguments.split,
     )
+    check_start(plan)
+    if arguments.jobs > 1:
+        check_jobs(arguments.jobs, jax.default_backend())
+    if arguments.dry_run:
+        return dry_run(plan, workdir)
+    study = run_study(plan, workdir, arguments.jobs)
     print(f"\n{as_text(glance_table(study))}\n")
     print(f"report    {workdir / 'report.html'}")
     print(f"numbers   {workdir / 'study.json'}")
@@ -82,25 +89,4 @@ def paced(config: Config, evaluations: int) -> Config:
             keep_best="",
             patience=0,
         ),
-    )
-
-
-def configs_of(base: Config, arguments: argparse.Namespace) -> dict[str, Config]:
-    """What is compared, by name."""
-    if arguments.sweep is None:
-        return {name: SCHEMES[name](base) for name in arguments.schemes}
-    field, values = arguments.sweep
-    return {f"{field}={value:g}": _with_gate(base, field, value) for value in values}
-
-
-def _with_gate(config: Config, field: str, width: float) -> Config:
-    """Joint training with a gate of this width; the other is as the config has it.
-
-    Without diagnostics, which would take each gradient of every width at once.
-    """
-    proposals = replace(config.model.proposals, stop_gradient=False, **{field: width})
-    return replace(
-        config,
-        model=replace(config.model, proposals=proposals),
-        train=replace(config.train, scheme="joint", diagnostics=DiagnosticsConfig()),
     )

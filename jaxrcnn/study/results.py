@@ -97,6 +97,8 @@ class Study:
     eval_set: str
     """What each data set is, in words."""
     runs: tuple[RunResult, ...]
+    baseline: str = ""
+    """The scheme that the others are compared with; empty where the study does not say."""
 
 
 def read_run(

@@ -4,161 +4,168 @@ Each has an ordinary run's folder: it goes on from its last checkpoint, and can 
 used. What became of it stands in study.json.
 """
 
-import datetime
-import os
+import contextlib
 import pathlib
-import platform
 import time
-from collections.abc import Mapping
-from dataclasses import replace
-from importlib import metadata
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
-import jax
-
 from jaxrcnn.config import Config
-from jaxrcnn.data.datasets import open_datasets
-from jaxrcnn.data.records import Dataset
+from jaxrcnn.data.fingerprint_file import describe_data
 from jaxrcnn.data.split_file import copy_split
-from jaxrcnn.detector import build
-from jaxrcnn.opening import read_bytes
+from jaxrcnn.provenance import check_data
 from jaxrcnn.runs import run
-from jaxrcnn.runtime.machine import processor_name
+from jaxrcnn.study.forecast import find_left, seconds_left
+from jaxrcnn.study.jobs import run_in_jobs
+from jaxrcnn.study.plan import Plan, Sets, Unit, folder_of, open_sets, units_of
+from jaxrcnn.study.records import (
+    Results,
+    check_results,
+    describe_run,
+    gather,
+    known_results,
+    write_results,
+)
 from jaxrcnn.study.report import write_report
-from jaxrcnn.study.results import Failure, RunResult, Study, read_run
+from jaxrcnn.study.results import Failure, Study, read_run
 from jaxrcnn.study.side_by_side import run_side_by_side
-from jaxrcnn.study.study_io import from_json, to_json
 from jaxrcnn.training import workdir as run_folder
+from jaxrcnn.training.activity import format_duration
 from jaxrcnn.training.errors import NonFiniteLossError
 from jaxrcnn.training.lock import locked
 from jaxrcnn.training.pieces import Build, build_detector, claim_pieces, own_pieces
 from jaxrcnn.training.retries import write_patiently
-from jaxrcnn.writing import replace_text
-
-Sets = tuple[Dataset, Dataset]
-"""The training and the evaluation set."""
 
 
-class Plan(NamedTuple):
-    """What a study compares."""
+class Outcome(NamedTuple):
+    """How a unit ended."""
 
-    configs: Mapping[str, Config]  # of each scheme; they differ in nothing else
-    seeds: tuple[int, ...]  # each scheme runs with each
-    together: bool  # run all schemes of a seed side by side; see jaxrcnn.study.side_by_side
-    title: str
-    command: str  # that runs it
-    build: Build = build  # makes the detector of every run
+    failures: dict[str, Failure]  # by the variants that diverged; the others are finished
+    seconds: float  # from start to end, everything included
 
 
-def run_study(plan: Plan, workdir: pathlib.Path) -> Study:
-    """Run what is not done yet; write study.json after each, and the report in the end.
+def run_study(plan: Plan, workdir: pathlib.Path, jobs: int = 1) -> Study:
+    """Run what is not done yet; write study.json after each run, and a report after each seed.
 
-    Seed after seed, so that a study that is stopped has compared something.
+    Args:
+        plan: of the study.
+        workdir: its folder.
+        jobs: runs at a time; several are in processes of their own, see `jaxrcnn.study.jobs`.
 
     Raises:
-        ConfigError: a folder holds a run of another config or is in use, or study.json cannot be
-            read.
+        ConfigError: a folder holds a run of another config or of another study, or is in use, or
+            study.json cannot be read.
         DataError: the data cannot be read.
+        JobError: one of several jobs cannot go on.
         Interrupted: SIGTERM, SIGINT or SIGHUP came, and the state of the run is saved.
     """
     with locked(workdir, print):
-        return _run_study(plan, workdir)
+        sets, results = open_sets(plan, workdir), known_results(workdir)
+        check_results(results, plan, workdir)
+        left = _what_is_left(plan, results, workdir, sets)
+        if jobs > 1:
+            outcomes = run_in_jobs(plan, tuple(left), workdir, jobs)
+        else:
+            outcomes = _run_here(plan, tuple(left), workdir, sets)
+        with contextlib.closing(outcomes):
+            for unit, outcome in outcomes:
+                results |= read_results(plan, unit, outcome, workdir)
+                study = gather(plan, results, sets, jobs)
+                write_results(study, workdir)
+                left.remove(unit)
+                if jobs > 1:
+                    _say_ended(unit, results, plan, workdir, jobs)
+                if left and all(other.seed != unit.seed for other in left):
+                    _write_report(study, workdir)
+        study = gather(plan, results, sets, jobs)
+        _write_report(study, workdir)
+        return study
 
 
-def _run_study(plan: Plan, workdir: pathlib.Path) -> Study:
-    """`run_study` in a folder that is its own."""
-    sets = open_datasets(next(iter(plan.configs.values())), workdir)
-    results = known_results(workdir)
-    number = 0
-    total = len(plan.seeds) * len(plan.configs)
-    for seed in plan.seeds:
-        configs = {name: replace(config, seed=seed) for name, config in plan.configs.items()}
-        groups = [configs] if plan.together else [{name: configs[name]} for name in configs]
-        for group in groups:
-            number += len(group)
-            print(f"\n{', '.join(group)}, seed {seed} ({number} of {total})")
-            if all((name, seed) in results for name in group):
-                for name, config in group.items():  # no run sees that it is of this config
-                    claim(folder_of(workdir, name, seed), config, plan.build)
-                continue
-            results |= run_group(plan, group, seed, workdir, sets)
-            _write_results(gather(plan, results, sets), workdir)
-    study = gather(plan, results, sets)
+def _what_is_left(plan: Plan, results: Results, workdir: pathlib.Path, sets: Sets) -> list[Unit]:
+    """The units that are not done; says which are, and sees that what has begun is of the plan."""
+    units, left = units_of(plan), []
+    for number, unit in enumerate(units, 1):
+        claim_unit(plan, unit, workdir, sets)
+        if all(key in results for key in unit.keys):
+            print(f"{unit} ({number} of {len(units)}): done before")
+        else:
+            left.append(unit)
+    return left
+
+
+def _run_here(
+    plan: Plan, left: Sequence[Unit], workdir: pathlib.Path, sets: Sets
+) -> Generator[tuple[Unit, Outcome]]:
+    """Do units of runs, one after the other; yields each with its outcome."""
+    total = len(units_of(plan))
+    for number, unit in enumerate(left, total - len(left) + 1):
+        print(f"\n{unit} ({number} of {total})")
+        yield unit, run_unit(plan, unit, workdir, sets)
+
+
+def _say_ended(unit: Unit, results: Results, plan: Plan, workdir: pathlib.Path, jobs: int) -> None:
+    """A line for each run of a unit that has ended, with the time that the others will take."""
+    total = len(plan.seeds) * len(plan.variants)
+    seconds = seconds_left(plan, find_left(plan, results, workdir), results, jobs)
+    rest = f", about {format_duration(seconds)} left" if seconds else ""
+    for key in unit.keys:
+        print(f"{describe_run(results[key])} ({len(results)} of {total}{rest})", flush=True)
+
+
+def _write_report(study: Study, workdir: pathlib.Path) -> None:
     write_patiently(lambda: write_report(study, workdir), workdir / "report.html", print)
-    return study
 
 
-def _write_results(study: Study, workdir: pathlib.Path) -> None:
-    """Write study.json, without which runs that have ended would be taken for new ones."""
-    path, text = workdir / "study.json", to_json(study)
-    write_patiently(lambda: replace_text(path, text), path, print)
+def claim_unit(plan: Plan, unit: Unit, workdir: pathlib.Path, sets: Sets) -> None:
+    """See that the folders of runs that have begun are of this study.
+
+    Raises:
+        ConfigError: one is of another config, of other pieces or of other data.
+    """
+    for variant in unit.variants:
+        folder = folder_of(workdir, variant.name, unit.seed)
+        if (folder / "config.json").exists():
+            claim(folder, plan.config_of(variant, unit.seed), variant.build, sets)
 
 
-Results = dict[tuple[str, int], RunResult]
-"""By scheme and seed."""
-
-
-def known_results(workdir: pathlib.Path) -> Results:
-    """What study.json tells of runs that have ended, if there is one."""
-    path = workdir / "study.json"
-    if not path.exists():
-        return {}
-    runs = from_json(read_bytes(path).decode()).runs
-    return {(run.scheme, run.seed): run for run in runs if run.status != "waiting"}
-
-
-def folder_of(workdir: pathlib.Path, scheme: str, seed: int) -> pathlib.Path:
-    """The folder of a run."""
-    return workdir / "runs" / f"{scheme}-{seed}"
-
-
-def claim(folder: pathlib.Path, config: Config, build: Build) -> None:
-    """See that the folder of a run that has ended is of this config and these pieces.
+def claim(folder: pathlib.Path, config: Config, build: Build, sets: Sets) -> None:
+    """See that the folder of a run is of this config, these pieces and this data.
 
     Raises:
         ConfigError: it is of others.
     """
     run_folder.claim(folder, config)
     claim_pieces(folder, own_pieces(build_detector(config.model, build, folder)), print)
+    check_data(config, folder, describe_data(config, *sets), config.train.steps)
 
 
-def run_group(
-    plan: Plan, configs: Mapping[str, Config], seed: int, workdir: pathlib.Path, sets: Sets
-) -> Results:
-    """Run schemes with one seed to their ends, whatever those are."""
+def run_unit(plan: Plan, unit: Unit, workdir: pathlib.Path, sets: Sets) -> Outcome:
+    """Run variants with one seed to their ends, whatever those are."""
     began = time.monotonic()
-    folders = {name: folder_of(workdir, name, seed) for name in configs}
+    folders = {x.name: folder_of(workdir, x.name, unit.seed) for x in unit.variants}
+    configs = {x.name: plan.config_of(x, unit.seed) for x in unit.variants}
     for folder in folders.values():
         copy_split(workdir, folder)  # all runs are judged on the same images, also by `evaluate`
     if plan.together:
-        failures = run_side_by_side(
+        found = run_side_by_side(
             {folders[name]: config for name, config in configs.items()},
-            workdir / "together" / str(seed),
+            workdir / "together" / str(unit.seed),
             *sets,
-            plan.build,
+            unit.variants[0].build,
         )
+        failures = {name: found[folder] for name, folder in folders.items() if folder in found}
     else:
         ends = {
-            folder: run_alone(configs[name], folder, sets, plan.build)
-            for name, folder in folders.items()
+            x.name: run_alone(configs[x.name], folders[x.name], sets, x.build)
+            for x in unit.variants
         }
-        failures = {folder: failure for folder, failure in ends.items() if failure}
-    seconds = time.monotonic() - began
-    return {
-        (name, seed): read_run(
-            folder,
-            name,
-            seed,
-            "diverged" if folder in failures else "finished",
-            failure=failures.get(folder),
-            wall_seconds=seconds,
-        )
-        for name, folder in folders.items()
-    }
+        failures = {name: failure for name, failure in ends.items() if failure}
+    return Outcome(failures, time.monotonic() - began)
 
 
 def run_alone(config: Config, folder: pathlib.Path, sets: Sets, build: Build) -> Failure | None:
-    """Run one scheme to its end; how it diverged, or None."""
+    """Run one variant to its end; how it diverged, or None."""
     run_folder.claim(folder, config)  # a run by itself could be resumed with more steps
     try:
         run(config, folder, build_detector(config.model, build, folder), *sets)
@@ -168,35 +175,16 @@ def run_alone(config: Config, folder: pathlib.Path, sets: Sets, build: Build) ->
     return None
 
 
-def gather(plan: Plan, results: Results, sets: Sets) -> Study:
-    """The study so far."""
-    config = next(iter(plan.configs.values()))
-    return Study(
-        title=plan.title,
-        command=plan.command,
-        date=datetime.date.today().isoformat(),
-        machine=describe_machine(),
-        schemes=tuple(plan.configs),
-        seeds=plan.seeds,
-        steps=config.train.steps,
-        batch_size=config.train.batch_size,
-        train_set=sets[0].summary(),
-        eval_set=sets[1].summary(),
-        runs=tuple(
-            results.get((name, seed), RunResult(name, seed, f"runs/{name}-{seed}", "waiting"))
-            for name in plan.configs
-            for seed in plan.seeds
-        ),
-    )
-
-
-def describe_machine() -> dict[str, str]:
-    """What a figure's reader asks about the machine and its software."""
-    devices = jax.local_devices()
-    packages = ("jax", "flax", "optax")
+def read_results(plan: Plan, unit: Unit, outcome: Outcome, workdir: pathlib.Path) -> Results:
+    """What the runs of a unit gave, read from their folders."""
     return {
-        "devices": f"{len(devices)} x {devices[0].device_kind}",
-        "processors": f"{os.cpu_count()} x {processor_name()}",
-        "Python": platform.python_version(),
-        **{name: metadata.version(name) for name in packages},
+        (name, seed): read_run(
+            folder_of(workdir, name, seed),
+            name,
+            seed,
+            "diverged" if name in outcome.failures else "finished",
+            failure=outcome.failures.get(name),
+            wall_seconds=outcome.seconds,
+        )
+        for name, seed in unit.keys
     }

@@ -45,12 +45,14 @@ def step_key(seed: jax.typing.ArrayLike, step: Array | int) -> Array:
 def without_knobs(config: Config) -> Config:
     """The same config for all that differ in their knobs: what is left is static.
 
-    A gate that never opens is a shut one, which costs less. Which steps are profiled is no matter.
+    A gate that never opens is a shut one, which costs less. Which steps are profiled, and from
+    which weights a run starts, is no matter.
     """
+    train = dataclasses.replace(config.train, init="")
     gate, default = config.model.proposals, ProposalsConfig()
     never_opens = gate.pooling_gradient == gate.target_gradient == 0
     return _with_gate(
-        dataclasses.replace(config, seed=0, profile=ProfileConfig()),
+        dataclasses.replace(config, seed=0, train=train, profile=ProfileConfig()),
         stop_gradient=gate.stop_gradient or never_opens,
         pooling_gradient=default.pooling_gradient,
         target_gradient=default.target_gradient,

@@ -13,14 +13,20 @@ import pytest
 from jaxrcnn.cli import main as jaxrcnn
 from jaxrcnn.cli.run import load_run
 from jaxrcnn.config import ConfigError
+from jaxrcnn.data.datasets import open_datasets, open_test_dataset
+from jaxrcnn.data.fingerprint_file import describe_data, write_data
 from jaxrcnn.detector import build
-from jaxrcnn.study import running
-from jaxrcnn.study.running import Plan, run_study
+from jaxrcnn.runtime.machine import cores
+from jaxrcnn.study import records, running
+from jaxrcnn.study.plan import Plan, units_of
+from jaxrcnn.study.running import Outcome, run_study
 from jaxrcnn.study.schemes import SCHEMES
 from jaxrcnn.study.study_io import from_json
+from jaxrcnn.study.variants import Variant
 from jaxrcnn.training import retries
 from jaxrcnn.training.checkpoint import Checkpoints
 from jaxrcnn.training.metrics import MetricsWriter
+from jaxrcnn.training.workdir import claim
 from tests.cli import fork
 from tests.study.test_side_by_side import CONFIG
 
@@ -145,12 +151,27 @@ def test_a_killed_study_goes_on_in_the_middle_of_a_run(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(cores() < 2, reason="one core")
+def test_runs_at_a_time_give_what_they_give_one_by_one(finished, config_file, tmp_path, capsys):
+    words = ("--schemes", "approximate,late", "--seeds", "2", "--jobs", "2")
+    assert study(config_file, tmp_path, *words) == 0
+    assert "seed 5: AP 0." in capsys.readouterr().out
+    ours, theirs = result(tmp_path), result(finished)
+    assert ours.machine["runs at a time"] == "2"
+    for run, other in zip(ours.runs, theirs.runs, strict=True):
+        assert (run.scheme, run.seed, run.status) == (other.scheme, other.seed, "finished")
+        losses, others = (dict(x.losses) for x in (run, other))
+        assert losses == pytest.approx(others, rel=2e-3)
+    assert sorted(path.name for path in (tmp_path / "jobs").iterdir()) == ["1.log", "2.log"]
+
+
+@pytest.mark.slow
 def test_a_run_that_diverges_is_a_result_and_the_others_go_on(tmp_path):
     """The learning rate times 1e30: the first step makes the parameters infinite."""
     base = SCHEMES["approximate"](CONFIG)
     optimizer = replace(base.train.optimizer, learning_rate=1e28)
     wild = replace(base, train=replace(base.train, optimizer=optimizer))
-    plan = Plan({"wild": wild, "approximate": base}, (4,), False, "divergence", "-")
+    plan = Plan((Variant("wild", wild), Variant("approximate", base)), (4,), "divergence", "-")
     found = run_study(plan, tmp_path)
     diverged, other = found.runs
     assert (diverged.status, other.status) == ("diverged", "finished")
@@ -191,18 +212,24 @@ def test_every_run_has_the_studys_choice_of_held_out_images(tmp_path, monkeypatc
         seen.append((folder.name, (folder / "split.json").read_text()))
 
     monkeypatch.setattr(running, "run_alone", run_alone)
-    monkeypatch.setattr(running, "read_run", lambda *given, **more: None)
-    plan = Plan({"a": CONFIG, "b": CONFIG}, (3,), False, "", "")
+    plan = Plan((Variant("a", CONFIG), Variant("b", CONFIG)), (3,), "", "")
     sets: Any = ("training", "evaluation")
-    running.run_group(plan, plan.configs, 3, tmp_path, sets)
+    for unit in units_of(plan):
+        assert running.run_unit(plan, unit, tmp_path, sets).failures == {}
     assert seen == [("a-3", "{}"), ("b-3", "{}")]
 
 
-def test_a_run_that_has_ended_was_of_the_plans_detector(tmp_path):
-    running.claim(tmp_path, CONFIG, fork.build)
-    running.claim(tmp_path, CONFIG, fork.build)
+def test_a_run_that_has_begun_is_of_the_plans_detector_and_data(tmp_path):
+    sets = open_datasets(CONFIG)
+    claim(tmp_path, CONFIG)
+    write_data(tmp_path, describe_data(CONFIG, *sets))
+    running.claim(tmp_path, CONFIG, fork.build, sets)
+    running.claim(tmp_path, CONFIG, fork.build, sets)
     with pytest.raises(ConfigError, match=r"here there is the default; .* build= or --pieces$"):
-        running.claim(tmp_path, CONFIG, build)
+        running.claim(tmp_path, CONFIG, build, sets)
+    other = open_test_dataset(CONFIG, sets[0].class_names)
+    with pytest.raises(ConfigError, match="evaluation set"):
+        running.claim(tmp_path, CONFIG, fork.build, (sets[0], other))
 
 
 @pytest.mark.slow
@@ -246,14 +273,14 @@ def test_a_study_compares_last_states_after_equal_steps(config_file, tmp_path, m
     class Planned(Exception):
         pass
 
-    def planned(plan, workdir):
+    def planned(plan, *_):
         raise Planned(plan)
 
     monkeypatch.setattr("jaxrcnn.cli.study.run_study", planned)
     best = ("--config.train.keep_best", "eval/AP", "--config.train.patience", "3")
     with pytest.raises(Planned) as stop:
         study(config_file, tmp_path, *best)
-    configs = stop.value.args[0].configs.values()
+    configs = [variant.config for variant in stop.value.args[0].variants]
     assert {(x.train.keep_best, x.train.patience) for x in configs} == {("", 0)}
     assert capsys.readouterr().err == (
         "note: a study compares final states: train.keep_best and train.patience are ignored\n"
@@ -262,25 +289,32 @@ def test_a_study_compares_last_states_after_equal_steps(config_file, tmp_path, m
 
 def test_a_study_of_more_steps_does_not_go_on_with_shorter_runs(tmp_path):
     folder = tmp_path / "run"
-    running.run_folder.claim(folder, CONFIG)
+    claim(folder, CONFIG)
     longer = replace(CONFIG, train=replace(CONFIG.train, steps=2 * CONFIG.train.steps))
     with pytest.raises(ConfigError, match=r"train\.steps is"):
         running.run_alone(longer, folder, None, build)
 
 
+def without_runs(monkeypatch, text):
+    """A study whose only run gives a text as results."""
+    ended = {("late", 4): "the run"}
+    for name, value in (("open_sets", (None, None)), ("read_results", ended), ("gather", None)):
+        monkeypatch.setattr(running, name, lambda *_, value=value: value)
+    monkeypatch.setattr(running, "run_unit", lambda *_: Outcome({}, 1.0))
+    monkeypatch.setattr(records, "to_json", lambda _: text)
+    return Plan((Variant("late", CONFIG),), (4,), "title", "command")
+
+
 def test_results_and_report_are_written_once_a_full_disk_has_room_again(
     tmp_path, monkeypatch, capsys
 ):
-    for name, value in (("known_results", {}), ("run_group", {}), ("gather", None)):
-        monkeypatch.setattr(running, name, lambda *_, value=value: value)
-    monkeypatch.setattr(running, "open_datasets", lambda *_: (None, None))
-    monkeypatch.setattr(running, "to_json", lambda _: "results")
+    plan = without_runs(monkeypatch, "results")
     monkeypatch.setattr(retries, "PAUSES", (0,))
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     report = mock.Mock(side_effect=[full, None])
     monkeypatch.setattr(running, "write_report", report)
     monkeypatch.setattr("os.fsync", mock.Mock(side_effect=[full, None]))
-    run_study(Plan({"late": CONFIG}, (4,), False, "title", "command"), tmp_path)
+    run_study(plan, tmp_path)
     assert (tmp_path / "study.json").read_text() == "results"
     assert report.call_count == 2
     said = capsys.readouterr().out
@@ -289,13 +323,24 @@ def test_results_and_report_are_written_once_a_full_disk_has_room_again(
 
 
 def test_a_study_that_is_killed_as_it_writes_its_results_has_those_before(tmp_path, monkeypatch):
+    plan = without_runs(monkeypatch, "after")
+    monkeypatch.setattr(running, "known_results", lambda _: {})
     (tmp_path / "study.json").write_text("before")
-    for name, value in (("known_results", {}), ("run_group", {}), ("gather", None)):
-        monkeypatch.setattr(running, name, lambda *_, value=value: value)
-    monkeypatch.setattr(running, "open_datasets", lambda *_: (None, None))
-    monkeypatch.setattr(running, "to_json", lambda _: "after")
     monkeypatch.setattr(running, "write_report", lambda *_: None)
     monkeypatch.setattr("os.fsync", mock.Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        run_study(Plan({"late": CONFIG}, (4,), False, "title", "command"), tmp_path)
+        run_study(plan, tmp_path)
     assert (tmp_path / "study.json").read_text() == "before"
+
+
+def test_a_report_is_written_as_soon_as_all_runs_of_a_seed_have_ended(tmp_path, monkeypatch):
+    plan = without_runs(monkeypatch, "results")
+    plan = plan._replace(variants=(*plan.variants, Variant("exact", CONFIG)), seeds=(4, 5))
+    order = []
+    monkeypatch.setattr(running, "run_unit", lambda _, unit, *__: order.append(unit.keys[0]))
+    monkeypatch.setattr(
+        running, "read_results", lambda _, unit, *__: dict.fromkeys(unit.keys, "the run")
+    )
+    monkeypatch.setattr(running, "write_report", lambda *_: order.append("report"))
+    run_study(plan, tmp_path)
+    assert order == [("late", 4), ("exact", 4), "report", ("late", 5), ("exact", 5), "report"]

@@ -55,6 +55,12 @@ def test_runs_that_differ_in_knobs_are_one_program(one, other):
     assert without_knobs(config_of(**one)) == without_knobs(config_of(**other))
 
 
+def test_runs_from_other_weights_are_one_program():
+    config = config_of()
+    started = dataclasses.replace(config, train=dataclasses.replace(config.train, init="DIR"))
+    assert without_knobs(started) == without_knobs(config)
+
+
 def test_a_run_that_is_profiled_is_the_same_program():
     profiled = dataclasses.replace(config_of(), profile=ProfileConfig(3, 5))
     assert without_knobs(profiled) == without_knobs(config_of())

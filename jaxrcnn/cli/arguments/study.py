@@ -11,6 +11,16 @@ from jaxrcnn.study.schemes import SCHEMES
 
 TAKES_FIELDS = True
 
+EPILOG = f"""\
+Without --variant and --vary, all schemes are compared. Further variants are named with \
+--variant, and --vary combines each of them with several values of a field: \
+`--schemes approximate,exact --vary learning_rate=0.001,0.002` compares four. --vary alone \
+compares values for the config itself. FIELD is the name of a field of the config, or an end of it \
+that only one field has. Fields that decide on the data, the number of steps and the scores are \
+set for all runs with --config.FIELD.
+
+{FIELDS}"""
+
 GATES = ("pooling_gradient", "target_gradient")
 """Fields of model.proposals that --sweep takes."""
 
@@ -23,10 +33,11 @@ class Sweep(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--config CONFIG [--schemes NAMES | --sweep FIELD=VALUES] [--seeds N] [--workdir DIR]
-    [--pieces NAME].
+    """--config CONFIG [--schemes NAMES | --sweep FIELD=VALUES] [--variant NAME FIELD=VALUE ...]
+    [--vary FIELD=VALUES] [--start DIR] [--baseline NAME] [--split NAME] [--seeds N]
+    [--evaluations N] [--jobs N] [--dry-run] [--workdir DIR] [--pieces NAME].
     """
-    parser.epilog = FIELDS
+    parser.epilog = EPILOG
     parser.add_argument(
         "--config",
         metavar="CONFIG",
@@ -38,7 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--schemes",
         metavar="NAME,...",
         type=some_of(SCHEMES),
-        default=tuple(SCHEMES),
         help=f"schemes to compare (default: {','.join(SCHEMES)})",
     )
     what.add_argument(
@@ -47,6 +57,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=sweep,
         help="compare several widths of one gradient gate instead, trained side by side in one "
         f"program; FIELD is {' or '.join(GATES)} of model.proposals",
+    )
+    parser.add_argument(
+        "--variant",
+        metavar=("NAME", "FIELD=VALUE"),
+        nargs="+",
+        action="append",
+        default=[],
+        help="compare the config with these values too, under this name; may be repeated",
+    )
+    parser.add_argument(
+        "--vary",
+        metavar="FIELD=VALUE,...",
+        action="append",
+        default=[],
+        help="compare everything with each of these values of a field; several combine. "
+        "pieces=MODULE:FUNCTION,... varies what builds the detector, none for the usual one",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="NAME",
+        help="what the others are compared with (default: approximate, otherwise the first)",
+    )
+    parser.add_argument(
+        "--start",
+        metavar="DIR[:NAME]",
+        help="start each run from the finished run of the same seed in another study's folder: of "
+        "the variant NAME, or of the first one",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("eval", "test"),
+        default="eval",
+        help="images that the runs are scored on: those of the evaluation split, or those of "
+        "data.test_split (default: %(default)s)",
     )
     parser.add_argument(
         "--seeds",
@@ -61,6 +105,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=count,
         default=8,
         help="evaluations of each run, evenly spaced over its steps (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=count,
+        default=1,
+        help="runs at a time, each in a process on its share of the CPU's cores; their output is "
+        "kept in jobs/ in the workdir (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="list the runs and say how long those take that are not done; train nothing",
     )
     parser.add_argument(
         "--workdir",
