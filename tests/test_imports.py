@@ -152,8 +152,9 @@ MAY_IMPORT = {
     },
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
-        *("opening", "writing", "run_start", "run_scores", "scoring", "provenance"),
-        *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "pages"),
+        *("opening", "writing", "wording", "run_start", "run_scores", "scoring", "provenance"),
+        *("detector", "runtime.machine", "runtime.xla", "pages"),
+        *("jax", "numpy", "scipy", "matplotlib"),
     },
     "benchmark": {
         *("__version__", "types", "config", "config_io", "ops", "stages", "detector"),

@@ -14,9 +14,9 @@ from jaxrcnn.cli.run import note
 from jaxrcnn.config import Config, DiagnosticsConfig
 from jaxrcnn.data.datasets import open_train_dataset
 from jaxrcnn.data.planning import images_per_epoch
+from jaxrcnn.study.comparison_tables import main_tables
 from jaxrcnn.study.running import Plan, run_study
 from jaxrcnn.study.schemes import SCHEMES
-from jaxrcnn.study.tables import as_text, glance_table
 from jaxrcnn.training.epochs import describe_epochs, with_epochs
 
 
@@ -46,7 +46,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
         ),
         workdir,
     )
-    print(f"\n{as_text(glance_table(study))}\n")
+    print(f"\n{main_tables(study)}\n")
     print(f"report    {workdir / 'report.html'}")
     print(f"numbers   {workdir / 'study.json'}")
     print(f"runs      {workdir / 'runs'}")

@@ -25,6 +25,7 @@ from jaxrcnn.opening import read_bytes
 from jaxrcnn.runs import run
 from jaxrcnn.runtime.machine import processor_name
 from jaxrcnn.study.report import write_report
+from jaxrcnn.study.resampled_runs import compare_runs
 from jaxrcnn.study.results import Failure, RunResult, Study, read_run
 from jaxrcnn.study.side_by_side import run_side_by_side
 from jaxrcnn.study.study_io import from_json, to_json
@@ -83,7 +84,7 @@ def _run_study(plan: Plan, workdir: pathlib.Path) -> Study:
                 continue
             results |= run_group(plan, group, seed, workdir, sets)
             _write_results(gather(plan, results, sets), workdir)
-    study = gather(plan, results, sets)
+    study = compare_runs(gather(plan, results, sets), workdir, sets[1], print)
     write_patiently(lambda: write_report(study, workdir), workdir / "report.html", print)
     return study
 
