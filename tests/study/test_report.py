@@ -82,6 +82,28 @@ def test_the_page_says_what_was_run_and_what_came_out():
         assert words in text, words
 
 
+def test_the_page_compares_in_pairs():
+    runs = [make_run("approximate", seed, (ap,)) for seed, ap in enumerate((0.5, 0.6))]
+    runs += [make_run("exact", seed, (ap,), commit="abc123") for seed, ap in enumerate((0.4, 0.46))]
+    study = with_comparisons(make_study([*runs, diverged_run("exact", 2), make_run(seed=2)]))
+    text = Page(render(study, {})).text
+    for words in (
+        "Differences from approximate AP against approximate",
+        "exact -0.120 -0.374 to +0.134 -0.140 to -0.100 2 1",
+        "exact -0.168 (-0.524 to +0.188)",
+        "commit abc123 ",
+    ):
+        assert words in text, words
+    assert "run on" not in text
+
+
+def test_a_study_without_comparisons_gets_them(tmp_path):
+    study = make_study([make_run(scheme, s) for scheme in ("approximate", "exact") for s in (0, 1)])
+    text = Page(write_report(study, tmp_path)[-1].read_text()).text
+    assert "exact +0.000 +0.000 to +0.000" in text
+    assert from_json((tmp_path / "study.json").read_text()).comparisons
+
+
 def test_without_a_saving_the_page_says_why():
     text = Page(render(make_study([make_run(), diverged_run("alternating")]), {})).text
     assert "There is no measured saving: no alternating run finished." in text
