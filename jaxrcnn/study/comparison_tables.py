@@ -2,7 +2,7 @@
 
 from jaxrcnn.study.intervals import Interval
 from jaxrcnn.study.results import Comparison, Study
-from jaxrcnn.study.summary import baseline_of
+from jaxrcnn.study.summary import baseline_of, spread
 from jaxrcnn.study.tables import LABELS, NONE, Table, as_text, glance_table
 
 
@@ -27,7 +27,7 @@ def differences_table(study: Study) -> Table | None:
     rows = tuple(
         (
             one.scheme,
-            *(signed(one.mean), from_to(one.student), from_to(one.over_seeds)),
+            *(with_deviation(one), from_to(one.student), from_to(one.over_seeds)),
             *([from_to(one.over_images)] if over_images else []),
             *(str(len(one.seeds)), str(one.diverged)),
         )
@@ -50,6 +50,13 @@ def measures_table(study: Study) -> Table | None:
             for scheme in schemes
         ),
     )
+
+
+def with_deviation(one: Comparison) -> str:
+    """The mean difference and, of several pairs, the sample standard deviation of theirs."""
+    found = spread(one.differences)
+    mean = signed(one.mean)
+    return mean if found is None or found.std is None else f"{mean} ± {found.std:.3f}"
 
 
 def with_interval(one: Comparison | None) -> str:

@@ -31,10 +31,10 @@ def test_signs_are_always_shown():
 
 
 def test_differences_with_their_intervals(study):
-    # -.12 +- 12.706 * .02
+    # Differences of -.1 and -.14: standard deviation .028, standard error .02, t quantile 12.706
     assert lines(differences_table(with_comparisons(study))) == [
         "AP against approximate | difference | t interval | bootstrap, seeds | pairs | diverged",
-        "exact | -0.120 | -0.374 to +0.134 | -0.140 to -0.100 | 2 | 0",
+        "exact | -0.120 ± 0.028 | -0.374 to +0.134 | -0.140 to -0.100 | 2 | 0",
         "late | +0.020 | - | - | 1 | 1",
         "targets | - | - | - | 0 | 0",
     ]

@@ -89,7 +89,7 @@ def test_the_page_compares_in_pairs():
     text = Page(render(study, {})).text
     for words in (
         "Differences from approximate AP against approximate",
-        "exact -0.120 -0.374 to +0.134 -0.140 to -0.100 2 1",
+        "exact -0.120 ± 0.028 -0.374 to +0.134 -0.140 to -0.100 2 1",
         "exact -0.168 (-0.524 to +0.188)",
         "commit abc123 ",
     ):
@@ -100,7 +100,7 @@ def test_the_page_compares_in_pairs():
 def test_a_study_without_comparisons_gets_them(tmp_path):
     study = make_study([make_run(scheme, s) for scheme in ("approximate", "exact") for s in (0, 1)])
     text = Page(write_report(study, tmp_path)[-1].read_text()).text
-    assert "exact +0.000 +0.000 to +0.000" in text
+    assert "exact +0.000 ± 0.000 +0.000 to +0.000" in text
     assert from_json((tmp_path / "study.json").read_text()).comparisons
 
 
