@@ -16,7 +16,7 @@ from jaxrcnn.study.instrument_plots import (
     has_proposals,
     shown_gradients,
 )
-from jaxrcnn.study.looks import GREY, MARKERS, scheme_colors
+from jaxrcnn.study.looks import GREY, MARKERS, drawable, scheme_colors
 from jaxrcnn.study.results import Failure, Point, RunResult, Study
 from jaxrcnn.study.summary import final_scores, runs_of
 
@@ -43,6 +43,7 @@ def plot_study(study: Study, directory: str | os.PathLike[str]) -> list[pathlib.
 
     folder = pathlib.Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
+    study = drawable(study)
     ended = [run for run in study.runs if run.status != "waiting"]
     ap, losses = any(run.points for run in ended), any(run.losses for run in ended)
     drawings: dict[str, tuple[bool, Callable[[Figure, Study], None]]] = {

@@ -136,14 +136,15 @@ def test_levels_can_be_given():
 def test_all_text_is_escaped():
     name = "<script>alert(1)</script>"
     study = make_study(
-        [make_run(name), diverged_run("exact", 0, settings={"model.x": "<i>"})],
+        [make_run(name, commit=name), diverged_run("exact", 0, settings={"model.x": "<i>"})],
         title=name,
         command=f"study --config {name}",
         machine={name: name},
+        baseline=name,
     )
-    page = Page(render(study, {}))
+    page = Page(render(with_comparisons(study), {}))
     assert "script" not in page.tags
-    assert page.text.count(name) >= 6
+    assert page.text.count(name) >= 9
     assert "image <a&b>.jpg" in page.text
 
 
