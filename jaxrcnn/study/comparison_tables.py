@@ -3,7 +3,7 @@
 from jaxrcnn.study.intervals import Interval
 from jaxrcnn.study.results import Comparison, Study
 from jaxrcnn.study.summary import baseline_of, spread
-from jaxrcnn.study.tables import LABELS, NONE, Table, as_text, glance_table
+from jaxrcnn.study.tables import LABELS, NONE, Table, as_text, glance_table, signed
 
 
 def main_tables(study: Study) -> str:
@@ -65,11 +65,6 @@ def with_interval(one: Comparison | None) -> str:
         return NONE
     mean = signed(one.mean)
     return mean if one.student is None else f"{mean} ({from_to(one.student)})"
-
-
-def signed(value: float | None) -> str:
-    """A difference in three decimals, always with its sign."""
-    return NONE if value is None else f"{value:+.3f}"
 
 
 def from_to(interval: Interval | None) -> str:

@@ -75,19 +75,9 @@ def short(value: float | None) -> str:
     return f"{value:#.3g}".rstrip(".") if value else "0"
 
 
-def difference(ours: Spread | None, baseline: Spread | None) -> str:
-    """How a scheme's mean differs from another's, and whether the seeds tell them apart.
-
-    Within the spread are two schemes of which one's lowest seed is no better than the other's
-    highest. That says nothing about significance, nor does its contrary.
-    """
-    if ours is None or baseline is None:
-        return NONE
-    value = f"{ours.mean - baseline.mean:+.3f}"
-    if min(len(ours.values), len(baseline.values)) < 2:
-        return f"{value} (one seed)"
-    apart = min(ours.values) > max(baseline.values) or max(ours.values) < min(baseline.values)
-    return f"{value} ({'beyond' if apart else 'within'} spread)"
+def signed(value: float | None) -> str:
+    """A difference in three decimals, always with its sign."""
+    return NONE if value is None else f"{value:+.3f}"
 
 
 def glance_table(study: Study) -> Table:
@@ -184,7 +174,9 @@ def saving_table(study: Study) -> Table:
             (
                 "measured here",
                 *(bound + percent(found.seconds), bound + percent(found.images), pairs),
-                difference(approximate, alternating),
+                signed(
+                    approximate.mean - alternating.mean if approximate and alternating else None
+                ),
             ),
         ),
     )

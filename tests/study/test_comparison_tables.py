@@ -6,7 +6,6 @@ from jaxrcnn.study.comparison_tables import (
     from_to,
     main_tables,
     measures_table,
-    signed,
 )
 from jaxrcnn.study.comparisons import with_comparisons
 from tests.study.synthetic import diverged_run, make_run, make_study, waiting_run
@@ -24,8 +23,7 @@ def study():
     return make_study(runs)
 
 
-def test_signs_are_always_shown():
-    assert (signed(0.0125), signed(-0.5), signed(None)) == ("+0.013", "-0.500", "-")
+def test_both_ends_of_an_interval():
     assert from_to((-0.1, 0.02)) == "-0.100 to +0.020"
     assert from_to(None) == "-"
 
