@@ -10,12 +10,11 @@ from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.data.datasets import open_datasets, open_test_dataset
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.study.starts import Start
+from jaxrcnn.study.summary import APPROXIMATE
 from jaxrcnn.study.variants import Variant, folder_name
 
 Split = Literal["eval", "test"]
 """Whose images score the runs: those of the evaluation, or of the test split."""
-
-APPROXIMATE = "approximate"
 
 Sets = tuple[Dataset, Dataset]
 """The training set, and the one that the runs are scored on."""

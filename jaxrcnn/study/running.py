@@ -27,6 +27,7 @@ from jaxrcnn.study.records import (
     write_results,
 )
 from jaxrcnn.study.report import write_report
+from jaxrcnn.study.resampled_runs import compare_runs
 from jaxrcnn.study.results import Failure, Study, read_run
 from jaxrcnn.study.side_by_side import run_side_by_side
 from jaxrcnn.training import workdir as run_folder
@@ -76,10 +77,8 @@ def run_study(plan: Plan, workdir: pathlib.Path, jobs: int = 1) -> Study:
                 if jobs > 1:
                     _say_ended(unit, results, plan, workdir, jobs)
                 if left and all(other.seed != unit.seed for other in left):
-                    _write_report(study, workdir)
-        study = gather(plan, results, sets, jobs)
-        _write_report(study, workdir)
-        return study
+                    _report(study, workdir, sets)
+        return _report(gather(plan, results, sets, jobs), workdir, sets)
 
 
 def _what_is_left(plan: Plan, results: Results, workdir: pathlib.Path, sets: Sets) -> list[Unit]:
@@ -113,8 +112,11 @@ def _say_ended(unit: Unit, results: Results, plan: Plan, workdir: pathlib.Path, 
         print(f"{describe_run(results[key])} ({len(results)} of {total}{rest})", flush=True)
 
 
-def _write_report(study: Study, workdir: pathlib.Path) -> None:
+def _report(study: Study, workdir: pathlib.Path, sets: Sets) -> Study:
+    """Compare the runs that have ended and write the report; the study with its comparisons."""
+    study = compare_runs(study, workdir, sets[1], print)
     write_patiently(lambda: write_report(study, workdir), workdir / "report.html", print)
+    return study
 
 
 def claim_unit(plan: Plan, unit: Unit, workdir: pathlib.Path, sets: Sets) -> None:
