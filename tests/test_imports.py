@@ -72,6 +72,7 @@ MAY_IMPORT = {
     "training.modules": {"types", "detector", "jax"},
     "training.measures": {"types", "config", "ops", "jax"},
     "training.routes": {"types", "config", "detector", "jax"},
+    "training.pushes": {"types", "config", "ops", "jax"},
     "training.diagnostics": {"types", "config", "stages", "detector", "jax"},
     "training.columns": set(),
     "training.hlo": set(),
@@ -155,6 +156,8 @@ MAY_IMPORT = {
         *("opening", "writing", "run_start", "run_scores", "scoring", "provenance"),
         *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "pages"),
     },
+    "study.interventions": {"types", "config", "ops", "stages", "detector", "jax"},
+    "study.second_look": {"types", "config", "ops", "stages", "detector", "jax"},
     "benchmark": {
         *("__version__", "types", "config", "config_io", "ops", "stages", "detector"),
         *("training", "data", "evaluation"),
@@ -192,6 +195,7 @@ ABOVE_THE_PACKAGE = {"configs", "train", "tests"}
 FOR_TYPES_ONLY = {
     "": {"config", "detector", "training"},
     "visualize": {"data", "evaluation"},
+    "step_images": {"evaluation"},
 }
 
 # Slow to load, or missing where only a part of the package is used: imported inside the function
@@ -229,6 +233,7 @@ CORE += [
             "measures",
             "mesh",
             "modules",
+            "pushes",
         ),
         *("optimizer", "routes", "state", "step", "sharding"),
     )

@@ -1,8 +1,8 @@
 """The instrument of the gradient question, inside the training step.
 
 Which loss pulls at which module, by which route of the gate, whatever the gate of the run is; how
-that agrees with the RPN's own gradient; and what one update with an open gate does to the
-proposals. docs/schemes.md lists the names.
+that agrees with the RPN's own gradient; where it pushes the proposals, and what one update with an
+open gate does to them. docs/schemes.md lists the names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from jaxrcnn.training.alternating import RPN_LOSSES, Stage, phase_start
 from jaxrcnn.training.knobs import Knobs, step_key
 from jaxrcnn.training.measures import best_anchors, boxes_of, drift, measure_flow, share
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer, update_now
+from jaxrcnn.training.pushes import measure_pushes, roi_slopes
 from jaxrcnn.training.routes import (
     Setting,
     Taken,
@@ -110,6 +111,8 @@ def diagnose(
             for name in ("closed", "open")
         }
         found |= _drifts(detector, config, state, batch, taken, optimizer)
+        slopes, flow = roi_slopes(setting)
+        found |= measure_pushes(slopes, flow.rois, batch)
     if curvature:
         found |= _curvatures(setting, taken.sums)
     return {name: value.astype(jnp.float32) for name, value in found.items()}
