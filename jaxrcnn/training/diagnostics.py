@@ -19,7 +19,7 @@ from jaxrcnn.training.alternating import RPN_LOSSES, Stage, phase_start
 from jaxrcnn.training.knobs import Knobs, step_key
 from jaxrcnn.training.measures import best_anchors, boxes_of, drift, measure_flow, share
 from jaxrcnn.training.optimizer import Optimizer, default_optimizer, update_now
-from jaxrcnn.training.pushes import measure_pushes, roi_slopes
+from jaxrcnn.training.pushes import measure_pushes, pushes_of, roi_slopes
 from jaxrcnn.training.routes import (
     Setting,
     Taken,
@@ -112,7 +112,7 @@ def diagnose(
         }
         found |= _drifts(detector, config, state, batch, taken, optimizer)
         slopes, flow = roi_slopes(setting)
-        found |= measure_pushes(slopes, flow.rois, batch)
+        found |= measure_pushes(pushes_of(slopes, flow.rois, batch))
     if curvature:
         found |= _curvatures(setting, taken.sums)
     return {name: value.astype(jnp.float32) for name, value in found.items()}

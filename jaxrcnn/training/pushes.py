@@ -5,11 +5,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrcnn.config import ProposalsConfig
+from jaxrcnn.config import Config, ProposalsConfig
+from jaxrcnn.detector import Detector, Variables
 from jaxrcnn.ops.boxes import iou_matrix
 from jaxrcnn.training.alternating import RPN_LOSSES
+from jaxrcnn.training.knobs import knobs_of, step_key
 from jaxrcnn.training.measures import share
-from jaxrcnn.training.routes import Setting, weighted_loss
+from jaxrcnn.training.routes import Setting, set_up, weighted_loss
 from jaxrcnn.types import Array, Batch, Flow, Gates, RoiSamples
 
 FOREGROUND_BINS = {"0.5": (0.5, 0.6), "0.6": (0.6, 0.7), "0.7": (0.7, 0.8), "0.8": (0.8, 1.0)}
@@ -24,6 +26,42 @@ class Slopes(NamedTuple):
 
     pooling: Array  # by where the features are pooled
     targets: Array  # by what the regression targets are encoded against
+
+
+class Push(NamedTuple):
+    """What one route does to each RoI."""
+
+    step: Array  # (N, S, 4) the negative slope
+    cosine: Array  # (N, S) between the step and the way to the object's four coordinates
+    nearer: Array  # (N, S) bool, whether the IoU with the object rises with a small step
+    moves: Array  # (N, S) bool, whether there is a step, an object and a way to it
+
+
+class Pushes(NamedTuple):
+    """Where the second stage pushes its RoIs; the object of a background RoI is the nearest."""
+
+    boxes: Array  # (N, S, 4)
+    overlap: Array  # (N, S) IoU with the object
+    foreground: Array  # (N, S) bool
+    pooling: Push
+    targets: Push
+
+
+def pushes_at(
+    detector: Detector, config: Config, variables: Variables, batch: Batch, step: Array | int
+) -> Pushes:
+    """The pushes of the step of joint training after `step` others; to be jitted.
+
+    Args:
+        detector: static.
+        config: static.
+        variables: of the detector before the step.
+        batch: of the step.
+        step: number of steps before it.
+    """
+    key = step_key(knobs_of(config).seed, step)
+    slopes, flow = roi_slopes(set_up(detector, variables, batch, key, "joint"))
+    return pushes_of(slopes, flow.rois, batch)
 
 
 def roi_slopes(setting: Setting) -> tuple[Slopes, Flow]:
@@ -57,33 +95,41 @@ def roi_slopes(setting: Setting) -> tuple[Slopes, Flow]:
 
 
 @jax.named_scope("pushes")
-def measure_pushes(slopes: Slopes, rois: RoiSamples, batch: Batch) -> dict[str, Array]:
-    """How well the pushes agree with the way to the object, by route and IoU; scalars.
-
-    ``push/ROUTE/IOU`` is the mean cosine between the negative slope and the way from the RoI's
-    four coordinates to those of its object; ``nearer/ROUTE/IOU`` the share of RoIs whose IoU with
-    it rises with a small step along the negative slope. RoIs without a slope, or that are their
-    object, do not count; a mean over none is NaN.
-    """
+def pushes_of(slopes: Slopes, rois: RoiSamples, batch: Batch) -> Pushes:
+    """Each RoI's push by both routes, beside the way to its object."""
     objects = jnp.take_along_axis(batch.boxes, rois.matched[..., None], 1)  # (N, S, 4)
     real = jnp.take_along_axis(batch.box_valid & ~batch.box_ignore, rois.matched, 1)
     counted = rois.valid & real & (batch.image_weights > 0)[:, None]
     overlap, rise = jax.vmap(jax.vmap(jax.value_and_grad(_iou)))(rois.boxes, objects)
-    is_object = rois.labels > 0
+    way = objects - rois.boxes
+
+    def push(slope: Array) -> Push:
+        lengths = _length(way) * _length(slope)
+        moves = counted & (lengths > 0)
+        cosine = -(slope * way).sum(-1) / jnp.where(moves, lengths, 1)
+        return Push(-slope, cosine, -(slope * rise).sum(-1) > 0, moves)
+
+    return Pushes(rois.boxes, overlap, rois.labels > 0, *map(push, slopes))
+
+
+def measure_pushes(pushes: Pushes) -> dict[str, Array]:
+    """How well the pushes agree with the way to the object, by route and IoU; scalars.
+
+    ``push/ROUTE/IOU`` is the mean cosine, ``nearer/ROUTE/IOU`` the share of RoIs that come nearer.
+    RoIs without a slope, or that are their object, do not count; a mean over none is NaN.
+    """
     found = {}
-    for route, slope in slopes._asdict().items():
-        way = objects - rois.boxes
-        long = _length(way) * _length(slope)
-        moves = counted & (long > 0)
-        cosine = -(slope * way).sum(-1) / jnp.where(moves, long, 1)
-        nearer = -(slope * rise).sum(-1) > 0
-        bins = [(is_object, name, limits) for name, limits in FOREGROUND_BINS.items()]
+    for route in Slopes._fields:
+        push: Push = getattr(pushes, route)
+        bins = [(pushes.foreground, *of_bin) for of_bin in FOREGROUND_BINS.items()]
         if route == "pooling":  # the background has no targets
-            bins += [(~is_object, name, limits) for name, limits in BACKGROUND_BINS.items()]
+            bins += [(~pushes.foreground, *of_bin) for of_bin in BACKGROUND_BINS.items()]
         for kind, name, (low, high) in bins:
-            inside = moves & kind & (overlap >= low) & ((overlap < high) | (high == 1))
-            found[f"push/{route}/{name}"] = share(jnp.where(inside, cosine, 0).sum(), inside.sum())
-            found[f"nearer/{route}/{name}"] = share((inside & nearer).sum(), inside.sum())
+            below = (pushes.overlap < high) | (high == 1)
+            inside = push.moves & kind & (pushes.overlap >= low) & below
+            cosines = jnp.where(inside, push.cosine, 0)
+            found[f"push/{route}/{name}"] = share(cosines.sum(), inside.sum())
+            found[f"nearer/{route}/{name}"] = share((inside & push.nearer).sum(), inside.sum())
     return found
 
 

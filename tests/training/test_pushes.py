@@ -9,7 +9,7 @@ import pytest
 from jaxrcnn import detector as library
 from jaxrcnn.detector import build, draw_keys, forward_train
 from jaxrcnn.stages.losses import box_head_losses
-from jaxrcnn.training.pushes import Slopes, measure_pushes, roi_slopes
+from jaxrcnn.training.pushes import Slopes, measure_pushes, pushes_of, roi_slopes
 from jaxrcnn.training.routes import set_up
 from jaxrcnn.types import Batch, RoiSamples
 from tests.tiny import MODEL, change, make_batch, make_variables
@@ -98,9 +98,14 @@ def case():
     return slopes, rois, batch, overlap
 
 
+@jax.jit
+def measured(slopes, rois, batch):
+    return measure_pushes(pushes_of(slopes, rois, batch))
+
+
 def test_measures_are_means_over_the_rois_of_a_bin(case):
     slopes, rois, batch, overlap = case
-    found = jax.jit(measure_pushes)(slopes, rois, batch)
+    found = measured(slopes, rois, batch)
     bins = {
         ("pooling", "0.1"): (0.1, 0.5),
         **{
@@ -136,10 +141,10 @@ def test_measures_are_means_over_the_rois_of_a_bin(case):
 def test_a_push_to_the_object_has_cosine_one_and_none_is_no_number(case):
     _, rois, batch, _ = case
     away = rois.boxes - rois.matched_boxes  # a slope: the push is against it
-    found = measure_pushes(Slopes(away, -away), rois, batch)
+    found = measured(Slopes(away, -away), rois, batch)
     for name in ("0.5", "0.6", "0.7", "0.8"):
         np.testing.assert_allclose(found[f"push/pooling/{name}"], 1, rtol=1e-5)
         np.testing.assert_allclose(found[f"push/targets/{name}"], -1, rtol=1e-5)
         assert found[f"nearer/pooling/{name}"] == 1
-    nothing = measure_pushes(Slopes(away, away), rois._replace(valid=rois.valid & False), batch)
+    nothing = measured(Slopes(away, away), rois._replace(valid=rois.valid & False), batch)
     assert np.isnan(list(nothing.values())).all()
