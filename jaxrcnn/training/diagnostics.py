@@ -18,7 +18,7 @@ from jaxrcnn.stages.rpn import concatenate_levels
 from jaxrcnn.training.alternating import RPN_LOSSES, Stage, phase_start
 from jaxrcnn.training.knobs import Knobs, step_key
 from jaxrcnn.training.measures import best_anchors, boxes_of, drift, measure_flow, share
-from jaxrcnn.training.optimizer import Optimizer, default_optimizer, update_now
+from jaxrcnn.training.optimizer import Optimizer, default_optimizer, rate_at, update_now
 from jaxrcnn.training.pushes import measure_pushes, pushes_of, roi_slopes
 from jaxrcnn.training.routes import (
     Setting,
@@ -114,7 +114,13 @@ def diagnose(
         slopes, flow = roi_slopes(setting)
         found |= measure_pushes(pushes_of(slopes, flow.rois, batch))
     if curvature:
-        found |= _curvatures(setting, taken.sums)
+        bends = _curvatures(setting, taken.sums)
+        found |= {f"curvature/{along}": bend for along, bend in bends.items()}
+        with jax.numpy_dtype_promotion("standard"):  # a schedule multiplies by numbers of steps
+            rates = rate_at(config, state.step, optimizer).values()
+        found |= {
+            f"overshoot/{along}": rate * bend / 2 for rate in rates for along, bend in bends.items()
+        }
     return {name: value.astype(jnp.float32) for name, value in found.items()}
 
 
@@ -206,4 +212,4 @@ def _curvatures(setting: Setting, sums: Mapping[str, Any]) -> dict[str, Array]:
     names = {"pooling": "pooling", "direct": "closed"}
     directions = [{k: sums[name][k] for k in setting.trained} for name in names.values()]
     values = jax.lax.map(along, jax.tree.map(lambda *x: jnp.stack(x), *directions))
-    return {f"curvature/{name}": value for name, value in zip(names, values, strict=True)}
+    return dict(zip(names, values, strict=True))

@@ -334,6 +334,8 @@ def test_curvature_is_a_finite_difference_of_gradients():
             ) / (2 * eps)
             assert abs(expected) > 0.01
             np.testing.assert_allclose(got[f"curvature/{name}"], expected, rtol=1e-4)
+            limit = 2 / expected  # of the learning rate
+            np.testing.assert_allclose(got[f"overshoot/{name}"], 0.02 / limit, rtol=1e-4)
         for loss in ("box_class", "box_reg"):
             assert got[f"gradient/{loss}/pooling/rpn/box"] > 0
 
@@ -360,7 +362,8 @@ def test_everything_differentiates_twice(op):
     shapes = jax.eval_shape(
         functools.partial(diagnose, detector, config), state, make_batch(), KNOBS
     )
-    assert {"curvature/pooling", "curvature/direct"} <= shapes.keys()
+    for name in ("curvature", "overshoot"):
+        assert {f"{name}/pooling", f"{name}/direct"} <= shapes.keys()
     assert all(x.shape == () and x.dtype == jnp.float32 for x in shapes.values())
 
 
