@@ -72,6 +72,7 @@ MAY_IMPORT = {
     "training.modules": {"types", "detector", "jax"},
     "training.measures": {"types", "config", "ops", "jax"},
     "training.routes": {"types", "config", "detector", "jax"},
+    "training.pushes": {"types", "config", "ops", "detector", "jax"},
     "training.diagnostics": {"types", "config", "stages", "detector", "jax"},
     "training.columns": set(),
     "training.hlo": set(),
@@ -121,6 +122,7 @@ MAY_IMPORT = {
     "sheets": set(),
     "visualize": {"sheets", "tags", "fonts", "numpy", "PIL"},
     "step_images": {"visualize", "fonts", "numpy", "PIL"},
+    "push_images": {"step_images", "numpy", "PIL"},
     "curves": {"types", "numpy", "matplotlib"},
     "pages": {"numpy", "PIL", "jinja2", "matplotlib"},
     "run_scores": {"config", "training"},
@@ -158,6 +160,8 @@ MAY_IMPORT = {
     },
     "study.job": {"runtime.process"},  # a program
     "study.serving": {"training"},
+    "study.interventions": {"types", "config", "ops", "stages", "detector", "jax"},
+    "study.second_look": {"types", "config", "ops", "stages", "detector", "jax"},
     "benchmark": {
         *("__version__", "types", "config", "config_io", "ops", "stages", "detector"),
         *("training", "data", "evaluation"),
@@ -195,6 +199,7 @@ ABOVE_THE_PACKAGE = {"configs", "train", "tests"}
 FOR_TYPES_ONLY = {
     "": {"config", "detector", "training"},
     "visualize": {"data", "evaluation"},
+    "step_images": {"evaluation"},
 }
 
 # Slow to load, or missing where only a part of the package is used: imported inside the function
@@ -232,6 +237,7 @@ CORE += [
             "measures",
             "mesh",
             "modules",
+            "pushes",
         ),
         *("optimizer", "routes", "state", "step", "sharding"),
     )

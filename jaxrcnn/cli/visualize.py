@@ -30,10 +30,12 @@ from jaxrcnn.data.records import Dataset
 from jaxrcnn.data.sources import resolve_data
 from jaxrcnn.detector import Detector, Variables
 from jaxrcnn.evaluation.coco import ImageDetections
+from jaxrcnn.push_images import Pushed, push_panel
 from jaxrcnn.run_start import check_start, epoch_length
 from jaxrcnn.runs import first_state
 from jaxrcnn.step_images import (
     Canvas,
+    Panel,
     Truth,
     anchor_panel,
     detection_panel,
@@ -45,6 +47,7 @@ from jaxrcnn.training.alternating import stage_of, takes_given
 from jaxrcnn.training.epochs import with_epochs
 from jaxrcnn.training.pieces import build_detector
 from jaxrcnn.training.progress import Progress
+from jaxrcnn.training.pushes import BACKGROUND_BINS, Push, Pushes, pushes_at
 from jaxrcnn.training.sampled import Sampled, found, sampled
 from jaxrcnn.training.sharding import compile_programs
 from jaxrcnn.types import Batch, Detections
@@ -85,6 +88,7 @@ class Step(NamedTuple):
     upright: np.ndarray  # its images before the config's flips
     sampled: Sampled
     detections: Detections | None
+    pushes: Pushes | None  # where they are asked for, in place of all else
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
@@ -100,13 +104,16 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
             "name the folder of a run or of labelled images, or a config with --config"
         )
     subject = _subject(arguments, fields)
+    if arguments.pushes and subject.config.train.scheme != "joint":
+        raise ConfigError("--pushes: only joint training has a gradient to the proposals")
     steps = subject.config.train.steps
     if arguments.step > steps:
         raise ConfigError(f"--step {arguments.step}: there are {counted(steps, 'training step')}")
     make_folder(arguments.out)
     sheets = []
     last = min(steps, arguments.step + arguments.steps - 1)
-    for step in _steps(subject, range(arguments.step - 1, last), arguments.images):
+    numbers = range(arguments.step - 1, last)
+    for step in _steps(subject, numbers, arguments.images, arguments.pushes):
         for place in range(len(step.batch.images)):
             name, image, line = _draw(subject, step, place)
             path = arguments.out / name
@@ -172,7 +179,7 @@ def _config(arguments: argparse.Namespace, fields: Sequence[str]) -> Config:
     return config
 
 
-def _steps(subject: Subject, numbers: range, most: int) -> Iterator[Step]:
+def _steps(subject: Subject, numbers: range, most: int, pushes: bool = False) -> Iterator[Step]:
     """The steps, as the training loop would get them."""
     config, dataset = subject.config, subject.dataset
     given = None
@@ -181,6 +188,7 @@ def _steps(subject: Subject, numbers: range, most: int) -> Iterator[Step]:
     plan = plan_training(dataset, config)
     draw = jax.jit(sampled, static_argnums=(0, 1), static_argnames="stage")
     find = jax.jit(found, static_argnums=0)
+    push = jax.jit(pushes_at, static_argnums=(0, 1))
     until = replace(config, train=replace(config.train, steps=numbers.stop))  # makes none in vain
     with contextlib.closing(train_batches(dataset, until, numbers.start, given)) as batches:
         for number in numbers:
@@ -198,8 +206,12 @@ def _steps(subject: Subject, numbers: range, most: int) -> Iterator[Step]:
             detections = None
             if subject.trained and stage != "rpn":
                 detections = jax.device_get(find(subject.detector, subject.variables, some))
+            pushed = None
+            if pushes:
+                found_pushes = push(subject.detector, config, subject.variables, fed, number)
+                pushed = jax.tree.map(lambda x, own=own: x[own], jax.device_get(found_pushes))
             upright = _upright(subject, plan, number, given, shown.tolist())
-            yield Step(number + 1, some, upright, drawn, detections)
+            yield Step(number + 1, some, upright, drawn, detections, pushed)
 
 
 def _looks_at_all(config: Config) -> bool:
@@ -246,6 +258,8 @@ def _draw(subject: Subject, step: Step, place: int) -> tuple[str, np.ndarray, st
         kept = valid & (scores >= MIN_SCORE)
         detected = ImageDetections(boxes[kept], scores[kept], labels[kept])
         panels.append(detection_panel(canvas, detected, names, MIN_SCORE))
+    if step.pushes is not None:
+        panels = _push_panels(canvas, truth, jax.tree.map(lambda x: x[place], step.pushes))
     title = f"Step {step.number}, image {place + 1}: {legible(record.name)}"
     changed = bool(subject.config.data.augment or subject.dataset.transforms)
     how = _describe(step, place, (record.height, record.width), changed)
@@ -256,6 +270,25 @@ def _draw(subject: Subject, step: Step, place: int) -> tuple[str, np.ndarray, st
         f"{number}; foreground: {counted(len(anchors), 'anchor')}, {counted(len(rois[0]), 'RoI')}"
     )
     return f"step_{step.number:06}_{place + 1:02}_{stem}.png", image, line
+
+
+def _push_panels(canvas: Canvas, truth: Truth, pushes: Pushes) -> list[Panel]:
+    """Of one image: foreground by both routes, and by pooling the background near an object."""
+    ((low, high),) = BACKGROUND_BINS.values()
+    near = ~pushes.foreground & (pushes.overlap >= low) & (pushes.overlap < high)
+
+    def panel(name: str, push: Push, kind: Any) -> Panel:
+        drawn = np.asarray(kind & push.moves)
+        boxes, steps, nearer = (
+            np.asarray(x)[drawn] for x in (pushes.boxes, push.step, push.nearer)
+        )
+        return push_panel(canvas, truth, name, Pushed(boxes, steps, nearer))
+
+    return [
+        panel("Pooling, foreground", pushes.pooling, pushes.foreground),
+        panel("Targets, foreground", pushes.targets, pushes.foreground),
+        panel(f"Pooling, background of IoU {low:g} to {high:g}", pushes.pooling, near),
+    ]
 
 
 def _describe(step: Step, place: int, stored: tuple[int, int], changed: bool) -> str:

@@ -1,8 +1,8 @@
 """The instrument of the gradient question, inside the training step.
 
 Which loss pulls at which module, by which route of the gate, whatever the gate of the run is; how
-that agrees with the RPN's own gradient; and what one update with an open gate does to the
-proposals. docs/schemes.md lists the names.
+that agrees with the RPN's own gradient; where it pushes the proposals, and what one update with an
+open gate does to them. docs/schemes.md lists the names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,8 @@ from jaxrcnn.stages.rpn import concatenate_levels
 from jaxrcnn.training.alternating import RPN_LOSSES, Stage, phase_start
 from jaxrcnn.training.knobs import Knobs, step_key
 from jaxrcnn.training.measures import best_anchors, boxes_of, drift, measure_flow, share
-from jaxrcnn.training.optimizer import Optimizer, default_optimizer, update_now
+from jaxrcnn.training.optimizer import Optimizer, default_optimizer, rate_at, update_now
+from jaxrcnn.training.pushes import measure_pushes, pushes_of, roi_slopes
 from jaxrcnn.training.routes import (
     Setting,
     Taken,
@@ -110,8 +111,16 @@ def diagnose(
             for name in ("closed", "open")
         }
         found |= _drifts(detector, config, state, batch, taken, optimizer)
+        slopes, flow = roi_slopes(setting)
+        found |= measure_pushes(pushes_of(slopes, flow.rois, batch))
     if curvature:
-        found |= _curvatures(setting, taken.sums)
+        bends = _curvatures(setting, taken.sums)
+        found |= {f"curvature/{along}": bend for along, bend in bends.items()}
+        with jax.numpy_dtype_promotion("standard"):  # a schedule multiplies by numbers of steps
+            rates = rate_at(config, state.step, optimizer).values()
+        found |= {
+            f"overshoot/{along}": rate * bend / 2 for rate in rates for along, bend in bends.items()
+        }
     return {name: value.astype(jnp.float32) for name, value in found.items()}
 
 
@@ -203,4 +212,4 @@ def _curvatures(setting: Setting, sums: Mapping[str, Any]) -> dict[str, Array]:
     names = {"pooling": "pooling", "direct": "closed"}
     directions = [{k: sums[name][k] for k in setting.trained} for name in names.values()]
     values = jax.lax.map(along, jax.tree.map(lambda *x: jnp.stack(x), *directions))
-    return {f"curvature/{name}": value for name, value in zip(names, values, strict=True)}
+    return dict(zip(names, values, strict=True))

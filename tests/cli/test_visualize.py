@@ -12,6 +12,7 @@ from jaxrcnn.data.loader import train_batches
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.detector import build
 from jaxrcnn.interop.model_folder import make_model
+from jaxrcnn.step_images import PANEL_SIDE
 from jaxrcnn.training.workdir import Classes
 from tests.tiny import MODEL, make_variables
 
@@ -45,6 +46,16 @@ def test_a_model_s_steps_are_drawn_with_its_detections(model, tmp_path, capsys):
     assert (out / "index.png").exists()
 
 
+@pytest.mark.slow
+def test_pushes_are_drawn_in_place_of_what_is_trained(model, tmp_path, capsys):
+    words = [str(model), "--out", str(tmp_path), "--images", "1", "--pushes"]
+    assert main(["visualize", *words]) == 0
+    (path,) = tmp_path.glob("step_000001_01_*.png")
+    with Image.open(path) as image:
+        assert image.width > 3 * PANEL_SIDE
+        assert image.height < 2 * PANEL_SIDE  # three panels in a row
+
+
 def test_the_steps_are_those_of_the_training_loop():
     dataset, detector = shapes_dataset(8, 0), build(FOUR)
     subject = visualize.Subject(CONFIG, detector, make_variables(detector), dataset, False)
@@ -53,6 +64,7 @@ def test_the_steps_are_those_of_the_training_loop():
         expected = next(batches)
     assert step.number == 5
     assert step.detections is None
+    assert step.pushes is None
     for got, wanted in zip(jax.tree.leaves(step.batch), jax.tree.leaves(expected), strict=True):
         np.testing.assert_array_equal(got, wanted[:2])
     assert step.sampled.rois.shape[:2] == (2, FOUR.box_head.samples)
@@ -75,7 +87,7 @@ def test_how_an_image_was_changed_is_said(horizontal, vertical, words):
     with contextlib.closing(train_batches(dataset, config)) as batches:
         batch = next(batches)
     upright = visualize._upright(subject, plan, 0, None, [0, 1, 2])
-    step = visualize.Step(1, batch, upright, None, None)
+    step = visualize.Step(1, batch, upright, None, None, None)
     height, width = batch.image_sizes[1]
     said = visualize._describe(step, 1, (2 * height, 2 * width), False)
     rows, columns = batch.images.shape[1:3]
@@ -103,6 +115,17 @@ def test_what_cannot_be_shown_is_one_line(model, tmp_path, capsys, words, said):
         main(["visualize", *words, "--out", str(tmp_path / "out")])
     assert stop.value.code == 2
     assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_alternating_training_has_no_pushes(tmp_path, capsys, monkeypatch):
+    config = replace(CONFIG, train=replace(CONFIG.train, scheme="alternating"))
+    subject = visualize.Subject(config, build(FOUR), {}, shapes_dataset(8, 0), True)
+    monkeypatch.setattr(visualize, "_subject", lambda *_: subject)
+    with pytest.raises(SystemExit) as stop:
+        main(["visualize", "--config", "tiny", "--pushes", "--out", str(tmp_path / "out")])
+    assert stop.value.code == 2
+    assert "--pushes: only joint training" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -18,13 +18,14 @@ examples:
   jaxrcnn visualize --config shapes --out fed
   jaxrcnn visualize my_photos --from none --out fed
   jaxrcnn visualize runs/my_photos --step 500 --out fed
+  jaxrcnn visualize runs/my_photos --pushes --out pushes
 
 {FIELDS}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """[DIR] [--config CONFIG] --out DIR [--step N] [--steps N] [--images N] [--from SOURCE]
-    [--checkpoint NAME] [--pieces NAME].
+    [--checkpoint NAME] [--pushes] [--pieces NAME].
     """
     parser.epilog = EPILOG
     parser.add_argument(
@@ -75,5 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=checkpoint,
         help="checkpoint of the run whose weights make the RoIs and detections (default: the best "
         "if it was trained with train.keep_best, else the last)",
+    )
+    parser.add_argument(
+        "--pushes",
+        action="store_true",
+        help="show instead where the second stage's gradient would move the proposals with an open "
+        "gate: an arrow at two corners of each, by route",
     )
     add_pieces_argument(parser)

@@ -1,0 +1,129 @@
+"""A training pass that labels the proposals where an open gate moves them to, within the step."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxrcnn import detector as library
+from jaxrcnn.config import ModelConfig
+from jaxrcnn.detector import Detector, Variables
+from jaxrcnn.ops.boxes import clip
+from jaxrcnn.ops.sampling import Sample
+from jaxrcnn.stages.inputs import clean
+from jaxrcnn.stages.losses import box_head_losses
+from jaxrcnn.stages.rois import sample_rois
+from jaxrcnn.types import (
+    Array,
+    Batch,
+    BoxOutput,
+    Flow,
+    Gates,
+    Losses,
+    Proposals,
+    RoiSamples,
+)
+
+MOVE = 0.1
+"""How far a proposal moves: the corner coordinate that moves most, in sides of the proposal."""
+
+
+def train_with_second_look(
+    detector: Detector,
+    variables: Variables,
+    batch: Batch,
+    key: Array,
+    train: bool = True,
+    gates: Gates | None = None,
+    proposals: Proposals | None = None,
+) -> tuple[Losses, Variables, Flow]:
+    """`forward_train` with the second stage's losses at the moved RoIs, labelled again.
+
+    The first look is `forward_train`. From its gradient, each RoI is moved (`moved`) and matched
+    and labelled again (`labelled_again`). The box head then runs on the moved RoIs: both losses are
+    taken there, and their gradients flow as they do without the second look, also through the gate;
+    the move itself is a constant. A closed gate moves nothing, and validation has one look.
+    """
+    losses, updated, flow = library.forward_train(
+        detector, variables, batch, key, train, gates, proposals
+    )
+    config = detector.config
+    if not train or config.proposals.stop_gradient:
+        return losses, updated, flow
+    _, roi_keys, dropout_key = library.draw_keys(key, batch.image_index)
+    batch = clean(batch)
+
+    def second_stage(
+        variables: Variables, maps: Any, rois: RoiSamples
+    ) -> tuple[Any, BoxOutput, Any]:
+        pooled = library.pool(detector, maps, rois.boxes)
+        head, variables = library.apply(detector, "box_head", variables, pooled, train, dropout_key)
+        output = library.split_images(head, len(rois.boxes))
+        losses = box_head_losses(
+            output, rois, batch.image_weights, config.box_head, detector.roi_losses
+        )
+        return losses, output, variables
+
+    fixed, maps, rois = jax.lax.stop_gradient((variables, flow.features, flow.rois))
+
+    def total(boxes: Array, references: Array) -> Array:
+        given = rois._replace(boxes=boxes, references=references)
+        return sum(second_stage(fixed, maps, given)[0], start=jnp.zeros(()))
+
+    def passed(boxes: Array) -> tuple[Array, Array]:
+        given = rois._replace(boxes=boxes, references=boxes)
+        given = detector.gate(given, config.proposals, gates)
+        return given.boxes, given.references
+
+    _, through_gate = jax.vjp(passed, rois.boxes)
+    (slope,) = through_gate(jax.grad(total, (0, 1))(rois.boxes, rois.references))
+    boxes = moved(rois, slope, batch.image_sizes)
+    again = labelled_again(roi_keys, boxes, rois.valid, batch, config)
+    shift = boxes - rois.boxes
+    seen = again._replace(boxes=flow.rois.boxes + shift, references=flow.rois.references + shift)
+    of_boxes, output, updated = second_stage(updated, flow.features, seen)
+    losses = Losses(losses.rpn_objectness, losses.rpn_box, *of_boxes)
+    return losses, updated, flow._replace(rois=seen, output=output)
+
+
+def moved(rois: RoiSamples, slope: Array, image_sizes: Array) -> Array:
+    """The RoIs' boxes (N, S, 4) after a step of steepest descent, clipped to the image.
+
+    The step is in sides of the box, and of the same length for all: the coordinate that moves most
+    moves by `MOVE`. Ground truth that was appended is no proposal and stays.
+
+    Args:
+        rois: before the step.
+        slope: (N, S, 4) gradient of the loss in the boxes, per pixel.
+        image_sizes: (N, 2).
+    """
+    sides = rois.boxes[..., 2:] - rois.boxes[..., :2]
+    sides = jnp.concatenate([sides, sides], -1)
+    relative = slope * sides  # in sides of the box
+    largest = jnp.abs(relative).max(-1, keepdims=True)
+    is_truth = (rois.labels > 0) & (rois.boxes == rois.matched_boxes).all(-1)
+    moves = (largest > 0) & ~is_truth[..., None]
+    step = MOVE * sides * relative / jnp.where(moves, largest, 1)
+    boxes = jnp.where(moves, rois.boxes - step, rois.boxes)
+    return jax.vmap(clip)(boxes, image_sizes)
+
+
+def labelled_again(
+    keys: Array, boxes: Array, valid: Array, batch: Batch, config: ModelConfig
+) -> RoiSamples:
+    """All of the boxes (N, S, 4) as RoIs in the same places, matched and labelled where they are.
+
+    Those that are neither foreground nor background any more are not valid.
+    """
+    given = Proposals(boxes, jnp.zeros_like(boxes[..., 0]), valid)
+    proposals = dataclasses.replace(config.proposals, append_ground_truth=False)
+    return sample_rois(
+        keys, given, batch, dataclasses.replace(config, proposals=proposals), _in_place
+    )
+
+
+def _in_place(key: Array, label: Array, overlap: Array, size: int, share: float) -> Sample:
+    """A sampler that takes every candidate that has a label."""
+    del key, overlap, size, share
+    return Sample(jnp.arange(len(label), dtype=jnp.int32), label >= 0)
