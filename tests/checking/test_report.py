@@ -93,12 +93,12 @@ def test_a_set_that_cannot_be_read_has_a_page_too(tmp_path):
 
 
 def test_a_box_outside_of_its_image_is_drawn_on_a_larger_one():
-    drawn = _mark(np.zeros((40, 60, 3), np.uint8), np.array([50.0, 10, 70, 20]))
+    drawn = _mark(np.zeros((40, 60, 3), np.uint8), np.array([[50.0, 10, 70, 20]]))
     assert drawn.shape == (40, 70, 3)
     assert (drawn[30, 65] == 128).all()  # what was added
     assert (drawn[30, 55] == 0).all()
     assert (drawn[:, :, 0] == 220).any()
-    far = _mark(np.zeros((40, 60, 3), np.uint8), np.array([-500.0, 10, -490, 20]))
+    far = _mark(np.zeros((40, 60, 3), np.uint8), np.array([[-500.0, 10, -490, 20]]))
     assert far.shape == (40, 90, 3)  # by half of its width at most
 
 
@@ -106,10 +106,38 @@ def test_of_thousands_of_unreadable_images_few_are_tried(planted, monkeypatch):
     tried = []
     monkeypatch.setattr("jaxrcnn.checking.drawing.read_image", lambda file: unreadable(tried, file))
     findings = planted[0].findings
-    fault = Fault("image-damaged", "a.json", "image 1", "is torn", "", "a.jpg")
-    splits = [findings.splits[0]._replace(faults=[fault] * 1000)]
-    assert draw_faults(findings._replace(splits=splits)) == {"image-damaged": []}
+    torn = Fault("image-damaged", "a.json", "image 1", "is torn", "")
+    faults = [torn._replace(image=f"{place}.jpg") for place in range(1000)]
+    splits = [findings.splits[0]._replace(faults=faults)]
+    assert draw_faults(findings._replace(splits=splits, classes=[])) == {"image-damaged": []}
     assert len(tried) == TRIED
+
+
+def test_an_image_with_many_faults_of_a_kind_is_drawn_once_with_all_of_their_boxes(
+    planted, tmp_path, monkeypatch
+):
+    marked = []
+    monkeypatch.setattr(
+        "jaxrcnn.checking.drawing._mark",
+        lambda pixels, boxes: marked.append(boxes.tolist()) or pixels,
+    )
+    names = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    for name in names:
+        Image.new("RGB", (60, 40)).save(name)
+    boxes = [(x, 5.0, x - 3, 9.0) for x in (10.0, 20.0, 30.0)]
+    inverted = [
+        Fault("box-inverted", "a.txt", f"line {line}", "is inverted", "", names[line == 3], box)
+        for line, box in enumerate(boxes, 1)
+    ]
+    outside = inverted[0]._replace(kind="box-outside", record="image 7 (a.png)")
+    findings = planted[0].findings
+    splits = [findings.splits[0]._replace(faults=[*inverted, outside])]
+    drawn = draw_faults(findings._replace(splits=splits, classes=[]))
+    assert {kind: [caption for _, caption in own] for kind, own in drawn.items()} == {
+        "box-inverted": ["train: image a.png, 2 faults", "train: image b.png, line 3"],
+        "box-outside": ["train: image 7 (a.png)"],
+    }
+    assert marked == [[list(x) for x in boxes[:2]], [list(boxes[2])], [list(boxes[0])]]
 
 
 def unreadable(tried, file):
