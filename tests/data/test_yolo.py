@@ -147,9 +147,12 @@ FAULTY_IMAGES = {
         b"text",
         r"images/train: image images/train/b\.png: .*not an image, or",
     ),
-    "not UTF-8": ("labels/train/b.txt", b"0 \xe9", r"images/train: image images/train/b\.png: its label file .*"
-                  r"b\.txt: it is not UTF-8 text \(byte 2\)"),
-}  # fmt: skip
+    "not UTF-8": (
+        "labels/train/b.txt",
+        b"0 \xe9",
+        r"image images/train/b\.png: its label file .*b\.txt: it is not UTF-8 text \(byte 2\)",
+    ),
+}
 
 
 @pytest.mark.parametrize(("file", "content", "what"), FAULTY_IMAGES.values(), ids=FAULTY_IMAGES)
