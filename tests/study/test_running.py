@@ -201,7 +201,7 @@ def test_every_run_has_the_studys_choice_of_held_out_images(tmp_path, monkeypatc
 def test_a_run_that_has_ended_was_of_the_plans_detector(tmp_path):
     running.claim(tmp_path, CONFIG, fork.build)
     running.claim(tmp_path, CONFIG, fork.build)
-    with pytest.raises(ConfigError, match=r"here there is the default; .* build= or --pieces$"):
+    with pytest.raises(ConfigError, match=r"not with the default; .* build= or --pieces$"):
         running.claim(tmp_path, CONFIG, build)
 
 
