@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.epilog = (
         "A SHAPE is images x height x width, such as 2x320x320. The defaults suit the device: on "
-        "an accelerator, training of 16x800x1344 in bfloat16, beside torchvision where it is "
+        "an accelerator, training of 16x800x1344 in bfloat16, compared with torchvision if it is "
         f"installed. {FIELDS}\n\n"
         "To see whether a detector of your own is faster, and in which stages: --against "
         "my_fork:build. It is compared with the one that the config describes, or with that of "
@@ -103,14 +103,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--against",
         metavar="NAME",
         type=against,
-        help="what to measure beside it, turn by turn: torchvision, none, or a second detector as "
-        "for --pieces (default: torchvision on an accelerator where it is installed)",
+        help="what to compare it with, in alternation: torchvision, none, or a second detector as "
+        "for --pieces (default: torchvision on an accelerator if it is installed)",
     )
     parser.add_argument(
         "--peer-python",
         metavar="PYTHON",
         default=sys.executable,
-        help="Python interpreter that has the library (default: this one)",
+        help="Python interpreter that has torchvision (default: this one)",
     )
 
 
