@@ -90,7 +90,7 @@ MAY_IMPORT = {
         "jax",
     },
     "training.revision": set(),
-    "training.trackers": {"config"},
+    "training.trackers": {"config", "wording"},
     "training.tracker_kinds": {"config", "config_io", "writing", "tensorboardX", "numpy", "PIL"},
     "training.mesh": {"config", "jax", "numpy"},
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
@@ -191,6 +191,7 @@ ABOVE_THE_PACKAGE = {"configs", "train", "tests"}
 # draws a record and its detections may name types.
 FOR_TYPES_ONLY = {
     "": {"config", "detector", "training"},
+    "step_images": {"evaluation"},
     "visualize": {"data", "evaluation"},
 }
 
