@@ -55,9 +55,10 @@ def _describe_split(each: SplitFindings) -> Iterator[str]:
     found = each.statistics
     if found is None:
         return
+    ignored = f" ({found['boxes_to_ignore']} to ignore)" if found["boxes_to_ignore"] else ""
     yield (
         f"{each.split.name}: {counted(found['images'], 'image')}, "
-        f"{counted(found['boxes'], 'box', 'boxes')}, "
+        f"{counted(found['boxes'], 'box', 'boxes')}{ignored}, "
         f"{counted(found['empty_images'], 'image')} without objects ({found['empty_share']:.1%})"
     )
     if found["boxes"]:
@@ -74,6 +75,11 @@ def _describe_split(each: SplitFindings) -> Iterator[str]:
     texts = [f"{name} {numbers['boxes']}" for name, numbers in names[:20]]
     more = [f"{len(names) - 20} more"] if len(names) > 20 else []
     yield f"  classes: {', '.join([*texts, *more]) or 'none'}"
+    notes = [] if each.split.dataset is None else [*each.split.dataset.notes]
+    if found["boxes"] and found["boxes"] == found["boxes_to_ignore"]:
+        notes.append("all boxes are crowds or marked to be ignored, so none is trained on")
+    for note in notes:
+        yield f"  note: {note}"
 
 
 def describe_fit_lines(fit: Fit) -> Iterator[str]:
