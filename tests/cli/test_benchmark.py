@@ -12,7 +12,8 @@ from PIL import Image
 from jaxrcnn.benchmark import suites
 from jaxrcnn.benchmark.report import Section
 from jaxrcnn.cli import main
-from jaxrcnn.cli.benchmark import add_arguments, names_of
+from jaxrcnn.cli.arguments.benchmark import add_arguments
+from jaxrcnn.cli.benchmark import names_of
 from tests.test_imports import (
     CORE_LIBRARIES,
     LOADED_BY_FLAX,
