@@ -3,6 +3,7 @@
 import argparse
 import pathlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from jaxrcnn import validation
 from jaxrcnn.cli.evaluate import split_folder
 from jaxrcnn.cli.fed_steps import Subject, fed_steps
 from jaxrcnn.cli.folder import derived_config
-from jaxrcnn.cli.options import Asked, asked_fields, init_of
+from jaxrcnn.cli.options import Asked, apply_fields, asked_fields, init_of
 from jaxrcnn.cli.out import make_folder
 from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.cli.run import describe_checkpoint, load_run
@@ -28,6 +29,7 @@ from jaxrcnn.training.epochs import with_epochs
 from jaxrcnn.training.pieces import build_detector
 from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.sharding import compile_programs
+from jaxrcnn.training.workdir import read_config
 from jaxrcnn.visualize import save_image_sheet
 from jaxrcnn.wording import counted, legible
 
@@ -109,10 +111,12 @@ def _finished(
 ) -> Subject:
     """The run in a folder, with the weights of its checkpoint."""
     run = load_run(workdir, arguments.checkpoint, None, fields, arguments.pieces)
-    validation.check(run.config)
-    dataset = open_train_dataset(run.config, split_folder(workdir, run.config))
+    train = apply_fields(read_config(workdir), fields).train  # a model in use has other batches
+    config = replace(run.config, train=train)
+    validation.check(config)
+    dataset = open_train_dataset(config, split_folder(workdir, config))
     print(f"{workdir}, {describe_checkpoint(run)}, on {dataset.summary()}", flush=True)
-    return Subject(run.config, run.detector, run.variables, dataset, trained=True)
+    return Subject(config, run.detector, run.variables, dataset, trained=True)
 
 
 def _config(arguments: argparse.Namespace, fields: Sequence[str]) -> Config:
