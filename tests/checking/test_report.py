@@ -14,7 +14,7 @@ from jaxrcnn.checking.lines import describe_report
 from jaxrcnn.checking.report import render, to_tree, write_report
 from jaxrcnn.checking.splits import read_splits
 from jaxrcnn.data.errors import DataError, Fault
-from tests.checking.planted import Planter, plant_all, write_set
+from tests.checking.planted import Planter, plant_all, read_tables, write_set, write_tables
 from tests.checking.test_findings import config_of
 from tests.study.test_report import BROWSER, Page, browse
 
@@ -59,6 +59,26 @@ def test_the_terminal_says_what_is_wrong_and_what_to_do(planted):
     assert "  3 x image-outside: image outside of the data set's folder" in lines
     assert f"      what to do: {KINDS['image-outside'].remedy}" in lines
     assert lines[-1].endswith("without the faulty records (data.on_error=skip)")
+
+
+def test_the_terminal_says_how_a_split_was_read_and_what_is_ignored(tmp_path):
+    write_set(tmp_path)
+    tables = read_tables(tmp_path, "train")
+    for one in tables["annotations"]:
+        one["iscrowd"] = 1
+    for one in (*tables["images"], *tables["annotations"]):
+        key = "image_id" if "image_id" in one else "id"
+        one[key] = f"no {one[key]}"
+    write_tables(tmp_path, "train", tables)
+    config = config_of(tmp_path)
+    findings = find(list(read_splits(config)), 1, lambda _: None)
+    lines = list(describe_report(Report(config, findings, None, fingerprint(config))))
+    assert any(line.startswith("train: 32 images, 64 boxes (64 to ignore), 0") for line in lines)
+    assert any(line.startswith("val: 4 images, 8 boxes, 0") for line in lines)
+    assert [line for line in lines if "note: " in line] == [
+        "  note: image ids are strings: images are numbered from 1 in their order",
+        "  note: all boxes are crowds or marked to be ignored, so none is trained on",
+    ]
 
 
 def test_rotated_images_are_counted_and_shown(planted):
