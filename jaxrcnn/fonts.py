@@ -86,7 +86,7 @@ def _check(file: str) -> None:
         _characters(file)
         _open(file, 12)
     except (OSError, RuntimeError) as error:  # Pillow's and matplotlib's
-        reason = " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or "it is not a font file"
         raise ConfigError(f"{file} cannot be used as a font ({reason})") from error
 
 

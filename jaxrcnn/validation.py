@@ -408,7 +408,7 @@ def _augmentations(config: Config) -> Rules:
 
 def _files(data: DataConfig) -> Rules:
     yield (
-        not data.root,
+        not all(data.roots) or not data.roots,
         f"data.root is empty: data.format={data.format} needs the folder that contains "
         f"{ROOT_CONTENTS[data.format]}",
     )
@@ -416,6 +416,10 @@ def _files(data: DataConfig) -> Rules:
         not data.eval_split and data.val_share == 0,
         "data.eval_split is empty and data.val_share=0: name the split to evaluate on, or give the "
         "share of the training images to hold out",
+    )
+    yield (
+        not all(data.image_roots),
+        "data.image_roots contains an empty path: name a folder, such as . for the current one",
     )
     for pair in data.columns:
         yield data.format not in ("table", "auto"), f"data.columns={data.columns} requires a table"

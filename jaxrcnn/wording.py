@@ -50,6 +50,21 @@ def _escaped(character: str) -> str:
     return ascii(character)[1:-1]
 
 
+def missing(what: str, packages: str, error: ImportError, extra: str) -> str:
+    """What to say where a field needs packages that are not installed.
+
+    Args:
+        what: the field and its value.
+        packages: that it requires.
+        error: of their import.
+        extra: of jaxrcnn that installs them.
+    """
+    return (
+        f"{what} requires {packages}, which cannot be imported ({error}): "
+        f"pip install 'jaxrcnn[{extra}]'"
+    )
+
+
 def shortened(text: str, longest: int = LONGEST) -> str:
     """The text, or where it is longer than so many characters its ends."""
     half = longest // 2

@@ -91,7 +91,7 @@ MAY_IMPORT = {
         "jax",
     },
     "training.revision": set(),
-    "training.trackers": {"config"},
+    "training.trackers": {"config", "wording"},
     "training.tracker_kinds": {"config", "config_io", "writing", "tensorboardX", "numpy", "PIL"},
     "training.mesh": {"config", "jax", "numpy"},
     "training.sharding": {"types", "config", "detector", "runtime.xla", "jax"},
@@ -198,8 +198,8 @@ ABOVE_THE_PACKAGE = {"configs", "train", "tests"}
 # draws a record and its detections may name types.
 FOR_TYPES_ONLY = {
     "": {"config", "detector", "training"},
-    "visualize": {"data", "evaluation"},
     "step_images": {"evaluation"},
+    "visualize": {"data", "evaluation"},
 }
 
 # Slow to load, or missing where only a part of the package is used: imported inside the function

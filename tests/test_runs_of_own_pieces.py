@@ -65,9 +65,9 @@ def test_a_run_does_not_go_on_with_other_pieces(tmp_path):
     ):
         with pytest.raises(ConfigError) as stop:
             run_own(tmp_path, **changed)
-        assert str(stop.value).startswith(f"{tmp_path} was made with {name}, and here there is")
+        assert str(stop.value).startswith(f"{tmp_path} was made with {name}, not with ")
     write_pieces(tmp_path, own_pieces(detector, optimizer=momentum))
-    with pytest.raises(ConfigError, match=f"here there is train_transforms {here}.keep_larger"):
+    with pytest.raises(ConfigError, match=f"not with train_transforms {here}.keep_larger"):
         run_own(tmp_path)
     assert not list((tmp_path / "checkpoints").iterdir())
 

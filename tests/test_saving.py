@@ -105,8 +105,8 @@ def test_pieces_of_ones_own_are_named_and_never_rebuilt_as_others(tmp_path, vari
     name = f"{bin_centres.__module__}.bin_centres"
     assert json.loads((folder / "pieces.json").read_text())["roi_op"]["name"] == name
     assert complaint(jaxrcnn.load, folder) == (
-        f"{folder} was made with roi_op {name}, and here there is the default; their code is not "
-        "in the folder: name the function that builds the detector with build= or --pieces"
+        f"{folder} was made with roi_op {name}, not with the default; the folder does not "
+        "contain their code: name the function that builds the detector with build= or --pieces"
     )
     model = jaxrcnn.load(folder, build=build_own, max_detections=5)
     assert model.detector.roi_op is bin_centres

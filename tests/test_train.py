@@ -196,7 +196,7 @@ def test_epochs_are_the_steps_of_the_training_set_that_was_opened(tmp_path, caps
 def test_a_run_does_not_go_on_with_other_pieces(finished, capsys):
     before = fingerprint(finished)
     said = error_line(capsys, lambda: train(finished, "--pieces", "tests.cli.fork:build"))
-    assert "no pieces of its own, and here there is roi_op tests.cli.fork.first_pixels" in said
+    assert "the default pieces, not with roi_op tests.cli.fork.first_pixels" in said
     assert fingerprint(finished) == before
 
 

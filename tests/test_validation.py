@@ -373,6 +373,14 @@ def test_every_number_has_a_range_or_may_be_anything():
             "the share of the training images to hold out",
         ),
         (
+            {"data.format": "coco", "data.root": ("x", "")},
+            "data.root is empty: data.format=coco needs the folder that contains annotations/",
+        ),
+        (
+            {"data.format": "coco", "data.root": "x", "data.image_roots": ("",)},
+            "data.image_roots contains an empty path: name a folder, such as . for the current one",
+        ),
+        (
             {"data.format": "coco", "data.root": "x", "data.columns": ("label=class",)},
             "data.columns=('label=class',) requires a table",
         ),

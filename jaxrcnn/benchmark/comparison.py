@@ -33,8 +33,8 @@ def compare_speed(name: str, shape: Shape, programs: Programs, steps: int) -> It
         costs[second] = measure_cost(programs[second])
         programs[second].run(1)
     timings = take_turns({side: program.run for side, program in programs.items()}, steps)
-    yield speed_section(f"{name}: {second} beside {first}", shape, timings)
-    yield cost_section(f"{name}: cost of {second} beside {first}", costs)
+    yield speed_section(f"{name}: {second} compared with {first}", shape, timings)
+    yield cost_section(f"{name}: cost of {second} compared with {first}", costs)
 
 
 def compare_stages(name: str, programs: Programs) -> Section:
@@ -48,7 +48,9 @@ def compare_stages(name: str, programs: Programs) -> Section:
         for side, program in programs.items():
             run = functools.partial(program.run, 1)
             profiles[side].append(stage_table(run, PROFILED))
-    return stage_section(f"{name}: stages of {second} beside {first}, from profiles", profiles)
+    return stage_section(
+        f"{name}: stages of {second} compared with {first}, from profiles", profiles
+    )
 
 
 def speed_section(title: str, shape: Shape, timings: Mapping[str, Timing]) -> Section:
@@ -62,7 +64,7 @@ def speed_section(title: str, shape: Shape, timings: Mapping[str, Timing]) -> Se
             f"{second} / {first}",
             f"{1 / ratio:.2f} x",
             f"{ratio:.2f} x",
-            f"{turns[0]:.2f} .. {turns[-1]:.2f} x by turn: {_verdict(turns)}",
+            f"{turns[0]:.2f} .. {turns[-1]:.2f} x, {_verdict(turns)}",
         )
     )
     return Section(title, rows, {**numbers, "time_ratio": ratio, "time_ratio_by_turn": turns})
@@ -71,9 +73,9 @@ def speed_section(title: str, shape: Shape, timings: Mapping[str, Timing]) -> Se
 def _verdict(ratios: Sequence[float]) -> str:
     """What the turns say, from the smallest ratio of times to the largest."""
     if ratios[-1] < 1:
-        return "faster in every turn"
+        return "faster in every round"
     if ratios[0] > 1:
-        return "slower in every turn"
+        return "slower in every round"
     return "no clear difference"
 
 
@@ -109,7 +111,7 @@ def stage_section(title: str, profiles: Mapping[str, Sequence[StageTable]]) -> S
     least = WORTH_A_ROW * first.seconds
     differ = [name for name in names if turns[name][0] >= least or turns[name][-1] <= -least]
     differ.sort(key=lambda name: -abs(statistics.mean(turns[name])))
-    rows: list[tuple[str, ...]] = [("ms", *means, "difference", "by turn")]
+    rows: list[tuple[str, ...]] = [("ms", *means, "difference", "per round")]
     for name in differ:
         times = (_seconds(table, name) for table in means.values())
         spread = f"{1e3 * turns[name][0]:+.1f} .. {1e3 * turns[name][-1]:+.1f}"

@@ -56,8 +56,8 @@ def check(session: Session) -> Iterator[Section]:
     found = detector_differences(
         settings.config, session.variables, device, build=settings.detector.build
     )
-    yield _agreement("check: forward and backward pass beside the CPU's", *found)
-    yield _agreement("check: ops beside the CPU's", case_differences(session.cases, device))
+    yield _agreement("check: forward and backward pass compared with the CPU's", *found)
+    yield _agreement("check: ops compared with the CPU's", case_differences(session.cases, device))
 
 
 def train(session: Session) -> Iterator[Section]:
@@ -255,7 +255,7 @@ def _beside(
     if peer is None:
         return
     name = f"{kind} {shape}"
-    title = f"{name}: beside {PEER}"
+    title = f"{name}: compared with {PEER}"
     tried = peer.detector(kind, settings.config, shape, session.variables)
     if not any(isinstance(took, float) for took in tried.values()):
         rows = [("setting", "why it does not run"), *((k, str(x)[:60]) for k, x in tried.items())]

@@ -41,7 +41,8 @@ def check_boxes_together(split: Split, looks: Sequence[Look]) -> list[Fault]:
     faults = _rotated(split, split.dataset, list(split.faults))
     faults = _written_otherwise(split, split.dataset, faults)
     for record, look in zip(split.dataset.records, looks, strict=True):
-        faults += [] if look.fault is None else [look.fault]
+        if look.fault is not None:
+            faults.append(look.fault._replace(record=split.record_name(record)))
         faults += _of_record(split, split.dataset, record, look.orientation)
     return faults
 

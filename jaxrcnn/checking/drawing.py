@@ -1,7 +1,9 @@
 """Small images of faults, and of what each class looks like."""
 
 import itertools
-from collections import Counter, defaultdict
+import pathlib
+from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,13 +14,14 @@ from jaxrcnn.data.images import read_image
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.pages import thumbnail
 from jaxrcnn.visualize import draw_boxes
+from jaxrcnn.wording import counted
 
 SIDE = 320
 """Of a small image, pixels."""
 PER_KIND = 12
-"""Faults of a kind that are drawn."""
+"""Images of a kind of faults that are drawn."""
 TRIED = 4 * PER_KIND
-"""Faults of a kind whose images are read for that."""
+"""Images of a kind of faults that are read for that."""
 PER_CLASS, CLASSES = 6, 24
 """Images of a class, and classes, of which a sheet is drawn."""
 MARGIN = 0.5
@@ -30,52 +33,66 @@ Pictures = list[tuple[str, str]]
 
 
 def draw_faults(findings: Findings) -> dict[str, Pictures]:
-    """Images of the first faults of each kind, where they can be read."""
-    found: defaultdict[str, Pictures] = defaultdict(list)
-    tried: Counter[str] = Counter()  # thousands may be unreadable
-    for split, fault in findings.faults:
-        if fault.image and len(found[fault.kind]) < PER_KIND and tried[fault.kind] < TRIED:
-            tried[fault.kind] += 1
-            uri = _draw_fault(fault)
-            if uri:
-                found[fault.kind].append((uri, f"{split}: {fault.record}"))
-    return dict(found)
+    """The first images of each kind of faults that can be read, each once with all of its boxes."""
+    found: dict[str, Pictures] = {}
+    for kind, own in findings.by_kind.items():
+        of_image: defaultdict[str, list[tuple[str, Fault]]] = defaultdict(list)
+        for split, fault in own:
+            if fault.image:
+                of_image[fault.image].append((split, fault))
+        some = itertools.islice(of_image.values(), TRIED)  # thousands may be unreadable
+        drawn = (_draw_faults_of(faults) for faults in some)
+        found[kind] = list(itertools.islice((one for one in drawn if one), PER_KIND))
+    return found
 
 
-def _draw_fault(fault: Fault) -> str:
-    """An image with the box of a fault, or as it is; "" where it cannot be read."""
+def _draw_faults_of(faults: Sequence[tuple[str, Fault]]) -> tuple[str, str] | None:
+    """An image with the boxes of its faults, and a caption; None where it is unreadable."""
+    split, first = faults[0]
     try:
-        pixels = read_image(fault.image)
+        pixels = read_image(first.image)
     except DataError:
-        return ""
-    box = np.array(fault.box, np.float64)
-    if box.size and np.isfinite(box).all():
-        pixels = _mark(pixels, box)
-    return thumbnail(pixels, SIDE)
+        return None
+    boxes = np.array([fault.box for _, fault in faults if fault.box], np.float64).reshape(-1, 4)
+    boxes = boxes[np.isfinite(boxes).all(axis=1)]
+    caption = f"{split}: {_caption([fault for _, fault in faults])}"
+    return thumbnail(_mark(pixels, boxes) if len(boxes) else pixels, SIDE), caption
 
 
-def _mark(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """An image with a box, which may be inverted; extended where the box is outside of it."""
+def _caption(faults: Sequence[Fault]) -> str:
+    """What to call an image with faults, whose records may be lines of a file."""
+    record = faults[0].record
+    is_image = record.startswith("image ")
+    names = [record if is_image else f"image {pathlib.PurePath(faults[0].image).name}"]
+    if len(faults) > 1:
+        names.append(counted(len(faults), "fault"))
+    elif not is_image:
+        names.append(record)
+    return ", ".join(names)
+
+
+def _mark(pixels: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """An image with boxes (n, 4), which may be inverted; extended where they are outside of it."""
     from PIL import Image, ImageDraw
 
     height, width = pixels.shape[:2]
-    x0, y0, x1, y1 = *np.minimum(box[:2], box[2:]), *np.maximum(box[:2], box[2:])
-    most = (int(MARGIN * width), int(MARGIN * height))
-    left, right = _margins(x0, x1, width, most[0])
-    top, bottom = _margins(y0, y1, height, most[1])
+    start, end = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
+    (x0, y0), (x1, y1) = start.min(axis=0), end.max(axis=0)
+    left, right = _margins(x0, x1, width, int(MARGIN * width))
+    top, bottom = _margins(y0, y1, height, int(MARGIN * height))
     canvas = Image.new("RGB", (left + width + right, top + height + bottom), GREY)
     canvas.paste(Image.fromarray(pixels), (left, top))
     limits = np.array([*canvas.size, *canvas.size]) - 1
-    offset = np.array([left, top, left, top])
-    shifted = np.clip(np.array([x0, y0, x1, y1]) + offset, 0, limits)
+    shifted = np.concatenate([start, end], axis=1) + np.array([left, top, left, top])
     thick = max(2, round(max(canvas.size) / 100))
-    around = np.clip(shifted + np.array([-1, -1, 1, 1]) * thick, 0, limits)  # small ones show too
-    ImageDraw.Draw(canvas).rectangle(around.tolist(), outline=RED, width=thick)
+    outset = np.array([-1, -1, 1, 1]) * thick  # so that small boxes show too
+    for box in np.clip(np.clip(shifted, 0, limits) + outset, 0, limits).tolist():
+        ImageDraw.Draw(canvas).rectangle(box, outline=RED, width=thick)
     return np.asarray(canvas)
 
 
 def _margins(start: float, end: float, side: int, most: int) -> tuple[int, int]:
-    """Pixels to add before and behind a side, so that a box is in sight or at least its part."""
+    """Pixels to add before and behind a side, so that boxes are in sight or at least in part."""
     before = min(int(np.ceil(max(-start, 0))), most)
     behind = min(int(np.ceil(max(end - side, 0))), most)
     return before, behind

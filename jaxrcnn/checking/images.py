@@ -109,7 +109,7 @@ def _alone(decode: Callable[[Sequence[Record]], list[Look]], record: Record) -> 
             return pool.submit(decode, [record]).result()[0]
     except BrokenProcessPool:
         what = "decoding it ends the process: the decoder crashes, or memory runs out"
-        fault = Fault("image-damaged", record.file, f"image {record.source_id}", what, "replace it")
+        fault = Fault("image-damaged", record.file, f"image {record.name}", what, "replace it")
         return Look(b"", 1, fault)
 
 

@@ -1,5 +1,6 @@
 """What was found, as lines for a terminal."""
 
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ from jaxrcnn.data.errors import shortened
 from jaxrcnn.training.memory import gigabytes
 from jaxrcnn.wording import counted
 
+WIDTH, INDENT = 88, 9
+"""Of the lines about anchors, batches and cost, in characters."""
 SHOWN = 3
 """Faults of a kind that are printed; all of them are in the files."""
 
@@ -26,10 +29,10 @@ def describe_report(report: Report) -> Iterator[str]:
     if "none" in digests:
         yield f"fingerprint  none: {digests['none']}"
     else:
-        left_out = ", without the faulty records (data.on_error=skip)"
-        faulty = left_out if report.findings.faults else ""
-        texts = (f"{name} {digest}" for name, digest in digests.items())
-        yield f"fingerprint  {', '.join(texts)}{faulty}"
+        for place, (name, digest) in enumerate(digests.items()):
+            yield f"{'' if place else 'fingerprint':11}  {name:10} {digest}"
+        if report.findings.faults:
+            yield f"{'':11}  without the faulty records (data.on_error=skip)"
 
 
 def describe_faults(findings: Findings) -> Iterator[str]:
@@ -52,9 +55,10 @@ def _describe_split(each: SplitFindings) -> Iterator[str]:
     found = each.statistics
     if found is None:
         return
+    ignored = f" ({found['boxes_to_ignore']} to ignore)" if found["boxes_to_ignore"] else ""
     yield (
         f"{each.split.name}: {counted(found['images'], 'image')}, "
-        f"{counted(found['boxes'], 'box', 'boxes')}, "
+        f"{counted(found['boxes'], 'box', 'boxes')}{ignored}, "
         f"{counted(found['empty_images'], 'image')} without objects ({found['empty_share']:.1%})"
     )
     if found["boxes"]:
@@ -71,30 +75,38 @@ def _describe_split(each: SplitFindings) -> Iterator[str]:
     texts = [f"{name} {numbers['boxes']}" for name, numbers in names[:20]]
     more = [f"{len(names) - 20} more"] if len(names) > 20 else []
     yield f"  classes: {', '.join([*texts, *more]) or 'none'}"
+    notes = [] if each.split.dataset is None else [*each.split.dataset.notes]
+    if found["boxes"] and found["boxes"] == found["boxes_to_ignore"]:
+        notes.append("all boxes are crowds or marked to be ignored, so none is trained on")
+    for note in notes:
+        yield f"  note: {note}"
 
 
 def describe_fit_lines(fit: Fit) -> Iterator[str]:
-    """Anchors, batches and cost, a line each."""
+    """Anchors, batches and cost, in lines of at most `WIDTH` characters."""
+    texts = {"batches": describe_batches(fit.batches), "cost": describe_cost(fit.cost)}
     if fit.anchors is not None:
-        yield f"anchors  {describe_anchors(fit.anchors)}"
-    yield f"batches  {describe_batches(fit.batches)}"
-    yield f"cost     {describe_cost(fit.cost)}"
+        texts = {"anchors": describe_anchors(fit.anchors), **texts}
+    for name, text in texts.items():
+        yield from textwrap.wrap(
+            text, WIDTH, initial_indent=f"{name:{INDENT}}", subsequent_indent=" " * INDENT
+        )
 
 
 def describe_anchors(anchors: dict[str, Any]) -> str:
     """What the anchors miss, and what others would."""
     now, then = anchors["missed"], anchors["suggested_missed"]
     text = (
-        f"{now['0.5']:.1%} of the objects have no anchor with an IoU of 0.5, {now['0.7']:.1%} none "
-        "with 0.7"
+        f"{now['0.5']:.1%} of the objects have no anchor with an IoU of 0.5 ({now['0.7']:.1%} with "
+        "0.7)."
     )
     if then is None:
-        return f"{text}; k-means finds no anchors that miss fewer objects"
+        return f"{text} k-means finds no anchors that miss fewer."
     sizes = sorted({size for level in anchors["suggested_sizes"] for size in level})
     return (
-        f"{text}; with the sizes {_numbers(sizes)} and ratios "
-        f"{_numbers(anchors['suggested_ratios'])} that k-means suggests, {then['0.5']:.1%} and "
-        f"{then['0.7']:.1%} (other anchors require training from random weights)"
+        f"{text} k-means suggests the sizes {_numbers(sizes)} and the ratios "
+        f"{_numbers(anchors['suggested_ratios'])}, which miss {then['0.5']:.1%} "
+        f"({then['0.7']:.1%}); other anchors require training from random weights."
     )
 
 

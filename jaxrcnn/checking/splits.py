@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from jaxrcnn.config import Config, DataConfig
+from jaxrcnn.data.coco_tables import name_image
 from jaxrcnn.data.datasets import open_eval_dataset, open_train_dataset
 from jaxrcnn.data.errors import INVALID, DataError, Fault
 from jaxrcnn.data.formats import FORMATS
@@ -29,9 +30,9 @@ class Split(NamedTuple):
     faults: tuple[Fault, ...]  # that its reader found
 
     def record_name(self, record: Record) -> str:
-        """What a record is called in faults."""
+        """What a record is called in faults, as its reader calls it."""
         if self.format == "coco":
-            return f"image {record.source_id} ({record.name})"
+            return name_image(record.source_id, record.name)
         return f"image {record.name}"
 
 

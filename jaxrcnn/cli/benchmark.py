@@ -7,16 +7,13 @@ import json
 import os
 import pathlib
 import re
-import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from jaxrcnn.benchmark.shapes import Shape, shape
-from jaxrcnn.cli.arguments import CONFIG, FIELDS
-from jaxrcnn.cli.arguments.pieces import add_pieces_argument
-from jaxrcnn.cli.parsing import count, some_of
+from jaxrcnn.benchmark.shapes import Shape
+from jaxrcnn.cli.arguments.benchmark import ASKED_FOR, COMPARED, SUITES
 from jaxrcnn.config import Config, ConfigError, DataConfig
 from jaxrcnn.config_names import config_name, config_path
 from jaxrcnn.opening import read_json
@@ -26,101 +23,14 @@ if TYPE_CHECKING:
     from jaxrcnn.benchmark.report import Section
     from jaxrcnn.benchmark.session import Measured, Settings
 
-TAKES_FIELDS = True
-"""Other arguments are --config.FIELD VALUE, as `jaxrcnn train` takes them."""
-
 DEFAULT = "fasterrcnn_resnet50_fpn"
 """torchvision's name of what is measured where there is no --config."""
-
-SUITES = ("check", "train", "predict", "stages", "gate", "ops", "input", "eval", "start")
-"""What can be measured, in that order."""
-
-COMPARED = ("train", "predict", "stages")
-"""Those that compare two detectors; the others measure the first alone."""
-
-ASKED_FOR = ("eval", "start")
-"""Those that are measured only where they are named: the device has no part in them, or little."""
 
 SHAPES = {
     "cpu": (Shape(2, 320, 320), (Shape(1, 320, 320), Shape(1, 800, 1088))),
     "other": (Shape(16, 800, 1344), (Shape(1, 800, 1344), Shape(16, 800, 1344))),
 }
 """For training and prediction, by the kind of device."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """[--config CONFIG] [--what NAMES] [--train SHAPE] [--predict SHAPE ...] [--pieces NAME]
-    [--against NAME].
-    """
-    parser.epilog = (
-        "A SHAPE is images x height x width, such as 2x320x320. The defaults suit the device: on "
-        "an accelerator, training of 16x800x1344 in bfloat16, beside torchvision where it is "
-        f"installed. {FIELDS}\n\n"
-        "To see whether a detector of your own is faster, and in which stages: --against "
-        "my_fork:build. It is compared with the one that the config describes, or with that of "
-        "--pieces."
-    )
-    parser.add_argument(
-        "--config",
-        metavar="CONFIG",
-        help=f"{CONFIG} (default: torchvision's ResNet-50 FPN)",
-    )
-    parser.add_argument(
-        "--what",
-        metavar="NAMES",
-        type=some_of(SUITES),
-        help=f"some of {','.join(SUITES)} (default: all but {' and '.join(ASKED_FOR)}, and on a "
-        f"CPU without check; {','.join(COMPARED)} to compare two detectors)",
-    )
-    parser.add_argument("--train", metavar="SHAPE", type=shape, help="shape of training batches")
-    parser.add_argument(
-        "--predict", metavar="SHAPE", type=shape, nargs="+", help="shapes of prediction batches"
-    )
-    parser.add_argument(
-        "--steps",
-        metavar="N",
-        type=count,
-        default=20,
-        help="timed steps of each program (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--json", metavar="FILE", type=pathlib.Path, help="write all figures to this file"
-    )
-    parser.add_argument(
-        "--plot",
-        metavar="JSON",
-        type=pathlib.Path,
-        help="measure nothing, draw the figures of an earlier --json file",
-    )
-    parser.add_argument(
-        "--plots",
-        metavar="DIR",
-        type=pathlib.Path,
-        help="folder for the plots (default with --plot: that of the JSON file)",
-    )
-    add_pieces_argument(parser)
-    parser.add_argument(
-        "--against",
-        metavar="NAME",
-        type=against,
-        help="what to measure beside it, turn by turn: torchvision, none, or a second detector as "
-        "for --pieces (default: torchvision on an accelerator where it is installed)",
-    )
-    parser.add_argument(
-        "--peer-python",
-        metavar="PYTHON",
-        default=sys.executable,
-        help="Python interpreter that has the library (default: this one)",
-    )
-
-
-def against(text: str) -> str:
-    """The type of an argument that names a library or a detector to compare with."""
-    if text not in ("torchvision", "none") and ":" not in text:
-        raise argparse.ArgumentTypeError(
-            f"got {text!r}, expected torchvision, none or MODULE:FUNCTION, such as my_fork:build"
-        )
-    return text
 
 
 def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:

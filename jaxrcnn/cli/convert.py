@@ -73,7 +73,7 @@ def fetch_detector(model: str, weights: str) -> pathlib.Path:
     path = fetch(file)
     if file.kind == "backbone":
         raise ConfigError(
-            f"{model} is a backbone, which needs no converting: --config.train.init {path}"
+            f"{model} is a backbone, which requires no conversion: use --config.train.init {path}"
         )
     return path
 

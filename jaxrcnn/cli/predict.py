@@ -72,7 +72,8 @@ def check_font(font: pathlib.Path | None, names: Sequence[str]) -> None:
     if missing:
         shown = "".join(missing[:20])
         print(
-            f"note: no font has {shown}, which is drawn as boxes; --font FILE takes one that has",
+            f"note: class names contain characters that no font has, drawn as boxes: {shown}; "
+            "choose a font that has them with --font FILE",
             file=sys.stderr,
         )
 

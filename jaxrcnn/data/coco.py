@@ -18,7 +18,7 @@ from jaxrcnn.data.checks import (
 from jaxrcnn.data.coco_annotations import LARGEST_AREA, Entry
 from jaxrcnn.data.coco_categories import number_categories
 from jaxrcnn.data.coco_images import look_at_images
-from jaxrcnn.data.coco_tables import Split, read_split
+from jaxrcnn.data.coco_tables import Split, name_image, read_split
 from jaxrcnn.data.columns import Records
 from jaxrcnn.data.errors import INVALID, UNKNOWN_CLASS, DataError, Invalid, fault
 from jaxrcnn.data.image_files import ImageFile
@@ -198,7 +198,8 @@ def _fault(
     row: int,
 ) -> DataError:
     """The error of an image or, where row is not below 0, of one of its boxes."""
-    file, record = files[place], f"image {table.images[place]['id']}"
+    file, entry = files[place], table.images[place]
+    record = name_image(entry["id"], entry.get("file_name"))
     image = file.path if isinstance(file, ImageFile) else getattr(file, "image", "")
     box = boxes.corners[row] if row >= 0 else ()
     return fault(table.file, record, what, image=image, box=box)

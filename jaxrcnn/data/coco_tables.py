@@ -96,6 +96,12 @@ def _root_category(categories: Sequence[Entry], annotations: Annotations) -> Ent
     return None
 
 
+def name_image(image_id: Id, file_name: Any) -> str:
+    """What an image is called in faults: ``image 139 (a.jpg)``, without what is no name."""
+    named = isinstance(file_name, str) and file_name
+    return f"image {image_id} ({file_name})" if named else f"image {image_id}"
+
+
 def _check_images(images: Sequence[Entry], file: str, log: FaultLog) -> tuple[set[Id], list[Entry]]:
     """All ids of images, and the images whose id no other has."""
     checked: list[Entry] = []
@@ -110,7 +116,7 @@ def _check_images(images: Sequence[Entry], file: str, log: FaultLog) -> tuple[se
     for image in checked:
         if image["id"] in twice:
             what = "more than one image has this id"
-            record = f"image {image['id']}"
+            record = name_image(image["id"], image.get("file_name"))
             log.add(fault(file, record, what, kind=TWICE), loses_image=True)
     unique = [image for image in checked if image["id"] not in twice]
     return {image["id"] for image in checked}, unique

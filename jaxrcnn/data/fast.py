@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxrcnn.config import ConfigError, DataConfig
+from jaxrcnn.wording import missing
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -83,10 +84,8 @@ def require_decoder(data: DataConfig) -> None:
 
             _opencv()
         except ImportError as error:
-            raise ConfigError(
-                f"data.decoder=fast requires simplejpeg and OpenCV, which cannot be imported "
-                f"({error}): pip install 'jaxrcnn[fast]'"
-            ) from error
+            packages = "simplejpeg and OpenCV"
+            raise ConfigError(missing("data.decoder=fast", packages, error, "fast")) from error
 
 
 def fraction_for(size: tuple[int, int], orientation: int = 1) -> int:

@@ -34,10 +34,10 @@ def read_file(record: Record, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         pixels, size = read_scaled(record.file, max_pixels, as_stored=record.as_stored)
     except DataError as error:
         what = f"the image cannot be decoded ({error.__cause__ or error})"
-        raise fault(record.file, f"image {record.source_id}", what, kind="image-damaged") from error
+        raise fault(record.file, f"image {record.name}", what, kind="image-damaged") from error
     if size != (record.height, record.width):
         what = size_mismatch(size, (record.height, record.width))
-        raise fault(record.file, f"image {record.source_id}", what, kind="image-size")
+        raise fault(record.file, f"image {record.name}", what, kind="image-size")
     return pixels
 
 

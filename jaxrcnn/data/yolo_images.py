@@ -95,7 +95,7 @@ def _images_of(
                 yield Listed(0, path, f"line {number}", line, places)
     else:
         for image in images_below(path):
-            yield Listed(0, path, f"image {below(path, image)}", image, ())
+            yield Listed(0, path, f"image {below(root, image)}", image, ())
 
 
 def named_folders(root: str, description: Description, splits: Sequence[str]) -> list[str]:

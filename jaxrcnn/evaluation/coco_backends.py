@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from jaxrcnn.config import ConfigError
+from jaxrcnn.wording import missing
 
 Backend = Literal["pycocotools", "faster_coco_eval"]
 
@@ -31,10 +32,8 @@ def check_backend(backend: Backend) -> None:
         try:
             import faster_coco_eval  # noqa: F401
         except ImportError as error:
-            raise ConfigError(
-                "eval.backend=faster_coco_eval needs a package that cannot be imported "
-                f"({error}): pip install 'jaxrcnn[fast]'"
-            ) from error
+            what = "eval.backend=faster_coco_eval"
+            raise ConfigError(missing(what, "faster-coco-eval", error, "fast")) from error
 
 
 def accumulate(

@@ -17,6 +17,7 @@ from jaxrcnn.evaluation.report_tables import (
     confusion_table,
     describe_loss,
     error_rows,
+    name_kind,
     score_table,
     stage_table,
 )
@@ -86,6 +87,6 @@ def _page(analysis: Analysis, dataset: Dataset, scores: CocoScores, title: str) 
         calibration=png_uri(plot_calibration(analysis.calibration)),
         calibration_error=analysis.calibration.error,
         worst=draw_worst(analysis.worst, dataset),
-        colors=KIND_COLORS,
+        colors={name_kind(kind): color for kind, color in KIND_COLORS.items()},
         color_of_right=RIGHT,
     )

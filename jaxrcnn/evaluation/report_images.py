@@ -10,6 +10,7 @@ from jaxrcnn.data.errors import DataError
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.evaluation.analysis.tide import KINDS
 from jaxrcnn.evaluation.analysis.worst import Mistake, WorstImage
+from jaxrcnn.evaluation.report_tables import name_kind
 from jaxrcnn.pages import thumbnail
 from jaxrcnn.visualize import draw_tagged
 from jaxrcnn.wording import counted
@@ -43,7 +44,7 @@ def draw_worst(worst: Sequence[WorstImage], dataset: Dataset) -> list[Drawn]:
     drawn = []
     for one in worst:
         counts = Counter(mistake.kind for mistake in one.mistakes)
-        said = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
+        said = ", ".join(f"{counts[kind]} {name_kind(kind)}" for kind in KINDS if counts[kind])
         name = dataset.records[one.image].name
         caption = f"{name}: {counted(len(one.mistakes), 'mistake')} ({said})"
         try:
@@ -87,7 +88,7 @@ def _tag(mistake: Mistake, names: Sequence[str]) -> str:
         return f"missed {name}"
     if mistake.meant:
         return f"{name} {mistake.score:.2f}, is {names[mistake.meant - 1]}"
-    return f"{name} {mistake.score:.2f} {mistake.kind}"
+    return f"{name} {mistake.score:.2f} {name_kind(mistake.kind)}"
 
 
 def _rgb(color: str) -> tuple[int, int, int]:

@@ -17,6 +17,9 @@ MOST_CLASSES = 20
 
 MOST_CONFUSIONS = 15
 
+NAMES = {"both": "class and box"}
+"""What the page calls kinds of errors that have another name in analysis.json."""
+
 MEANINGS = {
     "classification": "the box is right, but the class is wrong",
     "localisation": "the class is right, but the IoU is only 0.1 to 0.5",
@@ -89,12 +92,17 @@ def _named(kind: str) -> str:
     }.get(kind, f"{kind} errors")
 
 
+def name_kind(kind: str) -> str:
+    """What the page calls a kind of errors."""
+    return NAMES.get(kind, kind)
+
+
 def error_rows(tide: Tide) -> list[ErrorRow]:
     """What each kind of error costs, then all false positives and all false negatives."""
     largest = max([value or 0 for value in tide.lost.values()]) or 1
     rows = [
         ErrorRow(
-            kind,
+            name_kind(kind),
             number(tide.lost[kind]),
             (tide.lost[kind] or 0) / largest,
             f"{tide.counts[kind]:,}",

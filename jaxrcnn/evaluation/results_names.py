@@ -1,6 +1,9 @@
 """Which image and which class the detections of a file are of, in the many ways to say it."""
 
+import itertools
+import os
 import pathlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,17 +23,23 @@ def find_images(
         DataError: an image is not in the data set.
     """
     wanted = [str(row["image_id"]) for row in rows]
-    files = [pathlib.PurePath(str(row.get("file_name", ""))).name for row in rows]
+    files = [str(row.get("file_name", "")) for row in rows]
     by_id = [str(record.source_id) for record in dataset.records]
-    paths = [pathlib.PurePath(record.name) for record in dataset.records]
-    names, stems = [path.name for path in paths], [path.stem for path in paths]
+    names = [record.name for record in dataset.records]
     ids = _places(wanted, by_id)
-    if (named := _places(files, names)) is not None:
-        differ = ids is None or not np.array_equal(named, ids)
-        return named, ("images are matched by file_name",) if rows and differ else ()
-    for found in (ids, _places(wanted, names), _places(wanted, stems)):
-        if found is not None:
-            return found, ()
+    try:
+        for known in (names, [record.file for record in dataset.records]):
+            if (named := find_by_path(files, known, ids)) is not None:
+                differ = ids is None or not np.array_equal(named, ids)
+                return named, ("images are matched by file_name",) if rows and differ else ()
+        if ids is not None:
+            return ids, ()
+        stems = [os.path.splitext(name)[0] for name in names]
+        for known in (names, stems):
+            if (found := find_by_path(wanted, known)) is not None:
+                return found, ()
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
     if len(set(by_id)) < len(by_id):
         raise DataError(
             f"{path}: image ids are ambiguous, because the annotations of {dataset.name} use some "
@@ -52,6 +61,76 @@ def _places(wanted: Sequence[str], known: Sequence[str]) -> np.ndarray | None:
     if len(places) < len(known) or not set(wanted) <= places.keys():
         return None
     return np.array([places[name] for name in wanted], np.int64)
+
+
+def find_by_path(
+    wanted: Sequence[str], known: Sequence[str], ids: np.ndarray | None = None
+) -> np.ndarray | None:
+    """Where the images are that paths mean, whatever folders they begin in, (D,) int.
+
+    A path means the image whose own path has the longest end in common with it, in whole names of
+    folders and files.
+
+    Args:
+        wanted: a path for each detection, with slashes or backslashes.
+        known: the paths of the images.
+        ids: where the ids of the detections are, (D,), to choose among images that a path means
+            equally well.
+
+    Returns:
+        The places; None where a path has no name of a file in common with an image.
+
+    Raises:
+        ValueError: a path means several images, or several paths mean the same one.
+    """
+    by_name: defaultdict[str, list[int]] = defaultdict(list)
+    parts = [_parts(path) for path in known]
+    for place, own in enumerate(parts):
+        if own:
+            by_name[own[-1]].append(place)
+    found: dict[str, list[int]] = {}
+    for path in dict.fromkeys(wanted):
+        own = _parts(path)
+        shared = {place: _common(own, parts[place]) for place in by_name.get("".join(own[-1:]), ())}
+        if not shared:
+            return None
+        most = max(shared.values())
+        longest = [place for place, number in shared.items() if number == most]
+        found[path] = [place for place in longest if parts[place] == own] or longest
+    places = []
+    for number, path in enumerate(wanted):
+        one = found[path]
+        if len(one) > 1 and ids is not None and ids[number] in one:
+            one = [int(ids[number])]
+        if len(one) > 1:
+            images = " or ".join(quoted([known[x]]) for x in one[:2])
+            raise ValueError(f"{quoted([path])} could be {images}; write more of its folders")
+        places += one
+    _check_different(wanted, places, known)
+    return np.array(places, np.int64)
+
+
+def _check_different(wanted: Sequence[str], places: Sequence[int], known: Sequence[str]) -> None:
+    """See that no two paths mean the same image."""
+    first: dict[int, str] = {}
+    for path, place in dict.fromkeys(zip(wanted, places, strict=True)):
+        other = first.setdefault(place, path)
+        if _parts(other) != _parts(path):
+            raise ValueError(
+                f"{quoted([other])} and {quoted([path])} could both be {quoted([known[place]])}; "
+                "remove the detections of other images"
+            )
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """The names in a path."""
+    return pathlib.PurePosixPath(path.replace("\\", "/")).parts
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many names two paths have in common at their ends."""
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def find_labels(

@@ -13,6 +13,7 @@ from jaxrcnn.config import ConfigError, ModelConfig
 from jaxrcnn.detector import Variables
 from jaxrcnn.interop.naming import Peer
 from jaxrcnn.interop.transfer import path_of
+from jaxrcnn.wording import counted
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 """The smallest number that XLA does not take for 0."""
@@ -55,11 +56,12 @@ def without_denormals(
         with np.errstate(all="ignore"):
             factor = scale * total**-0.5
         if not np.all(np.isfinite(factor) & (np.abs(factor) < np.finfo(np.float32).max)):
+            number = counted(np.count_nonzero(small), "variance")
             raise ConfigError(
-                f"{name} has {np.count_nonzero(small)} values of {variance[small].min():g} or a "
-                f"little more, and model.backbone.norm_epsilon={config.backbone.norm_epsilon:g} "
-                "makes them divide to what is not finite; was the model built with another "
-                "epsilon? --config.model.backbone.norm_epsilon 1e-5"
+                f"{name}: dividing by the root of {number} (the smallest is "
+                f"{variance[small].min():g}) is not finite with model.backbone.norm_epsilon="
+                f"{config.backbone.norm_epsilon:g}; if the model was trained with another epsilon, "
+                "set it: --config.model.backbone.norm_epsilon 1e-5"
             )
         for kind, array in (("var", variance), ("scale", scale)):
             theirs = peer.name_of(f"{module}/{kind}", config)
@@ -69,7 +71,7 @@ def without_denormals(
             np.float32
         )
         lines.append(
-            f"  {'rescaled':18}  {np.count_nonzero(small)} channels of {name}, which XLA would "
-            "treat as 0"
+            f"  {'rescaled':18}  {counted(np.count_nonzero(small), 'channel')} of {name}: XLA "
+            "would treat such small variances as 0"
         )
     return jax.tree_util.tree_unflatten(tree, arrays), changed, lines

@@ -1,6 +1,7 @@
 """Which fields make a model fit a tensor of another shape."""
 
 from jaxrcnn.config import ModelConfig
+from jaxrcnn.wording import counted
 
 
 def remedy(path: str, shape: tuple[int, ...], config: ModelConfig) -> str:
@@ -17,21 +18,21 @@ def remedy(path: str, shape: tuple[int, ...], config: ModelConfig) -> str:
         sizes, ratios = len(config.anchors.sizes[0]), len(config.anchors.ratios)
         if anchors != sizes * ratios:
             return (
-                f"it has {anchors} anchors a cell{_products(anchors)}, this model {sizes} sizes x "
-                f"{ratios} ratios: set model.anchors.sizes and model.anchors.ratios to those of "
-                "its training"
+                f"the file has {counted(anchors, 'anchor')} per location{_products(anchors)}, this "
+                f"model {counted(sizes, 'size')} x {counted(ratios, 'ratio')}: set "
+                "model.anchors.sizes and model.anchors.ratios to those it was trained with"
             )
     if part in ("box_head/cls_score", "box_head/bbox_pred") and shape:
         classes = shape[0] - 1 if part.endswith("cls_score") else shape[0] / 4
         return (
-            f"set model.num_classes to {classes:g}, or draw box_head/cls_score and "
-            "box_head/bbox_pred anew: --config.train.init_restart box_head/cls_score "
-            "box_head/bbox_pred"
+            f"set model.num_classes to {classes:g}, or re-initialise the last layers with "
+            "--config.train.init_restart box_head/cls_score box_head/bbox_pred"
         )
+    again = f"re-initialise this part with --config.train.init_restart {part}"
     for beginning, fields in FIELDS.items():
         if part.startswith(beginning):
-            return f"set {fields} to those of its training, or draw {part} anew"
-    return f"take the model that it is of, or draw {part} anew"
+            return f"set {fields} to what it was trained with, or {again}"
+    return f"use a checkpoint of this model, or {again}"
 
 
 FIELDS = {

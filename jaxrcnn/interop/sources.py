@@ -38,7 +38,7 @@ def peer_of(tensors: Tensors, input_format: str = "") -> Peer:
             rgb = peer is DETECTRON2 and takes_rgb(tensors, input_format)
             return DETECTRON2_RGB if rgb else peer
     first = min(tensors)
-    raise ConfigError(f"the tensors, such as {first}, are of no known model; {READ}")
+    raise ConfigError(f"the names of its tensors, such as {first}, are of no known model; {READ}")
 
 
 def detector_peer(tensors: Tensors, input_format: str = "") -> Peer:
@@ -50,7 +50,7 @@ def detector_peer(tensors: Tensors, input_format: str = "") -> Peer:
     peer = peer_of(tensors, input_format)
     if peer in (TORCHVISION_BACKBONE, DETECTRON2_BACKBONE):
         raise ConfigError(
-            "it is an ImageNet backbone, which needs no converting: --config.train.init takes it "
-            "as it is"
+            "it is an ImageNet backbone, which requires no conversion: use it with "
+            "--config.train.init"
         )
     return peer

@@ -13,7 +13,7 @@ from jaxrcnn.interop.remedies import remedy
 from jaxrcnn.training.modules import is_in
 from jaxrcnn.wording import counted
 
-OTHER_MODEL = "is it of another model?"
+OTHER_MODEL = "it may be a checkpoint of another model"
 
 
 class Account(NamedTuple):
@@ -74,10 +74,10 @@ def load(
     unknown = [name for name in others if name not in skipped]
     if unknown:
         statistics = all(name.endswith((".running_mean", ".running_var")) for name in unknown)
-        remedy = "model.backbone.norm takes frozen or batch" if statistics else OTHER_MODEL
+        remedy = "set model.backbone.norm to frozen or batch" if statistics else OTHER_MODEL
         raise ConfigError(
-            f"the file has {counted(len(unknown), 'tensor')} that this model lacks, the first is "
-            f"{unknown[0]}; {remedy}"
+            f"the file has {counted(len(unknown), 'tensor')} that this model lacks (the first is "
+            f"{unknown[0]}); {remedy}"
         )
     _check_finite(broken)
     kept = {name: theirs[name] for name in skipped if fits_any(name, peer.kept)}
@@ -95,12 +95,13 @@ def _fitted(
 ) -> np.ndarray:
     """A tensor in our layout, type and shape."""
     if name not in theirs:
-        raise ConfigError(f"the file has no {name}, which {path} is made of; {OTHER_MODEL}")
+        raise ConfigError(f"the file has no {name}, which {path} requires; {OTHER_MODEL}")
     shape = theirs[name].shape
     wanted = peer.layout_of(path, config).theirs(np.empty(array.shape, bool)).shape
     if shape != wanted:
         raise ConfigError(
-            f"{name} is {shape} in the file, {wanted} in this model; {remedy(path, shape, config)}"
+            f"{name} has the shape {shape} in the file, but {wanted} in this model; "
+            f"{remedy(path, shape, config)}"
         )
     ours = np.ascontiguousarray(peer.layout_of(path, config).ours(theirs[name]))
     with np.errstate(over="ignore"):  # what float32 cannot hold is found to be infinite
@@ -111,7 +112,7 @@ def _check_finite(broken: Sequence[str]) -> None:
     if broken:
         more = f" and {counted(len(broken) - 4, 'more tensor')}" if len(broken) > 4 else ""
         raise ConfigError(
-            f"has values that are NaN or infinite: {', '.join(broken[:4])}{more}; take a "
+            f"the file has values that are NaN or infinite: {', '.join(broken[:4])}{more}; use a "
             "checkpoint from before training diverged"
         )
 
@@ -142,7 +143,7 @@ def dump(
         ConfigError: the peer has no name for an array, or there is no way back to it.
     """
     if peer.complete is None:
-        raise ConfigError(f"there is no way back to {peer.title}")
+        raise ConfigError(f"weights cannot be converted to {peer.title}")
     tensors = {}
     for tree_path, array in jax.tree_util.tree_leaves_with_path(variables):
         path = path_of(tree_path)
@@ -173,5 +174,6 @@ def describe(account: Account, title: str) -> list[str]:
         ]
     if account.skipped:
         first, number = account.skipped[0], len(account.skipped)
-        lines.append(f"  {'not loaded':18}  {first} and others, {number}")
+        more = f" and {counted(number - 1, 'other tensor')}" if number > 1 else ""
+        lines.append(f"  {'not loaded':18}  {first}{more}")
     return lines

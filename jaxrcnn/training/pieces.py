@@ -195,11 +195,11 @@ def _compare(
         remedy = "give the same pieces as in training: --pieces or build=, optimizer= and data sets"
         if not here and set(differ) <= set(Detector._fields):
             remedy = (
-                "their code is not in the folder: name the function that builds the detector with "
-                "build= or --pieces"
+                "the folder does not contain their code: name the function that builds the "
+                "detector with build= or --pieces"
             )
         raise ConfigError(
-            f"{folder} was made with {there or 'no pieces of its own'}, and here there is "
+            f"{folder} was made with {there or 'the default pieces'}, not with "
             f"{here or 'the default'}; {remedy}"
         )
     for name, piece in own.items():

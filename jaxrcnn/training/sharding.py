@@ -1,5 +1,6 @@
 """The programs of a run, each one program for all of its devices: images are divided among them."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +11,8 @@ from jax.sharding import Mesh
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.detector import Detector, forward_propose
 from jaxrcnn.runtime.xla import jit_once, jit_program
-from jaxrcnn.training.knobs import knobs_of, with_shut_gate, without_knobs
+from jaxrcnn.training.alternating import Stage
+from jaxrcnn.training.knobs import Knobs, knobs_of, with_shut_gate, without_knobs
 from jaxrcnn.training.mesh import (
     divided,
     everywhere,
@@ -64,58 +66,71 @@ def compile_programs(
     _check_batch_sizes(config, mesh)
     whole = everywhere(mesh)
     knobs, shared = put_everywhere(knobs_of(config), mesh), without_knobs(config)
-    none_skipped = put_everywhere(jnp.int32(0), mesh)
     # The gate matters to gradients alone: with it shut, all schemes share what takes none.
     shut = with_shut_gate(shared)
     trained, used = (detector._replace(config=x.model) for x in (shared, shut))
+    create = functools.partial(jit_once, create_state, static_argnums=(0, 1, 4))
 
     def shapes() -> Any:
-        unplaced = jit_once(create_state, static_argnums=(0, 1, 4))
-        return unplaced.eval_shape(used, shut, knobs, 0, optimizer)
+        return create().eval_shape(used, shut, knobs, 0, optimizer)
 
     # Where nothing is divided, the state's shapes need not be known, which takes a moment.
     placing = whole if mesh.shape["fsdp"] == 1 else divided(shapes(), mesh)
-    create = jit_once(create_state, static_argnums=(0, 1, 4), out_shardings=placing)
-    train = jit_program(
+    placed = create(out_shardings=placing)
+    return Programs(
+        create_state=lambda draw=0: placed(
+            used, shut, knobs, put_everywhere(draw, mesh), optimizer
+        ),
+        train_step=_train_program((trained, shared), knobs, optimizer, (placing, whole), mesh),
+        eval_step=_eval_program(used, knobs, whole, mesh),
+        put_batch=lambda batch: put_images(batch, mesh),
+        propose=_propose_program(used, whole, mesh),
+        state_shapes=lambda: _placed(shapes(), mesh),
+        rows=range if whole.is_fully_addressable else lambda size: own_rows(size, mesh),
+    )
+
+
+def _train_program(
+    static: tuple[Detector, Config], knobs: Knobs, optimizer: Optimizer, places: Any, mesh: Mesh
+) -> Program:
+    """`train_step`; places are those of the state and of the metrics."""
+    none_skipped = put_everywhere(jnp.int32(0), mesh)
+    step = jit_program(
         train_step,
         static_argnums=(0, 1),
         static_argnames=("stage", "optimizer"),
         donate_argnums=2,
-        out_shardings=(placing, whole),
+        out_shardings=places,
     )
-    evaluate = jit_program(eval_step, static_argnums=0, out_shardings=whole)
+
+    def arguments(
+        state: Any, batch: Any, stage: Stage = "joint", skipped: Any = none_skipped
+    ) -> Any:
+        return (state, batch, knobs, skipped), {"stage": stage, "optimizer": optimizer}
+
+    return Program(step, static, arguments, mesh)
+
+
+def _eval_program(detector: Detector, knobs: Knobs, place: Any, mesh: Mesh) -> Program:
+    """`eval_step`; place is that of its results."""
+    step = jit_program(eval_step, static_argnums=0, out_shardings=place)
+
+    def arguments(variables: Any, batch: Any) -> Any:
+        return (variables, batch, knobs.seed), {}
+
+    return Program(step, (detector,), arguments, mesh)
+
+
+def _propose_program(detector: Detector, place: Any, mesh: Mesh) -> Program:
+    """`forward_propose`; place is that of the proposals."""
     propose = jit_program(
-        forward_propose, static_argnums=0, static_argnames="train", out_shardings=whole
+        forward_propose, static_argnums=0, static_argnames="train", out_shardings=place
     )
-    return Programs(
-        create_state=lambda draw=0: create(
-            used, shut, knobs, put_everywhere(draw, mesh), optimizer
-        ),
-        train_step=Program(
-            train,
-            (trained, shared),
-            lambda state, batch, stage="joint", skipped=none_skipped: (
-                (state, batch, knobs, skipped),
-                {"stage": stage, "optimizer": optimizer},
-            ),
-            mesh,
-        ),
-        eval_step=Program(
-            evaluate, (used,), lambda variables, batch: ((variables, batch, knobs.seed), {}), mesh
-        ),
-        put_batch=lambda batch: put_images(batch, mesh),
-        propose=Program(
-            propose,
-            (used,),
-            lambda variables, batch, train=False: (
-                (variables, batch.images, batch.image_sizes),
-                {"train": train},
-            ),
-            mesh,
-        ),
-        state_shapes=lambda: _placed(shapes(), mesh),
-        rows=range if whole.is_fully_addressable else lambda size: own_rows(size, mesh),
-    )
+
+    def arguments(variables: Any, batch: Any, train: bool = False) -> Any:
+        return (variables, batch.images, batch.image_sizes), {"train": train}
+
+    return Program(propose, (detector,), arguments, mesh)
 
 
 def _check_batch_sizes(config: Config, mesh: Mesh) -> None:

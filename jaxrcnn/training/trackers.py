@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from jaxrcnn.config import Config, ConfigError
 from jaxrcnn.training.tracker_kinds import Mlflow, TensorBoard, Wandb
+from jaxrcnn.wording import missing
 
 
 class Tracker(Protocol):
@@ -87,10 +88,7 @@ def require_trackers(config: Config) -> None:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            raise ConfigError(
-                f"train.trackers={name} needs a package that cannot be imported ({error}): "
-                f"pip install 'jaxrcnn[{name}]'"
-            ) from error
+            raise ConfigError(missing(f"train.trackers={name}", name, error, name)) from error
 
 
 def open_trackers(

@@ -23,7 +23,7 @@ def test_the_second_is_divided_by_the_first():
     assert section.rows[2][:3] == ("b", "2", "1000")
     assert section.rows[3] == (
         *("b / a", "2.00 x", "0.50 x"),
-        "0.50 .. 0.75 x by turn: faster in every turn",
+        "0.50 .. 0.75 x, faster in every round",
     )
     assert section.numbers["time_ratio"] == 0.5
     assert section.numbers["time_ratio_by_turn"] == [0.5, 0.5, 0.5, 0.75]
@@ -35,12 +35,12 @@ def test_the_second_is_divided_by_the_first():
     [
         ((1.0, 2.0, 2.0, 4.1), "no clear difference"),
         ((0.9, 2.1, 2.0, 4.1), "no clear difference"),
-        ((1.1, 2.1, 2.1, 4.1), "slower in every turn"),
+        ((1.1, 2.1, 2.1, 4.1), "slower in every round"),
     ],
 )
 def test_one_turn_that_says_otherwise_leaves_it_open(seconds, verdict):
     timings = {"a": Timing((1.0, 2.0, 2.0, 4.0)), "b": Timing(seconds)}
-    assert speed_section("title", SHAPE, timings).rows[-1][-1].endswith(f"by turn: {verdict}")
+    assert speed_section("title", SHAPE, timings).rows[-1][-1].endswith(f" x, {verdict}")
 
 
 def test_costs_are_in_the_units_of_their_rows():
@@ -81,7 +81,7 @@ PROFILES = {
 def test_stages_that_differ_in_every_turn_come_with_the_largest_difference_first():
     section = stage_section("title", PROFILES)
     assert [tuple(row) for row in section.rows] == [
-        ("ms", "house", "fork", "difference", "by turn"),
+        ("ms", "house", "fork", "difference", "per round"),
         ("pool", "300.0", "60.0", "-240.0", "-250.0 .. -230.0"),
         ("mine", "0.0", "30.0", "+30.0", "+30.0 .. +30.0"),
         # The backbone took longer in one turn and less in the other; so did the host.

@@ -111,7 +111,7 @@ def test_faults_of_yolos_labels(tmp_path):
     write(tmp_path, {"classes.txt": "cat", **labels, **images})
     found = [(fault.kind, fault.record) for fault in faults_of(tmp_path, "yolo")]
     assert sorted(found) == [
-        ("annotation-unreadable", "image 5.ppm"),
+        ("annotation-unreadable", "image images/train/5.ppm"),
         ("box-empty", "line 1"),
         ("box-in-pixels", "line 2"),
         ("box-reaches-out", "line 1"),

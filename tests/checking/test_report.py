@@ -14,7 +14,7 @@ from jaxrcnn.checking.lines import describe_report
 from jaxrcnn.checking.report import render, to_tree, write_report
 from jaxrcnn.checking.splits import read_splits
 from jaxrcnn.data.errors import DataError, Fault
-from tests.checking.planted import Planter, plant_all, write_set
+from tests.checking.planted import Planter, plant_all, read_tables, write_set, write_tables
 from tests.checking.test_findings import config_of
 from tests.study.test_report import BROWSER, Page, browse
 
@@ -61,6 +61,26 @@ def test_the_terminal_says_what_is_wrong_and_what_to_do(planted):
     assert lines[-1].endswith("without the faulty records (data.on_error=skip)")
 
 
+def test_the_terminal_says_how_a_split_was_read_and_what_is_ignored(tmp_path):
+    write_set(tmp_path)
+    tables = read_tables(tmp_path, "train")
+    for one in tables["annotations"]:
+        one["iscrowd"] = 1
+    for one in (*tables["images"], *tables["annotations"]):
+        key = "image_id" if "image_id" in one else "id"
+        one[key] = f"no {one[key]}"
+    write_tables(tmp_path, "train", tables)
+    config = config_of(tmp_path)
+    findings = find(list(read_splits(config)), 1, lambda _: None)
+    lines = list(describe_report(Report(config, findings, None, fingerprint(config))))
+    assert any(line.startswith("train: 32 images, 64 boxes (64 to ignore), 0") for line in lines)
+    assert any(line.startswith("val: 4 images, 8 boxes, 0") for line in lines)
+    assert [line for line in lines if "note: " in line] == [
+        "  note: image ids are strings: images are numbered from 1 in their order",
+        "  note: all boxes are crowds or marked to be ignored, so none is trained on",
+    ]
+
+
 def test_rotated_images_are_counted_and_shown(planted):
     report, expected = planted
     assert [each["rotated_images"] for each in to_tree(report)["splits"]] == [2, 0]
@@ -93,12 +113,12 @@ def test_a_set_that_cannot_be_read_has_a_page_too(tmp_path):
 
 
 def test_a_box_outside_of_its_image_is_drawn_on_a_larger_one():
-    drawn = _mark(np.zeros((40, 60, 3), np.uint8), np.array([50.0, 10, 70, 20]))
+    drawn = _mark(np.zeros((40, 60, 3), np.uint8), np.array([[50.0, 10, 70, 20]]))
     assert drawn.shape == (40, 70, 3)
     assert (drawn[30, 65] == 128).all()  # what was added
     assert (drawn[30, 55] == 0).all()
     assert (drawn[:, :, 0] == 220).any()
-    far = _mark(np.zeros((40, 60, 3), np.uint8), np.array([-500.0, 10, -490, 20]))
+    far = _mark(np.zeros((40, 60, 3), np.uint8), np.array([[-500.0, 10, -490, 20]]))
     assert far.shape == (40, 90, 3)  # by half of its width at most
 
 
@@ -106,10 +126,38 @@ def test_of_thousands_of_unreadable_images_few_are_tried(planted, monkeypatch):
     tried = []
     monkeypatch.setattr("jaxrcnn.checking.drawing.read_image", lambda file: unreadable(tried, file))
     findings = planted[0].findings
-    fault = Fault("image-damaged", "a.json", "image 1", "is torn", "", "a.jpg")
-    splits = [findings.splits[0]._replace(faults=[fault] * 1000)]
-    assert draw_faults(findings._replace(splits=splits)) == {"image-damaged": []}
+    torn = Fault("image-damaged", "a.json", "image 1", "is torn", "")
+    faults = [torn._replace(image=f"{place}.jpg") for place in range(1000)]
+    splits = [findings.splits[0]._replace(faults=faults)]
+    assert draw_faults(findings._replace(splits=splits, classes=[])) == {"image-damaged": []}
     assert len(tried) == TRIED
+
+
+def test_an_image_with_many_faults_of_a_kind_is_drawn_once_with_all_of_their_boxes(
+    planted, tmp_path, monkeypatch
+):
+    marked = []
+    monkeypatch.setattr(
+        "jaxrcnn.checking.drawing._mark",
+        lambda pixels, boxes: marked.append(boxes.tolist()) or pixels,
+    )
+    names = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    for name in names:
+        Image.new("RGB", (60, 40)).save(name)
+    boxes = [(x, 5.0, x - 3, 9.0) for x in (10.0, 20.0, 30.0)]
+    inverted = [
+        Fault("box-inverted", "a.txt", f"line {line}", "is inverted", "", names[line == 3], box)
+        for line, box in enumerate(boxes, 1)
+    ]
+    outside = inverted[0]._replace(kind="box-outside", record="image 7 (a.png)")
+    findings = planted[0].findings
+    splits = [findings.splits[0]._replace(faults=[*inverted, outside])]
+    drawn = draw_faults(findings._replace(splits=splits, classes=[]))
+    assert {kind: [caption for _, caption in own] for kind, own in drawn.items()} == {
+        "box-inverted": ["train: image a.png, 2 faults", "train: image b.png, line 3"],
+        "box-outside": ["train: image 7 (a.png)"],
+    }
+    assert marked == [[list(x) for x in boxes[:2]], [list(boxes[2])], [list(boxes[0])]]
 
 
 def unreadable(tried, file):

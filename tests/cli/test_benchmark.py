@@ -12,7 +12,8 @@ from PIL import Image
 from jaxrcnn.benchmark import suites
 from jaxrcnn.benchmark.report import Section
 from jaxrcnn.cli import main
-from jaxrcnn.cli.benchmark import add_arguments, names_of
+from jaxrcnn.cli.arguments.benchmark import add_arguments
+from jaxrcnn.cli.benchmark import names_of
 from tests.test_imports import (
     CORE_LIBRARIES,
     LOADED_BY_FLAX,
@@ -145,10 +146,10 @@ def test_a_fork_is_measured_beside_the_house_and_called_by_its_name(measured, tm
         FORK: {"roi_op": "tests.cli.fork.first_pixels"},
     }
     assert f"{FORK}: roi_op tests.cli.fork.first_pixels" in said
-    speed = found["figures"][f"predict 1x64x64: {FORK} beside jaxrcnn"]
+    speed = found["figures"][f"predict 1x64x64: {FORK} compared with jaxrcnn"]
     assert speed["jaxrcnn"]["steps"] == speed[FORK]["steps"] == 4
     assert len(speed["time_ratio_by_turn"]) == 4
-    cost = found["figures"][f"predict 1x64x64: cost of {FORK} beside jaxrcnn"]
+    cost = found["figures"][f"predict 1x64x64: cost of {FORK} compared with jaxrcnn"]
     assert cost[FORK]["flops"] < cost["jaxrcnn"]["flops"]  # it pools nothing
 
 
@@ -157,11 +158,11 @@ def test_two_forks_are_compared_by_stages_and_drawn(measured, tmp_path, capsys):
     words = ("--pieces", FORK, "--against", OTHER)
     said, found = compare(measured[2] / "config.py", tmp_path, "train,stages", *words)
     assert f"{OTHER} / {FORK}" in said
-    title = f"predict 1x64x64: stages of {OTHER} beside {FORK}, from profiles"
+    title = f"predict 1x64x64: stages of {OTHER} compared with {FORK}, from profiles"
     sides = found["figures"][title]["detectors"]
     assert "mine" in sides[OTHER]["stages"]
     assert "mine" not in sides[FORK]["stages"]
-    assert f"train 1x64x64: cost of {OTHER} beside {FORK}" in found["figures"]
+    assert f"train 1x64x64: cost of {OTHER} compared with {FORK}" in found["figures"]
     assert main(["benchmark", "--plot", str(tmp_path / "all.json")]) == 0
     assert capsys.readouterr().out.splitlines() == [
         str(tmp_path / f"{kind}_1x64x64_tests.cli.fork_{name}.png")

@@ -128,8 +128,8 @@ def test_an_account_is_printed(source, tmp_path, capsys):
         (["--model", NAME, "--config.model.num_classes", "7"], "num_classes 7: the file has 3"),
         (
             ["--model", NAME, "--config.model.anchors.ratios", "1", "2"],
-            "it has 15 anchors a cell (1 x 15, 3 x 5, 5 x 3), this model 5 sizes x 2 ratios: set "
-            "model.anchors.sizes and model.anchors.ratios",
+            "has 15 anchors per location (1 x 15, 3 x 5, 5 x 3), this model 5 sizes x 2 ratios: "
+            "set model.anchors.sizes and model.anchors.ratios",
         ),
         (["--model", "fasterrcnn_resnet50"], "did you mean fasterrcnn_resnet50_fpn?"),
         ([], "--model: missing"),
@@ -226,11 +226,11 @@ def test_a_folder_that_is_there_is_kept(source, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_a_backbone_needs_no_converting(tmp_path, capsys):
+def test_a_backbone_requires_no_conversion(tmp_path, capsys):
     path = tmp_path / "resnet18.safetensors"
     save_file({"conv1.weight": np.zeros((2, 2), np.float32)}, path)
     said = complaint(capsys, ["convert", str(path), "--model", NAME, "--out", str(tmp_path / "x")])
-    assert "--config.train.init takes it as it is" in said
+    assert said.endswith("use it with --config.train.init\n")
 
 
 @pytest.mark.parametrize(
@@ -250,4 +250,4 @@ def test_a_published_backbone_is_downloaded_and_its_place_told(tmp_path, capsys,
     monkeypatch.setattr(convert, "fetch", lambda file: there if "f37072fd" in file.url else None)
     argv = ["convert", "--model", "resnet18", "--weights", "IMAGENET1K_V1", "--out", "x"]
     said = complaint(capsys, argv)
-    assert said.endswith(f"which needs no converting: --config.train.init {there}\n")
+    assert said.endswith(f"which requires no conversion: use --config.train.init {there}\n")

@@ -211,7 +211,7 @@ def test_names_that_no_font_has_are_said_and_a_font_that_is_none_is_one_line(
     shutil.copytree(model, cats)
     (cats / "classes.json").write_text('{"names": ["猫", "dog", "鳥"], "ids": [1, 2, 3]}')
     assert predict(cats, tmp_path / "found", images / "a.png") == 0
-    assert "note: no font has 猫鳥, which is drawn as boxes; --font FILE" in capsys.readouterr().err
+    assert "that no font has, drawn as boxes: 猫鳥; choose a font" in capsys.readouterr().err
     words = [images / "a.png", "--font", images / "text.png"]
     said = error_line(capsys, lambda: predict(model, tmp_path / "other", *words))
     assert f"--font: {images / 'text.png'} cannot be used as a font (" in said

@@ -1,14 +1,11 @@
-import contextlib
 from dataclasses import replace
 
-import jax
-import numpy as np
 import pytest
 from PIL import Image
 
 from jaxrcnn.cli import main, visualize
-from jaxrcnn.config import Config, DataConfig, TrainConfig
-from jaxrcnn.data.loader import train_batches
+from jaxrcnn.cli.fed_steps import Subject
+from jaxrcnn.config import AlternatingConfig, AlternatingStep, Config, DataConfig, TrainConfig
 from jaxrcnn.data.synthetic import shapes_dataset
 from jaxrcnn.detector import build
 from jaxrcnn.interop.model_folder import make_model
@@ -32,12 +29,13 @@ def model(tmp_path_factory):
 
 def test_a_model_s_steps_are_drawn_with_its_detections(model, tmp_path, capsys):
     out = tmp_path / "out"
-    words = [str(model), "--out", str(out), "--step", "2", "--steps", "2", "--images", "1"]
+    words = [str(model), "--out", str(out), "--step", "2", "--steps", "2", "--images", "2"]
     assert main(["visualize", *words]) == 0
     said = capsys.readouterr().out.splitlines()
     images = sorted(out.glob("step_*.png"))
-    assert [path.name[:15] for path in images] == ["step_000002_01_", "step_000003_01_"]
-    for path, line in zip(images, said[-3:-1], strict=True):
+    shown = [f"step_00000{step}_0{place}_" for step in (2, 3) for place in (1, 2)]
+    assert [path.name[:15] for path in images] == shown  # batches of 3 images, as in training
+    for path, line in zip(images, said[-5:-1], strict=True):
         assert line.startswith(f"{path}  ")
         assert " foreground: " in line
         with Image.open(path) as image:
@@ -56,47 +54,19 @@ def test_pushes_are_drawn_in_place_of_what_is_trained(model, tmp_path, capsys):
         assert image.height < 2 * PANEL_SIDE  # three panels in a row
 
 
-def test_the_steps_are_those_of_the_training_loop():
-    dataset, detector = shapes_dataset(8, 0), build(FOUR)
-    subject = visualize.Subject(CONFIG, detector, make_variables(detector), dataset, False)
-    (step,) = visualize._steps(subject, range(4, 5), 2)
-    with contextlib.closing(train_batches(dataset, CONFIG, 4)) as batches:
-        expected = next(batches)
-    assert step.number == 5
-    assert step.detections is None
-    assert step.pushes is None
-    for got, wanted in zip(jax.tree.leaves(step.batch), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_array_equal(got, wanted[:2])
-    assert step.sampled.rois.shape[:2] == (2, FOUR.box_head.samples)
-
-
-@pytest.mark.parametrize(
-    ("horizontal", "vertical", "words"),
-    [
-        (0, 0, "not mirrored"),
-        (1, 0, "mirrored left to right"),
-        (0, 1, "mirrored top to bottom"),
-        (1, 1, "mirrored both ways"),
-    ],
-)
-def test_how_an_image_was_changed_is_said(horizontal, vertical, words):
-    data = replace(DATA, horizontal_flip=horizontal, vertical_flip=vertical)
-    config, dataset = replace(CONFIG, data=data), shapes_dataset(8, 0)
-    subject = visualize.Subject(config, build(FOUR), {}, dataset, False)
-    plan = visualize.plan_training(dataset, config)
-    with contextlib.closing(train_batches(dataset, config)) as batches:
-        batch = next(batches)
-    upright = visualize._upright(subject, plan, 0, None, [0, 1, 2])
-    step = visualize.Step(1, batch, upright, None, None, None)
-    height, width = batch.image_sizes[1]
-    said = visualize._describe(step, 1, (2 * height, 2 * width), False)
-    rows, columns = batch.images.shape[1:3]
-    assert said == (
-        f"{2 * width} x {2 * height} pixels, resized to {width} x {height} (x 0.50), {words}, "
-        f"padded to {columns} x {rows}"
-    )
-    said = visualize._describe(step, 1, (2 * height, 2 * width), True)
-    assert f"pixels, augmented, resized to {width} x {height}, {words}" in said
+def test_where_training_keeps_its_proposals_a_note_says_that_others_are_drawn():
+    short = AlternatingStep(trains="rpn", steps=2)
+    steps = (short, replace(short, trains="fast_rcnn"))
+    for keep, numbers, expected in (
+        (True, range(2), False),  # of the RPN alone
+        (True, range(1, 3), True),
+        (False, range(1, 3), False),
+    ):
+        alternating = AlternatingConfig(steps=steps, keep_proposals=keep)
+        train = replace(CONFIG.train, scheme="alternating", alternating=alternating, steps=4)
+        assert visualize._keeps_proposals(replace(CONFIG, train=train), numbers) == expected
+    train = replace(train, scheme="joint", alternating=replace(alternating, keep_proposals=True))
+    assert not visualize._keeps_proposals(replace(CONFIG, train=train), range(9))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +90,7 @@ def test_what_cannot_be_shown_is_one_line(model, tmp_path, capsys, words, said):
 
 def test_alternating_training_has_no_pushes(tmp_path, capsys, monkeypatch):
     config = replace(CONFIG, train=replace(CONFIG.train, scheme="alternating"))
-    subject = visualize.Subject(config, build(FOUR), {}, shapes_dataset(8, 0), True)
+    subject = Subject(config, build(FOUR), {}, shapes_dataset(8, 0), True)
     monkeypatch.setattr(visualize, "_subject", lambda *_: subject)
     with pytest.raises(SystemExit) as stop:
         main(["visualize", "--config", "tiny", "--pushes", "--out", str(tmp_path / "out")])

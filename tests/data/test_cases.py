@@ -122,8 +122,8 @@ CASES = [
     (
         "string_image_size",
         coco,
-        "DIR/annotations/instances_train.json: image 1: height is '48' (str), not a whole number; "
-        "correct it, or leave such records out with data.on_error=skip",
+        "DIR/annotations/instances_train.json: image 1 (p0.png): height is '48' (str), not a whole "
+        "number; correct it, or leave such records out with data.on_error=skip",
     ),
     (
         "two_exports_same_ids",

@@ -246,7 +246,9 @@ FAULTY_IMAGES = {
 def test_a_faulty_image_stops_or_is_left_out_and_counted(tmp_path, name):
     tables, what = FAULTY_IMAGES[name]
     write(tmp_path, tables)
-    dataset = check_faulty(tmp_path, "image 7: ", what)
+    shown = tables["images"][1]["file_name"]
+    named = f"image 7 ({shown})" if isinstance(shown, str) else "image 7"
+    dataset = check_faulty(tmp_path, f"{named}: ", what)
     assert [record.image_id for record in dataset.records] == [40, 9]
 
 
@@ -292,7 +294,7 @@ FAULTY_BOXES = {
 def test_a_faulty_box_stops_or_is_left_out_without_its_image(tmp_path, name):
     change, what = FAULTY_BOXES[name]
     write(tmp_path, changed("annotations", 0, **change))
-    dataset = check_faulty(tmp_path, "image 7: annotation 3: ", what)
+    dataset = check_faulty(tmp_path, "image 7 (b.png): annotation 3: ", what)
     assert [record.image_id for record in dataset.records] == [40, 7, 9]
     np.testing.assert_array_equal(dataset.records[1].annotation_ids, [2, 8])
     np.testing.assert_array_equal(dataset.records[1].labels, [1, 2])
@@ -311,7 +313,9 @@ def test_numbers_as_other_types_with_the_same_meaning_are_read(tmp_path):
 
 def test_an_image_above_the_limit_is_a_fault_until_the_limit_is_raised(tmp_path):
     write(tmp_path, TABLES)  # 40 x 30 and 20 x 50 pixels
-    with pytest.raises(DataError, match=r"image 40: .*a\.png: its 40x30 pixels are more than data"):
+    with pytest.raises(
+        DataError, match=r"image 40 \(a\.png\): .*a\.png: its 40x30 pixels are more than data"
+    ):
         read(tmp_path, max_pixels=1199)
     assert read(tmp_path, max_pixels=1200).read_image(0).shape == (30, 40, 3)
     dataset = read(tmp_path, max_pixels=1000, on_error="skip")
@@ -328,11 +332,11 @@ def test_faults_are_told_image_by_image_and_those_of_what_is_written_first(tmp_p
     lines = read(tmp_path, on_error="skip").skipped
     told = [line.split("instances_train.json: ")[1].split(": ")[:2] for line in lines]
     assert told == [
-        ["image 40", "annotation 1"],
-        ["image 7", "annotation 2"],
-        ["image 7", "annotation 8"],
-        ["image 7", "annotation 3"],
-        ["image 9", "the image file is missing"],
+        ["image 40 (a.png)", "annotation 1"],
+        ["image 7 (b.png)", "annotation 2"],
+        ["image 7 (b.png)", "annotation 8"],
+        ["image 7 (b.png)", "annotation 3"],
+        ["image 9 (z.png)", "the image file is missing"],
     ]
-    with pytest.raises(DataError, match="image 40: annotation 1"):
+    with pytest.raises(DataError, match=r"image 40 \(a\.png\): annotation 1"):
         read(tmp_path)

@@ -91,7 +91,7 @@ def test_an_unusable_id_costs_its_entry_alone(tmp_path, name):
 
 def test_entries_that_share_an_id_are_all_left_out(tmp_path):
     write(tmp_path, changed("images", 2, id=40))
-    with pytest.raises(DataError, match="image 40: more than one image has this id"):
+    with pytest.raises(DataError, match=r"image 40 \(a\.png\): more than one image has this id"):
         read(tmp_path)
     split, lines = read(tmp_path, "skip")
     assert [image["id"] for image in split.images] == [7]

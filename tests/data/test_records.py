@@ -34,7 +34,7 @@ def test_an_image_is_read_as_it_is_seen_or_as_it_is_stored(tmp_path):
     np.testing.assert_array_equal(read_file(record_of(file, (5, 3))), np.rot90(stored, -1))
     np.testing.assert_array_equal(read_file(record_of(file, (3, 5), as_stored=True)), stored)
     for size, as_stored in (((3, 5), False), ((5, 3), True)):
-        with pytest.raises(DataError, match=r"image 7: the image is .* annotated as"):
+        with pytest.raises(DataError, match=r"image name: the image is .* annotated as"):
             read_file(record_of(file, size, as_stored=as_stored))
 
 
@@ -43,14 +43,16 @@ def test_an_image_above_the_limit_is_refused(tmp_path):
     record = record_of(tmp_path / "a.png", (3, 5))
     assert read_file(record, 15).shape == (3, 5, 3)
     with pytest.raises(
-        DataError, match=r"image 7: .*its 5x3 pixels are more than data\.max_pixels"
+        DataError, match=r"image name: .*its 5x3 pixels are more than data\.max_pixels"
     ):
         read_file(record, 14)
 
 
 def test_a_image_of_another_size_is_refused(tmp_path):
     Image.new("RGB", (5, 3)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"a\.png: image 7: the image is 5x3 .* as 6x3; ") as error:
+    with pytest.raises(
+        DataError, match=r"a\.png: image name: the image is 5x3 .* as 6x3; "
+    ) as error:
         read_file(record_of(tmp_path / "a.png", (3, 6)))
     assert "\n" not in str(error.value)
 
@@ -63,7 +65,7 @@ def test_a_image_that_cannot_be_decoded_is_refused(tmp_path, content):
         Image.fromarray(noise).save(file)
         content = file.read_bytes()[:900]
     file.write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.jpg: image 7: the image cannot be decoded"):
+    with pytest.raises(DataError, match=r"a\.jpg: image name: the image cannot be decoded"):
         read_file(record_of(file, (64, 64)))
 
 

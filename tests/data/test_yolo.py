@@ -142,10 +142,17 @@ def test_a_box_may_reach_out_by_a_pixel(tmp_path):
 
 
 FAULTY_IMAGES = {
-    "no image": ("images/train/b.png", b"text", r"images/train: image b\.png: .*not an image, or"),
-    "not UTF-8": ("labels/train/b.txt", b"0 \xe9", r"images/train: image b\.png: its label file .*"
-                  r"b\.txt: it is not UTF-8 text \(byte 2\)"),
-}  # fmt: skip
+    "no image": (
+        "images/train/b.png",
+        b"text",
+        r"images/train: image images/train/b\.png: .*not an image, or",
+    ),
+    "not UTF-8": (
+        "labels/train/b.txt",
+        b"0 \xe9",
+        r"image images/train/b\.png: its label file .*b\.txt: it is not UTF-8 text \(byte 2\)",
+    ),
+}
 
 
 @pytest.mark.parametrize(("file", "content", "what"), FAULTY_IMAGES.values(), ids=FAULTY_IMAGES)

@@ -80,6 +80,56 @@ def test_file_names_come_before_ids_which_may_be_those_of_another_file(read):
     assert sorted(read([row(102, file_name="other.jpg")]).detections) == [2]
 
 
+def named(*names):
+    records = tuple(
+        make_record(n, name, "", SIZES[0], [], [], source_id=100 + n)
+        for n, name in enumerate(names)
+    )
+    return Dataset("val", records, NAMES, IDS)
+
+
+def places(results):
+    """The image of each detection, by the data set's ids."""
+    return [one["image_id"] for one in results.rows]
+
+
+def test_images_of_one_name_are_told_apart_by_their_folders(read):
+    data = named("a/x/1.jpg", "b/x/1.jpg", "b/2.jpg", "1.jpg")
+    files = ("/home/a/x/1.jpg", "C:\\b\\x\\1.jpg", "2.jpg", "1.jpg")
+    # No image is called 7: the names alone have to do.
+    assert places(read([row(7, file_name=name) for name in files], data)) == [0, 1, 2, 3]
+    assert places(read([row(name) for name in files], data)) == [0, 1, 2, 3]
+    assert places(read([row(name) for name in ("a/x/1", "b/x/1")], data)) == [0, 1]
+
+
+def test_ids_choose_among_images_that_a_name_fits_equally_well(read):
+    data = named("a/1.jpg", "b/1.jpg")
+    rows = [row(101, file_name="1.jpg"), row(100, file_name="c/1.jpg")]
+    assert places(read(rows, data)) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("names", "files", "line"),
+    [
+        (("a/1.jpg", "b/1.jpg"), ("1.jpg",), "'1.jpg' could be 'a/1.jpg' or 'b/1.jpg'; write more"),
+        (("a/1.jpg", "b/1.jpg"), ("a/1.jpg", "c/1.jpg"), "'c/1.jpg' could be 'a/1.jpg' or"),
+        (("a/1.jpg", "2.jpg"), ("a/1.jpg", "b/1.jpg"), "'a/1.jpg' and 'b/1.jpg' could both be"),
+    ],
+)
+def test_names_that_are_ambiguous_are_one_line(read, names, files, line):
+    for key in ("file_name", "image_id"):
+        rows = [row(7) | {key: name} for name in files]
+        with pytest.raises(DataError, match=line) as caught:
+            read(rows, named(*names))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_name_may_be_that_of_the_file_where_the_data_set_has_another(read):
+    record = make_record(3, "000003", "/data/JPEGImages/000003.jpg", SIZES[0], [], [])
+    results = read([row(1, file_name="000003.jpg")], Dataset("val", (record,), NAMES, IDS))
+    assert places(results) == [3]
+
+
 @pytest.mark.parametrize(
     ("first", "note"),
     [(0, "a position from 0 among the 3 .*: 0 is cat"), (1, "a position from 1 .*: 1 is cat")],

@@ -51,7 +51,7 @@ def test_a_denormal_variance_divides_as_it_did_and_goes_back_bit_for_bit(tensors
     expected = tensors[f"{NORM}.weight"].astype(np.float64) / np.sqrt(variance)
     np.testing.assert_allclose(factors, expected, rtol=1e-6)
     assert len(lines) == 1
-    assert f"1 channels of {NORM}.running_var" in lines[0]
+    assert f"1 channel of {NORM}.running_var" in lines[0]
     back = dump(variables, TORCHVISION, ZERO, account.kept | changed)
     for name, x in tensors.items():
         if "bbox_pred" not in name:
@@ -66,7 +66,7 @@ def test_a_division_that_is_not_finite_is_named(variance, scale, tensors, like):
     tensors[f"{NORM}.weight"][3] = scale
     with pytest.raises(ConfigError) as error:
         loaded(tensors, like, ZERO)
-    assert f"{NORM}.running_var has 1 values" in str(error.value)
+    assert f"{NORM}.running_var: dividing by the root of 1 variance (the" in str(error.value)
     assert "--config.model.backbone.norm_epsilon 1e-5" in str(error.value)
 
 

@@ -226,7 +226,7 @@ def test_a_run_that_has_begun_is_of_the_plans_detector_and_data(tmp_path):
     write_data(tmp_path, describe_data(CONFIG, *sets))
     running.claim(tmp_path, CONFIG, fork.build, sets)
     running.claim(tmp_path, CONFIG, fork.build, sets)
-    with pytest.raises(ConfigError, match=r"here there is the default; .* build= or --pieces$"):
+    with pytest.raises(ConfigError, match=r"not with the default; .* build= or --pieces$"):
         running.claim(tmp_path, CONFIG, build, sets)
     other = open_test_dataset(CONFIG, sets[0].class_names)
     with pytest.raises(ConfigError, match="evaluation set"):

@@ -217,7 +217,7 @@ def test_runs_of_other_pieces_do_not_go_on(sets, tmp_path):
     folder, config = tmp_path / "0", with_width(0.0)
     claim(folder, config)
     write_pieces(folder, {})
-    with pytest.raises(ConfigError, match=r"here there is roi_op tests.cli.fork.first_pixels"):
+    with pytest.raises(ConfigError, match=r"not with roi_op tests.cli.fork.first_pixels"):
         run_side_by_side({folder: config}, tmp_path / "together", *sets, fork.build)
 
 

@@ -125,17 +125,17 @@ GATE, OPTIMIZER = (
 @pytest.mark.parametrize(
     ("written", "own", "said"),
     [
-        (GATE, {}, "made with gate mine.gate, and here there is the default; their code is not"),
-        ({}, GATE, "made with no pieces of its own, and here there is gate mine.gate; give the"),
+        (GATE, {}, "made with gate mine.gate, not with the default; the folder does not"),
+        ({}, GATE, "made with the default pieces, not with gate mine.gate; give the"),
         (
             GATE,
             {"gate": Piece("mine.other", "1")},
-            "made with gate mine.gate, and here there is gate mine.other; give the same pieces",
+            "made with gate mine.gate, not with gate mine.other; give the same pieces",
         ),
         (
             {**GATE, **OPTIMIZER},
             GATE,
-            "made with optimizer mine.lion, and here there is the default; give the same pieces",
+            "made with optimizer mine.lion, not with the default; give the same pieces",
         ),
     ],
 )
@@ -151,7 +151,7 @@ def test_in_use_only_the_pieces_of_inference_have_to_be_there(tmp_path):
     write_pieces(tmp_path, {**GATE, **OPTIMIZER, "roi_losses": Piece("mine.losses", "3")})
     assert fitting_detector(tmp_path, MODEL) == build(MODEL)
     write_pieces(tmp_path, {**GATE, "infer": Piece("mine.infer", "3")})
-    with pytest.raises(ConfigError, match=r"made with infer mine\.infer, and here"):
+    with pytest.raises(ConfigError, match=r"made with infer mine\.infer, not"):
         fitting_detector(tmp_path, MODEL)
 
 

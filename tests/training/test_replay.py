@@ -32,7 +32,7 @@ def test_a_run_without_any_takes_none(tmp_path):
     write_pieces(tmp_path, {})
     write(tmp_path)
     assert Replay(tmp_path).folder == tmp_path / "failure"
-    with pytest.raises(ConfigError, match="no pieces of its own"):
+    with pytest.raises(ConfigError, match="the default pieces"):
         Replay(tmp_path, fork.build)
 
 

@@ -77,7 +77,7 @@ def test_a_missing_package_is_one_line_with_the_remedy(name, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
     with pytest.raises(ConfigError) as caught:
         require_trackers(config_of("tensorboard", name))
-    assert str(caught.value).startswith(f"train.trackers={name} needs a package that cannot be")
+    assert str(caught.value).startswith(f"train.trackers={name} requires {name}, which cannot be")
     assert str(caught.value).endswith(f"pip install 'jaxrcnn[{name}]'")
 
 
