@@ -259,6 +259,34 @@ def test_a_process_that_is_given_up_ends_the_others_at_once(tmp_path):
     assert "ended: not finished 3 s after SIGTERM, without saving" in outputs[0][1]
 
 
+UNREADABLE = """
+from jaxrcnn.data import batches
+from jaxrcnn.data.errors import fault
+read = batches._transformed
+def fail(frame, index, rng, *words):
+    if index == number and rng is not None:
+        raise fault("shapes", f"image {index}", "cannot be read")
+    return read(frame, index, rng, *words)
+batches._transformed = fail
+"""
+"""Each process cannot read an image of its own in training."""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("share", "expected"), [(0.2, [2, 5]), (0.25, [0, 0])])
+def test_images_that_different_processes_cannot_read_are_counted_together(
+    share, expected, tmp_path
+):
+    """Two of the eight; one would be within both shares."""
+    words = (*TRAIN, "--workdir", tmp_path, "--config.train.steps", 20)
+    skip = ("--config.data.on_error", "skip", "--config.data.max_skipped_share", share)
+    codes, outputs = finish(start((*words, *skip), before=UNREADABLE))
+    assert sorted(codes) == expected, outputs
+    if expected != [0, 0]:
+        for _, error in outputs:
+            assert "2 of 8 images cannot be used, more than data.max_skipped_share=0.2" in error
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("dead", [0, 1])
 def test_a_dead_process_ends_the_others(dead, tmp_path):
