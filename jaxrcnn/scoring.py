@@ -20,7 +20,7 @@ from jaxrcnn.training.activity import Activity
 from jaxrcnn.training.alternating import finished, stage_of, takes_given
 from jaxrcnn.training.best import Best, best_so_far, check_metric
 from jaxrcnn.training.checkpoint import Checkpoints
-from jaxrcnn.training.hosts import from_first, gather
+from jaxrcnn.training.hosts import from_first, gather, pool
 from jaxrcnn.training.loop import orientation
 from jaxrcnn.training.mesh import own_part
 from jaxrcnn.training.metrics import MetricsWriter
@@ -231,7 +231,7 @@ def _write_detections(
 
 def share_of(programs: Programs) -> Share:
     """What this process does of the programs' batches."""
-    return Share(programs.rows, gather)
+    return Share(programs.rows, gather, pool)
 
 
 def predictor(

@@ -197,18 +197,94 @@ def test_a_signal_to_one_process_saves_the_same_step_of_all(receiver, steps, tmp
         assert f"SIGTERM: saved step {saved}; the same command continues the run" in error
 
 
+SAYS_MORE = """
+import time
+from jaxrcnn.training import display, program
+display.LATE, meet, met = 0.0, program.Program._meet, []
+def slowly(self, key, place="", again=False):
+    if place:
+        met.append(place)
+        print("compiled", len(met), flush=True)
+        time.sleep({seconds} * number)
+    meet(self, key, place, again)
+program.Program._meet = slowly
+"""
+"""Says at once what is compiled; the second process is slower."""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("line", "seconds", "receiver", "saved"),
+    [
+        ("compiling the training step", 0, 1, "nothing to save yet"),
+        ("compiled 1", 90, 0, "nothing to save yet"),  # and waits for the other
+        ("compiling the evaluation", 0, 0, "saved step 2"),
+    ],
+)
+def test_a_signal_to_one_process_ends_what_all_compile(line, seconds, receiver, saved, tmp_path):
+    words = (*TRAIN, "--workdir", tmp_path, "--config.train.steps", 3)
+    words = (*words, "--config.train.eval_every", 2)
+    started = start(words, before=SAYS_MORE.format(seconds=seconds))
+    wait_for_line(started[0], line)
+    started[receiver].send_signal(signal.SIGTERM)
+    codes, outputs = finish(started, timeout=30)
+    assert codes == [143, 143], outputs
+    for _, error in outputs:
+        assert error.endswith(f"SIGTERM: {saved}; the same command continues the run\n")
+    if saved == "saved step 2":
+        run(words)
+        assert [row["step"] for row in MetricsWriter.read(tmp_path / "metrics.jsonl")][-1] == 3
+
+
+def wait_for_line(process, said):
+    assert any(said in line for line in process.stdout), process.stderr.read()
+
+
+SLOW_DRIVE = """
+import time
+from jaxrcnn.training import display, loop
+display.LATE, loop.Loop._open = 0.0, lambda *_: time.sleep(90)
+"""
+
+
 @pytest.mark.soak
 def test_a_process_that_is_given_up_ends_the_others_at_once(tmp_path):
-    """It gets a signal while it compiles, which takes longer than train.stop_seconds."""
+    """It gets a signal while both read images, which takes longer than train.stop_seconds."""
     words = (*TRAIN, "--workdir", tmp_path, "--config.train.steps", 5)
-    started = start((*words, "--config.train.stop_seconds", 1))
-    for line in started[0].stdout:
-        if "compiling the training step" in line:
-            break
+    started = start((*words, "--config.train.stop_seconds", 3), before=SLOW_DRIVE)
+    wait_for_line(started[0], "initialising the parameters")
     started[1].send_signal(signal.SIGTERM)
     codes, outputs = finish(started, timeout=30)  # jax's heartbeats take 100 s
     assert codes == [5, 143], outputs
-    assert "ended: not finished 1 s after SIGTERM, without saving" in outputs[0][1]
+    assert "ended: not finished 3 s after SIGTERM, without saving" in outputs[0][1]
+
+
+UNREADABLE = """
+from jaxrcnn.data import batches
+from jaxrcnn.data.errors import fault
+read = batches._transformed
+def fail(frame, index, rng, *words):
+    if index == number and rng is not None:
+        raise fault("shapes", f"image {index}", "cannot be read")
+    return read(frame, index, rng, *words)
+batches._transformed = fail
+"""
+"""Each process cannot read an image of its own in training."""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("share", "expected"), [(0.2, [2, 5]), (0.25, [0, 0])])
+def test_images_that_different_processes_cannot_read_are_counted_together(
+    share, expected, tmp_path
+):
+    """Two of the eight; one would be within both shares."""
+    words = (*TRAIN, "--workdir", tmp_path, "--config.train.steps", 20)
+    skip = ("--config.data.on_error", "skip", "--config.data.max_skipped_share", share)
+    codes, outputs = finish(start((*words, *skip), before=UNREADABLE))
+    assert sorted(codes) == expected, outputs
+    if expected != [0, 0]:
+        for _, error in outputs:
+            assert "2 of 8 images cannot be used, more than data.max_skipped_share=0.2" in error
 
 
 @pytest.mark.soak

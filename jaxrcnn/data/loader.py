@@ -4,7 +4,6 @@ Which images a step gets is planned beforehand for the whole run; a step's augme
 from (seed, step, position). So neither the number of workers nor a restart changes a batch.
 """
 
-import functools
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeVar
 
@@ -108,7 +107,11 @@ def train_batches(
     def make(step: int) -> tuple[Batch, Unread]:
         return make_train_batch(dataset, config, *plan.of(step), step, proposals, rows)
 
-    check = functools.partial(check_left_out, dataset, config)
+    pool = share.pool()  # else each process would count its own images alone
+
+    def check(unread: Collection[str]) -> None:
+        check_left_out(dataset, config, pool(unread))
+
     return BatchStream(make, range(first_step, config.train.steps), config.data.workers, say, check)
 
 

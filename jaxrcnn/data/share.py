@@ -1,11 +1,18 @@
 """What one of several processes does of a batch; one that is alone does all of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
+
+Pool = Callable[[Collection[str]], Collection[str]]
+"""Takes all lines of this process so far, and gives those of all processes so far."""
 
 
 def _alone(value: Any) -> list[Any]:
     return [value]
+
+
+def _own_lines() -> Pool:
+    return lambda lines: lines
 
 
 class Share(NamedTuple):
@@ -15,6 +22,8 @@ class Share(NamedTuple):
     """The places that it makes in a batch of so many images."""
     gather: Callable[[Any], list[Any]] = _alone
     """The values of all processes for that of this one; all of them call it."""
+    pool: Callable[[], Pool] = _own_lines
+    """A new pool of lines; all of them call it. A pool itself waits for no other process."""
 
 
 ALONE = Share()

@@ -2,6 +2,7 @@
 
 Nothing is exchanged while no signal comes. Then each process says how many times it has checked,
 and all go on until one more than the most; as jax does it for `reached_preemption_sync_point`.
+Where all are compiling the same program they need not go on at all.
 """
 
 import contextlib
@@ -12,8 +13,9 @@ from typing import Any, Self, TypeVar
 import jax
 
 from jaxrcnn.training.hosts import client, next_key, several
-from jaxrcnn.training.interruption import Interruption, Stop
+from jaxrcnn.training.interruption import Interruption
 from jaxrcnn.training.peers import tell_at_once
+from jaxrcnn.training.signals import wake_main_thread
 
 T = TypeVar("T")
 
@@ -31,14 +33,16 @@ def interruption_of_run(seconds: float) -> Interruption:
 class SharedInterruption(Interruption):
     """An `Interruption` of all processes; they check as often, at the same places.
 
-    Nothing can be left at once, for the others would wait for whoever left. It ends when all have
-    done their last check.
+    What is done can only be left by all of them, for the others would wait for whoever left: at
+    once where all are at the same `leavable_together`, such as compiling, and otherwise at the
+    check after the last that one of them has done.
     """
 
     def __init__(self, seconds: float, say: Callable[[str], None] | None = None) -> None:
         super().__init__(seconds, say)
         self._asked_at = next_key("stop")  # that of an earlier run is still in the store
         self._checks, self._last_check = 0, None
+        self._is_together = False  # at what can be left together, since the last check
         self._changed = threading.Condition()
         self._is_agreeing, self._closed = False, threading.Event()
         self._thread = threading.Thread(target=self._agree, daemon=True, name="agreement")
@@ -57,8 +61,22 @@ class SharedInterruption(Interruption):
 
     @contextlib.contextmanager
     def leavable(self) -> Iterator[None]:
-        """Nothing is."""
+        """Nothing is, by one process alone."""
         yield
+
+    @contextlib.contextmanager
+    def leavable_together(self) -> Iterator[None]:
+        """What all processes do, and none ends before the last: all of them can leave it."""
+        with super().leavable():  # which checks
+            self._is_together = True
+            try:
+                yield
+                with self._changed:
+                    self._wait_for_agreement()
+                    self._is_together = False
+                self._leave()
+            finally:
+                self._is_together = False
 
     def _give_up(self, number: int, why: str) -> None:
         tell_at_once(f"{why}, without saving")
@@ -74,14 +92,17 @@ class SharedInterruption(Interruption):
             Stop: it is.
         """
         with self._changed:
-            while self._is_agreeing:
-                self._changed.wait()
+            self._wait_for_agreement()
             self._checks += 1
-            if self._last_check is None or self._checks < self._last_check or self._left:
-                return
-            self._left = True
-        assert self.number is not None
-        raise Stop(self.number)
+        self._leave()
+
+    def _wait_for_agreement(self) -> None:
+        while self._is_agreeing:
+            self._changed.wait()
+
+    def _leave(self) -> None:
+        if self._last_check is not None and self._checks >= self._last_check:
+            super().check()
 
     def _agree(self) -> None:
         """Wait for a signal to any process, and find the check at which all end."""
@@ -90,15 +111,16 @@ class SharedInterruption(Interruption):
             return
         with self._changed:
             self._is_agreeing = True
-            own = self._checks
+            own = f"{self._checks} {self._is_together:d}"
         with contextlib.suppress(RuntimeError, AttributeError):
-            client().key_value_set(f"{self._asked_at}/checks/{jax.process_index()}", str(own))
-        checks = self._answer(self._find_checks)
+            client().key_value_set(f"{self._asked_at}/at/{jax.process_index()}", own)
+        last = self._answer(self._find_last)
         with self._changed:
             self.number = self.number or asked
-            self._last_check = max(checks) + 1 if checks else None
+            self._last_check = last
             self._is_agreeing = False
             self._changed.notify_all()
+        wake_main_thread()
 
     def _answer(self, ask: Callable[[], T | None]) -> T | None:
         """The first answer to a question that is asked now and then; None if the run ends before.
@@ -118,7 +140,15 @@ class SharedInterruption(Interruption):
                 client().key_value_set(self._asked_at, str(self.number))
         return int(client().key_value_try_get(self._asked_at))
 
-    def _find_checks(self) -> list[int] | None:
-        """How often each process has checked, once all have said so."""
-        said = client().key_value_dir_get(f"{self._asked_at}/checks/")
-        return [int(own) for _, own in said] if len(said) == jax.process_count() else None
+    def _find_last(self) -> int | None:
+        """The check at which all end, once all have said where they are.
+
+        It is the one after the most that were done; or that one, if all who have done it are still
+        at what can be left together. They leave it, and the others do not begin it.
+        """
+        said = [own.split() for _, own in client().key_value_dir_get(f"{self._asked_at}/at/")]
+        if len(said) < jax.process_count():
+            return None
+        most = max(int(checks) for checks, _ in said)
+        can_leave = all(together == "1" for checks, together in said if int(checks) == most)
+        return most if can_leave else most + 1

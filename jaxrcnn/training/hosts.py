@@ -11,7 +11,7 @@ import itertools
 import pickle
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -63,17 +63,18 @@ def next_key(what: str) -> str:
     return f"jaxrcnn/{next(_numbers)}/{what}"
 
 
-def barrier(doing: str) -> None:
+def barrier(doing: str, key: str = "") -> None:
     """Wait until all processes are here.
 
     Args:
         doing: what those that are not here yet are doing, for a person.
+        key: of `next_key`, where it was made before.
 
     Raises:
         PeerError: one is gone.
     """
     if several():
-        key = next_key("barrier")
+        key = key or next_key("barrier")
         try:
             _send(f"{key}/{jax.process_index()}", b"")
             with _reminding(lambda: f"{_missing(key)} ({doing})"):
@@ -148,6 +149,35 @@ def gather(value: T) -> list[T]:
     values = [pickle.loads(_receive(f"{key}/{n}", n, "doing its part")) for n in numbers]
     barrier("exchanging results")
     return values
+
+
+def pool() -> Callable[[Collection[str]], Collection[str]]:
+    """A function that takes all lines of this process so far, and gives those of all processes.
+
+    Each line counts once. The function waits for no other process, and costs nothing until it is
+    called: it gives what the others have put there by then, so that of several processes at least
+    the last one to add a line has all of them. All processes make as many pools.
+
+    Raises:
+        PeerError: (from the function) a process is gone.
+    """
+    if not several():
+        return lambda lines: lines
+    key, told = next_key("pool"), set[str]()
+
+    def share(lines: Collection[str]) -> Collection[str]:
+        new = [line for line in lines if line not in told]
+        try:
+            if new:
+                number = f"{jax.process_index()}/{len(told)}"
+                client().key_value_set_bytes(f"{key}/{number}", pickle.dumps(new))
+                told.update(new)
+            parts = client().key_value_dir_get_bytes(f"{key}/")
+        except RuntimeError as error:
+            raise lost(error) from error
+        return dict.fromkeys(line for _, part in parts for line in pickle.loads(part))
+
+    return share
 
 
 def lost(error: BaseException) -> PeerError:

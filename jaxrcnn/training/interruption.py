@@ -140,6 +140,10 @@ class Interruption:
         finally:
             self._can_leave = before
 
+    def leavable_together(self) -> contextlib.AbstractContextManager[None]:
+        """What all processes do, and none ends before the last: all of them can leave it."""
+        return self.leavable()
+
     def check(self) -> None:
         """See whether a signal came.
 
@@ -189,7 +193,11 @@ class Interruption:
             line, self._given_up = self._given_up, ""
             raise KeyboardInterrupt(line)
         else:
-            self.check()
+            self._leave()
+
+    def _leave(self) -> None:
+        """Raise `Stop` in the middle of what can be left."""
+        self.check()
 
     def _take_lost(self, report: Callable[[Any], object], unraisable: Any) -> None:
         """Raise `Stop` again that was raised where no error can leave, such as in a __del__."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from jaxrcnn.training.hosts import barrier, several
+from jaxrcnn.training.hosts import barrier, next_key, several
 
 _COMPILER = ThreadPoolExecutor(1, thread_name_prefix="compiler")
 """One thread: compilers use several cores by themselves."""
@@ -72,10 +72,12 @@ class Program:
         """
         args, options = self._bind(*args, **options)
         key = self._key(args, options)
+        place = next_key("barrier") if several() else ""  # before it can be left, so that all do
         self._compile(key, args, options)
-        self._meet(key)
+        # In a thread again, since a signal to another process may end this wait.
+        _FOREGROUND.submit(self._meet, key, place).result()
 
-    def _meet(self, key: Hashable, again: bool = False) -> None:
+    def _meet(self, key: Hashable, place: str = "", again: bool = False) -> None:
         """Wait for the other processes before the first run, and before each on CPUs.
 
         There, what is exchanged between processes waits for no more than 30 s (gloo's bound), and
@@ -83,7 +85,7 @@ class Program:
         """
         if several() and (again or key not in self._met):
             self._met.add(key)
-            barrier("compiling a program")
+            barrier("compiling a program", place)
 
     def _compile(self, key: Hashable, args: tuple[Any, ...], options: dict[str, Any]) -> None:
         if _compiled(key) is None:

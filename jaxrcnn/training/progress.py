@@ -90,7 +90,10 @@ class Progress:
             args, options: of the call.
         """
         if not program.is_ready(*args, **options):
-            with self.activity(f"compiling {name}", f"compiled {name}"):
+            with (
+                self.activity(f"compiling {name}", f"compiled {name}"),
+                self._interruption.leavable_together(),
+            ):
                 program.compile(*args, **options)
 
     def check(self) -> None:

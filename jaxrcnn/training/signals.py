@@ -85,8 +85,13 @@ def is_closed(receiver: socket.socket, seconds: float) -> bool:
 
 def try_again() -> None:
     """Have the main thread handle a signal once more, somewhere else."""
-    main = threading.main_thread().ident
-    threading.Timer(SOON, signal.pthread_kill, [main, *AGAIN]).start()
+    threading.Timer(SOON, wake_main_thread).start()
+
+
+def wake_main_thread() -> None:
+    """Have the main thread handle a signal that came earlier, or to another process."""
+    for number in AGAIN:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def is_loading_extension(frame: FrameType | None) -> bool:

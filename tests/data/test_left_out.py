@@ -2,9 +2,10 @@ import dataclasses
 
 import pytest
 
-from jaxrcnn.data.errors import DataError
+from jaxrcnn.data.errors import DataError, fault
 from jaxrcnn.data.left_out import check_left_out
 from jaxrcnn.data.loader import train_batches
+from jaxrcnn.data.share import Share
 from tests.data.small import config_of, small_dataset
 
 
@@ -30,3 +31,13 @@ def test_training_stops_where_too_many_images_cannot_be_read():
     with pytest.raises(DataError, match=r"1 of .*the first: p2: image 2: is broken"):
         list(stream)
     stream.close()
+
+
+def test_images_that_other_processes_could_not_read_count_as_well():
+    config = config_of(on_error="skip", max_skipped_share=0.2)
+    others = [str(fault("p2", "image 2", "is broken"))]
+    share = Share(pool=lambda: lambda lines: dict.fromkeys([*others, *lines]))
+    assert len(list(train_batches(small_dataset(), config, share=share))) == 6  # both read p2
+    others.append(str(fault("p4", "image 4", "is broken")))
+    with pytest.raises(DataError, match=r"2 of 5 images .*the first: p2: image 2: is broken"):
+        list(train_batches(small_dataset(), config, share=share))

@@ -8,7 +8,7 @@ import pytest
 
 from jaxrcnn.training import hosts, reminders
 from jaxrcnn.training.errors import CheckpointError, PeerError
-from jaxrcnn.training.hosts import barrier, first_then_others, from_first, gather
+from jaxrcnn.training.hosts import barrier, first_then_others, from_first, gather, pool
 from tests.store import Played
 
 
@@ -74,6 +74,22 @@ def test_the_others_follow_the_first_process(played):
 def test_values_are_gathered_in_the_order_of_the_processes(played):
     played.store.values |= {"jaxrcnn/0/values/1/0": b"1", "jaxrcnn/0/values/1/1": b"I7\n."}
     assert gather("own") == ["own", 7]
+
+
+def test_a_pool_has_each_line_of_all_processes_once_and_waits_for_none(played):
+    own, of_another_phase = pool(), pool()
+    assert list(own(["a", "b"])) == ["a", "b"]
+    played.become(1)
+    others = pool()
+    assert set(others(["b"])) == {"a", "b"}  # both have read this image, an epoch apart
+    assert set(others(["b", "c"])) == {"a", "b", "c"}
+    played.become(0)
+    assert set(own(["a", "b"])) == {"a", "b", "c"}
+    assert set(of_another_phase(["b"])) == {"b"}
+
+
+def test_a_process_that_is_alone_has_its_own_lines():
+    assert pool()(["a"]) == ["a"]
 
 
 class Hung:

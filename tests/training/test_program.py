@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrcnn.training import program as module
 from jaxrcnn.training.program import AHEAD, Program
 
 TRACES: list = []
@@ -161,3 +162,21 @@ def test_an_error_here_is_raised_and_leaves_nothing(program):
     with pytest.raises(ValueError, match="no such sign"):
         program.compile(jnp.float32(0), jnp.ones(5), sign=7)
     assert not program.is_ready(jnp.float32(0), jnp.ones(5), sign=7)
+
+
+def test_several_processes_meet_once_at_a_place_that_has_a_number_before_it_can_be_left(
+    program, monkeypatch
+):
+    """Else one that leaves the compiler earlier would number what comes next differently."""
+    done = []
+
+    def barrier(doing, key):
+        done.append((doing, key, threading.current_thread() is threading.main_thread()))
+
+    monkeypatch.setattr(module, "several", lambda: True)
+    monkeypatch.setattr(module, "barrier", barrier)
+    monkeypatch.setattr(module, "next_key", lambda what: done.append(len(TRACES)) or what)
+    program.compile(jnp.float32(0), jnp.ones(5))
+    assert done == [0, ("compiling a program", "barrier", False)]
+    assert program.is_ready(jnp.float32(0), jnp.ones(5))
+    assert len(TRACES) == 1
