@@ -153,7 +153,8 @@ MAY_IMPORT = {
     "study": {
         *("types", "config", "config_io", "data", "evaluation", "curves", "training", "runs"),
         *("opening", "writing", "wording", "run_start", "run_scores", "scoring", "provenance"),
-        *("detector", "runtime.machine", "runtime.xla", "jax", "numpy", "matplotlib", "pages"),
+        *("detector", "runtime.machine", "runtime.xla", "pages"),
+        *("jax", "numpy", "scipy", "matplotlib"),
     },
     "study.job": {"runtime.process"},  # a program
     "study.serving": {"training"},

@@ -16,11 +16,11 @@ from jaxrcnn.cli.study_variants import find_variants
 from jaxrcnn.config import Config
 from jaxrcnn.data.datasets import open_train_dataset
 from jaxrcnn.data.planning import images_per_epoch
+from jaxrcnn.study.comparison_tables import main_tables
 from jaxrcnn.study.jobs import check_jobs
 from jaxrcnn.study.plan import Plan, check_start, find_baseline
 from jaxrcnn.study.running import run_study
 from jaxrcnn.study.starts import find_start
-from jaxrcnn.study.tables import as_text, glance_table
 from jaxrcnn.training.epochs import describe_epochs, with_epochs
 
 
@@ -53,7 +53,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     if arguments.dry_run:
         return dry_run(plan, workdir)
     study = run_study(plan, workdir, arguments.jobs)
-    print(f"\n{as_text(glance_table(study))}\n")
+    print(f"\n{main_tables(study)}\n")
     print(f"report    {workdir / 'report.html'}")
     print(f"numbers   {workdir / 'study.json'}")
     print(f"runs      {workdir / 'runs'}")

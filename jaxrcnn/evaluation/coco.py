@@ -32,6 +32,15 @@ class CocoScores(NamedTuple):
     classes: dict[str, dict[str, float]]  # AP, AP50, AP75, APs, APm, APl of each class, by its name
 
 
+class CocoInputs(NamedTuple):
+    """Ground truth and results as a library of `jaxrcnn.evaluation.coco_backends` takes them."""
+
+    sizes: dict[int, tuple[int, int]]  # height and width of each image, by its id
+    names: dict[int, str]  # of the categories, by their ids
+    truth: list[dict[str, Any]]  # annotations in COCO's format
+    found: list[dict[str, Any]]
+
+
 def detections_to_coco(
     dataset: "Dataset", detections: Mapping[int, ImageDetections]
 ) -> list[dict[str, Any]]:
@@ -117,17 +126,8 @@ def coco_scores(
             score or box is not finite.
         ConfigError: the backend is not installed.
     """
-    records = dataset.columns
-    sizes = dict(zip(records.image_ids.tolist(), map(tuple, records.sizes.tolist()), strict=True))
-    names = dict(zip(map(int, dataset.category_ids), dataset.class_names, strict=True))
-    curves = accumulate(
-        sizes,
-        names,
-        _truth_annotations(dataset),
-        _result_annotations(dataset, results),
-        (1, 10, max_detections),
-        backend,
-    )
+    inputs = coco_inputs(dataset, results)
+    curves = accumulate(*inputs, (1, 10, max_detections), backend)
     precision, recall = curves.precision, curves.recall
     values = {f"AP{size}": mean_of(precision[:, :, :, a, -1]) for a, size in enumerate(SIZES)}
     for iou in (0.5, 0.75):
@@ -138,11 +138,26 @@ def coco_scores(
     values |= {f"AR{size}": mean_of(recall[:, :, a, -1]) for a, size in enumerate(SIZES) if size}
     order = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", f"AR{max_detections}")
     summary = {name: values[name] for name in (*order, "ARs", "ARm", "ARl")}
-    class_names = [names[category_id] for category_id in curves.category_ids]
+    class_names = [inputs.names[category_id] for category_id in curves.category_ids]
     classes = _class_precisions(precision[..., -1], curves.ious, class_names)
     summary |= {f"AP_{name}": one["AP"] for name, one in classes.items() if one}
     metrics = {f"eval/{name}": value for name, value in summary.items() if value >= 0}
     return CocoScores(metrics, classes)
+
+
+def coco_inputs(dataset: "Dataset", results: list[dict[str, Any]]) -> CocoInputs:
+    """Ground truth and results in COCO's format.
+
+    Raises:
+        ValueError: as `coco_scores`.
+    """
+    records = dataset.columns
+    return CocoInputs(
+        dict(zip(records.image_ids.tolist(), map(tuple, records.sizes.tolist()), strict=True)),
+        dict(zip(map(int, dataset.category_ids), dataset.class_names, strict=True)),
+        _truth_annotations(dataset),
+        _result_annotations(dataset, results),
+    )
 
 
 def _class_precisions(

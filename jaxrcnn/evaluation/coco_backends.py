@@ -77,6 +77,39 @@ def accumulate(
     )
 
 
+def match_images(
+    sizes: Mapping[int, tuple[int, int]],
+    names: Mapping[int, str],
+    truth: list[dict[str, Any]],
+    found: list[dict[str, Any]],
+    max_detections: int,
+) -> list[list[dict[str, Any]]]:
+    """Match detections with objects of any size, by pycocotools.
+
+    Args:
+        sizes, names, truth, found: as for `accumulate`.
+        max_detections: best detections of an image and a class that count.
+
+    Returns:
+        For each category, in the order of their ids, pycocotools' ``evalImgs`` of the images that
+        have an object or a detection of it, in the order of the images' ids.
+    """
+    if not sizes or not names:
+        return [[] for _ in names]
+    coco, evaluator = _classes("pycocotools")
+    with contextlib.redirect_stdout(io.StringIO()):
+        truths, results = (_make_index(coco, sizes, names, rows) for rows in (truth, found))
+        evaluation = evaluator(truths, results, "bbox")
+        evaluation.params.areaRng = evaluation.params.areaRng[:1]
+        evaluation.params.maxDets = [max_detections]
+        evaluation.evaluate()
+    images, each = evaluation.evalImgs, len(evaluation.params.imgIds)
+    return [
+        [one for one in images[first : first + each] if one is not None]
+        for first in range(0, len(images), each)
+    ]
+
+
 def _classes(backend: Backend) -> tuple[Any, Any]:
     """The library's classes of an index and of an evaluation; both are called alike."""
     if backend == "faster_coco_eval":

@@ -1,5 +1,7 @@
 """What a study's plots have in common: a scheme has the same colour in each."""
 
+from dataclasses import replace
+
 from jaxrcnn.study.results import Study
 
 COLORS = {
@@ -33,3 +35,18 @@ def scheme_colors(study: Study) -> dict[str, str]:
         else OTHER_COLORS[others.index(scheme) % len(OTHER_COLORS)]
         for scheme in study.schemes
     }
+
+
+def drawable(study: Study) -> Study:
+    """The study with names that matplotlib draws as they are: between two $ it reads a formula."""
+
+    def name(scheme: str) -> str:
+        return scheme.replace("$", r"\$")
+
+    return replace(
+        study,
+        schemes=tuple(map(name, study.schemes)),
+        baseline=name(study.baseline),
+        runs=tuple(replace(run, scheme=name(run.scheme)) for run in study.runs),
+        comparisons=tuple(replace(one, scheme=name(one.scheme)) for one in study.comparisons),
+    )

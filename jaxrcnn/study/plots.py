@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxrcnn.curves import clean_axes, smooth
+from jaxrcnn.study.difference_plot import draw_differences, has_differences
 from jaxrcnn.study.instrument_plots import (
     draw_gradients,
     draw_proposals,
     has_proposals,
     shown_gradients,
 )
-from jaxrcnn.study.looks import GREY, MARKERS, scheme_colors
+from jaxrcnn.study.looks import GREY, MARKERS, drawable, scheme_colors
 from jaxrcnn.study.results import Failure, Point, RunResult, Study
 from jaxrcnn.study.summary import final_scores, runs_of
 
@@ -27,12 +28,13 @@ LABEL_HEIGHT = 0.055  # of the axes' height, about a line of text
 
 
 def plot_study(study: Study, directory: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """Draw a study: AP over images and seconds, losses, final scores, gradients, proposals.
+    """Draw a study: AP over images and seconds, losses, final scores and their differences,
+    gradients, proposals.
 
     Args:
         study: what its runs gave.
-        directory: folder for ap.png, ap_seconds.png, losses.png, final.png, gradients.png and
-            proposals.png, made where missing.
+        directory: folder for ap.png, ap_seconds.png, losses.png, final.png, differences.png,
+            gradients.png and proposals.png, made where missing.
 
     Returns:
         The files that were written: those for which there is something to draw.
@@ -41,6 +43,7 @@ def plot_study(study: Study, directory: str | os.PathLike[str]) -> list[pathlib.
 
     folder = pathlib.Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
+    study = drawable(study)
     ended = [run for run in study.runs if run.status != "waiting"]
     ap, losses = any(run.points for run in ended), any(run.losses for run in ended)
     drawings: dict[str, tuple[bool, Callable[[Figure, Study], None]]] = {
@@ -48,6 +51,7 @@ def plot_study(study: Study, directory: str | os.PathLike[str]) -> list[pathlib.
         "ap_seconds.png": (ap, draw_ap_over_seconds),
         "losses.png": (losses, draw_losses),
         "final.png": (any(final_scores(study, s, "AP") for s in study.schemes), draw_final),
+        "differences.png": (has_differences(study), draw_differences),
         "gradients.png": (bool(shown_gradients(ended)), draw_gradients),
         "proposals.png": (has_proposals(ended), draw_proposals),
     }

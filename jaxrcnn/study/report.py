@@ -5,12 +5,14 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from jaxrcnn import pages
+from jaxrcnn.study.comparison_tables import differences_table, measures_table
+from jaxrcnn.study.comparisons import with_comparisons
 from jaxrcnn.study.descriptions import LITERATURE, ROUTES, SENTENCES
 from jaxrcnn.study.looks import scheme_colors
 from jaxrcnn.study.plots import plot_study
 from jaxrcnn.study.results import Study
 from jaxrcnn.study.study_io import to_json
-from jaxrcnn.study.summary import compares, saving
+from jaxrcnn.study.summary import APPROXIMATE, baseline_of, saving
 from jaxrcnn.study.tables import (
     diverged_table,
     glance_table,
@@ -28,7 +30,10 @@ CAPTIONS = {
     "ap_seconds.png": "Average precision over the time of training steps, compilation and "
     "evaluation left out.",
     "final.png": "Final scores: a dot a seed, a bar for their mean. The axes begin at 0.",
-    "losses.png": "Training loss, smoothed over a twentieth of the lines; faint: as logged.",
+    "differences.png": "Differences in final AP. Large mark: the mean over the pairs, with its t "
+    "interval; dots: each pair; thin line: bootstrap over seeds and images, if it was computed.",
+    "losses.png": "Training loss, smoothed over a twentieth of the points; faint: the points, in a "
+    "long run means of several logged losses.",
     "gradients.png": "Norms of the gradients on the layer of the RPN that says the boxes, a panel "
     "a route, means over the runs; measured whatever a run's gate is.",
     "proposals.png": "The proposals of single training steps, before ground truth is appended: the "
@@ -44,13 +49,15 @@ def write_report(
     """Write study.json, the plots and report.html.
 
     Args:
-        study: what its runs gave.
+        study: what its runs gave; comparisons that it lacks are added, without intervals over
+            images, for which see `jaxrcnn.study.resampled_runs.compare_runs`.
         folder: made where missing.
         levels: of AP, to which to say the time; none takes `default_levels`.
 
     Returns:
         The files that were written.
     """
+    study = study if study.comparisons else with_comparisons(study)
     path = pathlib.Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     replace_text(path / "study.json", to_json(study))
@@ -73,15 +80,19 @@ def render(study: Study, plots: Mapping[str, bytes], levels: Sequence[float] = (
         "report.html.jinja",
         pathlib.Path(__file__).parent,
         study=study,
+        origins=origins(study),
         colors=scheme_colors(study),
         sentences=SENTENCES,
         settings={scheme: scheme_settings_of(study, scheme) for scheme in study.schemes},
         captions=CAPTIONS,
         images={name: pages.png_uri(data) for name, data in plots.items()},
         glance=glance_table(study),
+        baseline=baseline_of(study),
+        differences=differences_table(study),
+        measures=measures_table(study),
         times=time_tables(study, levels),
         why_no_times=why_no_times(study),
-        saving=saving_table(study) if compares(study, "alternating") else None,
+        saving=saving_table(study) if {APPROXIMATE, "alternating"} <= set(study.schemes) else None,
         measured=saving(study),
         literature=LITERATURE,
         routes=ROUTES,
@@ -96,3 +107,12 @@ def scheme_settings_of(study: Study, scheme: str) -> dict[str, str]:
     """The fields that the scheme's runs set, of the first that was begun."""
     begun = (run.settings for run in study.runs if run.scheme == scheme and run.status != "waiting")
     return next(begun, {})
+
+
+def origins(study: Study) -> dict[str, list[str]]:
+    """The commits and the machines of the runs, each once."""
+    found = {
+        "commit": [run.commit for run in study.runs],
+        "run on": [r.machine for r in study.runs],
+    }
+    return {name: list(dict.fromkeys(filter(None, values))) for name, values in found.items()}

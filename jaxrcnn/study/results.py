@@ -1,13 +1,19 @@
 """What the runs of a study gave, read from their folders."""
 
 import dataclasses
-import math
 import pathlib
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from jaxrcnn.config import Config
 from jaxrcnn.config_io import field_values
+from jaxrcnn.study.intervals import Interval
+from jaxrcnn.study.run_files import (
+    commit_and_machine,
+    final_recall,
+    finite_values,
+    rounded,
+    thinned,
+)
 from jaxrcnn.study.speed import seconds_until, step_costs
 from jaxrcnn.training.alternating import phases
 from jaxrcnn.training.metrics import read_rows
@@ -37,7 +43,8 @@ class Point:
     seconds: float
     """Seconds of training steps until then, compilation and evaluation left out."""
     scores: dict[str, float]
-    """``AP``, ``AP50``, ``AR100``, ``loss`` and so on; those that are finite."""
+    """``AP``, ``AP50``, ``AR100``, ``loss`` and so on; those that are finite. At the end of the run
+    also ``recall50`` and ``recall70``, the proposals' recall at IoU 0.5 and 0.7."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +80,39 @@ class RunResult:
     """Seconds of those, compilation and evaluation left out."""
     points: tuple[Point, ...] = ()
     losses: tuple[tuple[int, float], ...] = ()
-    """Steps and ``train/loss`` where finite: the sum of the losses that are trained there."""
+    """Steps and ``train/loss`` where finite, which is the sum of the losses that are trained there;
+    of many, means of several in a row."""
     diagnostics: tuple[dict[str, float], ...] = ()
     """``step`` and the ``diagnostics/`` metrics of a row, without that prefix, where finite."""
+    commit: str = ""
+    machine: str = ""
+    """The git commit and the machine that it was last run with; empty where that is unknown."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """How a scheme differs from the baseline in one measure, over pairs of runs with one seed.
+
+    Intervals are 95 %; those of fewer than two pairs are None.
+    """
+
+    scheme: str
+    measure: str
+    """A name of `Point.scores`, at the end of the runs."""
+    seeds: tuple[int, ...]
+    """Those with which both finished."""
+    differences: tuple[float, ...]
+    """The scheme's score minus the baseline's, for each of these seeds."""
+    mean: float | None
+    """Of the differences; None of no pairs."""
+    student: Interval | None
+    """Student's t interval, as of the paired t test."""
+    over_seeds: Interval | None
+    """Percentile bootstrap over the pairs, which is too narrow for few of them."""
+    over_images: Interval | None
+    """Percentile bootstrap over pairs and images together; None where it was not computed."""
+    diverged: int
+    """Seeds with which one of the two runs diverged, so that they are no pair."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +136,8 @@ class Study:
     runs: tuple[RunResult, ...]
     baseline: str = ""
     """The scheme that the others are compared with; empty where the study does not say."""
+    comparisons: tuple[Comparison, ...] = ()
+    """Of each other scheme with the baseline, see `jaxrcnn.study.comparisons`."""
 
 
 def read_run(
@@ -136,45 +175,41 @@ def read_run(
     config, rows = read_config(folder), read_rows(folder / "metrics.jsonl")
     costs = step_costs(config, rows)
     steps_done = max((row["step"] for row in rows if "train/loss" in row), default=0)
+    phase_starts = tuple(phase.first_step for phase in phases(config)) or (0,)
+    losses = tuple(
+        (row["step"], values[""])
+        for row in rows
+        if "" in (values := finite_values(row, "train/loss"))  # others are train/loss_...
+    )
+    points = [
+        Point(
+            row["step"],
+            row["step"] * config.train.batch_size,
+            rounded(seconds_until(config, costs, row["step"]), 6),
+            finite_values(row, "eval/"),
+        )
+        for row in rows
+        if "eval/loss" in row
+    ]
+    if points:
+        points[-1].scores.update(final_recall(folder, points[-1].step))
+    commit, machine = commit_and_machine(folder)
     return dataclasses.replace(
         run,
         settings=scheme_settings(config),
-        phase_starts=tuple(phase.first_step for phase in phases(config)) or (0,),
+        phase_starts=phase_starts,
         steps_done=steps_done,
         train_seconds=seconds_until(config, costs, steps_done),
-        points=tuple(
-            Point(
-                row["step"],
-                row["step"] * config.train.batch_size,
-                seconds_until(config, costs, row["step"]),
-                finite_values(row, "eval/"),
-            )
-            for row in rows
-            if "eval/loss" in row
-        ),
-        losses=tuple(
-            (row["step"], row["train/loss"]) for row in rows if is_finite(row, "train/loss")
-        ),
+        points=tuple(points),
+        losses=thinned(losses, phase_starts),
         diagnostics=tuple(
             {"step": row["step"], **values}
             for row in rows
-            if (values := finite_values(row, "diagnostics/"))
+            if (values := finite_values(row, "diagnostics/", 4))
         ),
+        commit=commit,
+        machine=machine,
     )
-
-
-def is_finite(row: Mapping[str, Any], name: str) -> bool:
-    """Whether a row has the metric, and as a finite number."""
-    return row.get(name) is not None and math.isfinite(row[name])
-
-
-def finite_values(row: Mapping[str, Any], prefix: str) -> dict[str, float]:
-    """The finite metrics of a row whose names begin with the prefix, without it."""
-    return {
-        name.removeprefix(prefix): row[name]
-        for name in row
-        if name.startswith(prefix) and is_finite(row, name)
-    }
 
 
 def scheme_settings(config: Config) -> dict[str, str]:

@@ -27,6 +27,7 @@ from jaxrcnn.study.records import (
     write_results,
 )
 from jaxrcnn.study.report import write_report
+from jaxrcnn.study.resampled_runs import compare_runs
 from jaxrcnn.study.results import Failure, Study, read_run
 from jaxrcnn.study.side_by_side import run_side_by_side
 from jaxrcnn.training import workdir as run_folder
@@ -77,7 +78,7 @@ def run_study(plan: Plan, workdir: pathlib.Path, jobs: int = 1) -> Study:
                     _say_ended(unit, results, plan, workdir, jobs)
                 if left and all(other.seed != unit.seed for other in left):
                     _write_report(study, workdir)
-        study = gather(plan, results, sets, jobs)
+        study = compare_runs(gather(plan, results, sets, jobs), workdir, sets[1], print)
         _write_report(study, workdir)
         return study
 

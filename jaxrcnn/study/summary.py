@@ -8,11 +8,12 @@ from collections.abc import Iterable
 
 from jaxrcnn.study.results import RunResult, Study
 
-SCORES = ("AP", "AP50", "AP75", "AR100")
-"""The scores of a summary."""
+SCORES = ("AP", "AP50", "AP75", "AR100", "recall50", "recall70")
+"""The scores of a summary and of comparisons, the primary one first; the last two are the recall of
+the proposals."""
 
-BASELINE = "approximate"
-"""The scheme that the others' step times are relative to."""
+APPROXIMATE = "approximate"
+"""The scheme that alternating training is compared with, and any other by default."""
 
 PUBLISHED_SAVING = (0.25, 0.5)
 """The training time that approximate joint training saves against alternating training, from and
@@ -41,7 +42,7 @@ class SchemeSummary:
     """Median over the runs of a training step's mean seconds. Runs that diverged count only where
     none finished, since alternating training may not have reached its cheap steps."""
     step_ratio: float | None
-    """``step_seconds`` relative to that of `BASELINE`."""
+    """``step_seconds`` relative to that of the study's baseline."""
     finished: int
     diverged: int
     waiting: int
@@ -96,6 +97,12 @@ class Saving:
     """Why there is no number; empty where there is one."""
 
 
+def baseline_of(study: Study) -> str:
+    """The scheme that the others are compared with; empty where there is none."""
+    baseline = study.baseline or APPROXIMATE
+    return baseline if baseline in study.schemes and len(study.schemes) > 1 else ""
+
+
 def spread(values: Iterable[float]) -> Spread | None:
     """Mean and sample standard deviation; None of nothing."""
     numbers = tuple(values)
@@ -122,7 +129,7 @@ def final_scores(study: Study, scheme: str, name: str) -> Spread | None:
 
 def summarise(study: Study) -> tuple[SchemeSummary, ...]:
     """Every scheme over its seeds, in the study's order."""
-    baseline = step_seconds(study, BASELINE)
+    baseline = step_seconds(study, baseline_of(study))
     summaries = []
     for scheme in study.schemes:
         final = {name: final_scores(study, scheme, name) for name in SCORES}
@@ -205,11 +212,6 @@ def time_to(study: Study, level: float) -> tuple[TimeTo, ...]:
     return tuple(rows)
 
 
-def compares(study: Study, scheme: str) -> bool:
-    """Whether the study was asked to compare a scheme with `BASELINE`."""
-    return scheme != BASELINE and {scheme, BASELINE} <= set(study.schemes)
-
-
 def saving(study: Study) -> Saving:
     """What approximate joint training saves against alternating training."""
     level = final_scores(study, "alternating", "AP")
@@ -217,7 +219,7 @@ def saving(study: Study) -> Saving:
         return Saving(None, None, None, False, 0, "no alternating run finished")
     if level.mean == 0:
         return Saving(0.0, None, None, False, 0, "alternating's mean final AP is 0")
-    approximate = {run.seed: run for run in runs_of(study, BASELINE, "finished", "diverged")}
+    approximate = {run.seed: run for run in runs_of(study, APPROXIMATE, "finished", "diverged")}
     pairs = [
         (approximate[run.seed], run)
         for run in runs_of(study, "alternating", "finished")

@@ -8,12 +8,12 @@ import numpy as np
 from jaxrcnn.study.gradients import diagnostic_names, mean_over_runs, parse_gradient
 from jaxrcnn.study.results import RunResult, Study
 from jaxrcnn.study.summary import (
-    BASELINE,
+    APPROXIMATE,
     PUBLISHED_SAVING,
     SCORES,
     Spread,
     TimeTo,
-    compares,
+    baseline_of,
     default_levels,
     final_scores,
     runs_of,
@@ -26,6 +26,9 @@ from jaxrcnn.training.columns import aligned
 
 NONE = "-"
 """Where there is no number."""
+
+LABELS = {"recall50": "recall .5", "recall70": "recall .7"}
+"""What tables call the recall of the proposals, by IoU; other scores by their names."""
 
 MOST_COLUMNS = 8  # of a table over the steps: as many fit on a page
 
@@ -72,48 +75,34 @@ def short(value: float | None) -> str:
     return f"{value:#.3g}".rstrip(".") if value else "0"
 
 
-def difference(ours: Spread | None, baseline: Spread | None) -> str:
-    """How a scheme's mean differs from another's, and whether the seeds tell them apart.
-
-    Within the spread are two schemes of which one's lowest seed is no better than the other's
-    highest. That says nothing about significance, nor does its contrary.
-    """
-    if ours is None or baseline is None:
-        return NONE
-    value = f"{ours.mean - baseline.mean:+.3f}"
-    if min(len(ours.values), len(baseline.values)) < 2:
-        return f"{value} (one seed)"
-    apart = min(ours.values) > max(baseline.values) or max(ours.values) < min(baseline.values)
-    return f"{value} ({'beyond' if apart else 'within'} spread)"
+def signed(value: float | None) -> str:
+    """A difference in three decimals, always with its sign."""
+    return NONE if value is None else f"{value:+.3f}"
 
 
 def glance_table(study: Study) -> Table:
     """The answer at a glance: final scores, costs and divergence by scheme."""
-    baseline = final_scores(study, BASELINE, "AP")
-    asked = any(compares(study, scheme) for scheme in study.schemes)
-    compared = asked and baseline is not None
+    compared, summaries = bool(baseline_of(study)), summarise(study)
+    there = {name for summary in summaries for name in summary.final}
+    names = [name for name in SCORES if name in there or name not in LABELS]
     rows = []
-    for summary in summarise(study):
+    for summary in summaries:
         started = summary.finished + summary.diverged
-        ap = summary.final.get("AP")
-        compare = NONE if summary.scheme == BASELINE else difference(ap, baseline)
         ratio = NONE if summary.step_ratio is None else f"{summary.step_ratio:.2f}"
         rows.append(
             (
                 summary.scheme,
-                *(plus_minus(summary.final.get(name)) for name in SCORES),
+                *(plus_minus(summary.final.get(name)) for name in names),
                 NONE if summary.step_seconds is None else f"{1000 * summary.step_seconds:.0f}",
-                *([ratio] if asked else []),
+                *([ratio] if compared else []),
                 f"{summary.finished} of {summary.finished + summary.diverged + summary.waiting}",
                 f"{summary.diverged} of {started}" if started else NONE,
-                *((compare,) if compared else ()),
             )
         )
     head = (
-        *("scheme", *SCORES, "ms a step"),
-        *(["ratio"] if asked else []),
+        *("scheme", *(LABELS.get(name, name) for name in names), "ms a step"),
+        *(["ratio"] if compared else []),
         *("finished", "diverged"),
-        *([f"AP against {BASELINE}"] if compared else []),
     )
     return Table(head, tuple(rows))
 
@@ -163,7 +152,7 @@ def saving_table(study: Study) -> Table:
     """The training time that approximate saves against alternating, beside the paper's."""
     found = saving(study)
     approximate, alternating = (
-        final_scores(study, scheme, "AP") for scheme in (BASELINE, "alternating")
+        final_scores(study, scheme, "AP") for scheme in (APPROXIMATE, "alternating")
     )
     count = 0 if found.images is None else len(found.images.values)
     low, high = (f"{100 * share:.0f}" for share in PUBLISHED_SAVING)
@@ -185,7 +174,9 @@ def saving_table(study: Study) -> Table:
             (
                 "measured here",
                 *(bound + percent(found.seconds), bound + percent(found.images), pairs),
-                difference(approximate, alternating),
+                signed(
+                    approximate.mean - alternating.mean if approximate and alternating else None
+                ),
             ),
         ),
     )

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from jaxrcnn.study import looks, plots
+from jaxrcnn.study.comparisons import with_comparisons
 from tests.study.synthetic import (
     diverged_run,
     full_study,
@@ -42,6 +43,12 @@ def test_every_plot_of_a_full_study_shows_every_scheme(tmp_path):
         assert min(pixels(path).shape[:2]) > 300
         for color in looks.scheme_colors(study).values():
             assert shows(path, color), (path.name, color)
+
+
+def test_a_name_is_no_formula(tmp_path):
+    runs = [make_run(name, seed) for name in ("approximate", "$x_{$") for seed in (0, 1)]
+    study = with_comparisons(make_study([*runs, diverged_run("$x_{$", 2)]))
+    assert len(plots.plot_study(study, tmp_path)) == 5
 
 
 def test_one_run_has_all_its_plots(tmp_path):

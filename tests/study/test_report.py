@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxrcnn.study.comparisons import with_comparisons
 from jaxrcnn.study.report import render, write_report
 from jaxrcnn.study.study_io import from_json
 from tests.study.synthetic import diverged_run, full_study, make_run, make_study, waiting_run
@@ -51,7 +52,7 @@ def test_the_page_needs_no_other_file(name, tmp_path):
     study = STUDIES[name]
     written = write_report(study, tmp_path / "new")
     assert written[0].name == "study.json"
-    assert from_json(written[0].read_text()) == study
+    assert from_json(written[0].read_text()) == with_comparisons(study)
     text = written[-1].read_text()
     page = Page(text)
     assert page.open == []
@@ -81,6 +82,28 @@ def test_the_page_says_what_was_run_and_what_came_out():
         assert words in text, words
 
 
+def test_the_page_compares_in_pairs():
+    runs = [make_run("approximate", seed, (ap,)) for seed, ap in enumerate((0.5, 0.6))]
+    runs += [make_run("exact", seed, (ap,), commit="abc123") for seed, ap in enumerate((0.4, 0.46))]
+    study = with_comparisons(make_study([*runs, diverged_run("exact", 2), make_run(seed=2)]))
+    text = Page(render(study, {})).text
+    for words in (
+        "Differences from approximate AP against approximate",
+        "exact -0.120 ± 0.028 -0.374 to +0.134 -0.140 to -0.100 2 1",
+        "exact -0.168 (-0.524 to +0.188)",
+        "commit abc123 ",
+    ):
+        assert words in text, words
+    assert "run on" not in text
+
+
+def test_a_study_without_comparisons_gets_them(tmp_path):
+    study = make_study([make_run(scheme, s) for scheme in ("approximate", "exact") for s in (0, 1)])
+    text = Page(write_report(study, tmp_path)[-1].read_text()).text
+    assert "exact +0.000 ± 0.000 +0.000 to +0.000" in text
+    assert from_json((tmp_path / "study.json").read_text()).comparisons
+
+
 def test_without_a_saving_the_page_says_why():
     text = Page(render(make_study([make_run(), diverged_run("alternating")]), {})).text
     assert "There is no measured saving: no alternating run finished." in text
@@ -90,7 +113,7 @@ def test_without_a_saving_the_page_says_why():
 @pytest.mark.parametrize("schemes", [("approximate",), ("exact", "late"), ("exact", "alternating")])
 def test_nothing_is_compared_that_the_study_was_not_asked_for(schemes):
     text = Page(render(make_study([make_run(scheme) for scheme in schemes]), {})).text
-    for words in ("saving", "ratio", "gainst approximate", "25 to 50 %", "difference of means"):
+    for words in ("saving", "ratio", "gainst approximate", "25 to 50 %", "Differences from"):
         assert words not in text, words
 
 
@@ -113,14 +136,15 @@ def test_levels_can_be_given():
 def test_all_text_is_escaped():
     name = "<script>alert(1)</script>"
     study = make_study(
-        [make_run(name), diverged_run("exact", 0, settings={"model.x": "<i>"})],
+        [make_run(name, commit=name), diverged_run("exact", 0, settings={"model.x": "<i>"})],
         title=name,
         command=f"study --config {name}",
         machine={name: name},
+        baseline=name,
     )
-    page = Page(render(study, {}))
+    page = Page(render(with_comparisons(study), {}))
     assert "script" not in page.tags
-    assert page.text.count(name) >= 6
+    assert page.text.count(name) >= 9
     assert "image <a&b>.jpg" in page.text
 
 

@@ -3,7 +3,6 @@ import pytest
 from jaxrcnn.study.summary import spread
 from jaxrcnn.study.tables import (
     Table,
-    difference,
     diverged_table,
     duration,
     glance_table,
@@ -13,6 +12,7 @@ from jaxrcnn.study.tables import (
     saving_table,
     scheme_diagnostics,
     short,
+    signed,
     time_tables,
     why_no_times,
 )
@@ -54,19 +54,8 @@ def test_durations(seconds, text):
     assert duration(seconds) == text
 
 
-@pytest.mark.parametrize(
-    ("ours", "baseline", "text"),
-    [
-        ([0.5, 0.6], [0.55, 0.75], "-0.100 (within spread)"),
-        ([0.6, 0.7], [0.4, 0.6], "+0.150 (within spread)"),  # one seed of each is the same
-        ([0.6, 0.7], [0.4, 0.5], "+0.200 (beyond spread)"),
-        ([0.4, 0.5], [0.6, 0.7], "-0.200 (beyond spread)"),
-        ([0.6], [0.4, 0.5], "+0.150 (one seed)"),
-        ([], [0.4, 0.5], "-"),
-    ],
-)
-def test_a_difference_within_the_spread_is_called_so(ours, baseline, text):
-    assert difference(spread(ours), spread(baseline)) == text
+def test_signs_are_always_shown():
+    assert (signed(0.0125), signed(-0.5), signed(None)) == ("+0.013", "-0.500", "-")
 
 
 def test_the_table_at_a_glance():
@@ -82,13 +71,26 @@ def test_the_table_at_a_glance():
         )
     )
     assert lines(table) == [
-        "scheme | AP | AP50 | AP75 | AR100 | ms a step | ratio | finished | diverged"
-        " | AP against approximate",
+        "scheme | AP | AP50 | AP75 | AR100 | ms a step | ratio | finished | diverged",
         "approximate | 0.550 ± 0.071 | 0.770 ± 0.099 | 0.605 ± 0.078 | 0.660 ± 0.085"
-        " | 500 | 1.00 | 2 of 2 | 0 of 2 | -",
-        "exact | 0.400 | 0.560 | 0.440 | 0.480 | 750 | 1.50 | 1 of 2 | 1 of 2 | -0.150 (one seed)",
-        "late | - | - | - | - | - | - | 0 of 1 | - | -",
+        " | 500 | 1.00 | 2 of 2 | 0 of 2",
+        "exact | 0.400 | 0.560 | 0.440 | 0.480 | 750 | 1.50 | 1 of 2 | 1 of 2",
+        "late | - | - | - | - | - | - | 0 of 1 | -",
     ]
+
+
+def test_the_recall_of_the_proposals_has_columns_where_it_was_measured():
+    runs = [make_run("approximate"), make_run("exact")]
+    runs[0].points[-1].scores["recall70"] = 0.625
+    found = lines(glance_table(make_study(runs)))
+    assert found[0].split(" | ")[4:7] == ["AR100", "recall .7", "ms a step"]
+    assert [line.split(" | ")[5] for line in found[1:]] == ["0.625", "-"]
+
+
+def test_steps_are_relative_to_the_baseline():
+    runs = [make_run("approximate", step_seconds=0.5), make_run("exact", step_seconds=0.25)]
+    found = lines(glance_table(make_study(runs, baseline="exact")))
+    assert [line.split(" | ")[6] for line in found] == ["ratio", "2.00", "1.00"]
 
 
 @pytest.mark.parametrize("schemes", [("approximate",), ("exact", "late")])
@@ -146,7 +148,7 @@ def test_the_saving_stands_beside_the_papers():
     study = make_study([make_run("approximate", 0, (0.2, 0.6)), make_run("alternating", 0, (0.4,))])
     published, measured = saving_table(study).rows
     assert published[1:] == ("25 to 50 %", "-", "-", "close")
-    assert measured[1:] == ("25 %", "25 %", "1 of 1", "+0.200 (one seed)")
+    assert measured[1:] == ("25 %", "25 %", "1 of 1", "+0.200")
     early = make_study([make_run("approximate", 0, (0.6, 0.6)), make_run("alternating", 0, (0.4,))])
     assert saving_table(early).rows[1][1:3] == ("≥ 50 %", "≥ 50 %")
     assert saving_table(make_study([make_run()])).rows[1][1:] == ("-", "-", "-", "-")

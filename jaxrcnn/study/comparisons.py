@@ -1,0 +1,87 @@
+"""How the variants of a study differ from its baseline, in pairs of runs with the same seed."""
+
+import statistics
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from jaxrcnn.study.intervals import Interval, image_interval, seed_interval, student_interval
+from jaxrcnn.study.results import Comparison, Study
+from jaxrcnn.study.summary import SCORES, baseline_of, runs_of
+
+Precisions = Mapping[tuple[str, int], np.ndarray]
+"""(B,) AP of runs on B resamples of the images, the same for all, by scheme and seed."""
+
+DIGITS = 6
+"""Decimals of differences, more than scores have."""
+
+NOTHING: Precisions = types.MappingProxyType({})
+
+
+def with_comparisons(study: Study, precisions: Precisions = NOTHING) -> Study:
+    """The study with its comparisons, the baseline's with each of the others in the study's order.
+
+    Args:
+        study: its own comparisons are replaced.
+        precisions: for the interval of AP over seeds and images; runs may be missing.
+    """
+    baseline = baseline_of(study)
+    others = [scheme for scheme in study.schemes if baseline and scheme != baseline]
+    found = [compare(study, scheme, name, precisions) for scheme in others for name in SCORES]
+    # Of measures without a pair only the first is kept, which says so.
+    kept = tuple(one for one in found if one.seeds or one.measure == SCORES[0])
+    return replace(study, comparisons=kept)
+
+
+def compare(
+    study: Study, scheme: str, measure: str, precisions: Precisions = NOTHING
+) -> Comparison:
+    """Compare a variant with the baseline.
+
+    Args:
+        study: of both.
+        scheme: the variant's name.
+        measure: of `SCORES`.
+        precisions: see `with_comparisons`.
+    """
+    baseline = baseline_of(study)
+    ours, theirs = final_values(study, scheme, measure), final_values(study, baseline, measure)
+    seeds = tuple(seed for seed in study.seeds if seed in ours and seed in theirs)
+    differences = tuple(round(ours[seed] - theirs[seed], DIGITS) for seed in seeds)
+    over_images = _over_images(scheme, baseline, seeds, precisions) if measure == "AP" else None
+    diverged = {run.seed for name in (scheme, baseline) for run in runs_of(study, name, "diverged")}
+    return Comparison(
+        scheme,
+        measure,
+        seeds,
+        differences,
+        round(statistics.fmean(differences), DIGITS) if differences else None,
+        _rounded(student_interval(differences)),
+        _rounded(seed_interval(differences)),
+        _rounded(over_images),
+        len(diverged),
+    )
+
+
+def final_values(study: Study, scheme: str, measure: str) -> dict[int, float]:
+    """A score at the end of a scheme's finished runs, by their seeds; of those that have it."""
+    ends = {run.seed: run.points[-1] for run in runs_of(study, scheme, "finished") if run.points}
+    return {seed: end.scores[measure] for seed, end in ends.items() if measure in end.scores}
+
+
+def _over_images(
+    scheme: str, baseline: str, seeds: Sequence[int], precisions: Precisions
+) -> Interval | None:
+    """The interval of the difference in AP over seeds and images, if all runs have their AP."""
+    pairs = [((scheme, seed), (baseline, seed)) for seed in seeds]
+    if not pairs or not all(run in precisions for pair in pairs for run in pair):
+        return None
+    return image_interval(
+        np.stack([precisions[ours] - precisions[theirs] for ours, theirs in pairs])
+    )
+
+
+def _rounded(interval: Interval | None) -> Interval | None:
+    return None if interval is None else (round(interval[0], DIGITS), round(interval[1], DIGITS))
