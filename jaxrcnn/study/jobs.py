@@ -116,9 +116,9 @@ def run_in_jobs(
 def _end(running: Sequence["Job"], seconds: float) -> None:
     """Have all jobs save their runs and end; kill those that take longer than so many seconds."""
     for job in running:
-        job.terminate()
+        job.connection.close()  # which tells the process to
     for job in running:
-        job.close(seconds)
+        job.wait(seconds)
 
 
 class Job:
@@ -179,14 +179,8 @@ class Job:
             raise JobError(f"{unit}: {outcome.message}", outcome.exit_code)
         return unit, outcome
 
-    def terminate(self) -> None:
-        """Have it save its run, if it does one, and end."""
-        if self.unit is not None:
-            self._process.terminate()
-
-    def close(self, seconds: float) -> None:
-        """Wait until it has ended; kill it if that takes longer."""
-        self.connection.close()
+    def wait(self, seconds: float) -> None:
+        """Wait until the process has ended; kill it if that takes longer."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:

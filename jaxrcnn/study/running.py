@@ -77,8 +77,10 @@ def run_study(plan: Plan, workdir: pathlib.Path, jobs: int = 1) -> Study:
                 if jobs > 1:
                     _say_ended(unit, results, plan, workdir, jobs)
                 if left and all(other.seed != unit.seed for other in left):
-                    _report(study, workdir, sets)
-        return _report(gather(plan, results, sets, jobs), workdir, sets)
+                    _write_report(study, workdir)
+        study = compare_runs(gather(plan, results, sets, jobs), workdir, sets[1], print)
+        _write_report(study, workdir)
+        return study
 
 
 def _what_is_left(plan: Plan, results: Results, workdir: pathlib.Path, sets: Sets) -> list[Unit]:
@@ -112,11 +114,8 @@ def _say_ended(unit: Unit, results: Results, plan: Plan, workdir: pathlib.Path, 
         print(f"{describe_run(results[key])} ({len(results)} of {total}{rest})", flush=True)
 
 
-def _report(study: Study, workdir: pathlib.Path, sets: Sets) -> Study:
-    """Compare the runs that have ended and write the report; the study with its comparisons."""
-    study = compare_runs(study, workdir, sets[1], print)
+def _write_report(study: Study, workdir: pathlib.Path) -> None:
     write_patiently(lambda: write_report(study, workdir), workdir / "report.html", print)
-    return study
 
 
 def claim_unit(plan: Plan, unit: Unit, workdir: pathlib.Path, sets: Sets) -> None:

@@ -5,6 +5,7 @@ import pytest
 from jaxrcnn.cli import study_dry_run
 from jaxrcnn.cli.study_dry_run import dry_run
 from jaxrcnn.config import ConfigError
+from jaxrcnn.config_io import replace_fields
 from jaxrcnn.study.plan import Plan
 from jaxrcnn.study.records import gather, write_results
 from jaxrcnn.study.variants import Variant
@@ -28,7 +29,9 @@ def test_a_step_is_measured_where_no_run_has_finished(tmp_path, monkeypatch, cap
 
     monkeypatch.setattr(study_dry_run, "seconds_per_step", measured)
     workdir = tmp_path / "new"
-    assert dry_run(PLAN, workdir) == 0
+    often = replace_fields(CONFIG, {"train.diagnostics.every": 2})
+    plan = PLAN._replace(variants=(Variant("a", often), Variant("b", often)))
+    assert dry_run(plan, workdir) == 0
     assert not workdir.exists()
     assert capsys.readouterr().out == (
         "run        done\n"
