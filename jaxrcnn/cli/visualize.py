@@ -14,7 +14,7 @@ import numpy as np
 from jaxrcnn import validation
 from jaxrcnn.cli.evaluate import split_folder
 from jaxrcnn.cli.folder import derived_config
-from jaxrcnn.cli.options import Asked, asked_fields, init_of
+from jaxrcnn.cli.options import Asked, apply_fields, asked_fields, init_of
 from jaxrcnn.cli.out import make_folder
 from jaxrcnn.cli.pieces import find_build
 from jaxrcnn.cli.run import describe_checkpoint, load_run
@@ -50,6 +50,7 @@ from jaxrcnn.training.progress import Progress
 from jaxrcnn.training.pushes import BACKGROUND_BINS, Push, Pushes, pushes_at
 from jaxrcnn.training.sampled import Sampled, found, sampled
 from jaxrcnn.training.sharding import compile_programs
+from jaxrcnn.training.workdir import read_config
 from jaxrcnn.types import Batch, Detections
 from jaxrcnn.visualize import save_image_sheet
 from jaxrcnn.wording import counted, legible
@@ -152,10 +153,13 @@ def _finished(
 ) -> Subject:
     """The run in a folder, with the weights of its checkpoint."""
     run = load_run(workdir, arguments.checkpoint, None, fields, arguments.pieces)
-    validation.check(run.config)
-    dataset = open_train_dataset(run.config, split_folder(workdir, run.config))
+    # A model in use has a batch of its own; the steps are those of the run.
+    of_run = apply_fields(read_config(workdir), fields).train
+    config = replace(run.config, train=replace(run.config.train, batch_size=of_run.batch_size))
+    validation.check(config)
+    dataset = open_train_dataset(config, split_folder(workdir, config))
     print(f"{workdir}, {describe_checkpoint(run)}, on {dataset.summary()}", flush=True)
-    return Subject(run.config, run.detector, run.variables, dataset, trained=True)
+    return Subject(config, run.detector, run.variables, dataset, trained=True)
 
 
 def _config(arguments: argparse.Namespace, fields: Sequence[str]) -> Config:

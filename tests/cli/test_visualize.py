@@ -32,12 +32,13 @@ def model(tmp_path_factory):
 
 def test_a_model_s_steps_are_drawn_with_its_detections(model, tmp_path, capsys):
     out = tmp_path / "out"
-    words = [str(model), "--out", str(out), "--step", "2", "--steps", "2", "--images", "1"]
+    words = [str(model), "--out", str(out), "--step", "2", "--steps", "2", "--images", "2"]
     assert main(["visualize", *words]) == 0
     said = capsys.readouterr().out.splitlines()
     images = sorted(out.glob("step_*.png"))
-    assert [path.name[:15] for path in images] == ["step_000002_01_", "step_000003_01_"]
-    for path, line in zip(images, said[-3:-1], strict=True):
+    names = [f"step_{step:06}_{place:02}_" for step in (2, 3) for place in (1, 2)]
+    assert [path.name[:15] for path in images] == names
+    for path, line in zip(images, said[-5:-1], strict=True):
         assert line.startswith(f"{path}  ")
         assert " foreground: " in line
         with Image.open(path) as image:
