@@ -277,7 +277,7 @@ def _draw(subject: Subject, step: Step, place: int) -> tuple[str, np.ndarray, st
 
 
 def _push_panels(canvas: Canvas, truth: Truth, pushes: Pushes) -> list[Panel]:
-    """Of one image: foreground by both routes, and by pooling the background near an object."""
+    """Of one image: foreground by both routes, and by pooling the background near objects."""
     ((low, high),) = BACKGROUND_BINS.values()
     near = ~pushes.foreground & (pushes.overlap >= low) & (pushes.overlap < high)
 
@@ -291,7 +291,7 @@ def _push_panels(canvas: Canvas, truth: Truth, pushes: Pushes) -> list[Panel]:
     return [
         panel("Pooling, foreground", pushes.pooling, pushes.foreground),
         panel("Targets, foreground", pushes.targets, pushes.foreground),
-        panel(f"Pooling, background of IoU {low:g} to {high:g}", pushes.pooling, near),
+        panel("Pooling, background", pushes.pooling, near),
     ]
 
 
