@@ -96,7 +96,7 @@ def push_panels(canvas: Canvas, truth: Truth, pushes: Pushes) -> list[Panel]:
     return [
         panel("Pooling, foreground", pushes.pooling, pushes.foreground),
         panel("Targets, foreground", pushes.targets, pushes.foreground),
-        panel(f"Pooling, background of IoU {low:g} to {high:g}", pushes.pooling, near),
+        panel("Pooling, background", pushes.pooling, near),
     ]
 
 
