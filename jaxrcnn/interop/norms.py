@@ -56,7 +56,7 @@ def without_denormals(
         with np.errstate(all="ignore"):
             factor = scale * total**-0.5
         if not np.all(np.isfinite(factor) & (np.abs(factor) < np.finfo(np.float32).max)):
-            number = counted(np.count_nonzero(small), "variance")
+            number = counted(int(np.count_nonzero(small)), "variance")
             raise ConfigError(
                 f"{name}: dividing by the root of {number} (the smallest is "
                 f"{variance[small].min():g}) is not finite with model.backbone.norm_epsilon="
@@ -71,7 +71,7 @@ def without_denormals(
             np.float32
         )
         lines.append(
-            f"  {'rescaled':18}  {counted(np.count_nonzero(small), 'channel')} of {name}: XLA "
+            f"  {'rescaled':18}  {counted(int(np.count_nonzero(small)), 'channel')} of {name}: XLA "
             "would treat such small variances as 0"
         )
     return jax.tree_util.tree_unflatten(tree, arrays), changed, lines
