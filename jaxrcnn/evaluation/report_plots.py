@@ -41,7 +41,7 @@ def plot_curves(curves: Curves, colors: Mapping[str, str]) -> "Figure":
     figure.subplots_adjust(0.045, 0.15, 0.99, 0.92, 0.06)
     for axes, title, values in zip(panels, ("precision", "recall", "F1"), curves[1:4], strict=True):
         clean_axes(axes, title)
-        axes.set(xlabel="score threshold", ylim=(0, 1.02))
+        axes.set(xlabel="score threshold", xlim=(-0.02, 1.02), ylim=(0, 1.02))
         for place, row in enumerate(values):
             color = few[place] if few else GREY
             axes.plot(curves.scores, row, color=color, lw=1.4 if few else 0.4)

@@ -25,6 +25,9 @@ def test_each_class_has_a_line_and_their_mean_is_dashed(matching, colors):
     curves = draw_curves(matching)
     panels = plot_curves(curves, colors).axes
     assert [axes.get_title(loc="left") for axes in panels] == ["precision", "recall", "F1"]
+    assert {axes.get_xlim() for axes in panels} == {
+        (-0.02, 1.02)
+    }  # few thresholds have a precision
     for axes, values in zip(panels, curves[1:4], strict=True):
         *lines, mean = axes.lines
         for line, row in zip(lines, values, strict=True):
