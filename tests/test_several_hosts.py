@@ -197,43 +197,48 @@ def test_a_signal_to_one_process_saves_the_same_step_of_all(receiver, steps, tmp
         assert f"SIGTERM: saved step {saved}; the same command continues the run" in error
 
 
-SAYS_MORE = """
+SLOW_COMPILER = """
 import time
-from jaxrcnn.training import display, program
-display.LATE, meet, met = 0.0, program.Program._meet, []
-def slowly(self, key, place="", again=False):
-    if place:
-        met.append(place)
-        print("compiled", len(met), flush=True)
-        time.sleep({seconds} * number)
-    meet(self, key, place, again)
-program.Program._meet = slowly
+from jaxrcnn.training import program as module
+compile, barrier, begun = module.Program.compile, module.barrier, []
+def slowly(self, *args, **options):
+    begun.append(self)
+    print("compiling program", len(begun), flush=True)
+    if len(begun) == {slow} and number >= {first}:
+        module._FOREGROUND.submit(time.sleep, 300).result()
+    compile(self, *args, **options)
+def say(*words):
+    print("waiting for the others", flush=True)
+    barrier(*words)
+module.Program.compile, module.barrier = slowly, say
 """
-"""Says at once what is compiled; the second process is slower."""
+"""Takes five minutes for one of the programs, in the processes from a `first` one on."""
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    ("line", "seconds", "receiver", "saved"),
+    ("slow", "first", "line", "receiver", "saved"),
     [
-        ("compiling the training step", 0, 1, "nothing to save yet"),
-        ("compiled 1", 90, 0, "nothing to save yet"),  # and waits for the other
-        ("compiling the evaluation", 0, 0, "saved step 2"),
+        (1, 0, "compiling program 1", 1, "nothing to save yet"),
+        (1, 1, "waiting for the others", 0, "nothing to save yet"),
+        (2, 0, "compiling program 2", 0, "saved step 2"),  # the evaluation
     ],
 )
-def test_a_signal_to_one_process_ends_what_all_compile(line, seconds, receiver, saved, tmp_path):
+def test_a_signal_to_one_process_ends_what_all_compile(
+    slow, first, line, receiver, saved, tmp_path
+):
     words = (*TRAIN, "--workdir", tmp_path, "--config.train.steps", 3)
-    words = (*words, "--config.train.eval_every", 2)
-    started = start(words, before=SAYS_MORE.format(seconds=seconds))
+    words = (*words, "--config.train.eval_every", 2, "--config.train.stop_seconds", 200)
+    started = start(words, before=SLOW_COMPILER.format(slow=slow, first=first))
     wait_for_line(started[0], line)
     started[receiver].send_signal(signal.SIGTERM)
-    codes, outputs = finish(started, timeout=30)
+    codes, outputs = finish(started, timeout=150)
     assert codes == [143, 143], outputs
     for _, error in outputs:
         assert error.endswith(f"SIGTERM: {saved}; the same command continues the run\n")
     if saved == "saved step 2":
         run(words)
-        assert [row["step"] for row in MetricsWriter.read(tmp_path / "metrics.jsonl")][-1] == 3
+        assert MetricsWriter.read(tmp_path / "metrics.jsonl")[-1]["step"] == 3
 
 
 def wait_for_line(process, said):
@@ -242,8 +247,11 @@ def wait_for_line(process, said):
 
 SLOW_DRIVE = """
 import time
-from jaxrcnn.training import display, loop
-display.LATE, loop.Loop._open = 0.0, lambda *_: time.sleep(90)
+from jaxrcnn.training import loop
+def read(*_):
+    print("reading", flush=True)
+    time.sleep(300)
+loop.Loop._open = read
 """
 
 
@@ -252,9 +260,9 @@ def test_a_process_that_is_given_up_ends_the_others_at_once(tmp_path):
     """It gets a signal while both read images, which takes longer than train.stop_seconds."""
     words = (*TRAIN, "--workdir", tmp_path, "--config.train.steps", 5)
     started = start((*words, "--config.train.stop_seconds", 3), before=SLOW_DRIVE)
-    wait_for_line(started[0], "initialising the parameters")
+    wait_for_line(started[0], "reading")
     started[1].send_signal(signal.SIGTERM)
-    codes, outputs = finish(started, timeout=30)  # jax's heartbeats take 100 s
+    codes, outputs = finish(started, timeout=60)  # jax's heartbeats take 100 s
     assert codes == [5, 143], outputs
     assert "ended: not finished 3 s after SIGTERM, without saving" in outputs[0][1]
 
