@@ -5,6 +5,7 @@ import pytest
 from jaxrcnn.config import ConfigError, DeltaGradientConfig
 from jaxrcnn.study.results import Failure, Point, read_run
 from tests.study.synthetic import make_config, write_run
+from tests.study.test_run_files import write_analysis
 
 
 def test_a_finished_run(tmp_path):
@@ -29,6 +30,32 @@ def test_a_finished_run(tmp_path):
     )
     assert run.losses == ((10, 3.0), (20, 2.0), (30, 1.0))
     assert run.diagnostics == ({"step": 20, "cosine": -0.5}, {"step": 30, "cosine": 0.5})
+
+
+def test_the_end_of_a_run_has_the_recall_of_its_proposals(tmp_path):
+    rows = [
+        {"step": 10, "train/loss": 3.0, "train/images_per_second": 8.0},
+        {"step": 10, "eval/loss": 1.5, "eval/AP": 0.25},
+        {"step": 20, "eval/loss": 1.0, "eval/AP": 1 / 3},
+    ]
+    folder = write_run(tmp_path / "exact-2", make_config("exact"), rows)
+    write_analysis(folder, step=20)
+    (folder / "origin.json").write_text('{"code": {"revision": "abc123"}}')
+    run = read_run(folder, "exact", 2, "finished")
+    assert [point.scores for point in run.points] == [
+        {"loss": 1.5, "AP": 0.25},
+        {"loss": 1.0, "AP": 0.333333, "recall50": 0.75, "recall70": 0.5},
+    ]
+    assert (run.commit, run.machine) == ("abc123", "")
+
+
+def test_many_losses_are_thinned(tmp_path):
+    rows = [
+        {"step": step, "train/loss": 2.0, "train/loss_box": 1.0, "train/images_per_second": 8.0}
+        for step in range(1, 101)
+    ]
+    run = read_run(write_run(tmp_path / "late-0", make_config("late"), rows), "late", 0, "finished")
+    assert run.losses == tuple((step, 2.0) for step in range(2, 101, 2))
 
 
 def test_an_alternating_run(tmp_path):
