@@ -86,10 +86,15 @@ def run_until(number, seconds, workdir, *words):
 
 
 def kills_of(workdir, most, *words):
-    """Run, and kill the run within so many seconds, until it ends by itself; yields each time."""
-    rng = random.Random(0)
+    """Run, and kill the run within so many seconds, until it ends by itself; yields each time.
+
+    It has more and more time where it does not get further: a busy machine may need longer to end.
+    """
+    rng, reached = random.Random(0), 0
     while code := run_until(signal.SIGKILL, rng.uniform(0, most), workdir, *words)[0]:
         assert code == -signal.SIGKILL
+        step = last_step(workdir)
+        most, reached = most * (1.1 if step == reached else 1), step
         yield
 
 

@@ -128,7 +128,7 @@ def test_processes_with_errors_of_their_own_clean_up_and_end_with_them(tmp_path)
 
 
 ALTERNATING = (
-    *("--config.train.stop_seconds", 300),  # a step that is being compiled is not left
+    *("--config.train.stop_seconds", 300),  # for a machine that is busy
     *("--config.train.scheme", "alternating", "--config.train.optimizer.warmup_steps", 0),
     "--config.train.alternating.steps",
     "[{'trains': 'rpn', 'steps': 2}, {'trains': 'fast_rcnn', 'steps': 2},"
