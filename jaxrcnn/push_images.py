@@ -1,4 +1,4 @@
-"""Draws where a training step's gradient would move the proposals, if the gate were open."""
+"""Draw where the gradient of a training step would move the proposals if the gate were open."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +21,7 @@ FINER = 3
 
 
 class Pushed(NamedTuple):
-    """Proposals of one image and where they are pushed."""
+    """Proposals of one image and the direction in which they are pushed."""
 
     boxes: np.ndarray  # (n, 4) xyxy in pixels of the padded image
     steps: np.ndarray  # (n, 4) the negative gradient in these coordinates
@@ -29,9 +29,9 @@ class Pushed(NamedTuple):
 
 
 def push_panel(canvas: Canvas, truth: Truth, name: str, pushed: Pushed) -> Panel:
-    """The proposals, and at two corners of each an arrow where the step takes the corner to.
+    """A panel with the proposals, and at two corners of each an arrow towards which it is moved.
 
-    An arrow's length grows with the gradient, by the scale of this panel.
+    Arrows are longer where the gradient is larger; panels have different scales.
     """
     image = canvas.hatched(canvas.start(DIMMED), truth.boxes[truth.ignore])
     image = canvas.boxes(image, truth.boxes[~truth.ignore], TRUTH, 2, 0.9)

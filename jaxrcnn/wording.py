@@ -51,12 +51,12 @@ def _escaped(character: str) -> str:
 
 
 def missing(what: str, packages: str, error: ImportError, extra: str) -> str:
-    """What to say where a field needs packages that are not installed.
+    """The error message for a field that requires packages that are not installed.
 
     Args:
         what: the field and its value.
         packages: that it requires.
-        error: of their import.
+        error: raised by their import.
         extra: of jaxrcnn that installs them.
     """
     return (

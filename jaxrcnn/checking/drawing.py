@@ -19,9 +19,9 @@ from jaxrcnn.wording import counted
 SIDE = 320
 """Of a small image, pixels."""
 PER_KIND = 12
-"""Images of a kind of faults that are drawn."""
+"""Images that are drawn for each kind of fault."""
 TRIED = 4 * PER_KIND
-"""Images of a kind of faults that are read for that."""
+"""Images that are read for that, for each kind of fault."""
 PER_CLASS, CLASSES = 6, 24
 """Images of a class, and classes, of which a sheet is drawn."""
 MARGIN = 0.5
@@ -33,7 +33,7 @@ Pictures = list[tuple[str, str]]
 
 
 def draw_faults(findings: Findings) -> dict[str, Pictures]:
-    """The first images of each kind of faults that can be read, each once with all of its boxes."""
+    """The first readable images of each kind of fault, each once with all of its boxes."""
     found: dict[str, Pictures] = {}
     for kind, own in findings.by_kind.items():
         of_image: defaultdict[str, list[tuple[str, Fault]]] = defaultdict(list)
@@ -47,7 +47,7 @@ def draw_faults(findings: Findings) -> dict[str, Pictures]:
 
 
 def _draw_faults_of(faults: Sequence[tuple[str, Fault]]) -> tuple[str, str] | None:
-    """An image with the boxes of its faults, and a caption; None where it is unreadable."""
+    """An image with the boxes of its faults, and a caption; None if it is unreadable."""
     split, first = faults[0]
     try:
         pixels = read_image(first.image)
@@ -60,7 +60,7 @@ def _draw_faults_of(faults: Sequence[tuple[str, Fault]]) -> tuple[str, str] | No
 
 
 def _caption(faults: Sequence[Fault]) -> str:
-    """What to call an image with faults, whose records may be lines of a file."""
+    """The caption of an image with faults, whose records may be lines of a file."""
     record = faults[0].record
     is_image = record.startswith("image ")
     names = [record if is_image else f"image {pathlib.PurePath(faults[0].image).name}"]

@@ -1,4 +1,4 @@
-"""What `jaxrcnn visualize` looks at: training steps with their batches and what they draw."""
+"""The training steps that `jaxrcnn visualize` shows: their batches and what they sample."""
 
 import contextlib
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ NO_FLIP = {"horizontal_flip": 0.0, "vertical_flip": 0.0}
 
 
 class Subject(NamedTuple):
-    """What is looked at."""
+    """The detector and the data whose training steps are shown."""
 
     config: Config
     detector: Detector
@@ -49,10 +49,10 @@ def fed_steps(subject: Subject, numbers: range, most: int, pushes: bool = False)
     """The steps, as the training loop would get them.
 
     Args:
-        subject: what is looked at.
+        subject: the detector and its data.
         numbers: of the steps, from 0.
-        most: images of a step.
-        pushes: whether to find where the second stage pushes the proposals; of joint training.
+        most: number of images per step.
+        pushes: whether to compute where the second stage pushes the proposals (joint training).
 
     Raises:
         DataError: an image is unreadable and data.on_error is "raise".
@@ -93,7 +93,7 @@ def fed_steps(subject: Subject, numbers: range, most: int, pushes: bool = False)
 
 
 def _looks_at_all(config: Config) -> bool:
-    """Whether what is drawn in an image depends on the others of its batch."""
+    """Whether the samples of an image depend on the other images of its batch."""
     model = config.model
     return "batch" in (model.backbone.norm, model.neck.norm)
 
@@ -101,7 +101,7 @@ def _looks_at_all(config: Config) -> bool:
 def upright_images(
     subject: Subject, plan: Plan, number: int, given: StoredProposals | None, rows: list[int]
 ) -> np.ndarray:
-    """The images of a batch as they are before the flips of the config, which come last."""
+    """The images of a batch before the config's flips, which come last."""
     config = subject.config
     config = replace(config, data=replace(config.data, **NO_FLIP))
     bucket, indices = plan.of(number)

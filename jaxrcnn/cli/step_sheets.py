@@ -1,4 +1,4 @@
-"""The sheet of an image that a training step is fed, with what the step draws in it."""
+"""The sheet of an image in a training step: the image, its boxes and the step's samples."""
 
 import pathlib
 import re
@@ -38,7 +38,7 @@ FLIPS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def draw_image(subject: Subject, step: Step, place: int) -> tuple[str, np.ndarray, str]:
-    """The name of an image's file, its sheet, and what to say of it."""
+    """The name of an image's file, its sheet, and a line that describes it."""
     batch, names = step.batch, subject.dataset.class_names
     record = subject.dataset.records[int(batch.image_index[place])]
     height, width = batch.image_sizes[place].tolist()
@@ -79,9 +79,9 @@ def draw_image(subject: Subject, step: Step, place: int) -> tuple[str, np.ndarra
 
 
 def push_panels(canvas: Canvas, truth: Truth, pushes: Pushes) -> list[Panel]:
-    """Where the proposals of an image are pushed: foreground by each route, background by pooling.
+    """Pushes of an image's proposals: foreground by each route, background by the pooling route.
 
-    Of the background, only what is near an object is drawn.
+    Background RoIs are drawn only if they are near an object.
     """
     ((low, high),) = BACKGROUND_BINS.values()
     near = ~pushes.foreground & (pushes.overlap >= low) & (pushes.overlap < high)

@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     """Run the study, print the main table, write the report; say where.
 
     Raises:
-        ConfigError: a variant makes no sound config, or the folder holds another study.
+        ConfigError: a variant's config is invalid, or the folder holds another study.
         DataError: the data cannot be read.
     """
     given = parse_train_arguments(["--config", arguments.config, *fields])
@@ -71,10 +71,11 @@ def in_steps(config: Config) -> Config:
 
 
 def paced(config: Config, evaluations: int) -> Config:
-    """The config with so many evaluations, evenly over its steps, and as many checkpoints.
+    """The config with this number of evaluations, evenly spaced, and as many checkpoints.
 
-    Gradients are measured as often, unless the config says how often. All runs have the same
-    number of steps, and their last states are compared: no best one is kept, and none ends early.
+    Gradients are measured as often, unless the config sets how often. All runs have the same
+    number of steps and their last states are compared, so no best state is kept and no run ends
+    early.
     """
     every = max(config.train.steps // evaluations, 1)
     diagnostics = config.train.diagnostics

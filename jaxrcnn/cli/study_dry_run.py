@@ -1,4 +1,4 @@
-"""`python -m jaxrcnn study --dry-run`: which runs there are, and how long they will take."""
+"""`python -m jaxrcnn study --dry-run`: list the runs and estimate how long they will take."""
 
 import pathlib
 from dataclasses import replace
@@ -17,7 +17,7 @@ from jaxrcnn.wording import counted
 
 
 def dry_run(plan: Plan, workdir: pathlib.Path) -> int:
-    """List all runs of a study and say how long those take that are not done; write nothing.
+    """List all runs of a study and estimate how long the remaining ones take; write nothing.
 
     Raises:
         ConfigError: the folder holds another study.
@@ -36,19 +36,20 @@ def dry_run(plan: Plan, workdir: pathlib.Path) -> int:
     todo = f"\n{number} of {total} to do, {counted(steps_left(plan, units), 'step')}"
     seconds = seconds_left(plan, units, results, runs_at_a_time(workdir))
     if seconds is not None:
-        print(f"{todo}: about {format_duration(seconds)}, as long as the runs that are done took")
+        print(f"{todo}: about {format_duration(seconds)}, estimated from the runs that are done")
         return 0
     print(todo, flush=True)
     step = _measured(plan, workdir)
     print(
-        f"about {format_duration(step * steps_left(plan, units))}, at {step:.2g} s a step of "
-        f"{plan.variants[0].name} on all cores; compilation, evaluation and diagnostics come on top"
+        f"about {format_duration(step * steps_left(plan, units))}, plus compilation, evaluation "
+        "and diagnostics "
+        f"(measured: {step:.2g} s per step of {plan.variants[0].name!r} on all cores)"
     )
     return 0
 
 
 def _measured(plan: Plan, workdir: pathlib.Path) -> float:
-    """Seconds of a joint training step of the first variant, without diagnostics."""
+    """Seconds per joint training step of the first variant, without diagnostics."""
     variant = plan.variants[0]
     train = replace(variant.config.train, scheme="joint", diagnostics=DiagnosticsConfig())
     config = replace(variant.config, train=train)

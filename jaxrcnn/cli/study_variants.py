@@ -1,4 +1,4 @@
-"""The variants that `python -m jaxrcnn study` is asked to compare."""
+"""The variants to compare, from the command line of `python -m jaxrcnn study`."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -30,11 +30,11 @@ NONE = "none"
 
 
 def find_variants(base: Config, arguments: argparse.Namespace) -> tuple[Variant, ...]:
-    """What is compared: schemes and named variants, each with every combination of what varies.
+    """Schemes and named variants, each combined with all values that vary.
 
     Raises:
-        ConfigError: a field or a value is none, two variants are the same, one is unsound, or the
-            options do not go together.
+        ConfigError: a field is unknown, a value or a variant's config is invalid, two variants are
+            the same, or the options cannot be combined.
     """
     build = find_build(arguments.pieces)
     if arguments.sweep is not None:

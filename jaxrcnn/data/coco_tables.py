@@ -97,7 +97,7 @@ def _root_category(categories: Sequence[Entry], annotations: Annotations) -> Ent
 
 
 def name_image(image_id: Id, file_name: Any) -> str:
-    """What an image is called in faults: ``image 139 (a.jpg)``, without what is no name."""
+    """The name of an image in messages: ``image 139 (a.jpg)``, or ``image 139`` without a file."""
     named = isinstance(file_name, str) and file_name
     return f"image {image_id} ({file_name})" if named else f"image {image_id}"
 

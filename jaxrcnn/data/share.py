@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 Pool = Callable[[Collection[str]], Collection[str]]
-"""Takes all lines of this process so far, and gives those of all processes so far."""
+"""Takes all lines of this process so far, and returns those of all processes so far."""
 
 
 def _alone(value: Any) -> list[Any]:
@@ -23,7 +23,7 @@ class Share(NamedTuple):
     gather: Callable[[Any], list[Any]] = _alone
     """The values of all processes for that of this one; all of them call it."""
     pool: Callable[[], Pool] = _own_lines
-    """A new pool of lines; all of them call it. A pool itself waits for no other process."""
+    """Creates a pool of lines; all processes call it. A pool does not wait for other processes."""
 
 
 ALONE = Share()

@@ -1,6 +1,6 @@
-"""Average precision of resampled images, for bootstrap intervals.
+"""Average precision on resampled images, for bootstrap intervals.
 
-Matching is done once; a draw then only counts each image as often as it was drawn.
+Matching is done once; each draw then only counts each image as often as it was drawn.
 """
 
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -70,14 +70,14 @@ def _of_class(images: list[dict[str, Any]], places: dict[int, int]) -> ClassMatc
 
 
 def resampled_precision(matches: list[ClassMatches], counts: np.ndarray) -> np.ndarray:
-    """COCO's average precision (IoU .50 to .95, all sizes) of resampled images.
+    """COCO's average precision (IoU .50 to .95, all sizes) on resampled images.
 
     Args:
         matches: of every class.
-        counts: (B, I) int, how often each draw has each image.
+        counts: (B, I) int, how often each draw contains each image.
 
     Returns:
-        (B,) float64; NaN for a draw without objects. Drawing every image once gives the ``AP`` of
+        (B,) float64; NaN for draws without objects. Counting every image once gives the ``AP`` of
         `jaxrcnn.evaluation.coco.coco_scores`.
     """
     if not matches:

@@ -66,22 +66,22 @@ def _places(wanted: Sequence[str], known: Sequence[str]) -> np.ndarray | None:
 def find_by_path(
     wanted: Sequence[str], known: Sequence[str], ids: np.ndarray | None = None
 ) -> np.ndarray | None:
-    """Where the images are that paths mean, whatever folders they begin in, (D,) int.
+    """Places (D,) int of the images that paths refer to, even if they begin with other folders.
 
-    A path means the image whose own path has the longest end in common with it, in whole names of
-    folders and files.
+    A path refers to the image whose own path agrees with it over the most components, counted from
+    the end.
 
     Args:
         wanted: a path for each detection, with slashes or backslashes.
         known: the paths of the images.
-        ids: where the ids of the detections are, (D,), to choose among images that a path means
-            equally well.
+        ids: (D,) places of the images with the detections' ids, to choose among images that match
+            a path equally well.
 
     Returns:
-        The places; None where a path has no name of a file in common with an image.
+        The places; None if a path's file name is not that of any image.
 
     Raises:
-        ValueError: a path means several images, or several paths mean the same one.
+        ValueError: a path matches several images, or several paths match the same one.
     """
     by_name: defaultdict[str, list[int]] = defaultdict(list)
     parts = [_parts(path) for path in known]
@@ -104,7 +104,7 @@ def find_by_path(
             one = [int(ids[number])]
         if len(one) > 1:
             images = " or ".join(quoted([known[x]]) for x in one[:2])
-            raise ValueError(f"{quoted([path])} could be {images}; write more of its folders")
+            raise ValueError(f"{quoted([path])} could be {images}; include more of its folders")
         places += one
     _check_different(wanted, places, known)
     return np.array(places, np.int64)

@@ -38,7 +38,7 @@ def peer_of(tensors: Tensors, input_format: str = "") -> Peer:
             rgb = peer is DETECTRON2 and takes_rgb(tensors, input_format)
             return DETECTRON2_RGB if rgb else peer
     first = min(tensors)
-    raise ConfigError(f"the names of its tensors, such as {first}, are of no known model; {READ}")
+    raise ConfigError(f"the names of its tensors, such as {first}, match no known model; {READ}")
 
 
 def detector_peer(tensors: Tensors, input_format: str = "") -> Peer:

@@ -7,19 +7,19 @@ from jaxrcnn.study.tables import LABELS, NONE, Table, as_text, glance_table, sig
 
 
 def main_tables(study: Study) -> str:
-    """The study at a glance and the differences in AP, for a terminal."""
+    """The final scores and the differences in AP, as text for a terminal."""
     tables = (glance_table(study), differences_table(study))
     return "\n\n".join(as_text(table) for table in tables if table is not None)
 
 
 def differences_table(study: Study) -> Table | None:
-    """Differences in AP with their intervals; None where nothing is compared."""
+    """Differences in AP with their intervals; None if nothing is compared."""
     found = [one for one in study.comparisons if one.measure == "AP"]
     if not found:
         return None
     over_images = any(one.over_images for one in found)
     head = (
-        f"AP against {baseline_of(study)}",
+        f"AP compared with {baseline_of(study)}",
         *("difference", "t interval", "bootstrap, seeds"),
         *(["bootstrap, seeds and images"] if over_images else []),
         *("pairs", "diverged"),
@@ -37,14 +37,14 @@ def differences_table(study: Study) -> Table | None:
 
 
 def measures_table(study: Study) -> Table | None:
-    """Differences in the other measures with their t intervals; None where there are none."""
+    """Differences in the other measures with their t intervals; None if there are none."""
     found = {(one.scheme, one.measure): one for one in study.comparisons if one.measure != "AP"}
     if not found:
         return None
     measures = list(dict.fromkeys(measure for _, measure in found))
     schemes = list(dict.fromkeys(one.scheme for one in study.comparisons))
     return Table(
-        (f"against {baseline_of(study)}", *(LABELS.get(name, name) for name in measures)),
+        (f"compared with {baseline_of(study)}", *(LABELS.get(name, name) for name in measures)),
         tuple(
             (scheme, *(with_interval(found.get((scheme, name))) for name in measures))
             for scheme in schemes
@@ -53,14 +53,14 @@ def measures_table(study: Study) -> Table | None:
 
 
 def with_deviation(one: Comparison) -> str:
-    """The mean difference and, of several pairs, the sample standard deviation of theirs."""
+    """The mean difference and, if there are several pairs, their sample standard deviation."""
     found = spread(one.differences)
     mean = signed(one.mean)
     return mean if found is None or found.std is None else f"{mean} ± {found.std:.3f}"
 
 
 def with_interval(one: Comparison | None) -> str:
-    """The mean difference and, of several pairs, its t interval."""
+    """The mean difference and, if there are several pairs, its t interval."""
     if one is None:
         return NONE
     mean = signed(one.mean)
@@ -68,5 +68,5 @@ def with_interval(one: Comparison | None) -> str:
 
 
 def from_to(interval: Interval | None) -> str:
-    """Both ends of an interval of a difference."""
+    """Both ends of an interval, with signs."""
     return NONE if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}"

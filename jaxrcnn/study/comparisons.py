@@ -1,4 +1,4 @@
-"""How the variants of a study differ from its baseline, in pairs of runs with the same seed."""
+"""Differences between the variants of a study and its baseline, in pairs with the same seed."""
 
 import statistics
 import types
@@ -21,10 +21,10 @@ NOTHING: Precisions = types.MappingProxyType({})
 
 
 def with_comparisons(study: Study, precisions: Precisions = NOTHING) -> Study:
-    """The study with its comparisons, the baseline's with each of the others in the study's order.
+    """The study with comparisons of each variant with the baseline, in the study's order.
 
     Args:
-        study: its own comparisons are replaced.
+        study: existing comparisons are replaced.
         precisions: for the interval of AP over seeds and images; runs may be missing.
     """
     baseline = baseline_of(study)
@@ -66,7 +66,7 @@ def compare(
 
 
 def final_values(study: Study, scheme: str, measure: str) -> dict[int, float]:
-    """A score at the end of a scheme's finished runs, by their seeds; of those that have it."""
+    """Final scores of a scheme's finished runs by seed; runs without this score are left out."""
     ends = {run.seed: run.points[-1] for run in runs_of(study, scheme, "finished") if run.points}
     return {seed: end.scores[measure] for seed, end in ends.items() if measure in end.scores}
 

@@ -16,12 +16,12 @@ SENTENCES = {
 
 ROUTES = (
     "Two routes lead from the second stage's loss to the proposals' coordinates: pooling (through "
-    "the RoI op, where the box is looked at) and targets (through the regression targets, which "
-    "are encoded relative to the proposal). Direct is what goes past the gate on them."
+    "the RoI op, which pools features inside the box) and targets (through the regression targets, "
+    "which are encoded relative to the proposal). Direct is the gradient that takes neither route."
 )
 
 LITERATURE = (
-    "Published, not measured here: approximate joint training gives close results and takes 25 to "
-    "50 % less training time than alternating training (Ren et al., arXiv 1506.01497, section "
+    "Published, not measured here: approximate joint training gives similar results and takes 25 "
+    "to 50 % less training time than alternating training (Ren et al., arXiv 1506.01497, section "
     "3.2; VGG-16 on PASCAL VOC)."
 )

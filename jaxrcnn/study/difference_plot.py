@@ -22,10 +22,10 @@ def has_differences(study: Study) -> bool:
 
 
 def draw_differences(figure: "Figure", study: Study) -> None:
-    """The mean difference of each scheme with its intervals, and a dot for each pair.
+    """Draw the mean difference of each scheme with its intervals, and a dot for each pair.
 
-    The line through the mean is the t interval, the thin one beneath it the bootstrap over seeds
-    and images.
+    The line through the mean is the t interval; the thin line below it is the bootstrap interval
+    over seeds and images.
     """
     found = [one for one in study.comparisons if one.measure == "AP"]
     figure.set_size_inches(9, 1.3 + 0.55 * len(found))
@@ -37,8 +37,8 @@ def draw_differences(figure: "Figure", study: Study) -> None:
     axes.set_ylim(len(found) - 0.4, -0.6)
     low, high = axes.get_xlim()
     axes.set_xlim(max(low, -1.0), min(high, 1.0))  # of few pairs a t interval may be wider
-    axes.set_xlabel(f"AP minus that of {baseline_of(study)}, same seed", fontsize=9)
-    clean_axes(axes, f"difference in final AP from {baseline_of(study)}, with 95 % intervals")
+    axes.set_xlabel(f"AP minus AP of {baseline_of(study)}, same seed", fontsize=9)
+    clean_axes(axes, f"final AP compared with {baseline_of(study)}, with 95 % intervals")
     axes.tick_params(axis="y", length=0, labelcolor="#333333", labelsize=10)
 
 

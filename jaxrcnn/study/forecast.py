@@ -1,4 +1,4 @@
-"""Which runs of a study are left, and how long they will take."""
+"""Which runs of a study are not done yet, and how long they will take."""
 
 import pathlib
 import statistics
@@ -26,7 +26,7 @@ class Left(NamedTuple):
 
 
 def find_left(plan: Plan, results: Mapping[Key, RunResult], workdir: pathlib.Path) -> list[Left]:
-    """How far all units of a study are; nothing is written.
+    """The progress of all units of a study; nothing is written.
 
     Raises:
         ConfigError: a folder holds a run of another config.
@@ -46,7 +46,7 @@ def _left(plan: Plan, unit: Unit, results: Mapping[Key, RunResult], workdir: pat
 
 
 def steps_left(plan: Plan, units: list[Left]) -> int:
-    """Training steps of all runs that are left."""
+    """Training steps of all remaining runs."""
     steps = plan.config.train.steps
     return sum((steps - left.steps) * len(left.unit.variants) for left in units if not left.ended)
 
@@ -54,9 +54,9 @@ def steps_left(plan: Plan, units: list[Left]) -> int:
 def seconds_left(
     plan: Plan, units: list[Left], results: Mapping[Key, RunResult], jobs: int
 ) -> float | None:
-    """The seconds that all runs that are left will take; None if none has finished so far.
+    """Estimate the seconds that all remaining runs will take; None if none has finished so far.
 
-    A run takes as long as those of its variant did, or else as those of all variants.
+    The estimate for a run is the median of its variant's finished runs, or of all finished runs.
 
     Args:
         plan: of the study.

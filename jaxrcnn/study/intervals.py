@@ -1,4 +1,4 @@
-"""95 % intervals of a mean over few seeds, which are None of fewer than two."""
+"""95 % intervals of a mean over few seeds; None for fewer than two."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ SEED = 0
 
 
 def student_interval(values: Sequence[float]) -> Interval | None:
-    """Student's t interval of the mean; of paired differences it is that of the paired t test."""
+    """Student's t interval of the mean; of paired differences, that of the paired t-test."""
     if len(values) < 2:
         return None
     from scipy import stats
@@ -31,8 +31,8 @@ def student_interval(values: Sequence[float]) -> Interval | None:
 def seed_interval(values: Sequence[float]) -> Interval | None:
     """Percentile bootstrap interval of the mean.
 
-    It is too narrow for few values, since it takes their spread for that of all: an interval over
-    five normally distributed values contains the true mean in 85 % of cases instead of 95 %.
+    It is too narrow for few values, since it takes their spread for that of the population: over
+    five normally distributed values, it contains the true mean in 85 % of cases instead of 95 %.
     """
     if len(values) < 2:
         return None
@@ -44,12 +44,12 @@ def seed_interval(values: Sequence[float]) -> Interval | None:
 def image_interval(values: np.ndarray) -> Interval | None:
     """Percentile bootstrap interval of the mean over seeds, with images and seeds resampled.
 
-    Seeds and images are crossed, since all runs are scored on the same images: a draw has one
-    resample of the images, which holds for all of its seeds (Owen and Eckles, arXiv 1106.2125).
+    Seeds and images are crossed, since all runs are scored on the same images: each draw uses one
+    resample of the images for all of its seeds (Owen and Eckles, arXiv 1106.2125).
 
     Args:
-        values: (S, B), of each seed on each of B resamples of the images; NaN where a resample has
-            no objects, and these draws are left out.
+        values: (S, B), for each seed and each of B resamples of the images. It is NaN if a resample
+            has no objects; such draws are left out.
     """
     seeds, draws = values.shape
     if seeds < 2:

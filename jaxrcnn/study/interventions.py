@@ -1,19 +1,20 @@
-"""Detectors in which one cause that docs/schemes.md gives for the harm of an open gate is removed.
+"""Detectors that each remove one supposed cause of the harm done by an open gate.
 
-Each function is a build for ``--pieces jaxrcnn.study.interventions:NAME``. The scheme still says
-which routes of the gate are open. Inference is the library's in all of them, so that their weights
-are those of an ordinary detector. docs/schemes.md says what each outcome would mean.
+Each function builds a detector for ``--pieces jaxrcnn.study.interventions:NAME``. The scheme still
+determines which routes of the gate are open. Inference and the weights are those of the library's
+detector. docs/schemes.md describes the claims and what each outcome would mean.
 
-Three of them change what the second stage's box loss is measured in. For the horizontal centre, the
-library's error of a RoI with centre x and width w, predicted delta d and true centre g is
+Three of the detectors change the unit in which the second stage's box loss is measured. For the
+horizontal centre, the library's error of a RoI with centre x and width w, predicted delta d and
+true centre g is
 
     E = d - 10 (g - x) / w
 
-with 10 the first of box_head.coder_weights. It is the distance from the predicted centre
-c = x + d w / 10 to the true one in widths of the proposal, E = 10 (c - g) / w. Through the targets,
-its derivatives are 10 / w in x, and 10 (g - x) / w**2 in w: a wider proposal has smaller targets.
-The errors of width and height, 5 log(w exp(d / 5) / w_g), compare the predicted size with the true
-one; they do not get smaller with larger proposals, and stay as they are.
+where 10 is the first of box_head.coder_weights. This is the distance from the predicted centre
+c = x + d w / 10 to the true one, in widths of the proposal: E = 10 (c - g) / w. Through the
+targets, its derivatives are 10 / w in x and 10 (g - x) / w**2 in w: a wider proposal has smaller
+targets. The errors of width and height, 5 log(w exp(d / 5) / w_g), compare the predicted size with
+the true one. They do not get smaller with larger proposals, and are left as they are.
 """
 
 import jax
@@ -29,54 +30,55 @@ from jaxrcnn.study.second_look import train_with_second_look
 from jaxrcnn.types import Array, Batch, BoxOutput, Flow, Gates, Losses, Proposals, RoiSamples
 
 PIXELS = 32.0
-"""What `pixel_normaliser` divides by: about the side of an object at the input sizes of
+"""Divisor of `pixel_normaliser`: about the side of an object at the input sizes of
 configs/shapes.py (27 on average) and configs/bccd_r18_fpn.py (40), so that the loss has about its
 usual size."""
 
 
 def constant_normaliser(config: ModelConfig) -> Detector:
-    """The library's numbers, without a gradient through the sides that centres are divided by.
+    """The library's losses, without a gradient through the sides that centres are divided by.
 
     The error is E = d - 10 (g - x) / constant(w). Its derivative in x remains 10 / w; in w it is 0.
-    All values of the forward pass, and all gradients but that of the targets route, are the
-    library's. If proposals still grow, they do not grow because that makes the targets small.
+    All values of the forward pass, and all gradients except that of the targets route, are the
+    library's. If proposals still grow, it is not because larger ones have smaller targets.
     """
     return library.build(_measured_in_sides(config), roi_losses=constant_normaliser_losses)
 
 
 def pixel_normaliser(config: ModelConfig) -> Detector:
-    """Centres are compared in pixels, divided by `PIXELS`: a wide proposal makes no error small.
+    """Errors of the centre in units of `PIXELS`, so that wide proposals do not have smaller ones.
 
     The error is E = 10 (c - g) / PIXELS = (w d - 10 (g - x)) / PIXELS, with the derivatives
-    10 / PIXELS in x, d / PIXELS in w and w / PIXELS in d. The last one is that of the box head's
-    own training too, so that the control is the closed gate with the same loss.
+    10 / PIXELS in x, d / PIXELS in w and w / PIXELS in d. The last one also trains the box head, so
+    the control is the closed gate with the same loss.
     """
     return library.build(_measured_in_sides(config), roi_losses=pixel_normaliser_losses)
 
 
 def anchor_normaliser(config: ModelConfig) -> Detector:
-    """Centres are compared in widths of the proposal's anchor, which nothing can change.
+    """Errors of the centre in widths of the proposal's anchor, which are fixed.
 
     The error is E = 10 (c - g) / w_a = (w d - 10 (g - x)) / w_a, with the derivatives 10 / w_a in
-    x, d / w_a in w and w / w_a in d. The last one is that of the box head's own training too, so
-    that the control is the closed gate with the same loss. See `anchor_sides`.
+    x, d / w_a in w and w / w_a in d. The last one also trains the box head, so the control is the
+    closed gate with the same loss. See `anchor_sides`.
     """
     return library.build(_measured_in_sides(config), train=train_in_anchors)
 
 
 def second_look(config: ModelConfig) -> Detector:
-    """Matching and labels are done again on the proposals after the second stage has moved them.
+    """Losses at proposals that are matched and labelled again after the second stage moved them.
 
-    Within each step, every sampled RoI moves against the second stage's gradient by a tenth of its
-    side (`jaxrcnn.study.second_look`), is matched and labelled where it then is, and only there
-    counts for the losses. Their gradient flows through the gate as ever. So nothing is gained by
-    leaving an object: a RoI that no longer overlaps it enough is judged, and learnt from, as
-    background, and a RoI that has come near an object as foreground, with the targets of its place.
+    Within each step, every sampled RoI is moved against the second stage's gradient by a tenth of
+    its side (`jaxrcnn.study.second_look`), then matched and labelled again, and the losses are
+    computed at its new position. Their gradient flows through the gate as usual. So leaving an
+    object no longer pays: a RoI that does not overlap it enough any more is trained on as
+    background, and one that has come near an object as foreground, with the targets of its new
+    position.
 
-    If an open gate hurts because labels and matches are constants, this heals: AP and recall are
-    near those of the closed gate, which the second look does not change. If they remain as far
-    below as without it, the claim is refuted: the second stage moves the proposals even where it is
-    told the labels of the places that it moves them to.
+    If an open gate hurts because labels and matches are constants, AP and recall should now be near
+    those of the closed gate, which the second look does not change. If they remain as far below as
+    without it, the claim is refuted: the second stage moves the proposals even if it is given the
+    labels of the positions that it moves them to.
     """
     return library.build(config, train=train_with_second_look)
 
@@ -113,7 +115,7 @@ def train_in_anchors(
     """`forward_train` with the box loss of `anchor_normaliser`."""
     if proposals is not None:
         raise ConfigError(
-            "anchor_normaliser needs the proposals of the detector's own RPN: train.scheme=joint"
+            "anchor_normaliser requires the detector's own RPN: set train.scheme=joint"
         )
     losses, variables, flow = library.forward_train(detector, variables, batch, key, train, gates)
     config, weights = detector.config.box_head, clean(batch).image_weights
@@ -143,8 +145,8 @@ def measured_in(
 def anchor_sides(flow: Flow, image_sizes: Array, config: ModelConfig) -> Array:
     """Width and height of each RoI's anchor, (N, S, 2) pixels, without gradient.
 
-    RoIs are not told their anchors. It is the anchor whose decoded box is nearest to the RoI: of a
-    proposal that is its own; of ground truth that was appended, that of the best proposal for it.
+    A RoI does not store its anchor, so this takes the anchor whose decoded box is nearest to it:
+    for a proposal its own, for appended ground truth that of the closest proposal.
     """
     rpn, rois, anchors = jax.lax.stop_gradient((flow.rpn, flow.rois.references, flow.anchors))
     boxes = decode(rpn.deltas, anchors, config.rpn.coder_weights)  # (N, A, 4)
@@ -163,7 +165,7 @@ def _measured_in_sides(config: ModelConfig) -> ModelConfig:
     kind = config.box_head.box_loss
     if kind in IOU_LOSSES:
         raise ConfigError(
-            f"model.box_head.box_loss: got {kind}, which compares boxes and has no normaliser to "
+            f"model.box_head.box_loss={kind} compares boxes directly, so it has no normaliser to "
             "replace; use smooth_l1, l1 or huber"
         )
     return config

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def prepare(plan: "Plan", workdir: pathlib.Path) -> Callable[["Unit"], "Outcome"]:
-    """Open the data; the function that does a unit of a study."""
+    """Open the data; return the function that does a unit of a study."""
     from jaxrcnn.runtime.process import prepare_output, prepare_process
     from jaxrcnn.study.plan import open_sets
     from jaxrcnn.study.running import run_unit

@@ -1,4 +1,4 @@
-"""Several runs of a study at once, each job in a process of its own, on its share of the cores."""
+"""Runs of a study in parallel: each job is a process with its share of the cores."""
 
 import contextlib
 import itertools
@@ -43,8 +43,8 @@ def check_jobs(jobs: int, backend: str) -> None:
     """
     if backend != "cpu":
         raise ConfigError(
-            f"--jobs shares out the cores of a CPU, but JAX computes on {backend} here; "
-            "set JAX_PLATFORMS=cpu, or leave --jobs out"
+            f"--jobs divides the cores of a CPU, but JAX computes on {backend} here; "
+            "set JAX_PLATFORMS=cpu, or omit --jobs"
         )
     if jobs > cores():
         raise ConfigError(f"--jobs {jobs}: only {counted(cores(), 'core')} can be used here")
@@ -67,16 +67,16 @@ def run_in_jobs(
     jobs: int,
     program: Sequence[str] = PROGRAM,
 ) -> Generator[tuple[Unit, Any]]:
-    """Do units of runs, several at once; yields each with its `Outcome` as it ends.
+    """Do units of runs in parallel; yield each with its `Outcome` as it ends.
 
-    They are begun in their order, but that a job prefers, within a seed, runs whose programs it has
-    compiled. The output of a job is kept in jobs/N.log in the study's folder.
+    They begin in their order, except that within a seed a job prefers runs whose programs it has
+    already compiled. The output of a job goes to jobs/N.log in the study's folder.
 
     Args:
         plan: of the study.
         units: to do.
         workdir: of the study.
-        jobs: at once.
+        jobs: number of processes.
         program: that each job runs.
 
     Raises:
@@ -89,7 +89,7 @@ def run_in_jobs(
     shares = share_cores(min(jobs, len(left)))
     running: list[Job] = []
     each = counted(min(map(len, shares)), "core")
-    print(f"{counted(len(shares), 'job')} with {each} each; their output: {workdir / 'jobs'}")
+    print(f"{counted(len(shares), 'job')} with {each} each; their output is in {workdir / 'jobs'}")
     with Interruption(seconds) as interruption, contextlib.ExitStack() as stack:
         stack.callback(_end, running, seconds)
         try:

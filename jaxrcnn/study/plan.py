@@ -1,4 +1,4 @@
-"""What a study is to do: its variants, its seeds, and the order of its runs."""
+"""The plan of a study: its variants, its seeds and the order of its runs."""
 
 import itertools
 import pathlib
@@ -14,7 +14,7 @@ from jaxrcnn.study.summary import APPROXIMATE
 from jaxrcnn.study.variants import Variant, folder_name
 
 Split = Literal["eval", "test"]
-"""Whose images score the runs: those of the evaluation, or of the test split."""
+"""The images that runs are scored on: those of the evaluation split or of the test split."""
 
 Sets = tuple[Dataset, Dataset]
 """The training set, and the one that the runs are scored on."""
@@ -63,16 +63,17 @@ def find_baseline(variants: Sequence[Variant], name: str | None) -> str:
         return APPROXIMATE if APPROXIMATE in names else names[0]
     if name not in names:
         raise ConfigError(
-            f"--baseline {name}: no variant has this name; they are {', '.join(map(repr, names))}"
+            f"--baseline {name}: there is no such variant; the variants are "
+            + ", ".join(map(repr, names))
         )
     return name
 
 
 def check_start(plan: Plan) -> None:
-    """See that all runs have something to start from, if that is another study's.
+    """Check that there are weights for all runs to start from, if those are another study's.
 
     Raises:
-        ConfigError: a seed has no finished run there, or a config has a train.init too.
+        ConfigError: a seed has no finished run there, or a config also sets train.init.
     """
     if plan.start is None:
         return
@@ -83,7 +84,7 @@ def check_start(plan: Plan) -> None:
 
 
 class Unit(NamedTuple):
-    """Runs that are done at once: a single one, or those of a seed that are done side by side."""
+    """Runs that are done together: a single one, or all of a seed that are trained side by side."""
 
     seed: int
     variants: tuple[Variant, ...]
@@ -98,7 +99,7 @@ class Unit(NamedTuple):
 
 
 def units_of(plan: Plan) -> list[Unit]:
-    """All runs of a study, seed after seed, so that one that is stopped has compared something."""
+    """All runs of a study, seed by seed, so that an unfinished study already has comparisons."""
     groups = [plan.variants] if plan.together else [(variant,) for variant in plan.variants]
     return [Unit(seed, group) for seed, group in itertools.product(plan.seeds, groups)]
 

@@ -1,4 +1,4 @@
-"""study.json in a study's folder: what became of the runs."""
+"""study.json in a study's folder: how its runs ended."""
 
 import datetime
 import os
@@ -33,7 +33,7 @@ Results = dict[Key, RunResult]
 
 
 def known_results(workdir: pathlib.Path) -> Results:
-    """What study.json tells of runs that have ended, if there is one.
+    """The results of runs that have ended, from study.json if there is one.
 
     Raises:
         ConfigError: it cannot be read.
@@ -60,10 +60,10 @@ def read_study(workdir: pathlib.Path) -> Study | None:
 
 
 def check_results(results: Mapping[Key, object], plan: Plan, workdir: pathlib.Path) -> None:
-    """See that runs that have ended are part of a study.
+    """Check that all runs that have ended belong to the plan.
 
     Raises:
-        ConfigError: some are not, and would be missing from its results.
+        ConfigError: some do not, and would be missing from the results.
     """
     names = {variant.name for variant in plan.variants}
     others = [(name, seed) for name, seed in results if name not in names or seed not in plan.seeds]
@@ -71,8 +71,8 @@ def check_results(results: Mapping[Key, object], plan: Plan, workdir: pathlib.Pa
         (name, seed), *more = others
         rest = f" and {counted(len(more), 'more run')}" if more else ""
         raise ConfigError(
-            f"{workdir} holds another study, with {name!r}, seed {seed}{rest}: give all of its "
-            "variants and seeds, perhaps with further ones, or another --workdir"
+            f"{workdir} contains another study, with {name!r}, seed {seed}{rest}: to extend it, "
+            "repeat all of its variants and seeds; otherwise choose another --workdir"
         )
 
 
@@ -119,7 +119,7 @@ def write_results(study: Study, workdir: pathlib.Path) -> None:
 
 
 def describe_machine(jobs: int = 1) -> dict[str, str]:
-    """What a figure's reader asks about the machine and its software.
+    """The machine and its software, for readers of the results.
 
     Args:
         jobs: runs at a time.

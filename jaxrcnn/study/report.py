@@ -1,4 +1,4 @@
-"""A study as one page: report.html, which needs no other file."""
+"""A study as one self-contained page, report.html."""
 
 import os
 import pathlib
@@ -25,20 +25,21 @@ from jaxrcnn.study.tables import (
 from jaxrcnn.writing import replace_text
 
 CAPTIONS = {
-    "ap.png": "Average precision over the images seen. Thick: the mean over the runs that "
-    "finished; thin: each run; a cross: a run diverged.",
-    "ap_seconds.png": "Average precision over the time of training steps, compilation and "
-    "evaluation left out.",
-    "final.png": "Final scores: a dot a seed, a bar for their mean. The axes begin at 0.",
-    "differences.png": "Differences in final AP. Large mark: the mean over the pairs, with its t "
-    "interval; dots: each pair; thin line: bootstrap over seeds and images, if it was computed.",
-    "losses.png": "Training loss, smoothed over a twentieth of the points; faint: the points, in a "
-    "long run means of several logged losses.",
-    "gradients.png": "Norms of the gradients on the layer of the RPN that says the boxes, a panel "
-    "a route, means over the runs; measured whatever a run's gate is.",
-    "proposals.png": "The proposals of single training steps, before ground truth is appended: the "
-    "share of objects that one overlaps by half or more, how many of the RoIs that are trained on "
-    "are foreground, and how wide the proposals are; means over the runs.",
+    "ap.png": "Average precision over the number of images seen. Thick lines: mean over the "
+    "finished runs; thin lines: single runs; crosses: runs that diverged.",
+    "ap_seconds.png": "Average precision over the time spent in training steps, without "
+    "compilation and evaluation.",
+    "final.png": "Final scores: a dot for each seed and a bar for their mean. The axes begin at 0.",
+    "differences.png": "Differences in final AP. Large mark: mean over the pairs, with its t "
+    "interval; dots: single pairs; thin line: bootstrap interval over seeds and images, if it was "
+    "computed.",
+    "losses.png": "Training loss, smoothed over a twentieth of the points. Faint: the points "
+    "themselves, which in long runs are means of several logged losses.",
+    "gradients.png": "Norms of the gradients on the RPN layer that predicts the box deltas, one "
+    "panel per route; means over the runs. They are measured even if a run's gate is closed.",
+    "proposals.png": "Proposals of single training steps, before ground truth is appended: the "
+    "share of objects that a proposal overlaps with an IoU of at least .5, the number of sampled "
+    "RoIs that are foreground, and the widths of the proposals; means over the runs.",
 }
 """What each plot shows."""
 
@@ -49,10 +50,10 @@ def write_report(
     """Write study.json, the plots and report.html.
 
     Args:
-        study: what its runs gave; comparisons that it lacks are added, without intervals over
-            images, for which see `jaxrcnn.study.resampled_runs.compare_runs`.
-        folder: made where missing.
-        levels: of AP, to which to say the time; none takes `default_levels`.
+        study: results of the runs. If it has no comparisons, they are added without intervals over
+            images; `jaxrcnn.study.resampled_runs.compare_runs` computes those.
+        folder: created if it does not exist.
+        levels: of AP, for the table of times to a given AP; `default_levels` if empty.
 
     Returns:
         The files that were written.

@@ -1,4 +1,4 @@
-"""The AP of a study's runs on resampled images, from the detections that they leave behind."""
+"""AP of a study's runs on resampled images, from the detections in their folders."""
 
 import pathlib
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def compare_runs(
     """The study with its comparisons, with intervals over images from the runs' folders.
 
     Args:
-        study: its own comparisons are replaced.
+        study: existing comparisons are replaced.
         workdir: its folder.
         dataset: the images that the runs were scored on.
         report: takes a line for each run whose detections cannot be used; its comparisons then
@@ -45,7 +45,9 @@ def resampled_runs(
     report: Callable[[str], None],
     draws: int = DRAWS,
 ) -> Precisions:
-    """AP of all runs that are in one of several pairs, on the same resamples of the images.
+    """AP of all runs that belong to a pair, on the same resamples of the images.
+
+    A scheme with a single pair is left out, since a single pair has no interval.
 
     Args:
         study, workdir, dataset, report: as for `compare_runs`.
@@ -96,7 +98,7 @@ def resample(
     said = run.points[-1].scores["AP"]
     if not abs(found - said) < TOLERANCE:
         raise DataError(
-            f"{path}: has AP {found:.4f}, but the run ended with {said:.4f}, so these are the "
-            "detections of another evaluation"
+            f"{path}: these detections have AP {found:.4f}, but the run ended with {said:.4f}, so "
+            "they are from another evaluation"
         )
     return resampled_precision(matches, counts)

@@ -80,39 +80,39 @@ class RunResult:
     """Seconds of those, compilation and evaluation left out."""
     points: tuple[Point, ...] = ()
     losses: tuple[tuple[int, float], ...] = ()
-    """Steps and ``train/loss`` where finite, which is the sum of the losses that are trained there;
-    of many, means of several in a row."""
+    """Steps and ``train/loss`` where finite, which is the sum of the losses that are trained there.
+    If there are many, means of several consecutive ones."""
     diagnostics: tuple[dict[str, float], ...] = ()
     """``step`` and the ``diagnostics/`` metrics of a row, without that prefix, where finite."""
     commit: str = ""
     machine: str = ""
-    """The git commit and the machine that it was last run with; empty where that is unknown."""
+    """The git commit and the machine of the last start of this run; empty if unknown."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """How a scheme differs from the baseline in one measure, over pairs of runs with one seed.
+    """The difference of a scheme from the baseline in one measure, over runs paired by seed.
 
-    Intervals are 95 %; those of fewer than two pairs are None.
+    Intervals are 95 %; with fewer than two pairs they are None.
     """
 
     scheme: str
     measure: str
     """A name of `Point.scores`, at the end of the runs."""
     seeds: tuple[int, ...]
-    """Those with which both finished."""
+    """Seeds with which both runs finished."""
     differences: tuple[float, ...]
     """The scheme's score minus the baseline's, for each of these seeds."""
     mean: float | None
-    """Of the differences; None of no pairs."""
+    """Mean of the differences; None without pairs."""
     student: Interval | None
-    """Student's t interval, as of the paired t test."""
+    """Student's t interval, as in the paired t-test."""
     over_seeds: Interval | None
     """Percentile bootstrap over the pairs, which is too narrow for few of them."""
     over_images: Interval | None
     """Percentile bootstrap over pairs and images together; None where it was not computed."""
     diverged: int
-    """Seeds with which one of the two runs diverged, so that they are no pair."""
+    """Number of seeds with which at least one of the two runs diverged; they have no pair."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,9 +135,9 @@ class Study:
     """What each data set is, in words."""
     runs: tuple[RunResult, ...]
     baseline: str = ""
-    """The scheme that the others are compared with; empty where the study does not say."""
+    """The scheme that the others are compared with; empty for the default."""
     comparisons: tuple[Comparison, ...] = ()
-    """Of each other scheme with the baseline, see `jaxrcnn.study.comparisons`."""
+    """Comparisons of the other schemes with the baseline; see `jaxrcnn.study.comparisons`."""
 
 
 def read_run(

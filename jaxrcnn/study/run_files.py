@@ -1,4 +1,4 @@
-"""What a run's folder says beyond its config: metrics, proposals' recall, where it was run."""
+"""What a run's folder contains besides its config: metrics, recall of the proposals, machine."""
 
 import bisect
 import math
@@ -36,14 +36,14 @@ def finite_values(row: Mapping[str, Any], prefix: str, digits: int = 6) -> dict[
 
 
 def rounded(value: float, digits: int) -> float:
-    """A number to so many significant digits."""
+    """A number, rounded to this many significant digits."""
     return float(f"{value:.{digits}g}")
 
 
 def thinned(losses: Losses, phase_starts: Sequence[int]) -> Losses:
-    """Losses with means in place of several in a row, if there are more than `MOST_LOSSES`.
+    """The losses; if there are more than `MOST_LOSSES`, means of several consecutive ones.
 
-    A mean stands at the last of its steps, and never spans two phases of alternating training.
+    The step of a mean is the last of its steps. It never spans two phases of alternating training.
     """
     size = math.ceil(len(losses) / MOST_LOSSES)
     groups: list[list[tuple[int, float]]] = []
@@ -60,15 +60,15 @@ def thinned(losses: Losses, phase_starts: Sequence[int]) -> Losses:
 
 
 def final_recall(folder: pathlib.Path, step: int) -> dict[str, float]:
-    """Recall of the proposals over the evaluation set, as the evaluation at a step measured it.
+    """Recall of the proposals over the evaluation set, measured by the evaluation at a step.
 
     Args:
         folder: of the run.
         step: of the last evaluation.
 
     Returns:
-        ``recall50`` and ``recall70``, the shares of objects that a proposal covers with an IoU of
-        0.5 and 0.7; nothing if the detector has no proposals of its own, or the file is of another
+        ``recall50`` and ``recall70``, the shares of objects that a proposal overlaps with an IoU of
+        0.5 and 0.7; empty if the detector has no proposals of its own, or the file is from another
         step or missing, as in runs of earlier versions.
 
     Raises:
@@ -89,13 +89,13 @@ def final_recall(folder: pathlib.Path, step: int) -> dict[str, float]:
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); delete it to go on without "
-            "the recall of the proposals"
+            f"{path} cannot be read ({type(error).__name__}: {error}); delete it to continue "
+            "without the recall of the proposals"
         ) from error
 
 
 def commit_and_machine(folder: pathlib.Path) -> tuple[str, str]:
-    """The git commit and the machine that a run was last run with; empty where it does not say.
+    """The git commit and the machine of a run's last start; empty if unknown.
 
     Raises:
         ConfigError: origin.json cannot be read.

@@ -1,7 +1,7 @@
-"""The runs of a study, in one process, so that what can be compiled once is shared.
+"""The runs of a study, in one process, so that compiled programs are shared.
 
-Each has an ordinary run's folder: it goes on from its last checkpoint, and can be evaluated and
-used. What became of it stands in study.json.
+Each has an ordinary run folder: it can be resumed from its last checkpoint, evaluated and used. Its
+results are collected in study.json.
 """
 
 import contextlib
@@ -46,12 +46,12 @@ class Outcome(NamedTuple):
 
 
 def run_study(plan: Plan, workdir: pathlib.Path, jobs: int = 1) -> Study:
-    """Run what is not done yet; write study.json after each run, and a report after each seed.
+    """Do the runs that are not done yet; write study.json after each, and a report after each seed.
 
     Args:
         plan: of the study.
         workdir: its folder.
-        jobs: runs at a time; several are in processes of their own, see `jaxrcnn.study.jobs`.
+        jobs: number of parallel runs; more than one use processes, see `jaxrcnn.study.jobs`.
 
     Raises:
         ConfigError: a folder holds a run of another config or of another study, or is in use, or
@@ -84,12 +84,12 @@ def run_study(plan: Plan, workdir: pathlib.Path, jobs: int = 1) -> Study:
 
 
 def _what_is_left(plan: Plan, results: Results, workdir: pathlib.Path, sets: Sets) -> list[Unit]:
-    """The units that are not done; says which are, and sees that what has begun is of the plan."""
+    """The units that are not done; prints those that are, and checks the folders of all."""
     units, left = units_of(plan), []
     for number, unit in enumerate(units, 1):
         claim_unit(plan, unit, workdir, sets)
         if all(key in results for key in unit.keys):
-            print(f"{unit} ({number} of {len(units)}): done before")
+            print(f"{unit} ({number} of {len(units)}): already done")
         else:
             left.append(unit)
     return left
@@ -119,10 +119,10 @@ def _write_report(study: Study, workdir: pathlib.Path) -> None:
 
 
 def claim_unit(plan: Plan, unit: Unit, workdir: pathlib.Path, sets: Sets) -> None:
-    """See that the folders of runs that have begun are of this study.
+    """Check that the folders of runs that have begun belong to this study.
 
     Raises:
-        ConfigError: one is of another config, of other pieces or of other data.
+        ConfigError: one has another config, other pieces or other data.
     """
     for variant in unit.variants:
         folder = folder_of(workdir, variant.name, unit.seed)
@@ -131,10 +131,10 @@ def claim_unit(plan: Plan, unit: Unit, workdir: pathlib.Path, sets: Sets) -> Non
 
 
 def claim(folder: pathlib.Path, config: Config, build: Build, sets: Sets) -> None:
-    """See that the folder of a run is of this config, these pieces and this data.
+    """Check that a run's folder has this config, these pieces and this data.
 
     Raises:
-        ConfigError: it is of others.
+        ConfigError: it has others.
     """
     run_folder.claim(folder, config)
     claim_pieces(folder, own_pieces(build_detector(config.model, build, folder)), print)
@@ -142,7 +142,7 @@ def claim(folder: pathlib.Path, config: Config, build: Build, sets: Sets) -> Non
 
 
 def run_unit(plan: Plan, unit: Unit, workdir: pathlib.Path, sets: Sets) -> Outcome:
-    """Run variants with one seed to their ends, whatever those are."""
+    """Run variants with one seed until they finish or diverge."""
     began = time.monotonic()
     folders = {x.name: folder_of(workdir, x.name, unit.seed) for x in unit.variants}
     configs = {x.name: plan.config_of(x, unit.seed) for x in unit.variants}
@@ -166,7 +166,7 @@ def run_unit(plan: Plan, unit: Unit, workdir: pathlib.Path, sets: Sets) -> Outco
 
 
 def run_alone(config: Config, folder: pathlib.Path, sets: Sets, build: Build) -> Failure | None:
-    """Run one variant to its end; how it diverged, or None."""
+    """Run one variant to its end; return how it diverged, or None."""
     run_folder.claim(folder, config)  # a run by itself could be resumed with more steps
     try:
         run(config, folder, build_detector(config.model, build, folder), *sets)
@@ -177,7 +177,7 @@ def run_alone(config: Config, folder: pathlib.Path, sets: Sets, build: Build) ->
 
 
 def read_results(plan: Plan, unit: Unit, outcome: Outcome, workdir: pathlib.Path) -> Results:
-    """What the runs of a unit gave, read from their folders."""
+    """The results of a unit's runs, read from their folders."""
     return {
         (name, seed): read_run(
             folder_of(workdir, name, seed),

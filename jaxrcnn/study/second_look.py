@@ -1,4 +1,4 @@
-"""A training pass that labels the proposals where an open gate moves them to, within the step."""
+"""A training step that labels the proposals again after an open gate has moved them."""
 
 import dataclasses
 from typing import Any
@@ -40,10 +40,11 @@ def train_with_second_look(
 ) -> tuple[Losses, Variables, Flow]:
     """`forward_train` with the second stage's losses at the moved RoIs, labelled again.
 
-    The first look is `forward_train`. From its gradient, each RoI is moved (`moved`) and matched
-    and labelled again (`labelled_again`). The box head then runs on the moved RoIs: both losses are
-    taken there, and their gradients flow as they do without the second look, also through the gate;
-    the move itself is a constant. A closed gate moves nothing, and validation has one look.
+    The first look is `forward_train`. Its gradient moves each RoI (`moved`), which is then matched
+    and labelled again (`labelled_again`). The box head runs on the moved RoIs, and both of its
+    losses are computed there. Their gradients flow as without the second look, also through the
+    gate; the move itself is a constant. A closed gate moves nothing, and validation has only the
+    first look.
     """
     losses, updated, flow = library.forward_train(
         detector, variables, batch, key, train, gates, proposals
@@ -90,8 +91,8 @@ def train_with_second_look(
 def moved(rois: RoiSamples, slope: Array, image_sizes: Array) -> Array:
     """The RoIs' boxes (N, S, 4) after a step of steepest descent, clipped to the image.
 
-    The step is in sides of the box, and of the same length for all: the coordinate that moves most
-    moves by `MOVE`. Ground truth that was appended is no proposal and stays.
+    The step is relative to the sides of the box and equally long for all boxes: the coordinate that
+    moves most moves by `MOVE`. Appended ground truth is not a proposal and does not move.
 
     Args:
         rois: before the step.
@@ -112,9 +113,9 @@ def moved(rois: RoiSamples, slope: Array, image_sizes: Array) -> Array:
 def labelled_again(
     keys: Array, boxes: Array, valid: Array, batch: Batch, config: ModelConfig
 ) -> RoiSamples:
-    """All of the boxes (N, S, 4) as RoIs in the same places, matched and labelled where they are.
+    """The boxes (N, S, 4) as RoIs in the same order, matched and labelled by their new positions.
 
-    Those that are neither foreground nor background any more are not valid.
+    Those that are no longer foreground or background are not valid.
     """
     given = Proposals(boxes, jnp.zeros_like(boxes[..., 0]), valid)
     proposals = dataclasses.replace(config.proposals, append_ground_truth=False)

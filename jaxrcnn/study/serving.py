@@ -1,7 +1,7 @@
-"""The process of a job of a study, whatever it does; see `jaxrcnn.study.jobs`.
+"""The process of a job of a study; see `jaxrcnn.study.jobs`.
 
-Nothing is imported here that loads jax before the process is on its cores, since XLA has a thread
-for each core that it finds.
+Nothing that loads jax is imported before the process is pinned to its cores, since XLA starts a
+thread for each core that it finds.
 """
 
 import os

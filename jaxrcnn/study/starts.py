@@ -23,14 +23,14 @@ class Start(NamedTuple):
         if seed not in self.folders:
             there = ", ".join(map(str, self.folders)) or "none"
             raise ConfigError(
-                f"--start {self.source}: there is no finished run with seed {seed} "
-                f"(finished: {there}); finish that study, or set --config.seed and --seeds"
+                f"--start {self.source}: there is no finished run with seed {seed} (finished "
+                f"seeds: {there}); finish that study, or set --config.seed and --seeds"
             )
         return self.folders[seed]
 
 
 def find_start(text: str) -> Start:
-    """The runs that DIR[:VARIANT] names; without a variant, those of the study's first one.
+    """The finished runs that DIR[:VARIANT] names; without VARIANT, those of the first variant.
 
     Raises:
         ConfigError: DIR is not the folder of a study, or the study has no such variant.

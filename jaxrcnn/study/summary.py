@@ -98,7 +98,7 @@ class Saving:
 
 
 def baseline_of(study: Study) -> str:
-    """The scheme that the others are compared with; empty where there is none."""
+    """The scheme that the others are compared with; empty if there is none."""
     baseline = study.baseline or APPROXIMATE
     return baseline if baseline in study.schemes and len(study.schemes) > 1 else ""
 
@@ -213,7 +213,7 @@ def time_to(study: Study, level: float) -> tuple[TimeTo, ...]:
 
 
 def saving(study: Study) -> Saving:
-    """What approximate joint training saves against alternating training."""
+    """What approximate joint training saves compared with alternating training."""
     level = final_scores(study, "alternating", "AP")
     if level is None:
         return Saving(None, None, None, False, 0, "no alternating run finished")

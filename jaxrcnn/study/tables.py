@@ -25,10 +25,10 @@ from jaxrcnn.training.activity import format_duration
 from jaxrcnn.training.columns import aligned
 
 NONE = "-"
-"""Where there is no number."""
+"""Shown instead of a missing number."""
 
 LABELS = {"recall50": "recall .5", "recall70": "recall .7"}
-"""What tables call the recall of the proposals, by IoU; other scores by their names."""
+"""Column heads of the proposals' recall; other scores are headed by their names."""
 
 MOST_COLUMNS = 8  # of a table over the steps: as many fit on a page
 
@@ -100,8 +100,8 @@ def glance_table(study: Study) -> Table:
             )
         )
     head = (
-        *("scheme", *(LABELS.get(name, name) for name in names), "ms a step"),
-        *(["ratio"] if compared else []),
+        *("scheme", *(LABELS.get(name, name) for name in names), "ms per step"),
+        *(["relative"] if compared else []),
         *("finished", "diverged"),
     )
     return Table(head, tuple(rows))
@@ -149,7 +149,7 @@ def _reach_cell(time: TimeTo, name: str) -> str:
 
 
 def saving_table(study: Study) -> Table:
-    """The training time that approximate saves against alternating, beside the paper's."""
+    """The training time that approximate saves compared with alternating, here and in the paper."""
     found = saving(study)
     approximate, alternating = (
         final_scores(study, scheme, "AP") for scheme in (APPROXIMATE, "alternating")
@@ -160,7 +160,7 @@ def saving_table(study: Study) -> Table:
     pairs = f"{count} of {found.pairs}" if found.pairs else NONE
     return Table(
         (
-            "saving of approximate against alternating",
+            "saving of approximate compared with alternating",
             *("training time", "images seen", "seeds", "difference in final AP"),
         ),
         (
@@ -215,7 +215,7 @@ def runs_table(study: Study) -> Table:
                 run.folder,
             )
         )
-    head = ("scheme", "seed", "status", "steps", "last AP", "training", "in all", "folder")
+    head = ("scheme", "seed", "status", "steps", "last AP", "training", "total", "folder")
     return Table(head, tuple(rows))
 
 

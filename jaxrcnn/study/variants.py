@@ -1,4 +1,4 @@
-"""What a study compares: variants of one config, each with a name."""
+"""The variants of one config that a study compares."""
 
 import difflib
 import hashlib
@@ -24,8 +24,8 @@ SHARED = (
     *("data.max_skipped_share", "data.max_pixels", "data.num_train_images"),
     "data.num_eval_images",
 )
-"""Fields that all runs of a study share, or how their names begin: its data, its length and how it
-is scored."""
+"""Fields that all runs of a study share, or prefixes of their names: the data, the length of runs
+and how they are scored."""
 
 SAFE = re.compile(r"[\w.=-]+(, [\w.=-]+)*", re.ASCII)
 """Names that a folder can have, once the commas are replaced."""
@@ -41,11 +41,11 @@ class Variant(NamedTuple):
     build: Build = build  # makes their detector
 
     def identity(self) -> Hashable:
-        """What is equal for two variants whose runs do the same."""
+        """Equal for two variants that train identically."""
         return without_knobs(self.config), knobs_of(self.config), self.config.train.init, self.build
 
     def program(self) -> Hashable:
-        """What is equal for two variants that share their compiled programs."""
+        """Equal for two variants that share their compiled programs."""
         return without_knobs(self.config), self.build
 
 
@@ -58,8 +58,8 @@ def changed(variant: Variant, label: str, fields: Mapping[str, Any]) -> Variant:
     for field in fields:
         if field.startswith(SHARED):
             raise ConfigError(
-                f"{field} cannot differ within a study: all runs share the data, the number of "
-                f"steps and how they are scored; set it for all with --config.{field}"
+                f"{field} cannot differ within a study, since all runs share the data, the number "
+                f"of steps and how they are scored; set it for all runs with --config.{field}"
             )
     return variant._replace(
         name=joined(variant.name, label), config=replace_fields(variant.config, fields)
@@ -72,10 +72,10 @@ def joined(*names: str) -> str:
 
 
 def full_name(field: str) -> str:
-    """The dotted name of the field that a name means, which may be its end.
+    """The dotted name of a field, given it or the last part of it.
 
     Raises:
-        ConfigError: it means none, or may mean several.
+        ConfigError: there is no such field, or several.
     """
     known = field_types()
     if field in known:
@@ -109,10 +109,10 @@ def shown(value: Any) -> str:
 
 
 def check_variants(variants: Sequence[Variant]) -> None:
-    """See that variants can be told apart, by their names and by what they do.
+    """Check that no two variants have the same name or train identically.
 
     Raises:
-        ConfigError: two have the same name, or their runs would do the same.
+        ConfigError: two do.
     """
     names: set[str] = set()
     seen: dict[Hashable, Variant] = {}
@@ -123,7 +123,7 @@ def check_variants(variants: Sequence[Variant]) -> None:
         other = seen.setdefault(variant.identity(), variant)
         if other is not variant:
             raise ConfigError(
-                f"{other.name!r} and {variant.name!r} would be the same runs; "
+                f"{other.name!r} and {variant.name!r} would train identically; "
                 f"leave one of them out{_why(other.config, variant.config)}"
             )
 

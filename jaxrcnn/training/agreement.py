@@ -2,7 +2,7 @@
 
 Nothing is exchanged while no signal comes. Then each process says how many times it has checked,
 and all go on until one more than the most; as jax does it for `reached_preemption_sync_point`.
-Where all are compiling the same program they need not go on at all.
+While all are compiling the same program, they can abandon it instead.
 """
 
 import contextlib
@@ -33,9 +33,9 @@ def interruption_of_run(seconds: float) -> Interruption:
 class SharedInterruption(Interruption):
     """An `Interruption` of all processes; they check as often, at the same places.
 
-    What is done can only be left by all of them, for the others would wait for whoever left: at
-    once where all are at the same `leavable_together`, such as compiling, and otherwise at the
-    check after the last that one of them has done.
+    Processes can only stop together, since the others would wait for one that had left. They stop
+    at once if all are in the same `leavable_together`, such as compilation, and otherwise at the
+    check after the last one that any of them has done.
     """
 
     def __init__(self, seconds: float, say: Callable[[str], None] | None = None) -> None:
@@ -61,12 +61,12 @@ class SharedInterruption(Interruption):
 
     @contextlib.contextmanager
     def leavable(self) -> Iterator[None]:
-        """Nothing is, by one process alone."""
+        """A context that changes nothing: one process alone cannot leave."""
         yield
 
     @contextlib.contextmanager
     def leavable_together(self) -> Iterator[None]:
-        """What all processes do, and none ends before the last: all of them can leave it."""
+        """A context for work that ends for all processes together, so that all can abandon it."""
         with super().leavable():  # which checks
             self._is_together = True
             try:
@@ -143,8 +143,8 @@ class SharedInterruption(Interruption):
     def _find_last(self) -> int | None:
         """The check at which all end, once all have said where they are.
 
-        It is the one after the most that were done; or that one, if all who have done it are still
-        at what can be left together. They leave it, and the others do not begin it.
+        It is the one after the last that any has done; or that last one, if all that have done it
+        are still in `leavable_together`. They leave it, and the others do not begin it.
         """
         said = [own.split() for _, own in client().key_value_dir_get(f"{self._asked_at}/at/")]
         if len(said) < jax.process_count():

@@ -67,8 +67,8 @@ def barrier(doing: str, key: str = "") -> None:
     """Wait until all processes are here.
 
     Args:
-        doing: what those that are not here yet are doing, for a person.
-        key: of `next_key`, where it was made before.
+        doing: what processes that have not arrived yet are doing, for messages.
+        key: from `next_key`, if it was taken earlier.
 
     Raises:
         PeerError: one is gone.
@@ -152,11 +152,11 @@ def gather(value: T) -> list[T]:
 
 
 def pool() -> Callable[[Collection[str]], Collection[str]]:
-    """A function that takes all lines of this process so far, and gives those of all processes.
+    """A function that takes all lines of this process so far, and returns those of all processes.
 
-    Each line counts once. The function waits for no other process, and costs nothing until it is
-    called: it gives what the others have put there by then, so that of several processes at least
-    the last one to add a line has all of them. All processes make as many pools.
+    Each line counts once. The function does not wait for other processes: it returns what they have
+    added so far, so that at least the last process to add a line gets all of them. All processes
+    must create the same number of pools.
 
     Raises:
         PeerError: (from the function) a process is gone.

@@ -141,7 +141,7 @@ class Interruption:
             self._can_leave = before
 
     def leavable_together(self) -> contextlib.AbstractContextManager[None]:
-        """What all processes do, and none ends before the last: all of them can leave it."""
+        """A context for work that ends for all processes together, so that all can abandon it."""
         return self.leavable()
 
     def check(self) -> None:
@@ -196,7 +196,7 @@ class Interruption:
             self._leave()
 
     def _leave(self) -> None:
-        """Raise `Stop` in the middle of what can be left."""
+        """Raise `Stop` in the middle of work that can be abandoned."""
         self.check()
 
     def _take_lost(self, report: Callable[[Any], object], unraisable: Any) -> None:

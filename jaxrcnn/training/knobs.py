@@ -45,8 +45,8 @@ def step_key(seed: jax.typing.ArrayLike, step: Array | int) -> Array:
 def without_knobs(config: Config) -> Config:
     """The same config for all that differ in their knobs: what is left is static.
 
-    A gate that never opens is a shut one, which costs less. Which steps are profiled, and from
-    which weights a run starts, is no matter.
+    A gate that never opens counts as shut, which costs less. The steps that are profiled and the
+    weights that a run starts from do not affect the program.
     """
     train = dataclasses.replace(config.train, init="")
     gate, default = config.model.proposals, ProposalsConfig()

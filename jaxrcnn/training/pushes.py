@@ -1,4 +1,4 @@
-"""Where the second stage pushes the proposals that it is trained on, by route of the gate."""
+"""Where the second stage pushes the RoIs that it is trained on, by route of the gate."""
 
 from typing import NamedTuple
 
@@ -15,30 +15,30 @@ from jaxrcnn.training.routes import Setting, set_up, weighted_loss
 from jaxrcnn.types import Array, Batch, Flow, Gates, RoiSamples
 
 FOREGROUND_BINS = {"0.5": (0.5, 0.6), "0.6": (0.6, 0.7), "0.7": (0.7, 0.8), "0.8": (0.8, 1.0)}
-"""Of the IoU of a foreground RoI with its object; the last one includes 1."""
+"""Bins of the IoU of a foreground RoI with its object; the last one includes 1."""
 
 BACKGROUND_BINS = {"0.1": (0.1, 0.5)}
-"""Of the IoU of a background RoI with the object that is nearest."""
+"""Bins of the highest IoU of a background RoI with an object."""
 
 
 class Slopes(NamedTuple):
-    """Gradient of the second stage's losses in the coordinates of each RoI, (N, S, 4) per pixel."""
+    """Gradients of the second stage's losses in each RoI's coordinates, (N, S, 4) per pixel."""
 
-    pooling: Array  # by where the features are pooled
-    targets: Array  # by what the regression targets are encoded against
+    pooling: Array  # through the position at which features are pooled
+    targets: Array  # through the box that regression targets are relative to
 
 
 class Push(NamedTuple):
     """What one route does to each RoI."""
 
     step: Array  # (N, S, 4) the negative slope
-    cosine: Array  # (N, S) between the step and the way to the object's four coordinates
+    cosine: Array  # (N, S) between the step and the difference between object and RoI
     nearer: Array  # (N, S) bool, whether the IoU with the object rises with a small step
-    moves: Array  # (N, S) bool, whether there is a step, an object and a way to it
+    moves: Array  # (N, S) bool, whether neither of these is zero and there is an object
 
 
 class Pushes(NamedTuple):
-    """Where the second stage pushes its RoIs; the object of a background RoI is the nearest."""
+    """Where the second stage pushes its RoIs; a background RoI's object has the highest IoU."""
 
     boxes: Array  # (N, S, 4)
     overlap: Array  # (N, S) IoU with the object
@@ -50,7 +50,7 @@ class Pushes(NamedTuple):
 def pushes_at(
     detector: Detector, config: Config, variables: Variables, batch: Batch, step: Array | int
 ) -> Pushes:
-    """The pushes of the step of joint training after `step` others; to be jitted.
+    """The pushes in one step of joint training; to be jitted.
 
     Args:
         detector: static.
@@ -67,8 +67,8 @@ def pushes_at(
 def roi_slopes(setting: Setting) -> tuple[Slopes, Flow]:
     """Both routes' slopes at the RoIs of a step of joint training, as if the gate were open.
 
-    They are taken behind the gate: what it or `delta_gradient` limit on the way to the RPN is not
-    part of them.
+    They are taken behind the gate, so neither its factors nor the limits in `delta_gradient` affect
+    them.
     """
     factors = {loss: float(loss not in RPN_LOSSES) for loss in setting.losses}
     closed = Gates(0.0, 0.0)
@@ -96,7 +96,7 @@ def roi_slopes(setting: Setting) -> tuple[Slopes, Flow]:
 
 @jax.named_scope("pushes")
 def pushes_of(slopes: Slopes, rois: RoiSamples, batch: Batch) -> Pushes:
-    """Each RoI's push by both routes, beside the way to its object."""
+    """Each RoI's push through both routes, compared with the direction to its object."""
     objects = jnp.take_along_axis(batch.boxes, rois.matched[..., None], 1)  # (N, S, 4)
     real = jnp.take_along_axis(batch.box_valid & ~batch.box_ignore, rois.matched, 1)
     counted = rois.valid & real & (batch.image_weights > 0)[:, None]
@@ -113,10 +113,10 @@ def pushes_of(slopes: Slopes, rois: RoiSamples, batch: Batch) -> Pushes:
 
 
 def measure_pushes(pushes: Pushes) -> dict[str, Array]:
-    """How well the pushes agree with the way to the object, by route and IoU; scalars.
+    """How well the pushes agree with the direction to the object, by route and IoU; scalars.
 
-    ``push/ROUTE/IOU`` is the mean cosine, ``nearer/ROUTE/IOU`` the share of RoIs that come nearer.
-    RoIs without a slope, or that are their object, do not count; a mean over none is NaN.
+    ``push/ROUTE/IOU`` is the mean cosine, ``nearer/ROUTE/IOU`` the share of RoIs whose IoU rises.
+    RoIs without a gradient, or equal to their object, do not count; a mean over none is NaN.
     """
     found = {}
     for route in Slopes._fields:

@@ -89,7 +89,7 @@ def try_again() -> None:
 
 
 def wake_main_thread() -> None:
-    """Have the main thread handle a signal that came earlier, or to another process."""
+    """Make the main thread handle a signal that came earlier, or to another process."""
     for number in AGAIN:
         signal.pthread_kill(threading.main_thread().ident or 0, number)
 

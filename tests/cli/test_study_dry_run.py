@@ -40,8 +40,8 @@ def test_a_step_is_measured_where_no_run_has_finished(tmp_path, monkeypatch, cap
         "a, seed 1  -\n"
         "b, seed 1  -\n\n"
         "4 of 4 runs to do, 16 steps\n"
-        "about 8 s, at 0.5 s a step of a on all cores; compilation, evaluation and diagnostics "
-        "come on top\n"
+        "about 8 s, plus compilation, evaluation and diagnostics (measured: 0.5 s per step of 'a' "
+        "on all cores)\n"
     )
 
 
@@ -52,8 +52,8 @@ def test_runs_that_are_done_say_how_long_the_others_take(tmp_path, capsys):
     assert dry_run(PLAN, tmp_path) == 0
     said = capsys.readouterr().out
     assert "a, seed 0  finished\n" in said
-    assert "3 of 4 runs to do, 12 steps: about 15 s, as long as" in said  # 3 times 10 s, 2 at once
-    with pytest.raises(ConfigError, match="holds another study"):
+    assert "3 of 4 runs to do, 12 steps: about 15 s, estimated" in said  # 3 times 10 s, 2 at once
+    with pytest.raises(ConfigError, match="contains another study"):
         dry_run(PLAN._replace(seeds=(1,)), tmp_path)
 
 

@@ -111,7 +111,11 @@ def test_ids_choose_among_images_that_a_name_fits_equally_well(read):
 @pytest.mark.parametrize(
     ("names", "files", "line"),
     [
-        (("a/1.jpg", "b/1.jpg"), ("1.jpg",), "'1.jpg' could be 'a/1.jpg' or 'b/1.jpg'; write more"),
+        (
+            ("a/1.jpg", "b/1.jpg"),
+            ("1.jpg",),
+            "'1.jpg' could be 'a/1.jpg' or 'b/1.jpg'; include more",
+        ),
         (("a/1.jpg", "b/1.jpg"), ("a/1.jpg", "c/1.jpg"), "'c/1.jpg' could be 'a/1.jpg' or"),
         (("a/1.jpg", "2.jpg"), ("a/1.jpg", "b/1.jpg"), "'a/1.jpg' and 'b/1.jpg' could both be"),
     ],

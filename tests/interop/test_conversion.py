@@ -189,7 +189,7 @@ def test_the_stride_of_bottlenecks_and_the_class_loss_are_said_to_be_assumed():
         (["head.classification_head.cls_logits.weight"], "it is a RetinaNet; only"),
         (["rpn_head.rpn_conv.weight", "roi_head.bbox_head.fc_cls.weight"], "of MMDetection; only"),
         (["conv1.weight", "fc.weight"], "ImageNet backbone, which requires no conversion"),
-        (["a.weight"], "the names of its tensors, such as a.weight, are of no known model; only"),
+        (["a.weight"], "the names of its tensors, such as a.weight, match no known model; only"),
     ],
 )
 def test_a_file_of_another_kind_is_called_by_its_name(names, said):

@@ -31,7 +31,8 @@ def test_both_ends_of_an_interval():
 def test_differences_with_their_intervals(study):
     # Differences of -.1 and -.14: standard deviation .028, standard error .02, t quantile 12.706
     assert lines(differences_table(with_comparisons(study))) == [
-        "AP against approximate | difference | t interval | bootstrap, seeds | pairs | diverged",
+        "AP compared with approximate | difference | t interval | bootstrap, seeds | pairs | "
+        "diverged",
         "exact | -0.120 ± 0.028 | -0.374 to +0.134 | -0.140 to -0.100 | 2 | 0",
         "late | +0.020 | - | - | 1 | 1",
         "targets | - | - | - | 0 | 0",
@@ -56,7 +57,7 @@ def test_the_other_measures_have_a_column_each(study):
     for place, recall in ((0, 0.75), (1, 0.75), (2, 0.5), (3, 0.5)):
         study.runs[place].points[-1].scores["recall50"] = recall
     assert lines(measures_table(with_comparisons(study))) == [
-        "against approximate | AP50 | AP75 | AR100 | recall .5",
+        "compared with approximate | AP50 | AP75 | AR100 | recall .5",
         "exact | -0.168 (-0.524 to +0.188) | -0.132 (-0.412 to +0.148) | "
         "-0.144 (-0.449 to +0.161) | -0.250 (-0.250 to -0.250)",
         "late | +0.028 | +0.022 | +0.024 | -",
@@ -68,6 +69,6 @@ def test_nothing_is_compared_with_itself(study):
     alone = with_comparisons(make_study([make_run()]))
     assert differences_table(alone) is None
     assert measures_table(alone) is None
-    assert "against" not in main_tables(alone)
+    assert "compared" not in main_tables(alone)
     text = main_tables(with_comparisons(study))
-    assert text.index("ms a step") < text.index("AP against approximate")
+    assert text.index("ms per step") < text.index("AP compared with approximate")

@@ -54,7 +54,7 @@ def test_what_has_ended_is_known_again(sets, tmp_path):
 
 def test_a_folder_of_another_study_is_refused(tmp_path):
     check_results({("a, b", 0): None}, PLAN, tmp_path)
-    with pytest.raises(ConfigError, match=r"holds another study, with 'exact', seed 0: give all"):
+    with pytest.raises(ConfigError, match=r"contains another study, with 'exact', seed 0: to "):
         check_results({("a, b", 0): None, ("exact", 0): None}, PLAN, tmp_path)
     with pytest.raises(ConfigError, match=r"with 'a, b', seed 7 and 1 more run: "):
         check_results({("a, b", 7): None, ("a, b", 8): None}, PLAN, tmp_path)

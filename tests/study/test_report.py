@@ -88,7 +88,7 @@ def test_the_page_compares_in_pairs():
     study = with_comparisons(make_study([*runs, diverged_run("exact", 2), make_run(seed=2)]))
     text = Page(render(study, {})).text
     for words in (
-        "Differences from approximate AP against approximate",
+        "Differences from approximate AP compared with approximate",
         "exact -0.120 ± 0.028 -0.374 to +0.134 -0.140 to -0.100 2 1",
         "exact -0.168 (-0.524 to +0.188)",
         "commit abc123 ",
@@ -113,7 +113,7 @@ def test_without_a_saving_the_page_says_why():
 @pytest.mark.parametrize("schemes", [("approximate",), ("exact", "late"), ("exact", "alternating")])
 def test_nothing_is_compared_that_the_study_was_not_asked_for(schemes):
     text = Page(render(make_study([make_run(scheme) for scheme in schemes]), {})).text
-    for words in ("saving", "ratio", "gainst approximate", "25 to 50 %", "Differences from"):
+    for words in ("saving", "step relative", "compared with", "25 to 50 %", "Differences from"):
         assert words not in text, words
 
 

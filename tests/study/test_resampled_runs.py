@@ -70,7 +70,7 @@ def test_only_runs_of_several_pairs_are_read(finished):
     ("content", "why"),
     [
         (None, "cannot be read (No such file or directory)"),
-        ("[]", "has AP 0.0000, but the run ended with"),
+        ("[]", "have AP 0.0000, but the run ended with"),
         ("[{]", "is not JSON"),
     ],
 )

@@ -120,7 +120,7 @@ def test_variants_of_the_same_name_are_refused():
     ],
 )
 def test_variants_whose_runs_are_the_same_are_refused(one, other, why):
-    with pytest.raises(ConfigError, match=f"'a' and 'b' would be the same runs.*{why}"):
+    with pytest.raises(ConfigError, match=f"'a' and 'b' would train identically.*{why}"):
         check_variants([changed(BASE, "a", one), changed(BASE, "b", other)])
 
 

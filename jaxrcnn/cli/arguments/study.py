@@ -12,12 +12,12 @@ from jaxrcnn.study.schemes import SCHEMES
 TAKES_FIELDS = True
 
 EPILOG = f"""\
-Without --variant and --vary, all schemes are compared. Further variants are named with \
---variant, and --vary combines each of them with several values of a field: \
-`--schemes approximate,exact --vary learning_rate=0.001,0.002` compares four. --vary alone \
-compares values for the config itself. FIELD is the name of a field of the config, or an end of it \
-that only one field has. Fields that decide on the data, the number of steps and the scores are \
-set for all runs with --config.FIELD.
+Without --schemes, --variant and --vary, all schemes are compared. --variant adds the config with \
+some fields changed, and --vary combines all schemes and variants with several values of a field: \
+`--schemes approximate,exact --vary learning_rate=0.001,0.002` compares four. --vary alone changes \
+the config itself. FIELD is the name of a field of the config, or its last part if that is \
+unambiguous. Fields that determine the data, the number of steps or the scores cannot vary; set \
+them for all runs with --config.FIELD.
 
 {FIELDS}"""
 
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sweep",
         metavar="FIELD=VALUE,...",
         type=sweep,
-        help="compare several widths of one gradient gate instead, trained side by side in one "
+        help="compare several factors of one route's gradient instead, trained side by side in one "
         f"program; FIELD is {' or '.join(GATES)} of model.proposals",
     )
     parser.add_argument(
@@ -64,33 +64,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="append",
         default=[],
-        help="compare the config with these values too, under this name; may be repeated",
+        help="also compare the config with these fields changed, under this name; can be repeated",
     )
     parser.add_argument(
         "--vary",
         metavar="FIELD=VALUE,...",
         action="append",
         default=[],
-        help="compare everything with each of these values of a field; several combine. "
-        "pieces=MODULE:FUNCTION,... varies what builds the detector, none for the usual one",
+        help="compare everything with each of these values of a field; can be repeated, which "
+        "compares all combinations. pieces=MODULE:FUNCTION,... varies the function that builds the "
+        "detector (none: the default one)",
     )
     parser.add_argument(
         "--baseline",
         metavar="NAME",
-        help="what the others are compared with (default: approximate, otherwise the first)",
+        help="variant that the others are compared with (default: approximate if it is compared, "
+        "otherwise the first one)",
     )
     parser.add_argument(
         "--start",
         metavar="DIR[:NAME]",
-        help="start each run from the finished run of the same seed in another study's folder: of "
-        "the variant NAME, or of the first one",
+        help="start each run from the final weights of the run with the same seed in another "
+        "study's folder: from the variant NAME, or from the first one",
     )
     parser.add_argument(
         "--split",
         choices=("eval", "test"),
         default="eval",
-        help="images that the runs are scored on: those of the evaluation split, or those of "
-        "data.test_split (default: %(default)s)",
+        help="images that the runs are scored on: the evaluation split or data.test_split "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--seeds",
@@ -111,13 +113,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=count,
         default=1,
-        help="runs at a time, each in a process on its share of the CPU's cores; their output is "
-        "kept in jobs/ in the workdir (default: %(default)s)",
+        help="number of runs to train in parallel, each in a process with its share of the CPU "
+        "cores; their output goes to jobs/ in the workdir (default: %(default)s)",
     )
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="list the runs and say how long those take that are not done; train nothing",
+        help="list the runs and estimate how long the remaining ones will take; train nothing",
     )
     parser.add_argument(
         "--workdir",

@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pushes",
         action="store_true",
-        help="show instead where the second stage's gradient would move the proposals with an open "
-        "gate: an arrow at two corners of each, by route",
+        help="draw instead where the second stage's gradient would move the proposals if the gate "
+        "were open: arrows at two corners of each, one panel per route",
     )
     add_pieces_argument(parser)
