@@ -16,7 +16,8 @@ from importlib import metadata
 
 from jaxrcnn import __version__
 from jaxrcnn.cli.parsing import fail, stop
-from jaxrcnn.training.errors import OF_DISKS, Interrupted
+from jaxrcnn.training.errors import Interrupted
+from jaxrcnn.training.expected import expected
 from jaxrcnn.training.interruption import Stop
 from jaxrcnn.training.signals import name_of
 from jaxrcnn.writing import abandon
@@ -47,20 +48,11 @@ def one_line_errors(
         stop(f"{name_of(number)}: interrupted{after_interruption}", 128 + number)
     except BrokenPipeError:
         leave_pipe()
-    except OSError as error:
-        if error.errno not in OF_DISKS and (error.filename is None or error.errno is None):
-            error.add_note(report_note(workdir))
-            raise
-        what = error.filename or "writing a file"  # what is written to an open one has no name
-        fail(f"{what}: {error.strerror}", 4 if error.errno in OF_DISKS else 2)
     except Exception as error:
-        if hasattr(error, "exit_code"):
+        if hasattr(error, "exit_code"):  # it may have a list
             fail(error)
-        # Only now, since it loads jax, which not every command needs.
-        from jaxrcnn.training.memory import describe_out_of_memory, is_out_of_memory
-
-        if is_out_of_memory(error):
-            fail(describe_out_of_memory(error), 2)
+        if end := expected(error):
+            fail(*end)
         error.add_note(report_note(workdir))
         raise
 

@@ -49,7 +49,7 @@ def main(arguments: argparse.Namespace, fields: Sequence[str]) -> int:
     )
     check_start(plan)
     if arguments.jobs > 1:
-        check_jobs(arguments.jobs, jax.default_backend())
+        check_jobs(arguments.jobs, jax.default_backend(), variants)
     if arguments.dry_run:
         return dry_run(plan, workdir)
     study = run_study(plan, workdir, arguments.jobs)

@@ -75,13 +75,15 @@ def _with_changes(variant: Variant, name: str, changes: Sequence[str]) -> Varian
     option = f"--variant {name}"
     fields: dict[str, Any] = {}
     for text in changes:
-        field, equals, word = text.partition("=")
+        given, equals, word = text.partition("=")
         if not equals:
             raise ConfigError(f"{option}: got {text!r}, expected FIELD=VALUE")
-        if field == PIECES:
-            variant = variant._replace(build=_find_build(word, option))
-        else:
-            fields[_field(field, option)] = _read(field, word, option)
+        field = PIECES if given == PIECES else _field(given, option)
+        if field in fields:
+            raise ConfigError(f"{option}: {field} is given twice")
+        is_pieces = field == PIECES
+        fields[field] = _find_build(word, option) if is_pieces else _read(given, word, option)
+    variant = variant._replace(build=fields.pop(PIECES, variant.build))
     return _changed(variant, name, fields, option)
 
 
@@ -149,7 +151,10 @@ def _builds(words: Sequence[str], option: str) -> list[tuple[str, Build]]:
 
 
 def split_values(text: str) -> list[str]:
-    """The values between commas; those inside of brackets or quotes are parts of a value."""
+    """The values between commas; those inside of brackets or quotes are parts of a value.
+
+    Quotes around a whole value are left out.
+    """
     words, start, depth, quote = [], 0, 0, ""
     for place, character in enumerate(text):
         if quote:
@@ -163,7 +168,12 @@ def split_values(text: str) -> list[str]:
         elif character == "," and depth == 0:
             words.append(text[start:place])
             start = place + 1
-    return [*words, text[start:]]
+    return [_unquoted(word) for word in [*words, text[start:]]]
+
+
+def _unquoted(word: str) -> str:
+    is_quoted = len(word) > 1 and word[0] in "'\"" and word.find(word[0], 1) == len(word) - 1
+    return word[1:-1] if is_quoted else word
 
 
 def _sweep(base: Config, sweep: Sweep, build: Build) -> list[Variant]:

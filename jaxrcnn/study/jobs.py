@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
 from collections.abc import Generator, Hashable, Sequence
@@ -15,6 +16,7 @@ from jaxrcnn.config import ConfigError
 from jaxrcnn.runtime.machine import cores
 from jaxrcnn.study.plan import Plan, Unit
 from jaxrcnn.study.serving import Failed
+from jaxrcnn.study.variants import Variant
 from jaxrcnn.training.errors import Interrupted
 from jaxrcnn.training.interruption import Interruption, Stop
 from jaxrcnn.training.signals import name_of
@@ -35,11 +37,12 @@ class JobError(RuntimeError):
         self.exit_code = exit_code
 
 
-def check_jobs(jobs: int, backend: str) -> None:
-    """See that there is a core for each job.
+def check_jobs(jobs: int, backend: str, variants: Sequence[Variant]) -> None:
+    """See that there is a core for each job, and that jobs can be told what to run.
 
     Raises:
-        ConfigError: there is none, or the runs would not compute on cores.
+        ConfigError: there is none, or the runs would not compute on cores; or a variant's pieces
+            are built by what another process cannot import.
     """
     if backend != "cpu":
         raise ConfigError(
@@ -48,6 +51,15 @@ def check_jobs(jobs: int, backend: str) -> None:
         )
     if jobs > cores():
         raise ConfigError(f"--jobs {jobs}: only {counted(cores(), 'core')} can be used here")
+    for variant in variants:
+        try:
+            pickle.dumps(variant.build)
+        except Exception as error:
+            raise ConfigError(
+                f"--jobs: {variant.name or 'the pieces'}: another process cannot import what "
+                f"builds the detector ({error}); give a function that its module defines with "
+                "def, not inside of another one, or leave --jobs out"
+            ) from error
 
 
 def share_cores(jobs: int) -> list[list[int]]:

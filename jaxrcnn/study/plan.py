@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from jaxrcnn.config import Config, ConfigError
-from jaxrcnn.data.datasets import open_datasets, open_test_dataset
+from jaxrcnn.data.datasets import check_classes, open_datasets, open_test_dataset
+from jaxrcnn.data.fast import require_decoder
 from jaxrcnn.data.records import Dataset
 from jaxrcnn.study.starts import Start
 from jaxrcnn.study.summary import APPROXIMATE
@@ -113,10 +114,14 @@ def open_sets(plan: Plan, workdir: pathlib.Path) -> Sets:
     """Open the data that all runs share.
 
     Raises:
-        ConfigError: there is no such split; see also `open_datasets`.
+        ConfigError: there is no such split, or a variant cannot use the data; see also
+            `open_datasets`.
         DataError: something cannot be read.
     """
     train_set, eval_set = open_datasets(plan.config, workdir)
     if plan.split == "test":
         eval_set = open_test_dataset(plan.config, train_set.class_names)
+    for variant in plan.variants:  # what is opened by the first serves all
+        require_decoder(variant.config.data)
+        check_classes(train_set, variant.config)
     return train_set, eval_set

@@ -10,17 +10,14 @@ from importlib import metadata
 import jax
 
 from jaxrcnn.config import ConfigError
-from jaxrcnn.opening import read_bytes
 from jaxrcnn.runtime.machine import processor_name
 from jaxrcnn.study.plan import Key, Plan, Sets, folder_of
 from jaxrcnn.study.results import RunResult, Study
-from jaxrcnn.study.study_io import from_json, to_json
+from jaxrcnn.study.study_io import FILE, read_study, to_json
 from jaxrcnn.training.activity import format_duration
 from jaxrcnn.training.retries import write_patiently
 from jaxrcnn.wording import counted
 from jaxrcnn.writing import replace_text
-
-FILE = "study.json"
 
 AT_A_TIME = "runs at a time"
 """In the description of the machine, where they are several."""
@@ -47,16 +44,6 @@ def runs_at_a_time(workdir: pathlib.Path) -> int:
     """How many runs the study in a folder did at a time, as its study.json says."""
     study = read_study(workdir)
     return int(study.machine.get(AT_A_TIME, "1")) if study else 1
-
-
-def read_study(workdir: pathlib.Path) -> Study | None:
-    """The study in a folder, so far; None where there is none.
-
-    Raises:
-        ConfigError: its study.json cannot be read.
-    """
-    path = workdir / FILE
-    return from_json(read_bytes(path).decode()) if path.exists() else None
 
 
 def check_results(results: Mapping[Key, object], plan: Plan, workdir: pathlib.Path) -> None:

@@ -68,25 +68,36 @@ def serve(connection: Connection, prepare: Callable[..., Callable[[Any], Any]]) 
         for unit in messages:
             connection.send(run(unit))
     except Exception as error:
-        code = getattr(error, "exit_code", None)
-        if code is None:
+        from jaxrcnn.training.expected import expected
+
+        if (end := expected(error)) is None:
             raise
-        connection.send(Failed(str(error), code))
+        connection.send(Failed(*end))
         for _ in messages:  # what is not read when this process ends would undo the answer
             pass
 
 
 def _received(connection: Connection) -> Iterator[Any]:
-    """What comes through a connection, up to None; where it closes, the process gets a SIGTERM."""
+    """What comes through a connection, up to None; where it closes, the process gets a SIGTERM.
+
+    Raises:
+        Exception: what comes cannot be read, such as pieces that cannot be imported here.
+    """
     messages: queue.Queue[Any] = queue.Queue()
 
     def receive() -> None:
         try:
             while (message := connection.recv()) is not None:
                 messages.put(message)
+            messages.put(None)
         except (EOFError, OSError):  # the study's process is gone
             os.kill(os.getpid(), signal.SIGTERM)
-        messages.put(None)
+            messages.put(None)
+        except Exception as error:
+            messages.put(error)
 
     threading.Thread(target=receive, daemon=True).start()
-    return iter(messages.get, None)
+    while (message := messages.get()) is not None:
+        if isinstance(message, Exception):
+            raise message
+        yield message

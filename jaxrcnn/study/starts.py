@@ -4,8 +4,7 @@ import pathlib
 from typing import NamedTuple
 
 from jaxrcnn.config import ConfigError
-from jaxrcnn.opening import read_bytes
-from jaxrcnn.study.study_io import from_json
+from jaxrcnn.study.study_io import read_study
 
 
 class Start(NamedTuple):
@@ -39,10 +38,9 @@ def find_start(text: str) -> Start:
     if not folder.is_dir() and ":" in text:
         name, _, variant = text.partition(":")
         folder = pathlib.Path(name)
-    path = folder / "study.json"
-    if not path.is_file():
+    study = read_study(folder)
+    if study is None:
         raise ConfigError(f"--start {text}: {folder} is not a study's folder: it has no study.json")
-    study = from_json(read_bytes(path).decode())
     variant = variant or study.schemes[0]
     if variant not in study.schemes:
         raise ConfigError(

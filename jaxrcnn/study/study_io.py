@@ -6,10 +6,12 @@ and each measured step, null where a value is missing.
 
 import dataclasses
 import json
+import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxrcnn.config import ConfigError
+from jaxrcnn.opening import read_bytes
 from jaxrcnn.study.results import Comparison, Failure, Point, RunResult, Study
 
 VERSION = 3
@@ -18,6 +20,8 @@ step, and no comparisons; 1 called a point's images pictures."""
 
 POINT = ("step", "images", "seconds")
 """What the row of an evaluation begins with; that of a measured step begins with the step."""
+
+FILE = "study.json"
 
 SCORES, DIAGNOSTICS = "score_names", "diagnostic_names"
 
@@ -57,6 +61,21 @@ def _text(value: Any) -> str:
     if isinstance(value, tuple | list) and value and isinstance(value[0], dict):
         return "[\n " + ",\n ".join(map(_text, value)) + "\n]"
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def read_study(folder: pathlib.Path) -> Study | None:
+    """The study in a folder, so far; None where there is none.
+
+    Raises:
+        ConfigError: its study.json cannot be read.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        return from_json(read_bytes(path).decode())
+    except (OSError, ValueError) as error:  # a ConfigError is a ValueError
+        raise ConfigError(f"{path.parent}: {error}") from error
 
 
 def from_json(text: str) -> Study:

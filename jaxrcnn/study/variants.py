@@ -117,9 +117,10 @@ def check_variants(variants: Sequence[Variant]) -> None:
     names: set[str] = set()
     seen: dict[Hashable, Variant] = {}
     for variant in variants:
-        if variant.name in names:
+        name = variant.name.casefold()  # some file systems take both for the same folder
+        if name in names:
             raise ConfigError(f"two variants are called {variant.name!r}")
-        names.add(variant.name)
+        names.add(name)
         other = seen.setdefault(variant.identity(), variant)
         if other is not variant:
             raise ConfigError(

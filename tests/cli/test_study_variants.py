@@ -101,8 +101,12 @@ def test_pieces_of_the_same_last_name_are_told_apart():
 
 def test_values_in_brackets_and_quotes_are_one():
     assert split_values("1,2") == ["1", "2"]
-    assert split_values("(1,2),[3,(4,)],'a,b'") == ["(1,2)", "[3,(4,)]", "'a,b'"]
+    assert split_values("(1,2),[3,(4,)],'a,b'") == ["(1,2)", "[3,(4,)]", "a,b"]
+    assert split_values("f('a,b'),\"\",'a','b'") == ["f('a,b')", "", "a", "b"]
     assert split_values("") == [""]
+    found = configs("--vary", "train.init='one,two',three")
+    assert [config.train.init for config in found.values()] == ["one,two", "three"]
+    assert list(found) == ["init=one,two", "init=three"]
 
 
 @pytest.mark.parametrize(
@@ -113,6 +117,11 @@ def test_values_in_brackets_and_quotes_are_one():
         (("--variant", "a", "stepz=3"), "--variant a: there is no field stepz; did you"),
         (("--variant", "a", "clip_norm=3"), "--variant a: clip_norm is ambiguous"),
         (("--variant", "a", "seed=3"), "--variant a: seed cannot differ"),
+        (
+            ("--variant", "a", "log_every=1", "train.log_every=2"),
+            "--variant a: train.log_every is given twice",
+        ),
+        (("--variant", "a", "pieces=none", "pieces=none"), "--variant a: pieces is given twice"),
         (("--vary", "learning_rate"), "--vary learning_rate: expected FIELD=VALUE,VALUE"),
         (("--vary", "learning_rate=a,1"), "learning_rate got 'a', expected float"),
         (("--vary", "roi.op=align,alig"), "roi.op got 'alig', expected one of align, "),

@@ -1,6 +1,7 @@
 """Jobs of a study as processes; what they do here is to wait (tests/study/waiting_job.py)."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import signal
@@ -16,6 +17,7 @@ from jaxrcnn.study.jobs import JobError, check_jobs, run_in_jobs, share_cores
 from jaxrcnn.study.plan import Plan, units_of
 from jaxrcnn.study.variants import Variant, changed
 from jaxrcnn.training.errors import Interrupted
+from tests.cli import fork
 from tests.study.waiting_job import until
 
 PROGRAM = (sys.executable, "-m", "tests.study.waiting_job")
@@ -51,11 +53,20 @@ def test_cores_are_shared_out(monkeypatch, count, shares):
 
 def test_there_is_a_core_for_each_job(monkeypatch):
     monkeypatch.setattr(jobs, "cores", lambda: 2)
-    check_jobs(2, "cpu")
+    check_jobs(2, "cpu", [Variant("", Config())])
     with pytest.raises(ConfigError, match="--jobs 3: only 2 cores can be used here"):
-        check_jobs(3, "cpu")
+        check_jobs(3, "cpu", [])
     with pytest.raises(ConfigError, match="JAX computes on gpu"):
-        check_jobs(2, "gpu")
+        check_jobs(2, "gpu", [])
+
+
+def test_jobs_can_import_what_builds_a_detector():
+    for inner in (lambda config: fork.build(config), functools.partial(lambda config: config)):
+        variant = Variant("mine", Config(), inner)
+        with pytest.raises(ConfigError, match="--jobs: mine: another process cannot import") as e:
+            check_jobs(1, "cpu", [variant])
+        assert "\n" not in str(e.value)
+    check_jobs(1, "cpu", [Variant("mine", Config(), fork.build)])
 
 
 @needs_two_cores

@@ -1,5 +1,6 @@
 """The order of a study's runs, their configs and the data that they are scored on."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -61,6 +62,21 @@ def test_the_baseline_is_the_closed_gate_unless_another_is_asked_for(names, aske
     assert find_baseline(variants, asked) == baseline
     with pytest.raises(ConfigError, match=r"--baseline none: .* 'exact', "):
         find_baseline(variants, "none")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("model.num_classes", 3, r"model\.num_classes is 3, but shapes"),
+        ("data.decoder", "fast", r"data\.decoder=fast requires"),
+    ],
+)
+def test_every_variant_can_use_the_data(tmp_path, monkeypatch, field, value, said):
+    monkeypatch.setitem(sys.modules, "cv2", None)  # an import of it fails
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    other = Variant("b", replace_fields(CONFIG, {field: value}))
+    with pytest.raises(ConfigError, match=said):
+        open_sets(Plan((Variant("a", CONFIG), other), (4,), "title", "command"), tmp_path)
 
 
 @pytest.mark.parametrize("split", ["eval", "test"])

@@ -7,7 +7,7 @@ import pytest
 from jaxrcnn.config import ConfigError
 from jaxrcnn.study.comparisons import with_comparisons
 from jaxrcnn.study.run_files import rounded
-from jaxrcnn.study.study_io import from_json, to_json
+from jaxrcnn.study.study_io import from_json, read_study, to_json
 from tests.study.synthetic import diverged_run, full_study, make_run, make_study, waiting_run
 
 
@@ -107,3 +107,19 @@ def test_what_cannot_be_read_is_said_in_one_line(text, message):
     with pytest.raises(ConfigError, match=message) as error:
         from_json(text)
     assert "\n" not in str(error.value)
+
+
+def test_a_folder_without_a_study_has_none(tmp_path):
+    assert read_study(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"{"])
+def test_the_folder_of_a_file_that_cannot_be_read_is_named(content, tmp_path):
+    (tmp_path / "study.json").write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"^{tmp_path}") as error:
+        read_study(tmp_path)
+    assert "\n" not in str(error.value)
+    (tmp_path / "study.json").unlink()
+    (tmp_path / "study.json").mkdir()
+    with pytest.raises(ConfigError, match=rf"^{tmp_path}"):
+        read_study(tmp_path)

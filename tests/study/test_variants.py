@@ -96,6 +96,8 @@ def test_values_in_names(value, text):
 def test_variants_of_the_same_name_are_refused():
     with pytest.raises(ConfigError, match="two variants are called 'exact'"):
         check_variants([changed(BASE, "exact", OPEN), changed(BASE, "exact", {})])
+    with pytest.raises(ConfigError, match="two variants are called 'Exact'"):
+        check_variants([changed(BASE, "exact", OPEN), changed(BASE, "Exact", {})])
 
 
 @pytest.mark.parametrize(
