@@ -65,7 +65,8 @@ def seconds_left(
         jobs: runs at a time, both so far and from now on.
     """
     seconds = {
-        key: run.wall_seconds / run.steps_done
+        # The former of a run that went on is of its last part alone.
+        key: max(run.wall_seconds, run.train_seconds) / run.steps_done
         for key, run in results.items()
         if run.status == "finished" and run.wall_seconds and run.steps_done
     }

@@ -24,6 +24,7 @@ from jaxrcnn.study.records import (
     describe_run,
     gather,
     known_results,
+    runs_at_a_time,
     write_results,
 )
 from jaxrcnn.study.report import write_report
@@ -64,6 +65,8 @@ def run_study(plan: Plan, workdir: pathlib.Path, jobs: int = 1) -> Study:
         sets, results = open_sets(plan, workdir), known_results(workdir)
         check_results(results, plan, workdir)
         left = _what_is_left(plan, results, workdir, sets)
+        if not left:  # times in the report are of the runs as they were done
+            jobs = runs_at_a_time(workdir)
         if jobs > 1:
             outcomes = run_in_jobs(plan, tuple(left), workdir, jobs)
         else:

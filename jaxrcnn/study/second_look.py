@@ -45,6 +45,10 @@ def train_with_second_look(
     losses are computed there. Their gradients flow as without the second look, also through the
     gate; the move itself is a constant. A closed gate moves nothing, and validation has only the
     first look.
+
+    Where RoIs move depends on the gate, so that losses and gradients are not linear in it: the
+    norms that `jaxrcnn.training.diagnostics` gives for a route, differences between an open and a
+    closed gate, also contain what other labels change.
     """
     losses, updated, flow = library.forward_train(
         detector, variables, batch, key, train, gates, proposals

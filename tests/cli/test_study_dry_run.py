@@ -46,7 +46,7 @@ def test_a_step_is_measured_where_no_run_has_finished(tmp_path, monkeypatch, cap
 
 
 def test_runs_that_are_done_say_how_long_the_others_take(tmp_path, capsys):
-    run = make_run("a", 0, wall_seconds=10.0, steps_done=4)
+    run = make_run("a", 0, wall_seconds=10.0, train_seconds=5.0, steps_done=4)
     sets = (Described(), Described())
     write_results(gather(PLAN, {("a", 0): run}, sets, jobs=2), tmp_path)
     assert dry_run(PLAN, tmp_path) == 0

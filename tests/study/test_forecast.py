@@ -13,9 +13,9 @@ from tests.study.synthetic import diverged_run, make_run
 CONFIG = replace_fields(Config(), {"train.steps": 1000})
 PLAN = Plan((Variant("a", CONFIG), Variant("b", CONFIG)), (0, 1, 2), "title", "command")
 RESULTS = {
-    ("a", 0): make_run("a", 0, wall_seconds=99.9),
+    ("a", 0): make_run("a", 0, wall_seconds=99.9, train_seconds=80.0),
     ("b", 0): diverged_run("b", 0, 137),
-    ("a", 1): make_run("a", 1, wall_seconds=299.7),
+    ("a", 1): make_run("a", 1, wall_seconds=299.7, train_seconds=80.0),
 }  # of 999 steps: .1 and .3 s each
 
 
@@ -35,6 +35,13 @@ def test_what_is_done_and_how_far_the_others_are(tmp_path):
     assert seconds_left(PLAN, left, RESULTS, 1) == pytest.approx(0.2 * 2750)
     assert seconds_left(PLAN, left, RESULTS, 2) == pytest.approx(0.1 * 2750)
     assert seconds_left(PLAN, left, {}, 1) is None
+
+
+def test_a_run_that_went_on_took_at_least_the_time_of_its_training(tmp_path):
+    run = make_run("a", 0, wall_seconds=1.0, train_seconds=399.6)  # .4 s a step
+    results = {("a", 0): run}
+    left = find_left(PLAN, results, tmp_path)
+    assert seconds_left(PLAN, left, results, 1) == pytest.approx(0.4 * 5000)
 
 
 def test_runs_side_by_side_share_their_checkpoints(tmp_path):

@@ -335,6 +335,17 @@ def test_a_study_that_is_killed_as_it_writes_its_results_has_those_before(tmp_pa
     assert (tmp_path / "study.json").read_text() == "before"
 
 
+def test_a_study_that_is_done_still_says_how_many_runs_were_done_at_a_time(tmp_path, monkeypatch):
+    plan = without_runs(monkeypatch, "results")
+    seen = []
+    monkeypatch.setattr(running, "known_results", lambda _: {("late", 4): "the run"})
+    monkeypatch.setattr(running, "runs_at_a_time", lambda _: 3)
+    monkeypatch.setattr(running, "gather", lambda *given: seen.append(given[3]))
+    monkeypatch.setattr(running, "write_report", lambda *_: None)
+    run_study(plan, tmp_path)
+    assert seen == [3]
+
+
 def test_a_report_is_written_as_soon_as_all_runs_of_a_seed_have_ended(tmp_path, monkeypatch):
     plan = without_runs(monkeypatch, "results")
     plan = plan._replace(variants=(*plan.variants, Variant("exact", CONFIG)), seeds=(4, 5))
