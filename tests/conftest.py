@@ -3,8 +3,13 @@
 import importlib.metadata
 import os
 import pathlib
+import signal
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what it runs in the background like this. The processes that tests start and
+    # interrupt would ignore SIGINT too, and the tests would wait for them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Half the time to compile, of programs that are not as quick themselves. In the environment, for
 # the processes that tests start, too.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
