@@ -6,10 +6,6 @@ import pathlib
 import signal
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what it runs in the background like this. The processes that tests start and
-    # interrupt would ignore SIGINT too, and the tests would wait for them.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Half the time to compile, of programs that are not as quick themselves. In the environment, for
 # the processes that tests start, too.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
@@ -32,6 +28,12 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)  # for the processes that t
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
+USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+for _signal, _handler in USUAL.items():
+    # Shells and nohup have what they start in the background ignore these. So would the processes
+    # that tests start and signal, and the tests would wait for them.
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, _handler)
 
 hypothesis.settings.register_profile(  # the same examples in every run
     "default", derandomize=True, deadline=None, database=None, max_examples=50

@@ -173,7 +173,9 @@ def test_a_set_whose_records_are_all_faulty_names_the_first(tmp_path):
     for path in (tmp_path / "train").iterdir():
         path.unlink()
     fields = {"root": str(tmp_path), "train_splits": ("train",), "eval_split": "train"}
-    with pytest.raises(DataError, match=r"2 faulty .* \(the first: .* image 0: the image file"):
+    with pytest.raises(
+        DataError, match=r"2 faulty .* \(the first: .* image 0 \(0\.png\): the image file"
+    ):
         open_datasets(config_of(1, **fields, on_error="skip", max_skipped_share=1.0))
 
 

@@ -96,7 +96,7 @@ def test_errors_of_a_worker_arrive_as_they_are(tmp_path):
     record = make_record(4, "p", str(tmp_path / "gone.jpg"), (8, 8), [[0, 0, 2, 2]], [1], [1])
     dataset = Dataset("broken", (record,), ("a",), (1,))
     stream = train_batches(dataset, config_of(workers=1))
-    with pytest.raises(DataError, match=r"gone\.jpg: image 4: the image cannot be decoded"):
+    with pytest.raises(DataError, match=r"gone\.jpg: image p: the image cannot be decoded"):
         next(stream)
     stream.close()
     skipping = train_batches(dataset, config_of(workers=1, on_error="skip", max_skipped_share=1.0))

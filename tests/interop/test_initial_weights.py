@@ -241,7 +241,9 @@ def test_a_variance_of_0_without_an_epsilon_is_named(variables, tmp_path):
     state["backbone.body.bn1.running_var"] = np.zeros(8, np.float32)
     path = tmp_path / "dead.safetensors"
     write_safetensors(path, state)
-    with pytest.raises(ConfigError, match=r"backbone\.body\.bn1\.running_var has 8 values"):
+    with pytest.raises(
+        ConfigError, match=r"backbone\.body\.bn1\.running_var: dividing by the root of 8 variances"
+    ):
         init_from(path, change(MODEL, backbone={"norm_epsilon": 0.0}))
 
 
