@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrcnn.config import BoxHeadConfig, ConfigError
+from jaxrcnn.config import BoxHeadConfig, ConfigError, ProposalsConfig
 from jaxrcnn.detector import build
 from jaxrcnn.stages.losses import roi_losses
 from jaxrcnn.study import interventions
@@ -17,6 +17,7 @@ from jaxrcnn.study.interventions import (
     anchor_sides,
     constant_normaliser,
     constant_normaliser_losses,
+    gate_of_objects,
     measured_in,
     pixel_normaliser,
     pixel_normaliser_losses,
@@ -212,3 +213,17 @@ def test_proposals_of_another_source_have_no_anchors():
     detector = anchor_normaliser(MODEL)
     with pytest.raises(ConfigError, match="the detector's own RPN"):
         detector.train(detector, {}, make_batch(), jnp.zeros(()), proposals=object())
+
+
+def test_the_gate_of_objects_is_closed_for_the_background(case):
+    _, rois, _ = case
+    config = ProposalsConfig(stop_gradient=False, pooling_gradient=0.5, target_gradient=0.25)
+
+    def total(boxes):
+        passed = gate_of_objects(rois._replace(boxes=boxes, references=boxes), config)
+        return 2 * passed.boxes.sum() + 4 * passed.references.sum(), passed
+
+    slope, passed = jax.grad(total, has_aux=True)(jnp.asarray(rois.boxes, jnp.float32))
+    expected = np.where(LABELS > 0, 2 * 0.5 + 4 * 0.25, 0)  # both routes, by their factors
+    np.testing.assert_allclose(slope, np.repeat(expected[..., None], 4, -1), rtol=1e-6)
+    np.testing.assert_allclose(passed.boxes, rois.boxes, rtol=1e-6)
