@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Collection
 from typing import Literal
 
 from jaxrcnn.config import Config
@@ -30,6 +31,7 @@ SCHEME_FIELDS = (
     "model.proposals.delta_gradient.",
 )
 """Fields that make a scheme, or how their names begin."""
+STEPS = "train.alternating.steps"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +73,8 @@ class RunResult:
     failure: Failure | None = None
     """Of a diverged run."""
     settings: dict[str, str] = dataclasses.field(default_factory=dict)
-    """The `SCHEME_FIELDS` that are not as by default, and their values."""
+    """The fields in which the study's variants differ, and `SCHEME_FIELDS` that are not as by
+    default; with their values."""
     phase_starts: tuple[int, ...] = (0,)
     """Steps done before each of alternating training's phases; joint training is one."""
     steps_done: int = 0
@@ -148,6 +151,7 @@ def read_run(
     *,
     failure: Failure | None = None,
     wall_seconds: float | None = None,
+    fields: Collection[str] = (),
 ) -> RunResult:
     """Read a run's config.json and metrics.jsonl; a waiting run may have neither.
 
@@ -158,6 +162,7 @@ def read_run(
         status: how it ended.
         failure: of a diverged run.
         wall_seconds: from start to end, everything included.
+        fields: dotted names of those in which the study's variants differ.
 
     Raises:
         ConfigError: one of the two files cannot be read.
@@ -196,7 +201,7 @@ def read_run(
     commit, machine = commit_and_machine(folder)
     return dataclasses.replace(
         run,
-        settings=scheme_settings(config),
+        settings=shown_settings(config, fields),
         phase_starts=phase_starts,
         steps_done=steps_done,
         train_seconds=seconds_until(config, costs, steps_done),
@@ -212,16 +217,17 @@ def read_run(
     )
 
 
-def scheme_settings(config: Config) -> dict[str, str]:
-    """The fields that make a config's scheme, where they are not as by default, as text."""
+def shown_settings(config: Config, fields: Collection[str] = ()) -> dict[str, str]:
+    """These fields, and those that make a scheme where they are not as by default, as text."""
     default = field_values(Config())
     settings = {
         name: str(value)
         for name, value in field_values(config).items()
-        if name.startswith(SCHEME_FIELDS) and value != default[name]
+        if name in fields or (name.startswith(SCHEME_FIELDS) and value != default[name])
     }
+    settings.pop(STEPS, None)
     if config.train.scheme == "alternating":
-        settings["train.alternating.steps"] = ", ".join(
+        settings[STEPS] = ", ".join(
             f"{step.trains} {step.steps}" for step in config.train.alternating.steps
         )
     return settings

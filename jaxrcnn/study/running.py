@@ -31,6 +31,7 @@ from jaxrcnn.study.report import write_report
 from jaxrcnn.study.resampled_runs import compare_runs
 from jaxrcnn.study.results import Failure, Study, read_run
 from jaxrcnn.study.side_by_side import run_side_by_side
+from jaxrcnn.study.variants import varied_fields
 from jaxrcnn.training import workdir as run_folder
 from jaxrcnn.training.activity import format_duration
 from jaxrcnn.training.errors import NonFiniteLossError
@@ -181,6 +182,7 @@ def run_alone(config: Config, folder: pathlib.Path, sets: Sets, build: Build) ->
 
 def read_results(plan: Plan, unit: Unit, outcome: Outcome, workdir: pathlib.Path) -> Results:
     """The results of a unit's runs, read from their folders."""
+    fields = varied_fields(plan.variants)
     return {
         (name, seed): read_run(
             folder_of(workdir, name, seed),
@@ -189,6 +191,7 @@ def read_results(plan: Plan, unit: Unit, outcome: Outcome, workdir: pathlib.Path
             "diverged" if name in outcome.failures else "finished",
             failure=outcome.failures.get(name),
             wall_seconds=outcome.seconds,
+            fields=fields,
         )
         for name, seed in unit.keys
     }

@@ -100,7 +100,7 @@ def glance_table(study: Study) -> Table:
             )
         )
     head = (
-        *("scheme", *(LABELS.get(name, name) for name in names), "ms per step"),
+        *("variant", *(LABELS.get(name, name) for name in names), "ms per step"),
         *(["relative"] if compared else []),
         *("finished", "diverged"),
     )
@@ -194,7 +194,7 @@ def diverged_table(study: Study) -> Table | None:
         for run in study.runs
         if run.status == "diverged"
     )
-    return Table(("scheme", "seed", "step", "message"), rows) if rows else None
+    return Table(("variant", "seed", "step", "message"), rows) if rows else None
 
 
 def runs_table(study: Study) -> Table:
@@ -215,7 +215,7 @@ def runs_table(study: Study) -> Table:
                 run.folder,
             )
         )
-    head = ("scheme", "seed", "status", "steps", "last AP", "training", "total", "folder")
+    head = ("variant", "seed", "status", "steps", "last AP", "training", "total", "folder")
     return Table(head, tuple(rows))
 
 

@@ -108,6 +108,12 @@ def shown(value: Any) -> str:
     return "''" if value == "" else str(value)
 
 
+def varied_fields(variants: Sequence[Variant]) -> tuple[str, ...]:
+    """The dotted names of the fields in which variants differ."""
+    first, *others = (field_values(variant.config) for variant in variants)
+    return tuple(k for k, value in first.items() if any(other[k] != value for other in others))
+
+
 def check_variants(variants: Sequence[Variant]) -> None:
     """Check that no two variants have the same name or train identically.
 

@@ -67,12 +67,12 @@ def test_the_page_needs_no_other_file(name, tmp_path):
 def test_the_page_says_what_was_run_and_what_came_out():
     text = Page(render(full_study(), {})).text
     for words in (
-        "shapes: training schemes side by side",
+        "shapes: training variants compared",
         "python -m jaxrcnn study --config configs/shapes.py --seeds 3",
         "256 images of drawn shapes",
         "1,000 steps of 4 images: 4,000 images seen",
         "2 CPU cores",
-        "6 schemes, 3 seeds, 2026-11-25",
+        "6 variants, 3 seeds, 2026-11-25",
         "train.alternating.steps = rpn 300, fast_rcnn 200, rpn 300, fast_rcnn 200",
         "model.proposals.open_after = 333",
         "25 to 50 %",
@@ -107,7 +107,7 @@ def test_a_study_without_comparisons_gets_them(tmp_path):
 def test_without_a_saving_the_page_says_why():
     text = Page(render(make_study([make_run(), diverged_run("alternating")]), {})).text
     assert "There is no measured saving: no alternating run finished." in text
-    assert "2 schemes, 1 seed," in text
+    assert "2 variants, 1 seed," in text
 
 
 @pytest.mark.parametrize("schemes", [("approximate",), ("exact", "late"), ("exact", "alternating")])

@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from jaxrcnn.config import ConfigError, DeltaGradientConfig
-from jaxrcnn.study.results import Failure, Point, read_run
+from jaxrcnn.config import Config, ConfigError, DeltaGradientConfig
+from jaxrcnn.study.results import Failure, Point, read_run, shown_settings
 from tests.study.synthetic import make_config, write_run
 from tests.study.test_run_files import write_analysis
 
@@ -115,6 +115,13 @@ def test_settings_are_the_fields_that_make_the_scheme(tmp_path):
         "model.proposals.open_after": "30",
         "model.proposals.delta_gradient.clip": "0.5",
     }
+
+
+def test_settings_are_also_those_in_which_variants_differ():
+    fields = ("train.optimizer.learning_rate", "model.rpn.box_weight")
+    found = shown_settings(Config(), fields)
+    rate = Config().train.optimizer.learning_rate
+    assert found == {"train.optimizer.learning_rate": str(rate), "model.rpn.box_weight": "1.0"}
 
 
 def test_folders_that_cannot_be_read(tmp_path):

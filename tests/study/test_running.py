@@ -113,7 +113,7 @@ def test_the_same_command_again_runs_nothing(finished, config_file, capsys):
     assert stamps(finished) == before
     said = capsys.readouterr().out
     assert "late, seed 5 (4 of 4)" in said
-    assert "scheme" in said
+    assert "variant" in said
     assert str(finished / "report.html") in said
 
 

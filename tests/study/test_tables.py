@@ -71,7 +71,7 @@ def test_the_table_at_a_glance():
         )
     )
     assert lines(table) == [
-        "scheme | AP | AP50 | AP75 | AR100 | ms per step | relative | finished | diverged",
+        "variant | AP | AP50 | AP75 | AR100 | ms per step | relative | finished | diverged",
         "approximate | 0.550 ± 0.071 | 0.770 ± 0.099 | 0.605 ± 0.078 | 0.660 ± 0.085"
         " | 500 | 1.00 | 2 of 2 | 0 of 2",
         "exact | 0.400 | 0.560 | 0.440 | 0.480 | 750 | 1.50 | 1 of 2 | 1 of 2",
@@ -97,7 +97,7 @@ def test_steps_are_relative_to_the_baseline():
 def test_without_two_schemes_of_which_one_is_approximate_none_is_compared(schemes):
     table = glance_table(make_study([make_run(scheme) for scheme in schemes]))
     head, *_ = lines(table)
-    assert head == "scheme | AP | AP50 | AP75 | AR100 | ms per step | finished | diverged"
+    assert head == "variant | AP | AP50 | AP75 | AR100 | ms per step | finished | diverged"
 
 
 @pytest.mark.parametrize(

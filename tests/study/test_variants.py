@@ -13,6 +13,7 @@ from jaxrcnn.study.variants import (
     full_name,
     short_name,
     shown,
+    varied_fields,
 )
 from tests.cli import fork
 
@@ -136,6 +137,14 @@ def test_variants_that_differ_are_not():
             changed(BASE, "e", {})._replace(build=fork.build),
         ]
     )
+
+
+def test_the_fields_in_which_variants_differ():
+    other = changed(BASE, "faster", {"train.optimizer.learning_rate": 0.5})
+    third = changed(BASE, "boxes", {"model.rpn.box_weight": 3.0})
+    found = varied_fields([BASE, other, third])
+    assert sorted(found) == ["model.rpn.box_weight", "train.optimizer.learning_rate"]
+    assert varied_fields([BASE]) == ()
 
 
 def test_folders_are_as_before_where_names_allow_it():
