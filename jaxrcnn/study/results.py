@@ -218,14 +218,14 @@ def read_run(
 
 
 def shown_settings(config: Config, fields: Collection[str] = ()) -> dict[str, str]:
-    """These fields, and those that make a scheme where they are not as by default, as text."""
+    """Fields that make a scheme, where they are not as by default, and these others, as text."""
     default = field_values(Config())
     settings = {
         name: str(value)
         for name, value in field_values(config).items()
-        if name in fields or (name.startswith(SCHEME_FIELDS) and value != default[name])
+        if (value != default[name] if name.startswith(SCHEME_FIELDS) else name in fields)
+        and name != STEPS
     }
-    settings.pop(STEPS, None)
     if config.train.scheme == "alternating":
         settings[STEPS] = ", ".join(
             f"{step.trains} {step.steps}" for step in config.train.alternating.steps

@@ -118,9 +118,9 @@ def test_settings_are_the_fields_that_make_the_scheme(tmp_path):
 
 
 def test_settings_are_also_those_in_which_variants_differ():
-    fields = ("train.optimizer.learning_rate", "model.rpn.box_weight")
+    fields = ("train.optimizer.learning_rate", "model.rpn.box_weight", "model.proposals.open_after")
     found = shown_settings(Config(), fields)
-    rate = Config().train.optimizer.learning_rate
+    rate = Config().train.optimizer.learning_rate  # the gate is as by default
     assert found == {"train.optimizer.learning_rate": str(rate), "model.rpn.box_weight": "1.0"}
 
 
