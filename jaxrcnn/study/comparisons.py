@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxrcnn.study.intervals import Interval, image_interval, seed_interval, student_interval
 from jaxrcnn.study.results import Comparison, Study
-from jaxrcnn.study.summary import SCORES, baseline_of, runs_of
+from jaxrcnn.study.summary import SCORES, baseline_of, final_values, runs_of
 
 Precisions = Mapping[tuple[str, int], np.ndarray]
 """(B,) AP of runs on B resamples of the images, the same for all, by scheme and seed."""
@@ -63,12 +63,6 @@ def compare(
         _rounded(over_images),
         len(diverged),
     )
-
-
-def final_values(study: Study, scheme: str, measure: str) -> dict[int, float]:
-    """Final scores of a scheme's finished runs by seed; runs without this score are left out."""
-    ends = {run.seed: run.points[-1] for run in runs_of(study, scheme, "finished") if run.points}
-    return {seed: end.scores[measure] for seed, end in ends.items() if measure in end.scores}
 
 
 def _over_images(

@@ -121,10 +121,15 @@ def runs_of(study: Study, scheme: str, *statuses: str) -> list[RunResult]:
     ]
 
 
+def final_values(study: Study, scheme: str, name: str) -> dict[int, float]:
+    """Final scores of a scheme's finished runs by seed; runs without this score are left out."""
+    ends = {run.seed: run.points[-1] for run in runs_of(study, scheme, "finished") if run.points}
+    return {seed: end.scores[name] for seed, end in ends.items() if name in end.scores}
+
+
 def final_scores(study: Study, scheme: str, name: str) -> Spread | None:
     """A score at the end of a scheme's finished runs."""
-    ends = [run.points[-1].scores for run in runs_of(study, scheme, "finished") if run.points]
-    return spread(scores[name] for scores in ends if name in scores)
+    return spread(final_values(study, scheme, name).values())
 
 
 def summarise(study: Study) -> tuple[SchemeSummary, ...]:

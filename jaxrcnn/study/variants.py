@@ -131,14 +131,13 @@ def check_variants(variants: Sequence[Variant]) -> None:
         if other is not variant:
             raise ConfigError(
                 f"{other.name!r} and {variant.name!r} would train identically; "
-                f"leave one of them out{_why(other.config, variant.config)}"
+                f"leave one of them out{_why(other, variant)}"
             )
 
 
-def _why(one: Config, other: Config) -> str:
+def _why(*variants: Variant) -> str:
     """Why runs are the same whose configs differ; empty where these do not."""
-    values = field_values(other)
-    differ = [short_name(k) for k, value in field_values(one).items() if value != values[k]]
+    differ = [short_name(field) for field in varied_fields(variants)]
     gate = " with a closed gradient gate (stop_gradient=True, or both factors 0)"
     return f": {' and '.join(differ)} has no effect{gate}" if differ else ""
 

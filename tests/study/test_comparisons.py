@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxrcnn.study.comparisons import compare, final_values, with_comparisons
+from jaxrcnn.study.comparisons import compare, with_comparisons
 from tests.study.synthetic import diverged_run, make_run, make_study, waiting_run
 
 BASE, EXACT = (0.5, 0.55, 0.61), (0.4, 0.52, 0.47)
@@ -84,8 +84,3 @@ def test_the_interval_over_images_is_of_differences_on_the_same_resample():
     del runs["exact", 1]
     assert compare(paired_study(), "exact", "AP", runs).over_images is None
     assert compare(paired_study(), "exact", "AP50", runs).over_images is None
-
-
-def test_final_values_are_those_of_finished_runs():
-    assert final_values(paired_study(), "pooling", "AP") == {0: 0.56}
-    assert final_values(make_study([make_run(aps=())]), "approximate", "AP") == {}

@@ -4,6 +4,7 @@ import pytest
 from jaxrcnn.study.summary import (
     Reach,
     default_levels,
+    final_values,
     first_reach,
     saving,
     spread,
@@ -144,3 +145,10 @@ def test_why_there_is_no_saving(runs, reason):
     found = saving(make_study(runs))
     assert (found.images, found.seconds) == (None, None)
     assert found.reason.startswith(reason)
+
+
+def test_final_values_are_those_of_finished_runs():
+    runs = [make_run("pooling", 0, (0.3, 0.56)), diverged_run("pooling", 1, aps=(0.7,))]
+    study = make_study([*runs, waiting_run("pooling", 2)])
+    assert final_values(study, "pooling", "AP") == {0: 0.56}
+    assert final_values(make_study([make_run(aps=())]), "approximate", "AP") == {}
