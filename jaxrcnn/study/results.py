@@ -2,8 +2,8 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
 
 from jaxrcnn.config import Config
 from jaxrcnn.config_io import field_values
@@ -15,7 +15,7 @@ from jaxrcnn.study.run_files import (
     rounded,
     thinned,
 )
-from jaxrcnn.study.speed import seconds_until, step_costs
+from jaxrcnn.study.speed import Kind, seconds_until, step_costs
 from jaxrcnn.training.alternating import phases
 from jaxrcnn.training.metrics import read_rows
 from jaxrcnn.training.workdir import read_config
@@ -181,11 +181,32 @@ def read_run(
     costs = step_costs(config, rows)
     steps_done = max((row["step"] for row in rows if "train/loss" in row), default=0)
     phase_starts = tuple(phase.first_step for phase in phases(config)) or (0,)
-    losses = tuple(
-        (row["step"], values[""])
-        for row in rows
-        if "" in (values := finite_values(row, "train/loss"))  # others are train/loss_...
+    commit, machine = commit_and_machine(folder)
+    return dataclasses.replace(
+        run,
+        settings=shown_settings(config, fields),
+        phase_starts=phase_starts,
+        steps_done=steps_done,
+        train_seconds=seconds_until(config, costs, steps_done),
+        points=_points(folder, config, rows, costs),
+        losses=thinned(_losses(rows), phase_starts),
+        diagnostics=tuple(
+            {"step": row["step"], **values}
+            for row in rows
+            if (values := finite_values(row, "diagnostics/", 4))
+        ),
+        commit=commit,
+        machine=machine,
     )
+
+
+def _points(
+    folder: pathlib.Path,
+    config: Config,
+    rows: Sequence[Mapping[str, Any]],
+    costs: Mapping[Kind, float],
+) -> tuple[Point, ...]:
+    """The evaluations of a run; the last one with the recall of its proposals."""
     points = [
         Point(
             row["step"],
@@ -198,22 +219,14 @@ def read_run(
     ]
     if points:
         points[-1].scores.update(final_recall(folder, points[-1].step))
-    commit, machine = commit_and_machine(folder)
-    return dataclasses.replace(
-        run,
-        settings=shown_settings(config, fields),
-        phase_starts=phase_starts,
-        steps_done=steps_done,
-        train_seconds=seconds_until(config, costs, steps_done),
-        points=tuple(points),
-        losses=thinned(losses, phase_starts),
-        diagnostics=tuple(
-            {"step": row["step"], **values}
-            for row in rows
-            if (values := finite_values(row, "diagnostics/", 4))
-        ),
-        commit=commit,
-        machine=machine,
+    return tuple(points)
+
+
+def _losses(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[int, float], ...]:
+    return tuple(
+        (row["step"], values[""])
+        for row in rows
+        if "" in (values := finite_values(row, "train/loss"))  # others are train/loss_...
     )
 
 

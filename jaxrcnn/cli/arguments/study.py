@@ -44,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help=CONFIG,
     )
+    _add_variants(parser)
+    _add_runs(parser)
+    add_pieces_argument(parser)
+
+
+def _add_variants(parser: argparse.ArgumentParser) -> None:
+    """What is compared, and with what."""
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--schemes",
@@ -87,6 +94,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="start each run from the final weights of the run with the same seed in another "
         "study's folder: from the variant NAME, or from the first one",
     )
+
+
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    """How the runs are done and scored, and where."""
     parser.add_argument(
         "--split",
         choices=("eval", "test"),
@@ -127,7 +138,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         help="folder of the study, where an interrupted one continues (default: runs/study_CONFIG)",
     )
-    add_pieces_argument(parser)
 
 
 def sweep(text: str) -> Sweep:

@@ -43,6 +43,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="folder to write the PNG files to",
     )
+    _add_amounts(parser)
+    parser.add_argument(
+        "--from",
+        dest="init",
+        metavar="SOURCE",
+        help="initial weights, as for `jaxrcnn train`; 'none' for random weights",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="best|last|STEP",
+        type=checkpoint,
+        help="checkpoint of the run whose weights make the RoIs and detections (default: the best "
+        "if it was trained with train.keep_best, else the last)",
+    )
+    parser.add_argument(
+        "--pushes",
+        action="store_true",
+        help="draw instead where the second stage's gradient would move the proposals if the gate "
+        "were open: arrows at two corners of each, one panel per route",
+    )
+    add_pieces_argument(parser)
+
+
+def _add_amounts(parser: argparse.ArgumentParser) -> None:
+    """Which steps, and how many images."""
     parser.add_argument(
         "--step",
         metavar="N",
@@ -64,23 +89,3 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=4,
         help="maximum number of images of each step (default: %(default)s)",
     )
-    parser.add_argument(
-        "--from",
-        dest="init",
-        metavar="SOURCE",
-        help="initial weights, as for `jaxrcnn train`; 'none' for random weights",
-    )
-    parser.add_argument(
-        "--checkpoint",
-        metavar="best|last|STEP",
-        type=checkpoint,
-        help="checkpoint of the run whose weights make the RoIs and detections (default: the best "
-        "if it was trained with train.keep_best, else the last)",
-    )
-    parser.add_argument(
-        "--pushes",
-        action="store_true",
-        help="draw instead where the second stage's gradient would move the proposals if the gate "
-        "were open: arrows at two corners of each, one panel per route",
-    )
-    add_pieces_argument(parser)
