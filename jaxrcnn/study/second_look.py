@@ -76,13 +76,8 @@ def train_with_second_look(
         given = rois._replace(boxes=boxes, references=references)
         return sum(second_stage(fixed, maps, given)[0], start=jnp.zeros(()))
 
-    def passed(boxes: Array) -> tuple[Array, Array]:
-        given = rois._replace(boxes=boxes, references=boxes)
-        given = detector.gate(given, config.proposals, gates)
-        return given.boxes, given.references
-
-    _, through_gate = jax.vjp(passed, rois.boxes)
-    (slope,) = through_gate(jax.grad(total, (0, 1))(rois.boxes, rois.references))
+    behind = jax.grad(total, (0, 1))(rois.boxes, rois.references)
+    slope = before_gate(detector, rois, behind, gates)
     boxes = moved(rois, slope, batch.image_sizes)
     again = labelled_again(roi_keys, boxes, rois.valid, batch, config)
     shift = boxes - rois.boxes
@@ -90,6 +85,27 @@ def train_with_second_look(
     of_boxes, output, updated = second_stage(updated, flow.features, seen)
     losses = Losses(losses.rpn_objectness, losses.rpn_box, *of_boxes)
     return losses, updated, flow._replace(rois=seen, output=output)
+
+
+def before_gate(
+    detector: Detector, rois: RoiSamples, slopes: tuple[Array, Array], gates: Gates | None
+) -> Array:
+    """The gradient in the RoIs' boxes (N, S, 4) that the gate lets through from those behind it.
+
+    Args:
+        detector: has the gate.
+        rois: before the gate.
+        slopes: gradients in the boxes and in the references behind it, (N, S, 4) each.
+        gates: how wide the gate is; None is as wide as in the config.
+    """
+
+    def passed(boxes: Array) -> tuple[Array, Array]:
+        given = rois._replace(boxes=boxes, references=boxes)
+        given = detector.gate(given, detector.config.proposals, gates)
+        return given.boxes, given.references
+
+    (slope,) = jax.vjp(passed, rois.boxes)[1](slopes)
+    return slope
 
 
 def moved(rois: RoiSamples, slope: Array, image_sizes: Array) -> Array:
