@@ -28,6 +28,7 @@ COMMANDS = {
     "replay": "Repeat the step in which a run diverged, and find the operation.",
     "benchmark": "Measure speed, memory and cost, optionally next to torchvision.",
     "study": "Train with several schemes and compare the results in a report.",
+    "compare": "Show the results of several studies in one table and one plot.",
 }
 """Name and summary. jaxrcnn.cli.arguments.NAME has add_arguments(parser), and jaxrcnn.cli.NAME has
 main(arguments) -> int; or main(arguments, fields), if the former has TAKES_FIELDS = True: then

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from jaxrcnn.study.intervals import Interval, image_interval, seed_interval, student_interval
+from jaxrcnn.study.measures import SCORES
 from jaxrcnn.study.results import Comparison, Study
-from jaxrcnn.study.summary import SCORES, baseline_of, final_values, runs_of
+from jaxrcnn.study.summary import baseline_of, final_values, runs_of
 
 Precisions = Mapping[tuple[str, int], np.ndarray]
 """(B,) AP of runs on B resamples of the images, the same for all, by scheme and seed."""
@@ -58,9 +59,9 @@ def compare(
         seeds,
         differences,
         round(statistics.fmean(differences), DIGITS) if differences else None,
-        _rounded(student_interval(differences)),
-        _rounded(seed_interval(differences)),
-        _rounded(over_images),
+        rounded(student_interval(differences)),
+        rounded(seed_interval(differences)),
+        rounded(over_images),
         len(diverged),
     )
 
@@ -77,5 +78,6 @@ def _over_images(
     )
 
 
-def _rounded(interval: Interval | None) -> Interval | None:
+def rounded(interval: Interval | None) -> Interval | None:
+    """An interval of differences with `DIGITS` decimals."""
     return None if interval is None else (round(interval[0], DIGITS), round(interval[1], DIGITS))

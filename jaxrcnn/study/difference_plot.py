@@ -1,5 +1,6 @@
 """A forest plot: how much each scheme of a study differs from its baseline in AP."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jaxrcnn.curves import clean_axes
@@ -30,19 +31,35 @@ def draw_differences(figure: "Figure", study: Study) -> None:
     found = [one for one in study.comparisons if one.measure == "AP"]
     figure.set_size_inches(9, 1.3 + 0.55 * len(found))
     axes, colors = figure.subplots(), scheme_colors(study)
-    axes.axvline(0, color=GREY, linewidth=1, linestyle="dashed")
     for row, one in enumerate(found):
-        _draw_comparison(axes, row, one, colors[one.scheme])
-    axes.set_yticks(range(len(found)), [one.scheme for one in found])
+        draw_comparison(axes, row, one, colors[one.scheme], MARKERS[row % len(MARKERS)])
     axes.set_ylim(len(found) - 0.4, -0.6)
+    frame_differences(axes, [one.scheme for one in found], "AP", baseline_of(study))
+
+
+def frame_differences(
+    axes: "Axes", schemes: Sequence[str], measure: str, baseline: str, rows: Sequence[float] = ()
+) -> None:
+    """Draw the line of no difference, and name the rows and the axis.
+
+    Args:
+        axes: with all comparisons drawn.
+        schemes: name of each row.
+        measure: what is compared.
+        baseline: what it is compared with.
+        rows: where they are; without it at 0, 1 and so on.
+    """
+    axes.axvline(0, color=GREY, linewidth=1, linestyle="dashed", zorder=0)
+    axes.set_yticks(rows or range(len(schemes)), schemes)
     low, high = axes.get_xlim()
     axes.set_xlim(max(low, -1.0), min(high, 1.0))  # of few pairs a t interval may be wider
-    axes.set_xlabel(f"AP minus AP of {baseline_of(study)}, same seed", fontsize=9)
-    clean_axes(axes, f"final AP compared with {baseline_of(study)}, with 95 % intervals")
+    axes.set_xlabel(f"{measure} minus {measure} of {baseline}, same seed", fontsize=9)
+    clean_axes(axes, f"final {measure} compared with {baseline}, with 95 % intervals")
     axes.tick_params(axis="y", length=0, labelcolor="#333333", labelsize=10)
 
 
-def _draw_comparison(axes: "Axes", row: int, one: Comparison, color: str) -> None:
+def draw_comparison(axes: "Axes", row: float, one: Comparison, color: str, marker: str) -> None:
+    """Draw a comparison at a height, with its mean and interval in numbers at the right."""
     if one.mean is None:
         axes.text(
             *(0.5, row, "no pair of finished runs"),
@@ -58,7 +75,7 @@ def _draw_comparison(axes: "Axes", row: int, one: Comparison, color: str) -> Non
         axes.plot(one.student, [row, row], "|-", color=color, linewidth=2, ms=9, mew=2)
     if one.over_images is not None:
         axes.plot(one.over_images, [row + OFFSET] * 2, color=color, linewidth=1.2, alpha=0.7)
-    axes.plot(one.mean, row, MARKERS[row % len(MARKERS)], color=color, ms=7, mec="white")
+    axes.plot(one.mean, row, marker, color=color, ms=7, mec="white")
     axes.annotate(
         with_interval(one),
         (1.0, row),

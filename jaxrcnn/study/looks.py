@@ -1,5 +1,6 @@
 """What a study's plots have in common: a scheme has the same colour in each."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from jaxrcnn.study.results import Study
@@ -28,25 +29,27 @@ GREY = "#767f8c"
 
 def scheme_colors(study: Study) -> dict[str, str]:
     """The colour of every scheme, ``#rrggbb``, the same in all studies."""
-    others = [scheme for scheme in study.schemes if scheme not in COLORS]
-    return {
-        scheme: COLORS[scheme]
-        if scheme in COLORS
-        else OTHER_COLORS[others.index(scheme) % len(OTHER_COLORS)]
-        for scheme in study.schemes
-    }
+    return colors_of(study.schemes)
+
+
+def colors_of(schemes: Sequence[str]) -> dict[str, str]:
+    """As `scheme_colors`, for schemes of one or several studies."""
+    others = [scheme for scheme in dict.fromkeys(schemes) if scheme not in COLORS]
+    own = {name: OTHER_COLORS[place % len(OTHER_COLORS)] for place, name in enumerate(others)}
+    return {scheme: COLORS.get(scheme) or own[scheme] for scheme in schemes}
+
+
+def as_drawn(name: str) -> str:
+    """A name as matplotlib is to get it, which reads a formula between two $."""
+    return name.replace("$", r"\$")
 
 
 def drawable(study: Study) -> Study:
-    """The study with names that matplotlib draws as they are: between two $ it reads a formula."""
-
-    def name(scheme: str) -> str:
-        return scheme.replace("$", r"\$")
-
+    """The study with names as matplotlib is to get them."""
     return replace(
         study,
-        schemes=tuple(map(name, study.schemes)),
-        baseline=name(study.baseline),
-        runs=tuple(replace(run, scheme=name(run.scheme)) for run in study.runs),
-        comparisons=tuple(replace(one, scheme=name(one.scheme)) for one in study.comparisons),
+        schemes=tuple(map(as_drawn, study.schemes)),
+        baseline=as_drawn(study.baseline),
+        runs=tuple(replace(run, scheme=as_drawn(run.scheme)) for run in study.runs),
+        comparisons=tuple(replace(one, scheme=as_drawn(one.scheme)) for one in study.comparisons),
     )

@@ -70,12 +70,21 @@ def read_study(folder: pathlib.Path) -> Study | None:
         ConfigError: its study.json cannot be read.
     """
     path = folder / FILE
-    if not path.exists():
-        return None
+    return load_study(path) if path.exists() else None
+
+
+def load_study(path: pathlib.Path) -> Study:
+    """The study in a file.
+
+    Raises:
+        ConfigError: there is no such file, or it cannot be read.
+    """
     try:
         return from_json(read_bytes(path).decode())
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist") from error
     except (OSError, ValueError) as error:  # a ConfigError is a ValueError
-        raise ConfigError(f"{path.parent}: {error}") from error
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def from_json(text: str) -> Study:

@@ -6,11 +6,8 @@ import math
 import statistics
 from collections.abc import Iterable
 
+from jaxrcnn.study.measures import SCORES
 from jaxrcnn.study.results import RunResult, Study
-
-SCORES = ("AP", "AP50", "AP75", "AR100", "recall50", "recall70")
-"""The scores of a summary and of comparisons, the primary one first; the last two are the recall of
-the proposals."""
 
 APPROXIMATE = "approximate"
 """The scheme that alternating training is compared with, and any other by default."""

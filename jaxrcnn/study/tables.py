@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrcnn.study.gradients import diagnostic_names, mean_over_runs, parse_gradient
+from jaxrcnn.study.measures import SCORES
 from jaxrcnn.study.results import RunResult, Study
 from jaxrcnn.study.summary import (
     APPROXIMATE,
     PUBLISHED_SAVING,
-    SCORES,
     Spread,
     TimeTo,
     baseline_of,

@@ -24,7 +24,7 @@ def compared(baselines, others, precisions=None):
 
 def test_a_scheme_has_its_pairs_its_interval_and_its_mean():
     study = compared((0.5, 0.5, 0.5), (0.4, 0.25, 0.4))
-    axes, (zero, pairs, interval, mean) = drawn(study)
+    axes, (pairs, interval, mean, zero) = drawn(study)
     assert [x for x, _ in zero] == [0, 0]
     assert np.allclose([x for x, _ in pairs], (-0.1, -0.25, -0.1))
     assert np.allclose([x for x, _ in interval], study.comparisons[0].student)
@@ -38,11 +38,11 @@ def test_the_interval_over_images_is_a_line_of_its_own():
     precisions |= {("exact", 0): 0.25, ("exact", 1): 0.25}
     arrays = {run: np.full(5, ap) for run, ap in precisions.items()}
     _, found = drawn(compared((0.5, 0.5), (0.4, 0.3), arrays))
-    assert [x for x, _ in found[3]] == [-0.25, -0.25]
+    assert [x for x, _ in found[2]] == [-0.25, -0.25]
 
 
 def test_one_pair_has_no_interval_and_none_is_said():
-    _, (_, pairs, mean) = drawn(compared((0.5,), (0.375,)))
+    _, (pairs, mean, _) = drawn(compared((0.5,), (0.375,)))
     assert np.allclose([*pairs, *mean], [[-0.125, -0.2], [-0.125, 0]])
     runs = [make_run("approximate"), diverged_run("exact"), make_run("late")]
     axes, _ = drawn(with_comparisons(make_study(runs)))

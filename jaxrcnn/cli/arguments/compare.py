@@ -1,0 +1,38 @@
+"""python -m jaxrcnn compare STUDY ..."""
+
+import argparse
+import pathlib
+
+from jaxrcnn.study.measures import SCORES
+
+EPILOG = """\
+STUDY is a folder that `jaxrcnn study` wrote, or a study.json under any name. In the table, a \
+study has the name of the folder or the file; NAME=STUDY gives it another one.
+
+With --control, the differences in every other study are compared with those of the same variants \
+in the control, paired by seed. "recovered" is the share of the control's mean difference that is \
+absent: 0 % if the differences are equal, 100 % if the study has none."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """STUDY ... [--control STUDY] [--measure NAME] [--out FILE]."""
+    parser.epilog = EPILOG
+    parser.add_argument("studies", metavar="STUDY", nargs="+", help="results of a study")
+    parser.add_argument(
+        "--control",
+        metavar="STUDY",
+        help="study whose differences are compared with those of the others",
+    )
+    parser.add_argument(
+        "--measure",
+        choices=SCORES,
+        default=SCORES[0],
+        help=f"score to compare: {', '.join(SCORES)}, where recall is that of the proposals at IoU "
+        ".5 and .7 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE.png",
+        type=pathlib.Path,
+        help="also draw the differences and their intervals",
+    )

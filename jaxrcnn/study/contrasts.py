@@ -1,0 +1,101 @@
+"""Several studies next to each other: their differences from the baseline, and from a control."""
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+
+from jaxrcnn.study.comparisons import DIGITS, rounded, with_comparisons
+from jaxrcnn.study.intervals import Interval, student_interval
+from jaxrcnn.study.results import Comparison, Study
+from jaxrcnn.study.summary import Spread, baseline_of, final_scores
+
+
+@dataclasses.dataclass(frozen=True)
+class Contrast:
+    """How a scheme's difference in a study compares with its difference in the control study.
+
+    Both differences are from the baseline of their own study, and they are paired by seed.
+    """
+
+    seeds: tuple[int, ...]
+    """Seeds that have a difference in both studies."""
+    differences: tuple[float, ...]
+    """The difference in the study minus that in the control, for each of these seeds."""
+    mean: float
+    student: Interval | None
+    """95 % t interval of the mean; None for a single seed."""
+    recovered: float | None
+    """The share of the control's mean difference that is absent from the study's: 0 if they are
+    equal, 1 if the study's is 0. None if the control's is not below 0."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A scheme of one of the studies."""
+
+    study: str
+    """The study's name among the others."""
+    baseline: str
+    baseline_score: Spread | None
+    score: Spread | None
+    """Final scores of the baseline and of the scheme."""
+    comparison: Comparison
+    contrast: Contrast | None
+    """With the control; None if there is no control, or if it has no pair of this scheme."""
+
+
+def compare_studies(
+    studies: Sequence[tuple[str, Study]], measure: str, control: Study | None = None
+) -> tuple[Row, ...]:
+    """The comparisons of all studies, in their order.
+
+    Args:
+        studies: names and results.
+        measure: of `jaxrcnn.study.measures.SCORES`.
+        control: study whose differences the others' are compared with.
+    """
+    of_control = _differences(control, measure) if control is not None else {}
+    rows = []
+    for name, study in studies:
+        baseline = baseline_of(study)
+        for one in _differences(study, measure).values():
+            rows.append(
+                Row(
+                    name,
+                    baseline,
+                    final_scores(study, baseline, measure),
+                    final_scores(study, one.scheme, measure),
+                    one,
+                    contrast(one, of_control[one.scheme]) if one.scheme in of_control else None,
+                )
+            )
+    return tuple(rows)
+
+
+def contrast(ours: Comparison, control: Comparison) -> Contrast | None:
+    """Compare two differences from the baseline; None if no seed has both."""
+    of_ours, of_control = (
+        dict(zip(one.seeds, one.differences, strict=True)) for one in (ours, control)
+    )
+    seeds = tuple(seed for seed in of_ours if seed in of_control)
+    if not seeds:
+        return None
+    differences = tuple(round(of_ours[seed] - of_control[seed], DIGITS) for seed in seeds)
+    mean, lost = statistics.fmean(differences), statistics.fmean(of_control[s] for s in seeds)
+    return Contrast(
+        seeds,
+        differences,
+        round(mean, DIGITS),
+        rounded(student_interval(differences)),
+        round(mean / -lost, DIGITS) if lost < 0 else None,
+    )
+
+
+def _differences(study: Study, measure: str) -> dict[str, Comparison]:
+    """The comparisons of a study in one measure, by scheme.
+
+    Those in the file are taken, since only they have intervals over images. Studies of earlier
+    versions have none.
+    """
+    found = study.comparisons or with_comparisons(study).comparisons
+    return {one.scheme: one for one in found if one.measure == measure}

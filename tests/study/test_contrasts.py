@@ -1,0 +1,75 @@
+import pytest
+from scipy import stats
+
+from jaxrcnn.study.comparisons import with_comparisons
+from jaxrcnn.study.contrasts import compare_studies
+from tests.study.synthetic import diverged_run, make_run, make_study
+
+BASE, EXACT = (0.5, 0.55, 0.61), (0.4, 0.52, 0.47)  # differences of -.1, -.03 and -.14
+HEALED = (0.48, 0.54, 0.6)  # of -.02, -.01 and -.01
+
+
+def study(exact, base=BASE, **fields):
+    runs = [make_run("approximate", seed, (ap,)) for seed, ap in enumerate(base)]
+    return make_study(
+        [*runs, *(make_run("exact", seed, (ap,)) for seed, ap in enumerate(exact))], **fields
+    )
+
+
+def test_every_study_has_a_row_for_each_scheme_but_its_baseline():
+    runs = [make_run(name, 0, (ap,)) for name, ap in (("late", 0.3), ("exact", 0.5), ("mnc", 0.6))]
+    first, second, third = compare_studies(
+        [("a", study(EXACT)), ("b", make_study(runs, baseline="exact"))], "AP"
+    )
+    assert (first.study, first.baseline, first.comparison.scheme) == ("a", "approximate", "exact")
+    assert first.score.mean == pytest.approx(sum(EXACT) / 3)
+    assert first.baseline_score.values == BASE
+    assert first.comparison.mean == pytest.approx(-0.09)
+    assert first.contrast is None
+    assert [(row.study, row.baseline) for row in (second, third)] == [("b", "exact")] * 2
+    assert second.comparison.mean == pytest.approx(-0.2)
+    assert third.comparison.mean == pytest.approx(0.1)
+
+
+def test_the_measure_can_be_chosen():
+    (row,) = compare_studies([("a", study(EXACT))], "AR100")  # 1.2 times the AP of these runs
+    assert row.comparison.mean == pytest.approx(1.2 * -0.09)
+    assert row.score.mean == pytest.approx(1.2 * sum(EXACT) / 3)
+    assert compare_studies([("a", study(EXACT))], "recall70") == ()
+
+
+def test_intervals_over_images_are_those_of_the_file():
+    read = with_comparisons(study(EXACT))
+    (one,) = [one for one in read.comparisons if one.measure == "AP"]
+    assert compare_studies([("a", read)], "AP")[0].comparison is one
+
+
+def test_differences_are_compared_with_those_of_the_control_by_seed():
+    (row,) = compare_studies([("healed", study(HEALED))], "AP", control=study(EXACT))
+    assert row.contrast.seeds == (0, 1, 2)
+    assert row.contrast.differences == pytest.approx((0.08, 0.02, 0.13))
+    expected = stats.ttest_1samp((0.08, 0.02, 0.13), 0).confidence_interval(0.95)
+    assert row.contrast.student == pytest.approx(tuple(expected), abs=1e-6)
+    assert row.contrast.recovered == pytest.approx(0.23 / 0.27, abs=1e-6)
+
+
+def test_the_share_recovered_is_of_the_seeds_that_both_have():
+    control = study(EXACT[:2], base=BASE[:2])
+    (row,) = compare_studies([("healed", study(HEALED))], "AP", control=control)
+    assert row.contrast.seeds == (0, 1)
+    assert row.contrast.recovered == pytest.approx(0.1 / 0.13, abs=1e-6)
+
+
+def test_nothing_is_recovered_where_the_control_lost_nothing():
+    better = study((0.6, 0.65, 0.71))
+    (row,) = compare_studies([("healed", study(HEALED))], "AP", control=better)
+    assert row.contrast.mean == pytest.approx(-0.34 / 3, abs=1e-6)
+    assert row.contrast.recovered is None
+
+
+def test_a_scheme_that_the_control_lacks_has_no_contrast():
+    runs = [make_run("approximate"), diverged_run("exact"), make_run("late")]
+    (row,) = compare_studies([("a", study(EXACT))], "AP", control=make_study(runs))
+    assert row.contrast is None
+    (row,) = compare_studies([("a", study(EXACT))], "AP", control=make_study(runs[::2]))
+    assert row.contrast is None
