@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from jaxrcnn.config import ConfigError
 from jaxrcnn.study.contrast_tables import contrast_table, plot_contrasts
 from jaxrcnn.study.contrasts import compare_studies
+from jaxrcnn.study.measures import SCORES
 from jaxrcnn.study.results import Study
 from jaxrcnn.study.study_io import FILE, load_study
 from jaxrcnn.study.tables import as_text
@@ -23,7 +24,10 @@ def main(arguments: argparse.Namespace) -> int:
     name, control = read_named(arguments.control) if arguments.control else ("", None)
     rows = compare_studies(studies, arguments.measure, control)
     if not rows:
-        raise ConfigError(f"no study has a difference in {arguments.measure} from its baseline")
+        raise ConfigError(
+            f"no study has a difference in {arguments.measure} from its baseline; the measures are "
+            f"{', '.join(SCORES)} and the diagnostics in the study's report"
+        )
     print(as_text(contrast_table(rows, arguments.measure, name)))
     if arguments.out is not None:
         try:

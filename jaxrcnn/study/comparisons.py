@@ -44,7 +44,7 @@ def compare(
     Args:
         study: of both.
         scheme: the variant's name.
-        measure: of `SCORES`.
+        measure: see `jaxrcnn.study.summary.final_values`.
         precisions: see `with_comparisons`.
     """
     baseline = baseline_of(study)

@@ -28,7 +28,7 @@ def contrast_table(rows: Sequence[Row], measure: str, control: str = "") -> Tabl
     """
     head = ("study", "variant", measure, "baseline", "its " + measure)
     head += ("difference", "t interval", "pairs", "diverged")
-    head += (f"minus that of {control}", "t interval", "recovered") if control else ()
+    head += (f"minus that of {control}", "t interval", "undone") if control else ()
     return Table(head, tuple(_cells(row) + (_contrast(row) if control else ()) for row in rows))
 
 
@@ -45,7 +45,7 @@ def _contrast(row: Row) -> tuple[str, str, str]:
     found = row.contrast
     if found is None:
         return NONE, NONE, NONE
-    share = NONE if found.recovered is None else f"{100 * found.recovered:.0f} %"
+    share = NONE if found.undone is None else f"{100 * found.undone:.0f} %"
     return signed(found.mean), from_to(found.student), share
 
 

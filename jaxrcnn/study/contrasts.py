@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 from collections.abc import Sequence
 
-from jaxrcnn.study.comparisons import DIGITS, rounded, with_comparisons
+from jaxrcnn.study.comparisons import DIGITS, compare, rounded
 from jaxrcnn.study.intervals import Interval, student_interval
 from jaxrcnn.study.results import Comparison, Study
 from jaxrcnn.study.summary import Spread, baseline_of, final_scores
@@ -24,9 +24,9 @@ class Contrast:
     mean: float
     student: Interval | None
     """95 % t interval of the mean; None for a single seed."""
-    recovered: float | None
+    undone: float | None
     """The share of the control's mean difference that is absent from the study's: 0 if they are
-    equal, 1 if the study's is 0. None if the control's is not below 0."""
+    equal, 1 if the study's is 0. None if the control's is 0."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ def compare_studies(
 
     Args:
         studies: names and results.
-        measure: of `jaxrcnn.study.measures.SCORES`.
+        measure: see `jaxrcnn.study.summary.final_values`.
         control: study whose differences the others' are compared with.
     """
     of_control = _differences(control, measure) if control is not None else {}
@@ -81,21 +81,22 @@ def contrast(ours: Comparison, control: Comparison) -> Contrast | None:
     if not seeds:
         return None
     differences = tuple(round(of_ours[seed] - of_control[seed], DIGITS) for seed in seeds)
-    mean, lost = statistics.fmean(differences), statistics.fmean(of_control[s] for s in seeds)
+    mean, before = statistics.fmean(differences), statistics.fmean(of_control[s] for s in seeds)
     return Contrast(
         seeds,
         differences,
         round(mean, DIGITS),
         rounded(student_interval(differences)),
-        round(mean / -lost, DIGITS) if lost < 0 else None,
+        round(mean / -before, DIGITS) if before else None,
     )
 
 
 def _differences(study: Study, measure: str) -> dict[str, Comparison]:
-    """The comparisons of a study in one measure, by scheme.
+    """The comparisons of a study in one measure, by scheme; those without a value are left out.
 
-    Those in the file are taken, since only they have intervals over images. Studies of earlier
-    versions have none.
+    Comparisons in the file are taken, since only they have intervals over images.
     """
-    found = study.comparisons or with_comparisons(study).comparisons
-    return {one.scheme: one for one in found if one.measure == measure}
+    found = {one.scheme: one for one in study.comparisons if one.measure == measure}
+    others = [name for name in study.schemes if baseline_of(study) and name != baseline_of(study)]
+    found = {name: found.get(name) or compare(study, name, measure) for name in others}
+    return {name: one for name, one in found.items() if one.seeds or one.diverged}

@@ -101,7 +101,7 @@ class Comparison:
 
     scheme: str
     measure: str
-    """A name of `Point.scores`, at the end of the runs."""
+    """A name of `Point.scores` at the end of the runs, or of a diagnostic."""
     seeds: tuple[int, ...]
     """Seeds with which both runs finished."""
     differences: tuple[float, ...]

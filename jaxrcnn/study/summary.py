@@ -119,9 +119,25 @@ def runs_of(study: Study, scheme: str, *statuses: str) -> list[RunResult]:
 
 
 def final_values(study: Study, scheme: str, name: str) -> dict[int, float]:
-    """Final scores of a scheme's finished runs by seed; runs without this score are left out."""
-    ends = {run.seed: run.points[-1] for run in runs_of(study, scheme, "finished") if run.points}
-    return {seed: end.scores[name] for seed, end in ends.items() if name in end.scores}
+    """Final values of a scheme's finished runs by seed; runs that have none are left out.
+
+    Args:
+        study: of which.
+        scheme: of which.
+        name: of a score, which is that of the last evaluation; or of a diagnostic, which is the
+            mean over the measured steps of the second half of the run.
+    """
+    runs = {run.seed: run for run in runs_of(study, scheme, "finished")}
+    found = {seed: _final_value(run, name, study.steps / 2) for seed, run in runs.items()}
+    return {seed: value for seed, value in found.items() if value is not None}
+
+
+def _final_value(run: RunResult, name: str, half: float) -> float | None:
+    end = run.points[-1].scores if run.points else {}
+    if name in end:
+        return end[name]
+    late = [row[name] for row in run.diagnostics if row["step"] > half and name in row]
+    return statistics.fmean(late) if late else None
 
 
 def final_scores(study: Study, scheme: str, name: str) -> Spread | None:

@@ -21,11 +21,11 @@ def test_a_row_has_both_scores_and_their_difference():
     assert table.rows == (("a", *LOST),)
 
 
-def test_with_a_control_it_has_what_was_recovered():
+def test_with_a_control_it_has_what_was_undone():
     lost, healed = study(EXACT), study(HEALED)
     rows = compare_studies([("a", healed), ("b", lost)], "AP", control=lost)
     table = contrast_table(rows, "AP", "lost")
-    assert table.head[-3:] == ("minus that of lost", "t interval", "recovered")
+    assert table.head[-3:] == ("minus that of lost", "t interval", "undone")
     assert table.rows[0][-3:] == ("+0.077", "-0.060 to +0.213", "85 %")
     assert table.rows[1] == ("b", *LOST, "+0.000", "+0.000 to +0.000", "0 %")
     other = make_study([make_run("approximate"), make_run("late")])

@@ -50,21 +50,43 @@ def test_differences_are_compared_with_those_of_the_control_by_seed():
     assert row.contrast.differences == pytest.approx((0.08, 0.02, 0.13))
     expected = stats.ttest_1samp((0.08, 0.02, 0.13), 0).confidence_interval(0.95)
     assert row.contrast.student == pytest.approx(tuple(expected), abs=1e-6)
-    assert row.contrast.recovered == pytest.approx(0.23 / 0.27, abs=1e-6)
+    assert row.contrast.undone == pytest.approx(0.23 / 0.27, abs=1e-6)
 
 
-def test_the_share_recovered_is_of_the_seeds_that_both_have():
+def test_the_share_undone_is_of_the_seeds_that_both_have():
     control = study(EXACT[:2], base=BASE[:2])
     (row,) = compare_studies([("healed", study(HEALED))], "AP", control=control)
     assert row.contrast.seeds == (0, 1)
-    assert row.contrast.recovered == pytest.approx(0.1 / 0.13, abs=1e-6)
+    assert row.contrast.undone == pytest.approx(0.1 / 0.13, abs=1e-6)
 
 
-def test_nothing_is_recovered_where_the_control_lost_nothing():
-    better = study((0.6, 0.65, 0.71))
-    (row,) = compare_studies([("healed", study(HEALED))], "AP", control=better)
+def test_of_a_gain_a_share_is_undone_too_and_of_nothing_none_is():
+    gained = study((0.6, 0.65, 0.71))  # .1 each
+    (row,) = compare_studies([("healed", study(HEALED))], "AP", control=gained)
     assert row.contrast.mean == pytest.approx(-0.34 / 3, abs=1e-6)
-    assert row.contrast.recovered is None
+    assert row.contrast.undone == pytest.approx(3.4 / 3, abs=1e-5)
+    (row,) = compare_studies([("healed", study(HEALED))], "AP", control=study(BASE))
+    assert row.contrast.undone is None
+
+
+def test_of_a_diagnostic_the_mean_over_the_second_half_is_compared():
+    def rows(*widths):  # of 1000 steps
+        steps = (1, 500, 501, 1000)
+        return tuple(
+            {"step": step, "width/0.5": width} | ({"drift/gate": 1.0} if step < 500 else {})
+            for step, width in zip(steps, widths, strict=True)
+        )
+
+    runs = [
+        make_run("approximate", 0, diagnostics=rows(90.0, 80.0, 20.0, 24.0)),
+        make_run("exact", 0, diagnostics=rows(20.0, 20.0, 50.0, 70.0)),
+        diverged_run("exact", 1, diagnostics=rows(20.0, 20.0, 50.0, 70.0)),
+    ]
+    (row,) = compare_studies([("a", make_study(runs))], "width/0.5")
+    assert row.baseline_score.values == (22.0,)
+    assert row.score.values == (60.0,)
+    assert row.comparison.differences == (38.0,)
+    assert compare_studies([("a", make_study(runs[:2]))], "drift/gate") == ()  # measured early only
 
 
 def test_a_scheme_that_the_control_lacks_has_no_contrast():

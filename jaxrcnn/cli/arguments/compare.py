@@ -10,7 +10,7 @@ STUDY is a folder that `jaxrcnn study` wrote, or a study.json under any name. In
 study has the name of the folder or the file; NAME=STUDY gives it another one.
 
 With --control, the differences in every other study are compared with those of the same variants \
-in the control, paired by seed. "recovered" is the share of the control's mean difference that is \
+in the control, paired by seed. "undone" is the share of the control's mean difference that is \
 absent: 0 % if the differences are equal, 100 % if the study has none."""
 
 
@@ -25,10 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--measure",
-        choices=SCORES,
+        metavar="NAME",
         default=SCORES[0],
-        help=f"score to compare: {', '.join(SCORES)}, where recall is that of the proposals at IoU "
-        ".5 and .7 (default: %(default)s)",
+        help=f"score to compare at the end of the runs: {', '.join(SCORES)} (recall of the "
+        "proposals at IoU .5 and .7); or a diagnostic such as width/0.5, of which the mean over "
+        "the second half of each run is compared (default: %(default)s)",
     )
     parser.add_argument(
         "--out",
