@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> int:
     if not rows:
         raise ConfigError(
             f"no study has a difference in {arguments.measure} from its baseline; the measures are "
-            f"{', '.join(SCORES)} and the diagnostics in the study's report"
+            f"{', '.join(SCORES)}, loss and the diagnostics in the study's report"
         )
     print(as_text(contrast_table(rows, arguments.measure, name)))
     if arguments.out is not None:

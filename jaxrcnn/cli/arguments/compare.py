@@ -28,8 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         default=SCORES[0],
         help=f"score to compare at the end of the runs: {', '.join(SCORES)} (recall of the "
-        "proposals at IoU .5 and .7); or a diagnostic such as width/0.5, of which the mean over "
-        "the second half of each run is compared (default: %(default)s)",
+        "proposals at IoU .5 and .7) or loss (on the evaluation images); or a diagnostic such as "
+        "width/0.5, of which the mean over the second half of each run is compared (default: "
+        "%(default)s)",
     )
     parser.add_argument(
         "--out",
