@@ -1,0 +1,88 @@
+"""The numbers of docs/question.md are those of the studies that it links to."""
+
+import html
+import pathlib
+import re
+
+import pytest
+
+from jaxrcnn.study.contrasts import compare_studies
+from jaxrcnn.study.study_io import load_study
+
+DOCS = pathlib.Path(__file__).parents[1] / "docs"
+PAGE = (DOCS / "question.md").read_text("utf-8")
+HTML = (DOCS / "question.html").read_text("utf-8")
+LINK = re.compile(r"\[(\w+)\]\(studies/\1\.json\)")
+SCHEMES = ("approximate", "exact", "pooling", "targets")
+
+MEASURES = {
+    "recall of the proposals, IoU .5": "recall50",
+    "recall of the proposals, IoU .7": "recall70",
+    "median width of the proposals, pixels": "width/0.5",
+    "loss on the images for the scores": "loss",
+}
+"""Names of rows, where they are not those of a score."""
+
+
+def tables():
+    """The page's tables: column heads, and rows of cells."""
+    for table in re.findall(r"(?:^\|.*\|\n)+", PAGE, re.M):
+        head, _, *rows = ([*map(str.strip, x[1:-1].split(" | "))] for x in table.splitlines())
+        yield head, rows
+
+
+def cells():
+    """Study, measure, scheme and text of every number in a table that names its study."""
+    for head, rows in tables():
+        of_table = LINK.search(head[0])
+        for row in rows:
+            link = of_table or LINK.search(" ".join(row))
+            measure = MEASURES.get(row[0], row[0]) if of_table else "AP"
+            for scheme, text in zip(head, row, strict=True):
+                if link and scheme in SCHEMES:
+                    yield pytest.param(
+                        *(link[1], measure, scheme, text), id=f"{link[1]}-{measure}-{scheme}"
+                    )
+
+
+def short(value, pattern, digits):
+    return f"{value:{pattern}.{digits}f}".replace("0.", ".", 1 if abs(value) < 1 else 0)
+
+
+@pytest.mark.parametrize(("name", "measure", "scheme", "text"), [*cells()])
+def test_a_number_is_that_of_the_study(name, measure, scheme, text):
+    digits = len(re.search(r"\.(\d+)", text)[1])
+    study = load_study(DOCS / "studies" / f"{name}.json")
+    rows = {row.comparison.scheme: row for row in compare_studies([(name, study)], measure)}
+    if scheme == "approximate":
+        score = next(iter(rows.values())).baseline_score
+        assert text == f"{short(score.mean, '', digits)} ± {short(score.std, '', digits)}"
+        return
+    found = rows[scheme].comparison
+    mean, low, high = (short(x, "+", digits) for x in (found.mean, *found.student))
+    assert text == f"{mean} ({low} to {high})"
+
+
+def test_every_study_in_a_table_is_checked():
+    assert {x.values[0] for x in cells()} == set(LINK.findall(PAGE))
+
+
+def words(text):
+    return re.findall(r"[+-]?\.?\w+", text)
+
+
+def test_the_html_page_has_the_same_text():
+    plain = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", PAGE)  # the text of links
+    drawn = re.sub(r'<img[^>]* alt="([^"]*)"[^>]*>', r"\1", HTML)
+    body = html.unescape(re.sub(r"<[^>]+>", " ", drawn.partition("<body>")[2]))
+    assert words(body) == words(plain.replace("|---", ""))
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "studies").glob("*.json")), ids=lambda x: x.stem)
+def test_a_study_says_how_it_was_made(path):
+    study = load_study(path)
+    ended = [run for run in study.runs if run.status != "waiting"]
+    assert all(re.fullmatch("[0-9a-f]{40}", run.commit) for run in ended)
+    assert study.command.startswith("python -m jaxrcnn study ")
+    assert not re.search(r"[ =]/\w", study.command)  # no path of one machine
+    assert path.stat().st_size < 400_000
