@@ -81,13 +81,13 @@ def contrast(ours: Comparison, control: Comparison) -> Contrast | None:
     if not seeds:
         return None
     differences = tuple(round(of_ours[seed] - of_control[seed], DIGITS) for seed in seeds)
-    mean, before = statistics.fmean(differences), statistics.fmean(of_control[s] for s in seeds)
+    now, before = (statistics.fmean(one[seed] for seed in seeds) for one in (of_ours, of_control))
     return Contrast(
         seeds,
         differences,
-        round(mean, DIGITS),
+        round(now - before, DIGITS),
         rounded(student_interval(differences)),
-        round(mean / -before, DIGITS) if before else None,
+        round(1 - now / before, DIGITS) if before else None,
     )
 
 
