@@ -10,7 +10,7 @@ import numpy as np
 from jaxrcnn.study.intervals import Interval, image_interval, seed_interval, student_interval
 from jaxrcnn.study.measures import SCORES
 from jaxrcnn.study.results import Comparison, Study
-from jaxrcnn.study.summary import baseline_of, final_values, runs_of
+from jaxrcnn.study.summary import baseline_of, compared_schemes, final_values, runs_of
 
 Precisions = Mapping[tuple[str, int], np.ndarray]
 """(B,) AP of runs on B resamples of the images, the same for all, by scheme and seed."""
@@ -28,9 +28,11 @@ def with_comparisons(study: Study, precisions: Precisions = NOTHING) -> Study:
         study: existing comparisons are replaced.
         precisions: for the interval of AP over seeds and images; runs may be missing.
     """
-    baseline = baseline_of(study)
-    others = [scheme for scheme in study.schemes if baseline and scheme != baseline]
-    found = [compare(study, scheme, name, precisions) for scheme in others for name in SCORES]
+    found = [
+        compare(study, scheme, name, precisions)
+        for scheme in compared_schemes(study)
+        for name in SCORES
+    ]
     # Of measures without a pair only the first is kept, which says so.
     kept = tuple(one for one in found if one.seeds or one.measure == SCORES[0])
     return replace(study, comparisons=kept)

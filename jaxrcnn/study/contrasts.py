@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jaxrcnn.study.comparisons import DIGITS, compare, rounded
 from jaxrcnn.study.intervals import Interval, student_interval
 from jaxrcnn.study.results import Comparison, Study
-from jaxrcnn.study.summary import Spread, baseline_of, final_scores
+from jaxrcnn.study.summary import Spread, baseline_of, compared_schemes, final_scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +97,7 @@ def _differences(study: Study, measure: str) -> dict[str, Comparison]:
     Comparisons in the file are taken, since only they have intervals over images.
     """
     found = {one.scheme: one for one in study.comparisons if one.measure == measure}
-    others = [name for name in study.schemes if baseline_of(study) and name != baseline_of(study)]
-    found = {name: found.get(name) or compare(study, name, measure) for name in others}
-    return {name: one for name, one in found.items() if one.seeds or one.diverged}
+    every = {
+        name: found.get(name) or compare(study, name, measure) for name in compared_schemes(study)
+    }
+    return {name: one for name, one in every.items() if one.seeds or one.diverged}

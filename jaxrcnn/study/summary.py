@@ -100,6 +100,12 @@ def baseline_of(study: Study) -> str:
     return baseline if baseline in study.schemes and len(study.schemes) > 1 else ""
 
 
+def compared_schemes(study: Study) -> list[str]:
+    """The schemes that are compared with the baseline, in the study's order."""
+    baseline = baseline_of(study)
+    return [scheme for scheme in study.schemes if baseline and scheme != baseline]
+
+
 def spread(values: Iterable[float]) -> Spread | None:
     """Mean and sample standard deviation; None of nothing."""
     numbers = tuple(values)
