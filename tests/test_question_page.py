@@ -37,7 +37,7 @@ def cells():
         of_table = LINK.search(head[0])
         for row in rows:
             link = of_table or LINK.search(" ".join(row))
-            measure = MEASURES.get(row[0], row[0]) if of_table else "AP"
+            measure = MEASURES.get(row[0], row[0]) if of_table else MEASURES.get(head[0], "AP")
             for scheme, text in zip(head, row, strict=True):
                 if link and scheme in SCHEMES:
                     yield pytest.param(
