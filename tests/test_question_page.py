@@ -31,18 +31,26 @@ def tables():
         yield head, rows
 
 
+OVERLAPS = {"IoU .1": "0.1", ".5": "0.5", ".6": "0.6", ".7": "0.7", ".8": "0.8"}
+"""Bins of a RoI's IoU with its object, by the columns that hold their cosines."""
+
+
 def cells():
     """Study, measure, scheme and text of every number in a table that names its study."""
     for head, rows in tables():
         of_table = LINK.search(head[0])
         for row in rows:
-            link = of_table or LINK.search(" ".join(row))
+            if not (link := of_table or LINK.search(" ".join(row))):
+                continue
             measure = MEASURES.get(row[0], row[0]) if of_table else MEASURES.get(head[0], "AP")
-            for scheme, text in zip(head, row, strict=True):
-                if link and scheme in SCHEMES:
-                    yield pytest.param(
-                        *(link[1], measure, scheme, text), id=f"{link[1]}-{measure}-{scheme}"
-                    )
+            for column, text in zip(head, row, strict=True):
+                if column in SCHEMES:
+                    found = (link[1], measure, column, text)
+                elif column in OVERLAPS:
+                    found = (link[1], f"push/{row[0]}/{OVERLAPS[column]}", "approximate", text)
+                else:
+                    continue
+                yield pytest.param(*found, id="-".join(found[:3]))
 
 
 def short(value, pattern, digits):
@@ -51,8 +59,14 @@ def short(value, pattern, digits):
 
 @pytest.mark.parametrize(("name", "measure", "scheme", "text"), [*cells()])
 def test_a_number_is_that_of_the_study(name, measure, scheme, text):
-    digits = len(re.search(r"\.(\d+)", text)[1])
     study = load_study(DOCS / "studies" / f"{name}.json")
+    if text.endswith("%"):
+        control = load_study(DOCS / "studies" / "c0.json")
+        rows = compare_studies([(name, study)], "AP", control)
+        undone = next(row.contrast.undone for row in rows if row.comparison.scheme == scheme)
+        assert text == f"{100 * undone:.0f} %"
+        return
+    digits = len(re.search(r"\.(\d+)", text)[1])
     rows = {row.comparison.scheme: row for row in compare_studies([(name, study)], measure)}
     if scheme == "approximate":
         score = next(iter(rows.values())).baseline_score
