@@ -31,8 +31,18 @@ def tables():
         yield head, rows
 
 
-OVERLAPS = {"IoU .1": "0.1", ".5": "0.5", ".6": "0.6", ".7": "0.7", ".8": "0.8"}
-"""Bins of a RoI's IoU with its object, by the columns that hold their cosines."""
+COLUMNS = {
+    "RPN's box loss": "gradient/rpn_box/direct/rpn/box",
+    "class loss, pooling": "gradient/box_class/pooling/rpn/box",
+    "box loss, pooling": "gradient/box_reg/pooling/rpn/box",
+    "box loss, targets": "gradient/box_reg/targets/rpn/box",
+    "IoU .1": "push/{route}/0.1",
+    ".5": "push/{route}/0.5",
+    ".6": "push/{route}/0.6",
+    ".7": "push/{route}/0.7",
+    ".8": "push/{route}/0.8",
+}
+"""Measures of approximate, by the columns that hold them; the route is in the row's first cell."""
 
 
 def cells():
@@ -46,8 +56,8 @@ def cells():
             for column, text in zip(head, row, strict=True):
                 if column in SCHEMES:
                     found = (link[1], measure, column, text)
-                elif column in OVERLAPS:
-                    found = (link[1], f"push/{row[0]}/{OVERLAPS[column]}", "approximate", text)
+                elif column in COLUMNS and text != "-":
+                    found = (link[1], COLUMNS[column].format(route=row[0]), "approximate", text)
                 else:
                     continue
                 yield pytest.param(*found, id="-".join(found[:3]))
