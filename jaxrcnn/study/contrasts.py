@@ -26,7 +26,8 @@ class Contrast:
     """95 % t interval of the mean; None for a single seed."""
     undone: float | None
     """The share of the control's mean difference that is absent from the study's: 0 if they are
-    equal, 1 if the study's is 0. None if the control's is 0."""
+    equal, 1 if the study's is 0. None if the control's may be 0: if its t interval, over the same
+    seeds, contains it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,12 +83,14 @@ def contrast(ours: Comparison, control: Comparison) -> Contrast | None:
         return None
     differences = tuple(round(of_ours[seed] - of_control[seed], DIGITS) for seed in seeds)
     now, before = (statistics.fmean(one[seed] for seed in seeds) for one in (of_ours, of_control))
+    low, high = student_interval([of_control[seed] for seed in seeds]) or (before, before)
+    may_be_nothing = low <= 0 <= high
     return Contrast(
         seeds,
         differences,
         round(now - before, DIGITS),
         rounded(student_interval(differences)),
-        round(1 - now / before, DIGITS) if before else None,
+        None if may_be_nothing else round(1 - now / before, DIGITS),
     )
 
 

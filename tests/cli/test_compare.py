@@ -21,7 +21,7 @@ def test_studies_are_shown_in_one_table_and_one_plot(folder, capsys):
     assert main(["compare", *words]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines[:3]] == ["study", "lost", "second look"]
-    assert lines[2].endswith("85 %")
+    assert lines[2].endswith("88 %")
     assert lines[4] == "plot  plots/all.png"
     assert (folder / "plots" / "all.png").exists()
 

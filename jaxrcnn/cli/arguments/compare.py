@@ -11,7 +11,8 @@ study has the name of the folder or the file; NAME=STUDY gives it another one.
 
 With --control, the differences in every other study are compared with those of the same variants \
 in the control, paired by seed. "undone" is the share of the control's mean difference that is \
-absent: 0 % if the differences are equal, 100 % if the study has none."""
+absent: 0 % if the differences are equal, 100 % if the study has none. It is "-" if the control's \
+difference may be 0."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
